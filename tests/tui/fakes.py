@@ -57,7 +57,7 @@ def step(
     containers: tuple[str, ...] = ("step",),
     attempts: int = 1,
 ) -> Step:
-    """A step that began `begun` seconds ago."""
+    """A step that started `started_ago` seconds ago."""
     started = NOW - timedelta(seconds=started_ago)
     ended = started + timedelta(seconds=duration) if phase in _ENDED else None
     times = AttemptTimes(created=started, scheduled=started, running=started, finished=ended)

@@ -1,4 +1,4 @@
-"""What a person sees and does in the workbench, on a controller that answers as the test wants."""
+"""The app: launching, cancelling, connection, help and footer."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_ended_run_is_not_cancelled() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "hello-7"))
         await pilot.press("ctrl+x")
-        await until(pilot, sees(app, "hello-7 has ended already."))
+        await until(pilot, sees(app, "hello-7 has already ended."))
 
 
 async def test_run_key_starts_and_opens_a_run() -> None:

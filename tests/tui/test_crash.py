@@ -1,4 +1,4 @@
-"""A fault of ours ends the app: what is unsaved is kept, the report tells where, and the next start tells of it."""
+"""Crashes: the report, drafts of unsaved text, and the notice at the next start."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ async def test_crash_writes_a_report_and_saves_drafts(tmp_path: Path, monkeypatc
     assert crash.path is not None
     assert crash.path.stat().st_mode & 0o077 == 0
     text = crash.path.read_text()
-    for told in ("FaultError", "in fail", "textual: 8", "140x45", "RunsScreen > EditorScreen", "theme: c8s-dark"):
-        assert told in text
+    for fact in ("FaultError", "in fail", "textual: 8", "140x45", "RunsScreen > EditorScreen", "theme: c8s-dark"):
+        assert fact in text
     assert "s3cr3t-word" not in text + crash_message(crash)
     assert str(crash.path) in crash_message(crash)
     assert exit_code(app) == 1
@@ -123,10 +123,10 @@ def test_crash_before_first_paint_prints_no_traceback(
     monkeypatch.setattr(app, "run", lambda **_: type(app).run(app, headless=True))
     assert run_until_exit(app) is None
     assert exit_code(app) == 1
-    told = capsys.readouterr()
-    assert "the workbench has crashed" in told.err
-    assert "too early" in told.err
-    assert "Traceback" not in told.err + told.out
+    captured = capsys.readouterr()
+    assert "the workbench has crashed" in captured.err
+    assert "too early" in captured.err
+    assert "Traceback" not in captured.err + captured.out
 
 
 def test_report_is_printed_when_it_cannot_be_written(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The workbench in a real terminal (tmux): what no test without one can see."""
+"""The workbench in a real terminal, which tmux emulates."""
 
 from __future__ import annotations
 

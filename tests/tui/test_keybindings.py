@@ -1,4 +1,4 @@
-"""Keys of one's own in the app: they do what they say, and everything that names a key names them."""
+"""Keys from the config, and the places that show keys: footer, help, palette and documentation."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def test_default_keys_are_valid_config() -> None:
 
 
 def test_documentation_lists_every_action(repository: Path) -> None:
-    told = (repository / "docs" / "keys.md").read_text()
-    assert told.partition("## Actions\n\n")[2].rstrip() == keybindings.reference_table().rstrip(), (
+    document = (repository / "docs" / "keys.md").read_text()
+    assert document.partition("## Actions\n\n")[2].rstrip() == keybindings.reference_table().rstrip(), (
         "docs/keys.md is out of date: run python -m tools.generate"
     )
 

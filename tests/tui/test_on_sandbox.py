@@ -1,4 +1,4 @@
-"""The workbench on a sandbox that is really there: from an empty list to a run that was cancelled."""
+"""The workbench on a real sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How the screens look: pictures to be looked at when they change, at the two sizes that matter most."""
+"""SVG snapshots of the screens.
+
+After a deliberate change: `pytest tests/tui/test_snapshots.py --snapshot-update`, then look at each picture.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where one was is there again at the next start, and nothing that is gone or broken is in the way."""
+"""Saved views and themes: restored at the next start, ignored if invalid."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ async def test_unusable_state_files_are_reported(tmp_path: Path) -> None:
         await until(pilot, sees(app, "hello-7", "JSONDecodeError"))
     blocked = FakeWorkbench([hello(7)], options=AppOptions(view_state=ViewState(file, tmp_path)))
     async with blocked.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(blocked, "hello-7", "can't be kept for the next"))
+        await until(pilot, sees(blocked, "hello-7", "can't be saved for the next"))
         assert "start" in shown(blocked)
 
 

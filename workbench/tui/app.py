@@ -1,4 +1,4 @@
-"""The app: holds what all screens share (runs, connection, clock) and what can be done anywhere."""
+"""The workbench app: state that all screens share (runs, connection, clock) and global actions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
 
 _PUBLISH_DELAY = 0.05
-"""Seconds within which changes of runs are shown together."""
+"""Seconds within which changes of runs are published together."""
 
 
 def _now() -> datetime:
@@ -68,11 +68,11 @@ class Workbench(BaseApp[int]):
         Binding("e", "edit", "Edit", id="app.edit", tooltip="Edit this folder's pipeline"),
         Binding("ctrl+x", "cancel", "Cancel", id="app.cancel", tooltip="Cancel the run (asks first)"),
         Binding("C", "cluster", "Cluster", show=False, id="app.cluster",
-                tooltip="How sandbox, controller, queue, quota and pods are"),
+                tooltip="Show the health of sandbox, controller, queue, quota and pods"),
         Binding("H,f9", "messages", "Messages", show=False, id="app.messages",
-                tooltip="What was said in passing, to be read again and copied"),
-        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="What the keys do"),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; what runs goes on"),
+                tooltip="Show past notifications, to read and copy them"),
+        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Show the keys"),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Quit; active runs continue"),
     ]  # fmt: skip
 
     def __init__(self, connect: Connect, options: WorkbenchOptions, app_options: AppOptions = DEFAULT_OPTIONS) -> None:
@@ -108,10 +108,10 @@ class Workbench(BaseApp[int]):
             self._restore_view(self._view)
         self._follow_runs()
 
-    # -- where one was
+    # -- the saved view
 
     def _restore_view(self, view: SavedView) -> None:
-        """To the screen of the last time, as far as what it showed is still there."""
+        """Open the screen of the last session, if its run or file still exists."""
         if view.run is not None and view.place == self.endpoint_label and view.screen in ("run", "editor"):
             self._restored_run = view.run
             self.open_run(view.run)
@@ -123,7 +123,7 @@ class Workbench(BaseApp[int]):
                 self.push_screen(EditorScreen(Path(view.file)))
 
     def close_missing_run(self) -> None:
-        """Leave the run of the last time as soon as one looks at it, if there is none of its name any more."""
+        """Close the restored run when it is on top and no longer exists."""
         name = self._restored_run
         if name is None or not self.feed.runs.loaded:
             return
@@ -138,7 +138,7 @@ class Workbench(BaseApp[int]):
         return self._layouts.get(state_key, {})
 
     def save_view(self) -> None:
-        """Keep where one is, for the next start."""
+        """Save the current view for the next start."""
         memory = self.options.view_state
         if self.crash is not None:
             return
@@ -158,7 +158,7 @@ class Workbench(BaseApp[int]):
         try:
             memory.save_view(view)
         except OSError as error:
-            self.notify_problems(f"Where you are can't be kept for the next start: {error}")
+            self.notify_problems(f"The view can't be saved for the next start: {error}")
 
     def pop_screen(self) -> AwaitComplete:
         self.save_view()
@@ -173,19 +173,19 @@ class Workbench(BaseApp[int]):
             if isinstance(screen, WorkbenchScreen):
                 screen.save()
         if self.options.view_state is not None:
-            # Not back to what ended it, or the next start would end like this one.
+            # Without the current screen, or the next start could crash in the same way.
             self.options.view_state.save_view(SavedView(self.endpoint_label, file=self._view.file))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action of the screen that the palette was called on, and what has no key."""
+        """All actions of the screen below the palette, and commands that have no key."""
         from workbench.tui.command_palette import palette_commands
 
-        yield SystemCommand("Theme", "Choose how it looks; kept for the next time", self.action_change_theme)
-        yield SystemCommand("Screenshot", "Save a picture of the screen (SVG)", lambda: self.deliver_screenshot())
+        yield SystemCommand("Theme", "Choose the theme; it is saved", self.action_change_theme)
+        yield SystemCommand("Screenshot", "Save a screenshot (SVG)", lambda: self.deliver_screenshot())
         yield from palette_commands(self, screen)
 
     def open_run(self, name: str) -> None:
-        """Show a run on a screen of its own, above the list."""
+        """Show a run above the list of runs."""
         from workbench.tui.screens.run import RunScreen
 
         while len(self.screen_stack) > 2:
@@ -232,7 +232,7 @@ class Workbench(BaseApp[int]):
             self.push_screen(ClusterScreen())
 
     def action_edit(self) -> None:
-        """Open the editor on this folder's pipeline; where there is none, on a new one."""
+        """Open the editor on this folder's pipeline, or on a new file."""
         from workbench.tui.screens.editor import EditorScreen
 
         if not self.screen.is_modal and not isinstance(self.screen, EditorScreen):
@@ -240,7 +240,7 @@ class Workbench(BaseApp[int]):
             self.push_screen(EditorScreen(path))
 
     def pipeline_saved(self, path: Path) -> None:
-        """The editor has written this file: from now on there is one to run."""
+        """Called when the editor has saved a file, so that it can be run."""
         if self.launcher is None:
             self.launcher = self._make_launcher(path)
 
@@ -312,7 +312,7 @@ class Workbench(BaseApp[int]):
         if run is None:
             return
         if run.ended:
-            self.notify(f"{sanitize_label(run.name, 60)} has ended already.", markup=False)
+            self.notify(f"{sanitize_label(run.name, 60)} has already ended.", markup=False)
         elif self.feed.controller is not None:
             self._cancel(self.feed.controller, run.name)
 
@@ -320,7 +320,7 @@ class Workbench(BaseApp[int]):
     async def _cancel(self, controller: ControllerApi, name: str) -> None:
         from workbench.tui.screens.dialogs import ConfirmDialog
 
-        detail = "Running steps are stopped, waiting ones never start. Logs are kept."
+        detail = "Running steps are stopped, waiting steps never start. Logs are kept."
         if not await self.push_screen_wait(ConfirmDialog(f"Cancel {name}?", detail, "Cancel the run")):
             return
         try:

@@ -1,7 +1,7 @@
-"""All actions that have keys, and where they can be called: what the config's `keys` may name.
+"""All actions that have keys, and where they apply; the config's `keys` may name them.
 
-Made from the bindings themselves. Importing it imports every screen, so it is
-done only for who has keys of their own, and for the documentation.
+Generated from the bindings. Importing this imports every screen, so it is done
+only for users with keys of their own and for the documentation.
 """
 
 from __future__ import annotations
@@ -43,29 +43,29 @@ from workbench.tui.widgets.runs_table import RunsTable
 from workbench.tui.widgets.step_list import StepList
 
 RESERVED = {
-    "ctrl+q": "leaves the workbench, always",
-    "ctrl+c": "copies what is selected with the mouse, always",
-    "ctrl+p": "opens the command palette, always",
-    "tab": "goes to the next part of the screen, always",
-    "shift+tab": "goes to the part before, always",
+    "ctrl+q": "always quits the workbench",
+    "ctrl+c": "always copies the mouse selection",
+    "ctrl+p": "always opens the command palette",
+    "tab": "always goes to the next part of the screen",
+    "shift+tab": "always goes to the previous part of the screen",
 }
 _KEY_ALIASES = {
     "esc": "escape", "return": "enter", "del": "delete", "ins": "insert", "pgup": "pageup", "pgdn": "pagedown",
     "ctrl+i": "tab", "ctrl+m": "enter", "ctrl+[": "escape", "ctrl+space": "ctrl+@",
 }  # fmt: skip
-"""Other names of keys, and those that terminals report as another one."""
+"""Aliases of keys, and keys that terminals report as another one."""
 _KEY_NAMES = frozenset(key.value for key in Keys if key.value.isalnum() and len(key.value) > 1) - {"return", "ignore"}
 _MODIFIERS = re.compile(r"(ctrl\+|alt\+|shift\+)+")
 
 
 @dataclass(frozen=True)
 class FocusScope:
-    """A part of a screen that can have the focus, with what is around it, nearest first."""
+    """A widget that can have the focus, with its ancestors, nearest first."""
 
     name: str
     chain: tuple[type[DOMNode], ...]
     modal: bool = False
-    """Whether what can be done anywhere else can't be done here."""
+    """Whether the actions of the app do not apply here."""
 
 
 _LOG = (LogView, LogPane, LogGrid, RunScreen)
@@ -100,13 +100,13 @@ _TITLES = {
 
 
 def resolve_keymap(entries: Mapping[Any, Any]) -> Keymap:
-    """What of the config's `keys` can be taken."""
+    """Resolve the config's `keys`: the valid keys, and problems with the others."""
     return build_keymap(entries, bound_actions(), key_name, reserved=RESERVED)
 
 
 @lru_cache(maxsize=1)
 def bound_actions() -> tuple[BoundAction, ...]:
-    """Every action with its keys and places, and the keys that text fields have for themselves."""
+    """Every action with its keys and scopes, and the keys that text fields reserve."""
     found: dict[str, BoundAction] = {}
     for place in FOCUS_SCOPES:
         text = place.chain[0] if issubclass(place.chain[0], (TextArea, Input)) else None
@@ -114,7 +114,7 @@ def bound_actions() -> tuple[BoundAction, ...]:
             for binding in bindings_of(node):
                 fixed = binding.id is None
                 if fixed and text is None:
-                    continue  # Scrolling and the like, which no action of ours is called beside.
+                    continue  # Scrolling and other bindings of Textual's own widgets.
                 name = binding.id or binding.description.lower() or binding.action
                 before = found.get(name)
                 keys = tuple(one.key for one in Binding.make_bindings([binding]))
@@ -127,7 +127,7 @@ def bound_actions() -> tuple[BoundAction, ...]:
 
 
 def bindings_of(node: type[DOMNode]) -> Iterator[Binding]:
-    """The bindings of a class and of those it is made from; textual's own only of text fields."""
+    """The bindings of a class and its bases; those of Textual only for text fields."""
     for owner in node.__mro__:
         for binding in owner.__dict__.get("BINDINGS", ()):
             if isinstance(binding, Binding) and (binding.id is not None or owner in (TextArea, Input)):
@@ -135,7 +135,7 @@ def bindings_of(node: type[DOMNode]) -> Iterator[Binding]:
 
 
 def key_name(written: str) -> str | None:
-    """The name by which Textual knows a key that somebody has written; None when it is none.
+    """Textual's name of a key as written in the config; None if there is no such key.
 
     >>> key_name("?"), key_name("Ctrl+E"), key_name("shift+a"), key_name("F13"), key_name("strg+e")
     ('question_mark', 'ctrl+e', 'A', 'f13', None)
@@ -161,14 +161,14 @@ def key_name(written: str) -> str | None:
 
 
 def _character_name(char: str) -> str | None:
-    """A character's name."""
+    """Textual's name of a character."""
     if not char.isprintable() or char == " ":
         return "space" if char == " " else None
     return next(iter(Binding.make_bindings([Binding(char, "")]))).key if char != "," else "comma"
 
 
 def reference_table() -> str:
-    """All actions as a table for the documentation."""
+    """All actions as tables for the documentation."""
     lines: list[str] = []
     seen: set[str] = set()
     owners: dict[type[DOMNode], None] = {Workbench: None, ListView: None}
@@ -189,6 +189,6 @@ def reference_table() -> str:
 
 
 def _config_spelling(key: str) -> str:
-    """A key as one would write it in the config."""
+    """A key as it is written in the config."""
     char = format_key(key)
     return char if len(char) == 1 and char.isascii() else key

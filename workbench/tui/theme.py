@@ -1,4 +1,4 @@
-"""How things look: our themes, and for each phase its sign and colour. Never colour alone."""
+"""Themes, and the sign and colour of each phase; no meaning depends on colour alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests."""
+"""The cluster screen."""
 
 from __future__ import annotations
 

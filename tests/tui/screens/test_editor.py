@@ -1,4 +1,4 @@
-"""Editing a pipeline: problems and graph while one types, completion, saving, drafts, running what is on the screen."""
+"""The editor: problems, graph, completion, saving, drafts, running unsaved text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place that runs run on, the pipelines that can be run there, and the way into a step."""
+"""The run screen: graph, steps, live logs, shells."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ async def test_shell_needs_a_running_step() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "◐ work"))
         await pilot.press("2", "end", "S")
-        await until(pilot, sees(app, "later is pending; a shell needs a running one"))
+        await until(pilot, sees(app, "later is pending; a shell needs a running step"))
         assert asked == []
         await pilot.press("home", "S")
-        await until(pilot, sees(app, "can't be handed over"))
+        await until(pilot, sees(app, "can't run another program"))
         assert asked == [("shop-1", "work", "step")]
 
 
@@ -72,14 +72,14 @@ async def test_shell_opens_in_a_saved_workspace() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "✗ kept"))
         await pilot.press("2", "home", "S")
-        await until(pilot, sees(app, "can't be handed over"))
+        await until(pilot, sees(app, "can't run another program"))
         assert asked == [("shop-1", "kept", "step")]
         await pilot.press("d")
         await until(pilot, sees(app, "saved (12.0 MiB packed, 340 files): S opens a shell in it"))
         await pilot.press("escape", "2", "down", "S")
-        await until(pilot, sees(app, "The workspace of large could not be kept: it has too much"))
+        await until(pilot, sees(app, "The workspace of large could not be saved: it has too much"))
         await pilot.press("end", "S")
-        await until(pilot, sees(app, "its workspace was not kept"))
+        await until(pilot, sees(app, "its workspace was not saved"))
         assert len(asked) == 1
 
 
@@ -108,7 +108,7 @@ async def test_empty_log_is_explained() -> None:
         app.screen.query_one(StepList).cursor = "publish"
         await until(pilot, sees(app, "skipped because unit failed"))
         app.screen.query_one(StepList).cursor = "lint"
-        await until(pilot, sees(app, "It printed nothing."))
+        await until(pilot, sees(app, "The step printed nothing."))
 
 
 async def test_arrow_keys_select_steps_in_the_graph() -> None:
@@ -155,7 +155,7 @@ async def test_narrow_terminal_hides_the_graph() -> None:
 async def test_new_lines_are_followed_until_scrolled_up() -> None:
     app = _live()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "Nothing printed yet."))
+        await until(pilot, sees(app, "No output yet."))
         app.controller.live_frames["work"].put_nowait(_lines(1, *(f"line {n}" for n in range(1, 101))))
         await until(pilot, sees(app, "line 100", "following"))
         await pilot.press("3", "up")
@@ -241,5 +241,5 @@ async def test_reopened_run_shows_its_log() -> None:
 async def test_deleted_run_is_reported() -> None:
     app = FakeWorkbench([hello(7)], open_run="gone-1")
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "There is no run gone-1 any more."))
+        await until(pilot, sees(app, "The run gone-1 no longer exists."))
         assert app.screen.query_one("#run-heading", Static).display

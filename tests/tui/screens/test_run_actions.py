@@ -1,4 +1,4 @@
-"""What a person can do with a run: look at it closer, compare it, run it again, delete it."""
+"""Actions on a run: details, artifacts, rerun, resume, compare, delete."""
 
 from __future__ import annotations
 
@@ -162,8 +162,8 @@ async def test_compare_shows_the_first_differing_line() -> None:
         app.controller.log_blocks = blocks  # type: ignore[method-assign, assignment]
         await until(pilot, sees(app, "✗ build"))
         await pilot.press("equals_sign")
-        await until(pilot, sees(app, "2 of 2 steps ended otherwise", "≠ build", "+7.0s", "not there"))
-        await until(pilot, sees(app, "The logs part at line 2", "fine", "broken"))
+        await until(pilot, sees(app, "2 of 2 steps ended differently", "≠ build", "+7.0s", "not there"))
+        await until(pilot, sees(app, "The logs differ from line 2", "fine", "broken"))
 
 
 async def test_compare_needs_an_earlier_run() -> None:

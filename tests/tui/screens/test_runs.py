@@ -1,4 +1,4 @@
-"""The list of runs is narrowed and ordered as somebody types, and stays live meanwhile."""
+"""The list of runs, its filter and order, the preview, and saved pipelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pressing `r` sends the tree around the file, and nothing when the file is wrong."""
+"""Launchers: reading, linting and sending a pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Without a sandbox: which kinds there are, what they need, and bringing one up, also again."""
+"""The setup app: requirements, start, stop and retry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDPOINT = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="default")
 
 
 class FakeProvider:
-    """Two steps; the second waits until it is allowed to go on, and fails as often as it is told."""
+    """Two steps; the second waits for `go_on`, and the first `fails` tries fail."""
 
     title, description = "Fake: a way for tests", "Made of nothing."
 

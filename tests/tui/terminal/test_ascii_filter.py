@@ -1,4 +1,4 @@
-"""Tests."""
+"""ASCII-only output and the signs of phases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests."""
+"""Opening files with external programs."""
 
 from __future__ import annotations
 

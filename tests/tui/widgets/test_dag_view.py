@@ -1,4 +1,4 @@
-"""The graph on the screen: folded matrices, the list where it is narrow, ASCII, themes, and signs beside colours."""
+"""The graph of a run: folded matrices, selection, narrow terminals."""
 
 from __future__ import annotations
 

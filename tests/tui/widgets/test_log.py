@@ -1,4 +1,4 @@
-"""What a person can do with logs: find, keep, wrap, mark, copy, save, times, several at once."""
+"""Log widgets: search, filter, wrapping, marking, copying, saving, times, several logs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_filter_applies_to_new_lines() -> None:
         await type_into(pilot, "ampersand", "")
         await until(pilot, sees(app, "a pear", "apple pie"))
         await type_into(pilot, "ampersand", "nowhere")
-        await until(pilot, sees(app, "No line matches what is to be kept"))
+        await until(pilot, sees(app, "No line matches the filter"))
 
 
 async def test_filter_keeps_the_current_line_visible() -> None:
@@ -193,7 +193,7 @@ async def test_time_prompt_goes_to_a_line() -> None:
         await type_into(pilot, "T", "+0.0001")
         await until(pilot, lambda: view(app).current_line == 100)
         await type_into(pilot, "T", "25:99")
-        await until(pilot, sees(app, "25:99 is no time"))
+        await until(pilot, sees(app, "25:99 is not a time"))
 
 
 async def test_two_logs_are_shown_side_by_side() -> None:
@@ -219,7 +219,7 @@ async def test_at_most_four_logs_are_shown() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "a line"))
         await pilot.press("3", "plus", "plus", "plus", "plus")
-        await until(pilot, sees(app, "There is room for 4 logs."))
+        await until(pilot, sees(app, "At most 4 logs can be shown."))
         assert len(app.screen.query_one(LogGrid).panes) == 4
         await until(pilot, lambda: shown(app).count("a line") == 4)
 
@@ -230,4 +230,4 @@ async def test_regex_with_nested_repetition_ends() -> None:
         await until(pilot, sees(app, "other"))
         await pilot.press("3", "slash", "ctrl+t")
         await pilot.press("left_parenthesis", "a", "plus", "right_parenthesis", "plus", "dollar_sign", "enter")
-        await until(pilot, sees(app, "nothing found"))
+        await until(pilot, sees(app, "no matches"))

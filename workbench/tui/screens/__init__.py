@@ -1,1 +1,1 @@
-"""What fills the terminal at a time: each screen wires widgets together and has its stylesheet beside it."""
+"""Full screens and dialogs: each connects widgets to services; its stylesheet is beside it."""

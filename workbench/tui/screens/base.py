@@ -1,4 +1,4 @@
-"""What every full screen has: the top bar, the footer, and the app that it belongs to."""
+"""The base of all full screens: header, footer, and access to the app."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NARROW_COLUMNS = 100
 
 
 class WorkbenchScreen(Screen[None]):
-    """A screen that is told when runs change, when the clock ticks and when the connection comes or goes."""
+    """A screen that is updated when runs change, the clock ticks or the connection changes."""
 
     @property
     def workbench(self) -> WorkbenchContext:
@@ -23,23 +23,23 @@ class WorkbenchScreen(Screen[None]):
         return cast("WorkbenchContext", self.app)
 
     STATE_KEY: ClassVar[str] = ""
-    """The name under which the next start finds what it was like; none where that is not kept."""
+    """The key of its saved layout; empty if the layout is not saved."""
 
     def layout_state(self) -> Layout:
-        """What it wants to find again, from `Workbench.layout_of`."""
+        """The layout to save; the next start reads it with `saved_layout`."""
         return {}
 
     def save(self) -> None:
-        """Keep what is not saved."""
+        """Save unsaved work."""
 
     @property
     def current_file(self) -> str | None:
-        """The file that is edited here."""
+        """The file that is edited."""
         return None
 
     @property
     def current_run(self) -> str | None:
-        """The run that an action such as cancel is about."""
+        """The run that actions such as cancel apply to."""
         return None
 
     def on_mount(self) -> None:
@@ -50,7 +50,7 @@ class WorkbenchScreen(Screen[None]):
         self.runs_changed()
 
     def on_resize(self) -> None:
-        # In a narrow terminal all keys are only to be seen when they stand close together.
+        # A narrow terminal shows all keys only in the compact form.
         for footer in self.query(Footer):
             footer.compact = self.size.width < _NARROW_COLUMNS
 
@@ -58,14 +58,14 @@ class WorkbenchScreen(Screen[None]):
         self._show_connection()
         self.runs_changed()
         self.workbench.close_missing_run()
-        # When what is on it has been composed, so that its layout can be told.
+        # After its widgets are composed, so that the layout can be read.
         self.call_after_refresh(self.workbench.save_view)
 
     def runs_changed(self) -> None:
-        """The app's list of runs is another than before."""
+        """Called when the list of runs has changed."""
 
     def clock_ticked(self) -> None:
-        """A second has gone by while something runs."""
+        """Called every second while a run is active."""
 
     def show_breadcrumbs(self, *crumbs: str) -> None:
         self.query_one(HeaderBar).breadcrumbs = (self.workbench.endpoint_label, *crumbs)

@@ -1,4 +1,4 @@
-"""How the place is that runs run on: sandbox, controller and store, queue, quota, pods. Asked again while one looks."""
+"""The health of the cluster: sandbox, controller, store, queue, quota and pods, polled while it is shown."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _LEVEL_SIGNS = {"ok": "✓", "warning": "!", "error": "✗", "none": " "}
 
 
 class ClusterScreen(WorkbenchScreen):
-    """Asks only while it is on top."""
+    """Polls only while it is the current screen."""
 
     CSS_PATH = "details.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,C", "app.pop_screen", "Back", id="cluster.back", tooltip="Back"),
+        Binding("escape,backspace,C", "app.pop_screen", "Back", id="cluster.back", tooltip="Go back"),
     ]
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
         with VerticalScroll():
-            yield Static("Asking …", id="cluster-facts", markup=False)
+            yield Static("Loading …", id="cluster-facts", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
@@ -52,7 +52,7 @@ class ClusterScreen(WorkbenchScreen):
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _fetch(self) -> tuple[tuple[Section, ...], str | None]:
-        """What is known, and what could not be asked."""
+        """The sections that could be fetched, and an error message for the others."""
         found: tuple[Section, ...] = ()
         if self.workbench.sandbox is not None:
             found = (sandbox_section(await self.workbench.sandbox()),)

@@ -1,4 +1,4 @@
-"""Two runs beside each other: how each step ended and how long it took, and the first line of log that differs."""
+"""Compares two runs: the phase and duration of each step, and the first log line that differs."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def _run_cells(step: Step | None, seconds: float | None, colours: Palette) -> li
 
 
 class CompareScreen(WorkbenchScreen):
-    """`left` is the earlier run. Enter looks for the first line of the step's logs that differs."""
+    """`left` is the earlier run. Moving the cursor compares the logs of a step."""
 
     CSS_PATH = "details.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "app.pop_screen", "Back", id="compare.back", tooltip="Back to the run"),
+        Binding("escape,backspace", "app.pop_screen", "Back", id="compare.back", tooltip="Go back to the run"),
     ]
 
     def __init__(self, left: str, right: str) -> None:
@@ -107,7 +107,7 @@ class CompareScreen(WorkbenchScreen):
             f" {sanitize_label(left.name, 40)} {left.phase}, then {sanitize_label(right.name, 40)} {right.phase}: ",
             colours.bold,
         )
-        text.append(f"{different} of {len(pairs)} steps ended otherwise", colours.muted)
+        text.append(f"{different} of {len(pairs)} steps ended differently", colours.muted)
         self.query_one("#compare-heading", Static).update(text)
 
     @on(ListView.CursorMoved)
@@ -116,7 +116,7 @@ class CompareScreen(WorkbenchScreen):
         pair, controller = self.query_one(StepComparisonList).pairs[event.key], self.workbench.feed.controller
         said = self.query_one("#compare-difference", Static)
         if controller is None or pair.left is None or pair.right is None:
-            said.update(Text("This step is in one of the runs only.", palette(self.app).muted))
+            said.update(Text("This step is in only one of the runs.", palette(self.app).muted))
             return
         said.update(Text("Comparing the logs …", palette(self.app).muted))
         try:
@@ -134,11 +134,11 @@ class CompareScreen(WorkbenchScreen):
     def _difference_text(self, difference: Difference | None) -> Text:
         colours = palette(self.app)
         if difference is None:
-            return Text("Their logs are the same, apart from times and the like.", colours.muted)
-        text = Text(f"The logs part at line {difference.line:,}\n", colours.bold)
+            return Text("The logs are the same, apart from times and other changing values.", colours.muted)
+        text = Text(f"The logs differ from line {difference.line:,}\n", colours.bold)
         for name, line in ((self._left, difference.left), (self._right, difference.right)):
             text.append(f"{sanitize_label(name, 24):<24} ", colours.muted)
-            text.append(f"{'(it ends before)' if line is None else sanitize_label(line, 500)}\n", colours.plain)
+            text.append(f"{'(the log ends earlier)' if line is None else sanitize_label(line, 500)}\n", colours.plain)
         return text
 
 

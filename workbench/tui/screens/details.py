@@ -1,4 +1,4 @@
-"""A run or one of its steps at closer sight: why, attempts, environment, artifacts to save, events, the frozen YAML."""
+"""Details of a run or step: reasons, attempts, environment, artifacts, events and the definition as YAML."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _NAME_WIDTH = 18
 
 
 class ArtifactList(ListView):
-    """The files that steps left behind. Keys are `<slug>/<path>`."""
+    """The artifacts of the steps. Keys are `<slug>/<path>`."""
 
     HELP_TITLE: ClassVar[str] = "Artifacts"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "look", "Look", id="artifacts.look", tooltip="Open the file without keeping it here"),
+        Binding("o", "look", "Look", id="artifacts.look", tooltip="Open the file without saving it"),
     ]
 
     @dataclass
     class OpenRequested(Message):
-        """The file is to be opened."""
+        """The user wants to open an artifact."""
 
         artifact: Artifact
 
@@ -72,11 +72,11 @@ class ArtifactList(ListView):
 
 
 class DetailsScreen(WorkbenchScreen):
-    """Tabs over one run, and over one of its steps where one is named."""
+    """Tabs for a run, or for one of its steps if it is given."""
 
     CSS_PATH = "details.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,d", "app.pop_screen", "Back", id="details.back", tooltip="Back to the run"),
+        Binding("escape,backspace,d", "app.pop_screen", "Back", id="details.back", tooltip="Go back to the run"),
     ]
 
     def __init__(self, run: str, step: str | None) -> None:
@@ -94,8 +94,8 @@ class DetailsScreen(WorkbenchScreen):
                     yield Static(id=f"details-{name}", markup=False)
             with TabPane("Artifacts", id="artifacts"):
                 saves, opens = key_label(self.app, "rows.open", "Enter"), key_label(self.app, "artifacts.look", "o")
-                told = f"{saves} saves a file into this folder, {opens} opens it."
-                yield Static(told, classes="details-hint", markup=False)
+                hint = f"{saves} saves a file into this folder, {opens} opens it."
+                yield Static(hint, classes="details-hint", markup=False)
                 yield ArtifactList(id="details-artifacts")
         yield Footer()
 
@@ -113,7 +113,7 @@ class DetailsScreen(WorkbenchScreen):
         run = listed or self._run
         if run is None:
             return
-        # The list has no definitions; the run that was asked for has one, and it never changes.
+        # Runs in the list have no definition; the fetched run has one, and it never changes.
         step = run.step(self._step_name) if self._step_name is not None else None
         frozen = self._run or run
         colours, now = palette(self.app), self.workbench.now()
@@ -121,7 +121,9 @@ class DetailsScreen(WorkbenchScreen):
         self._set_tab("why", details_text(why, colours))
         self._set_tab("environment", self._environment_text(frozen, step, colours))
         self._set_tab("events", self._events_text(colours))
-        yaml = frozen_yaml(frozen, step) or ("Asking …" if self._run is None else "The run does not carry it.")
+        yaml = frozen_yaml(frozen, step) or (
+            "Loading …" if self._run is None else "The run does not include its definition."
+        )
         self._set_tab("yaml", Text("\n".join(sanitize_line(line, colour=False) for line in yaml.split("\n"))))
         artifacts = step.artifacts if step is not None else tuple(a for each in run.steps for a in each.artifacts)
         self.query_one(ArtifactList).show(artifacts)
@@ -137,8 +139,8 @@ class DetailsScreen(WorkbenchScreen):
 
     def _events_text(self, colours: Palette) -> Text:
         if self._events is None:
-            return Text(self._error or "Asking …", colours.warning if self._error else colours.muted)
-        text = Text("" if self._events else "The cluster has told of nothing.", colours.muted)
+            return Text(self._error or "Loading …", colours.warning if self._error else colours.muted)
+        text = Text("" if self._events else "There are no events.", colours.muted)
         for event in self._events:
             style = colours.warning if event.type == "Warning" else colours.plain
             text.append(f"{age_text(event.last_time, self.workbench.now()):>4}  ", colours.muted)
@@ -179,7 +181,7 @@ class DetailsScreen(WorkbenchScreen):
     @on(ArtifactList.OpenRequested)
     @work(group="artifact", exclusive=True, description="open an artifact")
     async def _open_artifact(self, event: ArtifactList.OpenRequested) -> None:
-        """Open a copy that is gone when the workbench is."""
+        """Open a temporary copy, which is deleted when the workbench exits."""
         artifact, controller = event.artifact, self.workbench.feed.controller
         if controller is None:
             return
@@ -193,7 +195,7 @@ class DetailsScreen(WorkbenchScreen):
 
 
 def details_text(facts: tuple[Detail, ...], colours: Palette) -> Text:
-    """Names to the left, what is to be said of them to the right."""
+    """Names on the left, values on the right."""
     text = Text()
     for fact in facts:
         text.append(f"{sanitize_label(fact.name, 40):<{_NAME_WIDTH}} ", colours.muted)

@@ -1,4 +1,4 @@
-"""Questions and lists that lie over a screen until they are answered."""
+"""Modal dialogs: a question, and a list of diagnostics."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from workbench.tui.theme import palette
 
 
 class ConfirmDialog(ModalScreen[bool]):
-    """Asks before something is lost. The focus is on No."""
+    """Asks before a destructive action. The focus is on No."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "dismiss(True)", "Yes", id="confirm.yes", tooltip="Do it"),
-        Binding("n,escape,q", "dismiss(False)", "No", id="confirm.no", tooltip="Leave it as it is"),
-        Binding("left,h,right,l", "app.focus_next", "Other", show=False, id="confirm.other", tooltip="Other answer"),
+        Binding("y", "dismiss(True)", "Yes", id="confirm.yes", tooltip="Confirm"),
+        Binding("n,escape,q", "dismiss(False)", "No", id="confirm.no", tooltip="Cancel"),
+        Binding(
+            "left,h,right,l",
+            "app.focus_next",
+            "Other",
+            show=False,
+            id="confirm.other",
+            tooltip="Go to the other answer",
+        ),
     ]
 
     def __init__(self, question: str, detail: str, confirm_label: str) -> None:
@@ -47,11 +54,11 @@ class ConfirmDialog(ModalScreen[bool]):
 
 
 class ProblemsDialog(ModalScreen[None]):
-    """What is wrong with the pipeline file, so that it can't be run."""
+    """The diagnostics of a pipeline file that can't be run."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Close", id="problems.close", tooltip="Back")
+        Binding("escape,enter,q", "dismiss", "Close", id="problems.close", tooltip="Go back")
     ]
 
     def __init__(self, file: str, problems: tuple[Diagnostic, ...]) -> None:

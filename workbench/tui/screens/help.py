@@ -1,4 +1,4 @@
-"""What the keys do here, made from the bindings themselves, so that it is never wrong."""
+"""Help for the keys of a screen, generated from its bindings."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KEYS_WIDTH = 20
 
 
 class HelpScreen(ModalScreen[None]):
-    """The bindings of the screen below and of what is on it."""
+    """Lists the bindings of the screen below and of its widgets."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,question_mark,f1", "dismiss", "Close", id="help.close", tooltip="Back")
+        Binding("escape,enter,q,question_mark,f1", "dismiss", "Close", id="help.close", tooltip="Go back")
     ]
 
     def __init__(self, screen: Screen[object]) -> None:
@@ -60,7 +60,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 def sections(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """For each part of the screen that has keys: its title, and its keys as they are now with what they do."""
+    """For each part of the screen with keys: its title, and its current keys with their descriptions."""
     found: dict[str, list[tuple[str, str]]] = {}
     for title, _, binding in actions_of(screen):
         found.setdefault(title, []).append((format_keys(screen.app, binding), binding.tooltip))
@@ -68,7 +68,7 @@ def sections(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def actions_of(screen: Screen[Any]) -> Iterator[tuple[str, DOMNode, Binding]]:
-    """Every action that can be called on the screen once: the title of its part, the part, and its binding."""
+    """Each action of the screen once: the title of its widget, the widget, and the binding."""
     seen: set[str] = set()
     for node in (*(() if screen.is_modal else (screen.app,)), screen, *_parts(screen)):
         title = getattr(node, "HELP_TITLE", "Anywhere" if node is screen.app else "This screen")
@@ -80,7 +80,7 @@ def actions_of(screen: Screen[Any]) -> Iterator[tuple[str, DOMNode, Binding]]:
 
 
 def _parts(screen: Screen[Any]) -> list[DOMNode]:
-    """What has keys of its own; of several of a kind first what has the focus, then what had it last."""
+    """The widgets with keys; of several of one class, the focused one or else the one focused last."""
     focused = screen.focused.ancestors_with_self if screen.focused is not None else []
     parts = [node for node in screen.query("*") if hasattr(node, "HELP_TITLE") and (node.can_focus or node.children)]
     first: dict[type, DOMNode] = {}

@@ -1,4 +1,4 @@
-"""What was said in passing, to be read again: the toasts of this session, newest first, each to be copied."""
+"""The notification history of this session, newest first."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _SIGNS = {"information": "·", "warning": "!", "error": "✗"}
 
 
 class NotificationList(ListView):
-    """One row a message. Keys count from the newest."""
+    """One row for each notification. Keys count from the newest."""
 
     HELP_TITLE: ClassVar[str] = "Messages"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "copy(False)", "Copy", id="messages.copy", tooltip="Copy the message under the cursor"),
+        Binding("y", "copy(False)", "Copy", id="messages.copy", tooltip="Copy the selected message"),
         Binding("Y", "copy(True)", "Copy all", show=False, id="messages.copy-all",
                 tooltip="Copy all messages, oldest first"),
     ]  # fmt: skip
@@ -47,7 +47,7 @@ class NotificationList(ListView):
         self.show_keys(list(self._messages))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "open"  # The whole of it is shown already.
+        return action != "open"  # The full text is already shown.
 
     @property
     def selected(self) -> Notification | None:
@@ -77,11 +77,11 @@ class NotificationList(ListView):
 
 
 class NotificationsScreen(WorkbenchScreen):
-    """The list, and below it the whole of the message under the cursor."""
+    """The list, and below it the full text of the selected notification."""
 
     CSS_PATH = "details.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,H,f9", "app.pop_screen", "Back", id="messages.back", tooltip="Back"),
+        Binding("escape,backspace,H,f9", "app.pop_screen", "Back", id="messages.back", tooltip="Go back"),
     ]
 
     def compose(self) -> ComposeResult:
@@ -94,15 +94,13 @@ class NotificationsScreen(WorkbenchScreen):
 
     def on_mount(self) -> None:
         messages = list(self.workbench.messages.newest_first())
-        # They lie over the list that they are read in.
+        # Toasts would cover the list.
         self.app.clear_notifications()
         self.show_breadcrumbs(f"messages ({len(messages)})")
         self.query_one(NotificationList).show(messages)
         none = self.query_one("#messages-none", Static)
         none.display, none.styles.padding = not messages, (1, 2)
-        none.update(
-            Text("Nothing was said yet. What appears at the lower right is kept here.", palette(self.app).muted)
-        )
+        none.update(Text("There are no notifications yet.", palette(self.app).muted))
         self.query_one(NotificationList).display = self.query_one("#messages-whole").display = bool(messages)
         self.query_one(NotificationList).focus()
         self._show_selected()

@@ -1,4 +1,4 @@
-"""Asks for a pipeline's parameters before a run, each with its default already there."""
+"""Asks for a pipeline's parameters before a run; fields start with the defaults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workbench.text.sanitize import sanitize_label
 
 
 class ParamsDialog(ModalScreen[dict[str, str] | None]):
-    """Gives the values, or None when nothing is to be run. `before` are the values of the last time."""
+    """Returns the values, or None if the user cancels. `previous` are the values of the last run."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -84,7 +84,7 @@ class ParamsDialog(ModalScreen[dict[str, str] | None]):
             self.dismiss(None)
 
     def _values(self) -> dict[str, str]:
-        """What is given; an empty field is the default, where there is one."""
+        """The entered values; an empty field means the default, if there is one."""
         values: dict[str, str] = {}
         for number, param in enumerate(self._params):
             field = self.query_one(f"#param-{number}")

@@ -35,26 +35,26 @@ from workbench.tui.widgets.log.pane import LogPane
 from workbench.tui.widgets.step_list import StepList
 
 _WIDE_COLUMNS = 100
-"""Columns from which on there is room for the graph."""
+"""Minimum columns for the graph."""
 
 
 class RunScreen(RunActions):
-    """Graph above, steps and log below; without the graph where the terminal is narrow."""
+    """Graph above, steps and log below; a narrow terminal hides the graph."""
 
     CSS_PATH = "run.tcss"
     STATE_KEY = "run"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE_COLUMNS, "-wide")]  # noqa: RUF012 - Textual says so
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012 - Textual says so
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "back", "Back", id="run.back", tooltip="Back to the runs"),
-        Binding("1", "focus_pane('dag')", "Graph", show=False, id="run.graph", tooltip="To the graph"),
-        Binding("2", "focus_pane('steps')", "Steps", show=False, id="run.steps", tooltip="To the steps"),
-        Binding("3", "focus_pane('logs')", "Log", show=False, id="run.log", tooltip="To the log"),
-        Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="The log alone, and back"),
+        Binding("escape,backspace", "back", "Back", id="run.back", tooltip="Go back to the runs"),
+        Binding("1", "focus_pane('dag')", "Graph", show=False, id="run.graph", tooltip="Go to the graph"),
+        Binding("2", "focus_pane('steps')", "Steps", show=False, id="run.steps", tooltip="Go to the steps"),
+        Binding("3", "focus_pane('logs')", "Log", show=False, id="run.log", tooltip="Go to the log"),
+        Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="Show only the log, or all again"),
         Binding("c", "container", "Container", show=False, id="run.container",
-                tooltip="The log of another container of the step: fetching, uploading, services"),
+                tooltip="Show the log of the next container: fetch, upload, services"),
         Binding("S", "shell", "Shell", show=False, id="run.shell",
-                tooltip="A shell in a step that runs, or in one that failed and was kept; leaving it leads back"),
+                tooltip="Open a shell in a running step, or in the saved workspace of a failed one"),
     ]  # fmt: skip
 
     step: reactive[str | None] = reactive(None, init=False)
@@ -67,7 +67,7 @@ class RunScreen(RunActions):
         self._user_selected = False
         self._active_requests: frozenset[LogRequest] = frozenset()
         self._saved_layout: Layout = {}
-        """What it was like the last time, until the run is known."""
+        """The saved layout, until the run is loaded."""
         self._feed = LogFeed(run, self._logs, self._lines_received, self._log_failed)
 
     def compose(self) -> ComposeResult:
@@ -97,7 +97,7 @@ class RunScreen(RunActions):
         return {"run": self._run_name, "graph": self.query_one(DagView).form, **look, **chosen}
 
     async def _restore_layout(self, run: Run) -> None:
-        """The step and the logs that were shown, where this is the run of the last time."""
+        """Restore the step and logs that were shown, if the layout was saved for this run."""
         before, self._saved_layout = self._saved_layout, {}
         steps, step = {each.name for each in run.steps}, before.get("step")
         if before.get("run") != run.name or step not in steps:
@@ -145,7 +145,7 @@ class RunScreen(RunActions):
         self.query_one(StepList).refresh()
 
     def _select_automatically(self, run: Run) -> None:
-        """Until somebody chooses: the step that failed first, else the one that runs, else the last that did."""
+        """Select a step until the user does: the first failed, else a running one, else the last that ran."""
         phases = {"Failed": 0, "Running": 1, "Succeeded": 2, "Cancelled": 3}
         current = next((step for step in run.steps if step.name == self.step), None)
         if current is not None and current.phase in ("Failed", "Running"):
@@ -183,7 +183,7 @@ class RunScreen(RunActions):
         if run is None:
             known = self.workbench.feed.runs.loaded
             text.append(
-                f"There is no run {sanitize_label(self._run_name, 60)} any more." if known else "Asking …",
+                f"The run {sanitize_label(self._run_name, 60)} no longer exists." if known else "Loading …",
                 colours.muted,
             )
         else:
@@ -213,7 +213,7 @@ class RunScreen(RunActions):
             self._show_step()
 
     def _log_requests(self) -> dict[LogPane, LogRequest]:
-        """What each pane needs."""
+        """The log request of each pane."""
         return {
             pane: LogRequest.of(self._run_name, pane.step, pane.key)
             for pane in self.query_one(LogGrid).panes
@@ -222,7 +222,7 @@ class RunScreen(RunActions):
 
     def _stream_if_needed(self) -> None:
         wanted = frozenset(each for each in self._log_requests().values() if not self._logs.is_complete(each.key))
-        # A log that grew here to its end is not brought again because it is stored by now.
+        # A log that was streamed to its end is not loaded again once it is stored.
         same = {each.key for each in wanted} == {each.key for each in self._active_requests}
         if self.workbench.feed.controller is not None and not same:
             self._active_requests = wanted
@@ -278,19 +278,19 @@ class RunScreen(RunActions):
         (widget if widget.display else self.query_one(StepList)).focus()
 
     def action_container(self) -> None:
-        """Also where the step itself has printed nothing, so that there is no log to stand in."""
+        """Works also when the log has no lines, so that its pane can't have the focus."""
         self.query_one(LogGrid).active.action_other_container()
 
     def action_shell(self) -> None:
-        """Hand the terminal over to a shell in the step, in the container whose log is shown, and take it back.
+        """Run a shell in the step, in the container whose log is shown, in place of the workbench.
 
-        In a failed step it is a shell in a copy of it, which `c8s shell` starts and removes.
+        For a failed step, `c8s shell` starts a copy of the step and removes it afterwards.
         """
         step = self.run.step(self.step) if self.run is not None and self.step is not None else None
         if step is None or (step.phase != "Running" and step.attempt_with_workspace is None):
             self.notify(_shell_unavailable_reason(step), markup=False)
         elif self.workbench.shell is None:
-            self.notify("There is no way to a shell from here; `c8s shell` opens one.", severity="warning")
+            self.notify("A shell can't be opened from here; use `c8s shell`.", severity="warning")
         else:
             key = self.query_one(LogGrid).active.key
             service = key is not None and key.step == step.slug and key.container.startswith("svc-")
@@ -305,18 +305,18 @@ class RunScreen(RunActions):
 
 
 def _shell_unavailable_reason(step: Step | None) -> str:
-    """Why there is no shell to be had, and how to get one next time."""
+    """Why no shell can be opened, and what to do."""
     if step is None:
-        return "There is no step; a shell needs one that runs."
-    name, told = (
+        return "No step is selected; a shell needs a running step."
+    name, saved = (
         sanitize_label(step.name, 60),
         step.last_attempt.saved_workspace if step.last_attempt is not None else None,
     )
-    if told is not None and told.problem is not None:
-        return f"The workspace of {name} could not be kept: {sanitize_label(told.problem, 200)}"
+    if saved is not None and saved.problem is not None:
+        return f"The workspace of {name} could not be saved: {sanitize_label(saved.problem, 200)}"
     if step.phase == "Failed":
-        return f"{name} has failed, and its workspace was not kept: `keepOnFailure: true` keeps it next time."
-    return f"{name} is {step.phase.lower()}; a shell needs a running one."
+        return f"{name} has failed, and its workspace was not saved; set `keepOnFailure: true` to save it."
+    return f"{name} is {step.phase.lower()}; a shell needs a running step."
 
 
 def _origin_text(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""What can be done with a run wherever one is in hand: run it again, delete it, compare it, look at it closer."""
+"""Actions on a run that several screens share: rerun, resume, delete, compare, details."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from workbench.tui.screens.base import WorkbenchScreen
 
 
 class RunActions(WorkbenchScreen):
-    """A screen with a run in hand (`run_in_hand`)."""
+    """A screen with a current run (`current_run`)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("R", "rerun(False)", "Rerun", show=False, id="run.rerun", tooltip="Run the same again"),
+        Binding("R", "rerun(False)", "Rerun", show=False, id="run.rerun", tooltip="Run all steps again"),
         Binding("F", "rerun(True)", "Rerun failed", show=False, id="run.rerun-failed",
-                tooltip="Run again what failed; what succeeded is taken over"),
+                tooltip="Run failed steps again; steps that succeeded are reused"),
         Binding("M", "resume", "Resume", show=False, id="run.resume",
-                tooltip="Run this folder's pipeline as it is now; what succeeded here and is the same is taken over"),
+                tooltip="Run this folder's current pipeline; unchanged steps that succeeded are reused"),
         Binding("D,delete", "delete_run", "Delete", show=False, id="run.delete", tooltip="Delete the run (asks first)"),
         Binding("equals_sign", "compare", "Compare", show=False, id="run.compare",
-                tooltip="Compare with the run before it"),
+                tooltip="Compare with the previous run"),
         Binding("d", "details", "Details", id="run.details",
-                tooltip="Why, attempts, environment, artifacts, events, YAML"),
+                tooltip="Show reasons, attempts, environment, artifacts, events, YAML"),
     ]  # fmt: skip
 
     @property
     def current_step(self) -> str | None:
-        """The name of the step that details are about, if one is selected."""
+        """The name of the selected step, if any."""
         return None
 
     def _selected_run(self) -> Run | None:
         return self.workbench.feed.runs.get(self.current_run or "")
 
     def run_deleted(self) -> None:
-        """The run in hand was deleted by this screen."""
+        """Called when this screen has deleted its current run."""
 
     def action_details(self) -> None:
         from workbench.tui.screens.details import DetailsScreen
@@ -62,7 +62,7 @@ class RunActions(WorkbenchScreen):
             self.app.push_screen(CompareScreen(other.name, run.name))
 
     def _previous_run(self, run: Run) -> Run | None:
-        """The run that this one was made from, or the last one before it of the same pipeline."""
+        """The run that this one reran, or else the previous run of the same pipeline."""
         runs = self.workbench.feed.runs
         if run.rerun_of is not None and (origin := runs.get(run.rerun_of)) is not None:
             return origin
@@ -82,20 +82,20 @@ class RunActions(WorkbenchScreen):
         elif from_failed and run.phase == "Succeeded":
             again = key_label(self.app, "run.rerun", "R")
             self.notify(
-                f"Nothing failed in {sanitize_label(run.name, 60)}; {again} runs all of it again.", markup=False
+                f"Nothing failed in {sanitize_label(run.name, 60)}; {again} runs all steps again.", markup=False
             )
         else:
             self._rerun(run.name, from_failed)
 
     def action_resume(self) -> None:
-        """Go on with the pipeline as it was mended meanwhile."""
+        """Run the current pipeline, reusing unchanged steps of this run that succeeded."""
         run, launcher = self._selected_run(), self.workbench.launcher
         if run is None:
             return
         if launcher is None:
-            writes = key_label(self.app, "app.edit", "e")
-            told = f"There is no .c8s.yaml in this folder to go on with; {writes} writes one."
-            self.notify(told, severity="warning", markup=False)
+            edit = key_label(self.app, "app.edit", "e")
+            message = f"There is no .c8s.yaml in this folder to resume with; {edit} creates one."
+            self.notify(message, severity="warning", markup=False)
         elif not run.ended:
             self.notify(
                 f"{sanitize_label(run.name, 60)} has not ended yet; "
@@ -109,7 +109,7 @@ class RunActions(WorkbenchScreen):
     async def _rerun(self, name: str, from_failed: bool) -> None:
         controller = self.workbench.feed.controller
         if controller is None or self.workbench.feed.connection_error is not None:
-            self.notify("There is no connection to run it on.", severity="warning")
+            self.notify("There is no connection to the controller.", severity="warning")
             return
         try:
             run = await controller.rerun(name, idempotency_key=str(uuid.uuid4()), from_failed=from_failed)
@@ -129,8 +129,8 @@ class RunActions(WorkbenchScreen):
     async def _delete(self, run: Run) -> None:
         from workbench.tui.screens.dialogs import ConfirmDialog
 
-        running = "" if run.ended else "What runs of it is stopped. "
-        detail = f"{running}Its logs and artifacts stay stored until they are too old."
+        running = "" if run.ended else "Its running steps are stopped. "
+        detail = f"{running}Its logs and artifacts stay stored until they expire."
         controller = self.workbench.feed.controller
         if controller is None or not await self.app.push_screen_wait(
             ConfirmDialog(f"Delete {run.name}?", detail, "Delete the run")

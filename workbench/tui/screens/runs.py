@@ -1,4 +1,4 @@
-"""The first screen: all runs, live, and the graph of the one under the cursor."""
+"""The first screen: the live list of runs, and a preview of the selected one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from workbench.tui.widgets.pipelines_list import FOLDER_KEY, PipelinesList
 from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
 
 _PRELOAD_DELAY = 0.3
-"""Seconds after the first picture until what the next screen needs is loaded."""
+"""Seconds after the first paint until the modules of the next screen are imported."""
 _PREVIEW_DELAY = 0.1
 """Seconds that the cursor stays on a run before its log is requested."""
 _PREVIEW_LINES = 6
@@ -50,14 +50,14 @@ class RunsScreen(RunActions):
             "filter",
             "Filter",
             id="runs.filter",
-            tooltip="Show the runs with these words; ! before one: without",
+            tooltip="Show only runs with these words; ! excludes a word",
         ),
-        Binding("o", "order", "Order", show=False, id="runs.order", tooltip="Newest first, oldest, longest, by name"),
+        Binding("o", "order", "Order", show=False, id="runs.order", tooltip="Order by newest, oldest, longest, name"),
         Binding("p", "pipelines", "Pipelines", show=False, id="runs.pipelines",
-                tooltip="To the pipelines of this folder and of the cluster, and back"),
+                tooltip="Go to the pipelines of this folder and the cluster, or back"),
         Binding("v", "preview", "Preview", show=False, id="runs.preview",
-                tooltip="Show the graph and the last lines of the run under the cursor, or more runs"),
-        Binding("escape", "leave_filter", "All", show=False, id="runs.all", tooltip="Show all runs again"),
+                tooltip="Show or hide the preview of the selected run"),
+        Binding("escape", "leave_filter", "All", show=False, id="runs.all", tooltip="Remove the filter"),
     ]  # fmt: skip
     STATE_KEY = "runs"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - Textual says so
@@ -68,7 +68,7 @@ class RunsScreen(RunActions):
         self._filter = RunFilter()
         self._preview_enabled = True
         self._restored_cursor: str | None = None
-        """The run that the cursor was on the last time, until the runs are known."""
+        """The run to move the cursor to once the runs are loaded."""
         self._previewed: tuple[str, str] | None = None
         self._saved_pipelines: tuple[SavedPipeline, ...] | None = None
 
@@ -93,7 +93,7 @@ class RunsScreen(RunActions):
 
     def on_mount(self) -> None:
         self._restore_layout(self.workbench.saved_layout(self.STATE_KEY))
-        # The list is shown without waiting for it, and the first run is opened without waiting for it, too.
+        # Neither the first paint nor the opening of the first run waits for this import.
         self.set_timer(_PRELOAD_DELAY, partial(import_module, "workbench.tui.screens.run"))
 
     def layout_state(self) -> Layout:
@@ -161,7 +161,7 @@ class RunsScreen(RunActions):
         try:
             self._saved_pipelines = await controller.pipelines()
         except ClientError as error:
-            # A list that can't be had is told once, and asked for again when one comes back to this screen.
+            # Reported once; the list is fetched again when this screen is resumed.
             self.notify(sanitize_label(str(error), 300), title="Pipelines", severity="warning", markup=False)
         self.runs_changed()
 
@@ -170,7 +170,7 @@ class RunsScreen(RunActions):
         if self.has_class("-narrow"):
             self.toggle_class("-pipelines")
         if not pipelines.count:
-            self.notify("There is no pipeline in this folder, and none is kept in the cluster.")
+            self.notify("There is no pipeline in this folder or in the cluster.")
         (self.query_one(RunsTable) if pipelines.has_focus else pipelines).focus()
 
     def _show_counts(self) -> None:
@@ -236,7 +236,7 @@ class RunsScreen(RunActions):
 
     @work(group="preview", exclusive=True, description="ask for the last lines")
     async def _show_last_lines(self, run: Run) -> None:
-        """The last lines of the step that tells most; asked for when the cursor has come to rest."""
+        """Show the last lines of the most relevant step, after the cursor has rested on the run."""
         controller, step = self.workbench.feed.controller, most_relevant_step(run)
         if controller is None or step is None or not self.is_current or not self._preview_enabled:
             return
@@ -267,7 +267,7 @@ class RunsScreen(RunActions):
         colours, file = palette(self.app), self.workbench.launcher
         text = Text(justify="center")
         if not self.workbench.feed.runs.loaded:
-            return text.append("Asking for the runs …", colours.muted)
+            return text.append("Loading runs …", colours.muted)
         text.append("No runs yet\n\n", colours.bold)
         if file is not None:
             text.append("Press ", colours.muted).append(key_label(self.app, "app.run", "r"), colours.highlight)

@@ -1,4 +1,4 @@
-"""Brings the logs that are looked at here: stored ones as one download each, growing ones over one socket."""
+"""Loads the logs that are shown: stored logs as one download each, live logs over one WebSocket."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from workbench.logs.step_logs import StepLogs, StoredLogLoader
 from workbench.tui.services.interfaces import ControllerApi
 
 _RETRY_SECONDS = 1.0
-"""Seconds before a stream that broke for good is asked for again."""
+"""Seconds until a failed request is repeated."""
 _MAX_TIMESTAMPED_LINES = 200_000
-"""Lines up to which the times come along; those of longer logs come when somebody wants to see them."""
+"""Lines up to which a log is loaded with timestamps; those of longer logs are loaded on request."""
 
 OnProblem = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class LogRequest:
-    """A stream that somebody looks at. `stored`: it has ended, so that it can be had whole from `run` and `slug`."""
+    """A stream to load. `stored`: it has ended and can be downloaded whole from `run` and `slug`."""
 
     key: StreamKey
     run: str
@@ -42,13 +42,13 @@ class LogRequest:
 
 
 class LogFeed:
-    """`came` is called after lines came; `tell` with what went wrong, in a sentence."""
+    """Loads streams of one run. `on_lines` is called after lines arrive, `on_problem` with an error message."""
 
     def __init__(self, run: str, logs: StepLogs, on_lines: Callable[[], None], on_problem: OnProblem) -> None:
         self._run, self._logs, self._on_new_lines, self._report_problem = run, logs, on_lines, on_problem
 
     async def follow(self, controller: ControllerApi, requests: Iterable[LogRequest]) -> None:
-        """Bring these streams to their ends. Each try goes on where the one before stopped."""
+        """Load these streams to their ends; each retry continues where the previous one stopped."""
         missing = [each for each in requests if not self._logs.is_complete(each.key)]
         growing = {each.slug for each in missing if not each.stored}
         try:
@@ -62,7 +62,7 @@ class LogFeed:
             self._report_problem(str(errors.exceptions[0]))
 
     async def load_timestamps(self, controller: ControllerApi, request: LogRequest) -> None:
-        """Bring the times of a log that came without them."""
+        """Load the timestamps of a log that was loaded without them."""
         download, first = StoredLogLoader(self._logs.stream(request.key), timestamps=True), 0
         try:
             async with aclosing(self._blocks(controller, request, stamped=True)) as blocks:
@@ -85,7 +85,7 @@ class LogFeed:
                 self._on_new_lines()
                 return
             except NotFoundError:
-                self._report_problem(f"The log of {request.slug} is not stored any more.")
+                self._report_problem(f"The log of {request.slug} is no longer stored.")
                 return
             except ClientError as error:
                 self._report_problem(str(error))
@@ -107,7 +107,7 @@ class LogFeed:
                     async for frame in frames:
                         whole = self._logs.apply(frame)
                         self._on_new_lines()
-                        # What has come at once is taken at once; keys and paint get their turn in between.
+                        # Frames that arrived together are applied together; keys and painting run in between.
                         await asyncio.sleep(0)
                         if not whole or isinstance(frame, RunEnd):
                             break

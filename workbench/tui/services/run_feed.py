@@ -1,4 +1,4 @@
-"""What the controller tells, kept for all screens: the runs, the place, and whether there is a connection."""
+"""The runs, the cluster and the connection of a controller, kept up to date for all screens."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from workbench.runs.run_list import RunList
 from workbench.tui.services.interfaces import Connect, ControllerApi
 
 _RETRY_SECONDS = 3.0
-"""Seconds before a controller that refused us is asked again."""
+"""Seconds until a refused connection is retried."""
 
 
 class RunFeed:
-    """Calls `on_runs` after each change of a run, and `on_place` when the connection or what it leads to changed."""
+    """Calls `on_runs` after each change of a run, and `on_connection` when the connection changes."""
 
     def __init__(self, connect: Connect, on_runs: Callable[[], None], on_connection: Callable[[], None]) -> None:
         self.runs = RunList()
         self.controller: ControllerApi | None = None
-        """None until the connection has been made for the first time."""
+        """None until the first connection."""
         self.cluster: Cluster | None = None
         self.connection_error: str | None = None
-        """What is wrong with the connection; None when it is well."""
+        """The error of the connection; None while it works."""
         self._connect, self._on_runs, self._on_connection_change = connect, on_runs, on_connection
 
     async def follow(self) -> None:
-        """Hear of every change of a run, until cancelled."""
+        """Follow all changes of runs until cancelled."""
         async with self._connect(self._set_connection_error) as controller:
             self.controller = controller
             while True:

@@ -1,1 +1,1 @@
-"""Before there is a sandbox: which kind of one, what each needs, and bringing it up."""
+"""Setup of a first sandbox: choosing a provider, checking its requirements, starting it."""

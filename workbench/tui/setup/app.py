@@ -1,6 +1,6 @@
-"""The start: shown by `c8s` where there is no sandbox yet. It ends with a place to open the workbench on, or with none.
+"""The setup app, which `c8s` shows while there is no sandbox. It returns the endpoint of a new sandbox, or None.
 
-An app of its own, so that the workbench never has to be without a place.
+It is a separate app, so that the workbench always has an endpoint.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MAX_OUTPUT_LINES = 7
 
 
 class ProviderList(ListView):
-    """The kinds of sandboxes. Keys are their places in the list."""
+    """The providers. Keys are their indexes."""
 
     def __init__(self, providers: Sequence[SandboxProvider], *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -44,15 +44,15 @@ class ProviderList(ListView):
 
 
 class SetupApp(BaseApp[Endpoint | None]):
-    """Enter brings the chosen one up; Escape stops that, and leaves when nothing is under way."""
+    """Enter starts the selected provider; Escape stops the start, or quits when nothing is starting."""
 
     CSS_PATH = "app.tcss"
     TITLE = "c8s"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "stop", "Stop", priority=True, id="start.stop",
-                tooltip="Stop what is under way; what is done stays and is not done again"),
-        Binding("q", "leave", "Quit", id="start.quit", tooltip="Leave"),
+                tooltip="Stop the start; steps that are done are not repeated"),
+        Binding("q", "leave", "Quit", id="start.quit", tooltip="Quit"),
     ]  # fmt: skip
 
     def __init__(self, providers: Sequence[SandboxProvider], options: AppOptions = DEFAULT_OPTIONS) -> None:
@@ -129,7 +129,7 @@ class SetupApp(BaseApp[Endpoint | None]):
     def action_stop(self) -> None:
         if self._start_worker is not None:
             self._start_worker.cancel()
-            self.notify("Stopped. What is done stays; Enter goes on from there.")
+            self.notify("Stopped. Enter continues from here.")
         else:
             self.exit(None)
 
@@ -148,9 +148,7 @@ class SetupApp(BaseApp[Endpoint | None]):
             self._draw_steps(text, self._progress, colours)
         if self._error is not None:
             text.append(f"\n{sanitize_label(str(self._error), 800)}\n", colours.error)
-            text.append(
-                f"{sanitize_label(self._error.remedy, 400)}\nEnter tries again and goes on from there.", colours.plain
-            )
+            text.append(f"{sanitize_label(self._error.remedy, 400)}\nEnter tries again from here.", colours.plain)
         self.query_one("#start-facts", Static).update(text)
         said = self._progress.output[-_MAX_OUTPUT_LINES:] if self._progress is not None else ()
         output = self.query_one("#start-output", Static)
@@ -160,7 +158,7 @@ class SetupApp(BaseApp[Endpoint | None]):
     def _draw_requirements(self, text: Text, colours: Palette) -> None:
         needs = self._requirements.get(self._selected_index)
         if needs is None:
-            text.append("Looking at what is there …", colours.muted)
+            text.append("Checking …", colours.muted)
             return
         styles = {"ok": colours.success, "warning": colours.warning, "error": colours.error}
         text.append("It needs\n", colours.bold)

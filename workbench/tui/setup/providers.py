@@ -1,4 +1,4 @@
-"""The ways to a first sandbox. Each says what it needs and whether that is there, and brings one up."""
+"""Providers of a first sandbox: each checks its requirements and starts a sandbox."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MIN_FREE_BYTES = 200 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Requirement:
-    """Something a way needs, and what was found of it."""
+    """A requirement of a provider, and the result of checking it."""
 
     name: str
     level: Level
@@ -32,7 +32,7 @@ class Requirement:
 
 
 class StartError(Exception):
-    """It could not be brought up; `remedy` says what to do."""
+    """The sandbox could not be started; `remedy` says what to do."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -50,11 +50,11 @@ class SandboxProvider(Protocol):
     async def requirements(self) -> Sequence[Requirement]: ...
 
     def steps(self) -> Sequence[tuple[str, str]]:
-        """Name and title of what will be done."""
+        """Name and title of each step of the start."""
         ...
 
     async def start(self, on_event: Callable[[StepEvent], None]) -> Endpoint:
-        """Do what is not done yet; may be cancelled and called again. Raises StartError."""
+        """Start the sandbox; may be cancelled and called again, and then skips finished steps. Raises StartError."""
         ...
 
 
@@ -79,10 +79,10 @@ class EmbeddedProvider:
         from workbench.client.endpoint import SandboxError
         from workbench.sandbox import Sandboxes
 
-        begun = time.monotonic()
+        started = time.monotonic()
 
         def tell(kind: str, text: str) -> None:
-            on_event(ProgressEvent("sandbox", kind, text, time.monotonic() - begun))
+            on_event(ProgressEvent("sandbox", kind, text, time.monotonic() - started))
 
         tell("started", "two processes")
         try:
@@ -90,7 +90,7 @@ class EmbeddedProvider:
         except (SandboxError, OSError) as error:
             tell("failed", str(error))
             raise StartError(
-                str(error), f"`c8s down --name {self.name}` clears what is left; try again then"
+                str(error), f"`c8s down --name {self.name}` removes the remains; then try again"
             ) from error
         tell("done", endpoint.url)
         return endpoint
@@ -133,7 +133,7 @@ class KindProvider:
 
 
 def _check_host() -> list[Requirement]:
-    """What the embedded sandbox needs of this machine."""
+    """Check the requirements of the embedded sandbox on this machine."""
     from workbench.sandbox.paths import state_root
 
     root = state_root()
@@ -144,7 +144,9 @@ def _check_host() -> list[Requirement]:
 def _check_state_folder(root: Path, existing: Path) -> Requirement:
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return Requirement("folder", "ok", str(root))
-    return Requirement("folder", "error", f"{existing} can't be written to", "Set XDG_STATE_HOME to a folder of yours.")
+    return Requirement(
+        "folder", "error", f"{existing} can't be written to", "Set XDG_STATE_HOME to a folder you can write to."
+    )
 
 
 def _check_disk(existing: Path) -> Requirement:
@@ -152,7 +154,7 @@ def _check_disk(existing: Path) -> Requirement:
     enough = free >= _MIN_FREE_BYTES
     found = f"{free / 1024**3:.1f} GiB free"
     return Requirement(
-        "disk", "ok" if enough else "warning", found, "" if enough else "Make room for logs and artifacts."
+        "disk", "ok" if enough else "warning", found, "" if enough else "Free disk space for logs and artifacts."
     )
 
 
@@ -162,7 +164,7 @@ def _check_loopback() -> Requirement:
             listener.bind(("127.0.0.1", 0))
     except OSError as error:
         return Requirement(
-            "loopback", "error", f"127.0.0.1 can't be listened on: {error}", "Allow programs to listen there."
+            "loopback", "error", f"127.0.0.1 can't be listened on: {error}", "Allow programs to listen on 127.0.0.1."
         )
     return Requirement("loopback", "ok", "127.0.0.1 can be listened on")
 
@@ -170,5 +172,7 @@ def _check_loopback() -> Requirement:
 def _check_shell() -> Requirement:
     found = shutil.which("sh")
     if found is None:
-        return Requirement("sh", "error", "there is no `sh` on PATH", "Steps run their commands with it; install one.")
+        return Requirement(
+            "sh", "error", "there is no `sh` on PATH", "Install a shell; steps run their commands with it."
+        )
     return Requirement("sh", "ok", found)

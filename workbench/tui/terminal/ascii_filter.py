@@ -1,6 +1,6 @@
-"""Shows everything in ASCII, for terminals that have nothing else: every cell keeps its place and its width.
+"""Replaces all output by ASCII for terminals without Unicode; every cell keeps its position and width.
 
-The last thing before the terminal, so that no widget has to know of it.
+It filters the output last, so widgets need not know about it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TABLE = str.maketrans(_SIGNS | _LINES | _CORNERS)
 
 
 class AsciiFilter(LineFilter):
-    """Replaces each character by one that is like it, or by a question mark for each cell it takes."""
+    """Replaces each character by a similar one, or by a question mark for each cell it takes."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [

@@ -1,4 +1,4 @@
-"""Puts text onto the clipboard of the machine somebody sits at: by its own program, else by the terminal (OSC 52)."""
+"""Copies text to the clipboard of the user's machine: with a program, else through the terminal (OSC 52)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 _TIMEOUT = 2.0
 _OSC52_LIMIT = 74_994
-"""Encoded bytes that terminals are known to take in one sequence."""
+"""Encoded bytes that terminals accept in one sequence."""
 
 
 def clipboard_commands(environment: Mapping[str, str], platform: str = sys.platform) -> list[list[str]]:
@@ -36,12 +36,12 @@ def clipboard_commands(environment: Mapping[str, str], platform: str = sys.platf
 
 
 async def copy(text: str, osc52: Callable[[str], None], environment: Mapping[str, str] = os.environ) -> str | None:
-    """Copy `text`; what is wrong when it can't be, else None. `osc52` hands it to the terminal."""
+    """Copy `text` and return None, or the reason why it can't be copied. `osc52` sends it to the terminal."""
     for command in clipboard_commands(environment):
         if shutil.which(command[0]) is not None and await _run_command(command, text):
             return None
     if len(b64encode(text.encode())) > _OSC52_LIMIT:
-        return "This is more than a terminal's clipboard takes; save the log and copy the file's path instead."
+        return "The text is too large for the terminal's clipboard; save the log and copy the file's path instead."
     osc52(text)
     return None
 

@@ -1,4 +1,4 @@
-"""Hands the terminal to another program and takes it back, and opens files with what this machine has for that."""
+"""Runs other programs in place of the workbench, and opens files with the desktop or a pager."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ def run_external(app: App[int], command: Sequence[str], environment: Mapping[str
         with app.suspend():
             code = subprocess.run(list(command), env=environment, check=False).returncode
     except SuspendNotSupported:
-        app.notify("This terminal can't be handed over to another program.", severity="warning")
+        app.notify("This terminal can't run another program in place of the workbench.", severity="warning")
         return
     except OSError as error:
         app.notify(sanitize_label(str(error), 300), title="Not started", severity="error", markup=False)
         return
     if code:
-        app.notify(f"{sanitize_label(Path(command[0]).name, 40)} ended with {code}.", severity="warning", markup=False)
+        app.notify(
+            f"{sanitize_label(Path(command[0]).name, 40)} exited with code {code}.", severity="warning", markup=False
+        )
 
 
 def edit_text(command: Sequence[str], text: str, name: str) -> str:
@@ -51,7 +53,7 @@ def edit_text(command: Sequence[str], text: str, name: str) -> str:
 
 @lru_cache(maxsize=1)
 def temporary_folder() -> Path:
-    """Where files lie that are only looked at: readable by their owner, gone with this process."""
+    """A private folder for files that are opened but not saved; deleted when this process exits."""
     folder = Path(tempfile.mkdtemp(prefix="c8s-opened-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -72,7 +74,7 @@ def viewer_command(
 
 
 async def open_file(app: App[int], path: Path) -> None:
-    """Show a file that may hold anything: a pager is told to show control characters and run nothing."""
+    """Open an untrusted file; a pager shows its control characters and runs no programs."""
     command, takes_terminal = viewer_command(os.environ)
     if takes_terminal:
         quiet = {name: value for name, value in os.environ.items() if name not in ("LESS", "LESSOPEN", "LESSCLOSE")}
@@ -89,5 +91,5 @@ async def open_file(app: App[int], path: Path) -> None:
     except OSError as error:
         app.notify(sanitize_label(str(error), 300), title="Not opened", severity="error", markup=False)
         return
-    said = f"{command[0]} could not open {path.name}: it ended with {code}." if code else f"Opened {path.name}."
+    said = f"{command[0]} could not open {path.name}: exit code {code}." if code else f"Opened {path.name}."
     app.notify(sanitize_label(said, 300), severity="warning" if code else "information", markup=False)

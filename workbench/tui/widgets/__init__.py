@@ -1,5 +1,5 @@
-"""The pieces of the screens. Each sends nested messages and knows nothing of the others.
+"""The widgets of the screens. They communicate by messages and do not know each other.
 
-What they show of a pipeline (names, messages, lines) is somebody else's text: it is
-drawn as segments, after `workbench.text.sanitize`, and is never read as markup.
+Names, messages and log lines are untrusted text: they are sanitized by
+`workbench.text.sanitize`, drawn as segments, and never parsed as markup.
 """

@@ -1,4 +1,4 @@
-"""The first lines of every screen: where one is, what one is on, and a banner when the connection is gone."""
+"""The header of every screen: breadcrumbs, the runtime, and a banner while the connection is lost."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from workbench.tui.theme import palette
 
 
 class HeaderBar(Vertical):
-    """Breadcrumbs, and to their right a note about the place."""
+    """Breadcrumbs on the left, a note about the cluster on the right."""
 
     breadcrumbs: reactive[tuple[str, ...]] = reactive(())
     """From the outermost to the innermost."""
     note: reactive[str] = reactive("")
     connection_error: reactive[str | None] = reactive(None)
-    """What is wrong with the connection; None when it is well."""
+    """The error of the connection; None while it works."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="top-crumbs", markup=False)

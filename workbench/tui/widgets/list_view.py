@@ -1,4 +1,4 @@
-"""A list with a cursor that draws only the lines that can be seen. What a row says is its subclasses' business."""
+"""A list with a cursor that draws only visible rows. Subclasses draw the rows."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from workbench.tui.widgets.segments import line
 
 
 class ListView(ScrollView, can_focus=True):
-    """Rows of one line each, known by keys; the cursor stays on its key when rows come and go."""
+    """Rows of one line, identified by keys; the cursor stays on its key when rows change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="rows.up", tooltip="The row above"),
-        Binding("down,j", "move(1)", "Down", show=False, id="rows.down", tooltip="The row below"),
-        Binding("home,g", "jump(0)", "First", show=False, id="rows.first", tooltip="The first row"),
-        Binding("end,G", "jump(-1)", "Last", show=False, id="rows.last", tooltip="The last row"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="rows.page-up", tooltip="A page up"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="rows.page-down", tooltip="A page down"),
-        Binding("ctrl+u", "page(-0.5)", "Half up", show=False, id="rows.half-up", tooltip="Half a page up"),
-        Binding("ctrl+d", "page(0.5)", "Half down", show=False, id="rows.half-down", tooltip="Half a page down"),
-        Binding("enter", "open", "Open", id="rows.open", tooltip="Open the row under the cursor"),
+        Binding("up,k", "move(-1)", "Up", show=False, id="rows.up", tooltip="Go up a row"),
+        Binding("down,j", "move(1)", "Down", show=False, id="rows.down", tooltip="Go down a row"),
+        Binding("home,g", "jump(0)", "First", show=False, id="rows.first", tooltip="Go to the first row"),
+        Binding("end,G", "jump(-1)", "Last", show=False, id="rows.last", tooltip="Go to the last row"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="rows.page-up", tooltip="Go up a page"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="rows.page-down", tooltip="Go down a page"),
+        Binding("ctrl+u", "page(-0.5)", "Half up", show=False, id="rows.half-up", tooltip="Go up half a page"),
+        Binding("ctrl+d", "page(0.5)", "Half down", show=False, id="rows.half-down", tooltip="Go down half a page"),
+        Binding("enter", "open", "Open", id="rows.open", tooltip="Open the selected row"),
     ]
 
     cursor: reactive[str | None] = reactive(None)
@@ -37,7 +37,7 @@ class ListView(ScrollView, can_focus=True):
 
     @dataclass
     class CursorMoved(Message):
-        """The cursor is on another row."""
+        """The cursor has moved to another row."""
 
         list_view: ListView
         key: str
@@ -67,7 +67,7 @@ class ListView(ScrollView, can_focus=True):
         return len(self._keys)
 
     def show_keys(self, keys: list[str]) -> None:
-        """Show these rows from now on."""
+        """Replace the rows."""
         place = self._positions.get(self.cursor or "", 0)
         self._keys = keys
         self._positions = {key: at for at, key in enumerate(keys)}
@@ -77,7 +77,7 @@ class ListView(ScrollView, can_focus=True):
         self.refresh()
 
     def go_to(self, key: str) -> None:
-        """Put the cursor on this row; nothing happens where there is none of that key."""
+        """Move the cursor to the row with this key, if there is one."""
         if key in self._positions:
             self.cursor = key
 

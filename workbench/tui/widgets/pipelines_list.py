@@ -1,4 +1,4 @@
-"""The pipelines that can be run from here: this folder's, and those kept in the cluster."""
+"""The pipelines that can be run: this folder's, and those saved in the cluster."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import cell
 
 FOLDER_KEY = "here"
-"""The key of this folder's pipeline; those of the cluster have `kept/` before their names."""
+"""The key of this folder's pipeline; keys of saved pipelines start with `kept/`."""
 
 
 class PipelinesList(ListView):
-    """Enter runs the one under the cursor."""
+    """Enter runs the selected pipeline."""
 
     HELP_TITLE: ClassVar[str] = "Pipelines"
 

@@ -1,4 +1,4 @@
-"""The runs, newest first, one line each: how it is, how far, how long, of what, since when."""
+"""The table of runs: phase, name, progress, duration, branch, age and status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_FILTER = RunFilter()
 
 
 class RunsTable(ListView):
-    """The live list. `now` is the clock that durations and ages are counted by."""
+    """The live list. `now` is the clock for durations and ages."""
 
     HELP_TITLE: ClassVar[str] = "Runs"
 
@@ -94,7 +94,7 @@ def _row(run: Run, width: int, colours: Palette, now: datetime) -> list[Segment]
 
 
 def _bar(run: Run, colours: Palette) -> list[Segment]:
-    """A bar of the steps by how they ended, in the order in which people look for them."""
+    """A bar with the share of steps in each phase, failures first."""
     total = max(run.summary.total, 1)
     parts = (
         (run.summary.failed, colours.error),

@@ -1,4 +1,4 @@
-"""Small pieces of drawing that several widgets share: spans of text put together to a line of exact width."""
+"""Drawing functions that several widgets share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cell(content: str, width: int, style: Style, *, right: bool = False) -> Segm
 
 
 def line(segments: list[Segment], width: int, base: Style, overlay: Style | None = None) -> Strip:
-    """A line of `width` columns on the widget's background, with a style such as a cursor's over all of it."""
+    """A line of `width` columns on the widget's background; `overlay` is applied to all of it, as for a cursor."""
     strip = Strip(segments).adjust_cell_length(width, base)
     strip = strip.apply_style(base)
     if overlay is not None:
@@ -30,7 +30,7 @@ def line(segments: list[Segment], width: int, base: Style, overlay: Style | None
 
 
 def age_text(since: datetime | None, now: datetime) -> str:
-    """How long ago, in the largest unit: `now`, `40s`, `5m`, `3h`, `12d`."""
+    """The age in its largest unit: `now`, `40s`, `5m`, `3h`, `12d`."""
     if since is None:
         return ""
     seconds = (now - since).total_seconds()

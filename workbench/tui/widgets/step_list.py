@@ -1,4 +1,4 @@
-"""The steps of a run as an indented list with bars: what each waits for, how it is, when and where its time went."""
+"""The steps of a run as an indented list: dependencies, phases, and bars of their time spans."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class StepList(ListView):
         return segments
 
     def _bar(self, step: Step, width: int, style: Style, colours: Palette) -> list[Segment]:
-        """When the step was queued, started, ran, on the run's scale of time."""
+        """The spans of the step (queued, starting, running, …) on the time scale of the run."""
         scale = Scale.of(self._run, width - 1, self._now()) if self._run is not None else None
         if self._run is None or scale is None:
             return [Segment(" " * width)]

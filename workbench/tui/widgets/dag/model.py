@@ -1,4 +1,4 @@
-"""What a graph shows in its boxes: steps, and closed groups of steps with how many of them are how far."""
+"""The boxes of a graph: steps, and folded groups of steps with a count for each phase."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from workbench.tui.theme import Palette, phase_sign
 
 _MAX_NAME_WIDTH = 28
 _MIN_CLOSED_MEMBERS = 4
-"""Steps from which on a group is closed until somebody opens it."""
+"""Minimum size of groups that are folded by default."""
 _COUNTED_PHASES = ("Failed", "Running", "Succeeded", "Cancelled", "Skipped")
 
 
 class DagSteps:
-    """The steps of a graph, and which of their groups are closed."""
+    """The steps of a graph and its folded groups."""
 
     def __init__(self) -> None:
         self.steps: Mapping[str, Step] = {}
@@ -28,7 +28,7 @@ class DagSteps:
         self._group_of: dict[str, Group] = {}
         self._closed: dict[str, Group] = {}
         self._user_closed: dict[str, bool] = {}
-        """For each group that somebody opened or closed whether it is closed."""
+        """Groups that the user has folded (True) or unfolded (False)."""
 
     def show(self, steps: Iterable[Step]) -> None:
         before = [(step.name, step.depends_on) for step in self.steps.values()]
@@ -49,7 +49,7 @@ class DagSteps:
         self.grouped = group_nodes(tuple(self.steps), edges, closed)
 
     def toggle(self, name: str) -> bool:
-        """Open or close the group of a step; whether it has one."""
+        """Fold or unfold the group of a step; False if it has none."""
         group = self._group_of.get(name)
         if group is not None:
             self._user_closed[group.name] = group.key not in self._closed
@@ -57,7 +57,7 @@ class DagSteps:
         return group is not None
 
     def toggle_all(self) -> bool:
-        """Open every group, or close every one when all are open; whether there are any."""
+        """Unfold all groups, or fold them if all are unfolded; False if there are none."""
         close = not self._closed
         self._user_closed |= dict.fromkeys(self._groups, close)
         self._regroup()
@@ -67,7 +67,7 @@ class DagSteps:
         return box in self._closed
 
     def representative(self, box: str) -> str:
-        """The step that is meant when a box is chosen: of a group, the one that most wants to be looked at."""
+        """The step that a box selects; of a group, the one that most needs attention."""
         group = self._closed.get(box)
         if group is None:
             return box
@@ -95,7 +95,7 @@ class DagSteps:
         return {box: self.title(box) for box in self.grouped.nodes}
 
     def counts(self, box: str, colours: Palette) -> list[Segment]:
-        """How many steps of a group are in which phase; nothing for a step, nor while all of them wait."""
+        """The count of each phase in a group; empty for a step, or while all steps are waiting."""
         return [
             Segment(f" {phase_sign(phase)}{count}", colours.phase(phase))
             for phase, count in self._phase_counts(box).items()
@@ -107,7 +107,7 @@ class DagSteps:
         return {phase: phases.count(phase) for phase in _COUNTED_PHASES if phase in phases}
 
     def widths(self) -> dict[str, int]:
-        """Cells for the text of each box. A group has room for counts that are still to come, so that nothing jumps."""
+        """The width of each box. Groups reserve space for later counts, so that the layout stays."""
         widths = {}
         for box in self.grouped.nodes:
             widths[box] = cell_width(self.title(box))

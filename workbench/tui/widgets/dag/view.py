@@ -1,4 +1,4 @@
-"""The steps of a run as a drawing: status by sign and colour, the selected step's ancestors and descendants lit."""
+"""The graph of a run; ancestors and descendants of the selected step are highlighted."""
 
 from __future__ import annotations
 
@@ -22,31 +22,40 @@ from workbench.tui.widgets.dag.model import DagSteps
 from workbench.tui.widgets.segments import line
 
 _LAYER_GAPS = (6, 4, 3, 2, 1)
-"""Cells between layers, tried in turn until the drawing fits."""
+"""Gaps between layers, tried in order until the drawing fits."""
 _MAX_RETRIED_BOXES = 60
-"""Boxes up to which a drawing is tried in several widths."""
+"""Boxes up to which several gaps are tried."""
 _NARROW_COLUMNS = 80
-"""Columns below which a drawing that is far too wide becomes a list."""
+"""Columns below which a drawing that is much too wide becomes a list."""
 _MAX_OVERFLOW = 1.25
 
 
 class DagView(ScrollView, can_focus=True):
-    """Laid out when the steps, the groups that are open or the room change; a change of status only recolours."""
+    """Lays out the graph when steps, folded groups or the width change; a new phase only changes colours."""
 
     HELP_TITLE: ClassVar[str] = "Graph"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "go('left')", "Before", show=False, id="dag.left", tooltip="A step this one waits for"),
-        Binding("right,l", "go('right')", "After", show=False, id="dag.right", tooltip="A step that waits for it"),
-        Binding("up,k", "go('up')", "Above", show=False, id="dag.up", tooltip="The step above"),
-        Binding("down,j", "go('down')", "Below", show=False, id="dag.down", tooltip="The step below"),
-        Binding("enter", "open", "Log", show=False, id="dag.open", tooltip="To the log of this step"),
-        Binding("space", "fold", "Fold", show=False, id="dag.fold", tooltip="Open or close the steps of a matrix"),
-        Binding("z", "fold_all", "Fold all", show=False, id="dag.fold-all", tooltip="Open or close all matrices"),
-        Binding("v", "turn", "List", show=False, id="dag.form", tooltip="As a list, and as a drawing again"),
+        Binding(
+            "left,h", "go('left')", "Before", show=False, id="dag.left", tooltip="Go to a step this one depends on"
+        ),
+        Binding(
+            "right,l",
+            "go('right')",
+            "After",
+            show=False,
+            id="dag.right",
+            tooltip="Go to a step that depends on this one",
+        ),
+        Binding("up,k", "go('up')", "Above", show=False, id="dag.up", tooltip="Go to the step above"),
+        Binding("down,j", "go('down')", "Below", show=False, id="dag.down", tooltip="Go to the step below"),
+        Binding("enter", "open", "Log", show=False, id="dag.open", tooltip="Go to the step's log"),
+        Binding("space", "fold", "Fold", show=False, id="dag.fold", tooltip="Fold or unfold the steps of a matrix"),
+        Binding("z", "fold_all", "Fold all", show=False, id="dag.fold-all", tooltip="Fold or unfold all matrices"),
+        Binding("v", "turn", "List", show=False, id="dag.form", tooltip="Switch between drawing and list"),
     ]
 
     selected: reactive[str | None] = reactive(None)
-    """The name of the step that is selected; in a closed group, one of its steps."""
+    """The name of the selected step; of a folded group, one of its steps."""
 
     @dataclass
     class Selected(Message):
@@ -76,14 +85,14 @@ class DagView(ScrollView, can_focus=True):
         self._drawing: Drawing | None = None
         self._layout_key: object = None
         self._as_list: bool | None = None
-        """Whether it is a list; None: as there is room."""
+        """Whether to show a list; None decides by the width."""
         self._by_line: dict[int, list[Box]] = {}
         self._highlighted_cells: dict[tuple[int, int], str] = {}
         self._related_boxes: frozenset[str] = frozenset()
 
     @property
     def form(self) -> str:
-        """`list` or `drawing` when somebody chose it, else `auto`: as there is room."""
+        """`list` or `drawing` if the user has chosen one, else `auto`."""
         return "auto" if self._as_list is None else "list" if self._as_list else "drawing"
 
     @form.setter
@@ -92,7 +101,7 @@ class DagView(ScrollView, can_focus=True):
         self._update_drawing()
 
     def show_run(self, run: Run) -> None:
-        """Draw this run; when its steps are those of before, only their colours change."""
+        """Draw a run; if its steps are the same, only colours change."""
         self.show_steps(run.steps)
 
     def show_steps(self, steps: Iterable[Step]) -> None:
@@ -104,7 +113,7 @@ class DagView(ScrollView, can_focus=True):
         self.refresh()
 
     def box_of(self, name: str) -> Box | None:
-        """Where a step is drawn, alone or with its group; None before there was room."""
+        """The box of a step or of its group; None before the first layout."""
         home = self._model.grouped.node_of.get(name)
         return self._drawing.boxes.get(home) if self._drawing is not None and home is not None else None
 
@@ -135,7 +144,7 @@ class DagView(ScrollView, can_focus=True):
             boxes.sort(key=lambda box: box.x)
         self.virtual_size = Size(drawing.width + 2, drawing.height)
         self._update_highlight()
-        # A step may be selected before there is a drawing, and the widget can't scroll before it has its new size.
+        # A step may be selected before the first layout, and scrolling needs the new size.
         self.call_after_refresh(self._show_selected)
 
     def _update_highlight(self) -> None:
@@ -173,7 +182,7 @@ class DagView(ScrollView, can_focus=True):
         return segments + self._edge_segments(drawing, x, drawing.width, y, colours)
 
     def _edge_segments(self, drawing: Drawing, start: int, end: int, y: int, colours: Palette) -> list[Segment]:
-        """The cells between two boxes, in runs of one style."""
+        """The cells between two boxes as segments of one style each."""
         text, segments = drawing.lines[y], []
         x = start
         while x < end:

@@ -1,4 +1,4 @@
-"""The list of what could be written, over the text at the cursor. It never takes the focus."""
+"""The completion popup at the cursor. It never takes the focus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_WIDTH = 110
 
 
 class CompletionPopup(ListView, can_focus=False):
-    """Rows of label and explanation."""
+    """Rows with a label and its description."""
 
     HELP_TITLE = "Completion"
 
@@ -31,7 +31,7 @@ class CompletionPopup(ListView, can_focus=False):
         return self._items.get(self.cursor or "")
 
     def show_completions(self, completions: CompletionList, cursor: Offset, screen: Size) -> None:
-        """Show these below the cursor, or above it where there is no room below."""
+        """Show completions below the cursor, or above it if there is no space below."""
         self._items = {choice.label: choice for choice in completions.items}
         self.cursor = None
         self.show_keys(list(self._items))

@@ -1,4 +1,4 @@
-"""Colours for YAML without a parser: line by line, for machines on which tree-sitter can't be loaded."""
+"""Line-by-line YAML highlighting for machines on which tree-sitter can't be loaded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def highlight(line: Text, colours: Palette) -> None:
 
 
 def _comment(text: str) -> int | None:
-    """Where a comment begins; a `#` in quotes begins none."""
+    """The offset of a comment; a `#` in quotes starts none."""
     found = _COMMENT.search(text)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What lint says of the text in the editor, one row a problem."""
+"""The diagnostics of the text in the editor, one row each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIGNS = {"error": "✗", "warning": "!", "hint": "·"}
 
 
 class ProblemList(ListView):
-    """Enter leads to the problem's place in the text."""
+    """Enter moves the cursor to the problem."""
 
     HELP_TITLE = "Problems"
 

@@ -1,7 +1,7 @@
-"""The text of a pipeline with its colours, the marks of its problems, and completion as one types.
+"""A text editor for pipelines with syntax highlighting, underlined problems, and completion.
 
-Colours come from tree-sitter where it can be loaded and from `highlighting`
-where not. What could be written is decided in `workbench.pipeline_file.completion`.
+Highlighting uses tree-sitter if it can be loaded, else `highlighting`.
+`workbench.pipeline_file.completion` computes the completions.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from workbench.tui.widgets.editor.highlighting import highlight
 Complete = Callable[[str, int, int], CompletionList]
 
 MAX_HIGHLIGHTED_LINES = 3000
-"""Lines up to which tree-sitter is used: beyond, each keystroke would cost tens of milliseconds."""
+"""Lines up to which tree-sitter is used; in longer texts each keystroke would take tens of milliseconds."""
 
 
 class YamlEditor(TextArea):
-    """`complete` is asked with (text, line, column) after each change."""
+    """`complete` is called with (text, line, column) after each change."""
 
     HELP_TITLE: ClassVar[str] = "Editor"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+@,ctrl+space", "complete", "Complete", id="editor.complete", tooltip="What could stand here"),
+        Binding("ctrl+@,ctrl+space", "complete", "Complete", id="editor.complete", tooltip="Show completions"),
         Binding("ctrl+z", "undo", "Undo", show=False, id="editor.undo", tooltip="Undo"),
         Binding("ctrl+y", "redo", "Redo", show=False, id="editor.redo", tooltip="Redo"),
         Binding("ctrl+slash,ctrl+underscore", "comment", "Comment", show=False, id="editor.comment",
-                tooltip="Turn the lines into comments, or back"),
+                tooltip="Comment or uncomment the lines"),
     ]  # fmt: skip
 
     @dataclass
     class CompletionsChanged(Message):
-        """What could be written at the cursor has changed; nothing closes the list."""
+        """The completions at the cursor have changed; without items the popup closes."""
 
         editor: YamlEditor
         completions: CompletionList
 
     @dataclass
     class CompletionNavigated(Message):
-        """While the list is open: go up or down in it, or take what is selected."""
+        """The user moves in the open popup, or accepts the selected completion."""
 
         editor: YamlEditor
         step: int
-        """-1 up, 1 down, 0 take it."""
+        """-1 up, 1 down, 0 accept."""
 
     def __init__(self, complete: Complete, *, id: str | None = None) -> None:
         super().__init__(id=id, show_line_numbers=True, tab_behavior="indent", soft_wrap=False, max_checkpoints=500)
@@ -69,7 +69,7 @@ class YamlEditor(TextArea):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._apply_theme())
 
     def open_text(self, text: str) -> None:
-        """Begin with this text; there is nothing to undo before it."""
+        """Replace the text and clear the undo history."""
         self.language = (
             "yaml" if text.count("\n") < MAX_HIGHLIGHTED_LINES and "yaml" in self.available_languages else None
         )
@@ -106,7 +106,7 @@ class YamlEditor(TextArea):
     # -- completion
 
     def accept_completion(self, insert: str) -> None:
-        """Write a choice in place of what is begun."""
+        """Insert a completion in place of the started word."""
         row, column = self.cursor_location
         start = self._completions.start
         self.close_completions()
@@ -115,7 +115,7 @@ class YamlEditor(TextArea):
             self.action_complete()
 
     def action_complete(self) -> None:
-        """Offer what could be written at the cursor, also when nothing is begun."""
+        """Show the completions at the cursor, even without a started word."""
         self._set_completions(self._complete(self.text, *self.cursor_location))
 
     def close_completions(self) -> None:
@@ -142,14 +142,14 @@ class YamlEditor(TextArea):
         self.close_completions()
 
     def on_key(self, event: events.Key) -> None:
-        """Keys that mean something else here than in any text: in the list of choices, and at the end of a line."""
+        """Handle keys of the completion popup, and keys that indent or outdent."""
         if self.completing and event.key in ("up", "down", "enter", "tab", "escape"):
             if event.key == "escape":
                 self.close_completions()
             else:
                 self.post_message(self.CompletionNavigated(self, {"up": -1, "down": 1}.get(event.key, 0)))
         elif event.key == "escape":
-            # The screen's own meaning, not TextArea's, which would move the focus.
+            # The screen handles Escape; TextArea would move the focus.
             event.prevent_default()
             return
         elif event.key == "enter":
@@ -165,7 +165,7 @@ class YamlEditor(TextArea):
     # -- lines
 
     def _new_line(self) -> None:
-        """A line below with the indentation that YAML wants there."""
+        """Insert a line with the indentation that YAML needs."""
         start, end = sorted(self.selection)
         before = self.document.get_line(start[0])[: start[1]]
         indent = len(before) - len(before.lstrip(" "))
@@ -190,7 +190,7 @@ class YamlEditor(TextArea):
                 self.delete((row, 0), (row, spaces))
 
     def action_comment(self) -> None:
-        """Put `# ` before the selected lines, or take it away when all have it."""
+        """Comment the selected lines, or uncomment them if all are comments."""
         rows = [row for row in self._selected_rows() if self.document.get_line(row).strip()]
         if not rows:
             return
@@ -218,7 +218,7 @@ class YamlEditor(TextArea):
 
 
 def text_theme(colours: Palette) -> TextAreaTheme:
-    """How YAML looks in the app's theme of the moment."""
+    """The syntax theme for the app's current theme."""
     return TextAreaTheme(
         name="c8s",
         gutter_style=colours.faint,

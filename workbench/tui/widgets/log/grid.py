@@ -1,4 +1,4 @@
-"""One to four logs beside and below each other, each of any step of a run."""
+"""A grid of one to four logs, each of any step of a run."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from workbench.tui.widgets.log.pane import LogPane
 
 MAX_PANES = 4
 VIEW_OPTIONS = ("wrap", "numbers")
-"""How logs are shown; all that are opened together are alike."""
+"""Display options that all logs of a grid share."""
 
 
 def view_options(layout: Mapping[str, object]) -> dict[str, bool]:
-    """What of a screen's layout is about how logs are shown."""
+    """The display options in a saved layout."""
     return {name: value for name in VIEW_OPTIONS if isinstance(value := layout.get(name), bool)}
 
 
 class LogGrid(Grid):
-    """The active pane shows the step that is selected; the others stay with theirs."""
+    """The active pane follows the selected step; the others keep theirs."""
 
     HELP_TITLE: ClassVar[str] = "Logs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus", "add", "More logs", show=False, id="logs.add", tooltip="Another log beside this one"),
+        Binding("plus", "add", "More logs", show=False, id="logs.add", tooltip="Show another log beside this one"),
         Binding("minus", "remove", "Fewer logs", show=False, id="logs.remove", tooltip="Close this log"),
-        Binding("ctrl+n", "turn(1)", "Next log", show=False, id="logs.next", tooltip="To the next log"),
+        Binding("ctrl+n", "turn(1)", "Next log", show=False, id="logs.next", tooltip="Go to the next log"),
     ]
 
     class Changed(Message):
-        """There are other panes than before, or another one is active."""
+        """A pane was added, removed or activated."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -70,7 +70,7 @@ class LogGrid(Grid):
         self._step_names[self.active] = name
 
     def set_view_options(self, options: Mapping[str, bool]) -> None:
-        """Show these logs, and those that are opened beside them, like this (`LOG_LOOK`)."""
+        """Apply display options (`VIEW_OPTIONS`) to all panes, including those added later."""
         self._view_options = options
         for pane in self._step_names:
             self._apply_view_options(pane)
@@ -80,11 +80,11 @@ class LogGrid(Grid):
             setattr(pane.view, name, value)
 
     def step_names(self) -> list[str | None]:
-        """The steps of all panes, for coming back to them later."""
+        """The steps of all panes, to restore them later."""
         return [self._step_names[pane] for pane in self.panes]
 
     async def show_steps(self, names: Sequence[str], active: int) -> None:
-        """Show these steps beside each other, the one at the place `active` as the active one."""
+        """Show these steps side by side; `active` is the index of the active one."""
         self.select(names[0])
         for name in names[1:MAX_PANES]:
             await self.action_add(name)
@@ -101,7 +101,7 @@ class LogGrid(Grid):
 
     async def action_add(self, name: str | None = None) -> None:
         if len(self._step_names) >= MAX_PANES:
-            self.notify(f"There is room for {MAX_PANES} logs.", severity="information")
+            self.notify(f"At most {MAX_PANES} logs can be shown.", severity="information")
             return
         pane = LogPane()
         self._step_names[pane] = name if name is not None else self.active_step_name

@@ -1,4 +1,4 @@
-"""What is said above a log and in its place when it has no lines."""
+"""Texts around a log: its heading, the reason of the phase, and the message in place of an empty log."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def _stream_text(step: Step, key: StreamKey, view: LogView) -> str:
 def _match_text(matches: MatchIndex, line: int) -> str:
     more = "" if matches.complete else "+"
     if not len(matches):
-        return "nothing found" if matches.complete else "looking …"
+        return "no matches" if matches.complete else "searching …"
     at = matches.count_before(line)
     here = f"{at + 1:,} of " if at < len(matches) and matches[at] == line else ""
     return f"{here}{len(matches):,}{more} found"
 
 
 def status_reason(step: Step | None, first: FirstFailure | None, colours: Palette, width: int) -> Text:
-    """Why the step is as it is, with the line that tells it."""
+    """The reason of the step's phase, with the line that explains a failure."""
     if step is None:
         return Text()
     found = f"   line {first.line}: {first.text.strip()}" if first is not None else ""
@@ -75,11 +75,11 @@ def status_reason(step: Step | None, first: FirstFailure | None, colours: Palett
 
 
 def empty_message(step: Step | None, key: StreamKey | None, *, filtered: bool) -> str:
-    """Why there is no line to see."""
+    """Why no lines are shown."""
     if step is None:
         return "No step is selected."
     if key is None:
-        return step.message or ("Waiting to start." if not step.ended else "It did not run, so it has no log.")
+        return step.message or ("Waiting to start." if not step.ended else "The step did not run, so it has no log.")
     if filtered:
-        return "No line matches what is to be kept; ask for other lines to change that."
-    return "It printed nothing." if step.ended else "Nothing printed yet."
+        return "No line matches the filter."
+    return "The step printed nothing." if step.ended else "No output yet."

@@ -1,4 +1,4 @@
-"""Draws single lines of a log: their colours, what is marked or selected in them, and what stands before them."""
+"""Renders single log lines: colours, matches, selection, and the margin with numbers and times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CACHE_SIZE = 2_000
 
 @dataclass(frozen=True)
 class LineStyle:
-    """All that the drawing of a line depends on besides its text. `wrap` is the columns of a row, 0 for no wrapping."""
+    """How a line is rendered. `wrap_width` is the columns of a row; 0 does not wrap."""
 
     palette: Palette
     number_width: int
@@ -29,7 +29,7 @@ class LineStyle:
     show_times: bool
     wrap_width: int
     query: Query | None
-    """What is marked in the lines."""
+    """The search whose matches are highlighted."""
 
     @property
     def margin(self) -> int:
@@ -39,7 +39,7 @@ class LineStyle:
 
 @dataclass(frozen=True)
 class RenderedLine:
-    """A drawn line. `text` is what is shown of it; `starts` where in it each of its rows begins."""
+    """A rendered line: its visible text, its rows, and the offset in the text where each row starts."""
 
     text: str
     rows: tuple[Strip, ...]
@@ -59,7 +59,7 @@ class RenderedLine:
 
 
 class LineRenderer:
-    """Keeps what it drew last, for as long as nothing but the place of the window changes."""
+    """Caches rendered lines until the log or the style changes."""
 
     def __init__(self) -> None:
         self._log: LogFile | None = None
@@ -106,7 +106,7 @@ def _gutter(log: LogFile, line: int, style: LineStyle, text: str) -> list[Segmen
 
 
 def wrap_offsets(text: str, width: int) -> list[int]:
-    """Where each row of the text begins when it has `width` columns: behind a blank where there is one near the end."""
+    """The offsets where the rows of a wrapped text start; breaks after a space near the end of a row."""
     starts, column, blank = [0], 0, 0
     for at, char in enumerate(text):
         column += char_width(char)
@@ -133,7 +133,7 @@ def _split_rows(pieces: list[Segment], text: str, starts: list[int]) -> list[lis
 
 
 def apply_style(pieces: list[Segment], spans: list[tuple[int, int]], style: Style) -> list[Segment]:
-    """The pieces with these spans of their characters in a style of their own. Spans are in order and apart."""
+    """Apply a style to spans of characters. Spans must be sorted and must not overlap."""
     cuts = [cut for begin, end in spans if end > begin for cut in (begin, end)]
     if not cuts:
         return pieces

@@ -1,4 +1,4 @@
-"""One log on the screen: its heading, why its step is as it is, the lines, and what can be done with them."""
+"""A log with its heading, the reason of its step's phase, and search, filter, copy and save."""
 
 from __future__ import annotations
 
@@ -32,33 +32,37 @@ from workbench.tui.widgets.log.streams import first_failure, next_container, pre
 from workbench.tui.widgets.log.view import LogView
 
 _REDRAW_DELAY = 0.05
-"""Seconds between two looks at a growing log."""
+"""Seconds between two updates of a growing log."""
 
 
 class LogPane(Vertical):
-    """Shows one stream of a step at a time. Lines come from the `StepLogs` that it is given."""
+    """Shows one stream of a step, whose lines are in the `StepLogs` passed to `show_step`."""
 
     HELP_TITLE: ClassVar[str] = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "ask('find')", "Find", id="log.find", tooltip="Find a text in the whole log"),
-        Binding("n", "next_hit(1)", "Next hit", show=False, id="log.next", tooltip="The next line that matches"),
-        Binding("N", "next_hit(-1)", "Previous hit", show=False, id="log.previous", tooltip="The match before"),
-        Binding("ampersand", "ask('keep')", "Keep", id="log.keep", tooltip="Show only the lines that match"),
-        Binding("i", "invert", "Invert", show=False, id="log.invert", tooltip="Show only the lines that don't match"),
+        Binding("slash", "ask('find')", "Find", id="log.find", tooltip="Find text in the whole log"),
+        Binding("n", "next_hit(1)", "Next hit", show=False, id="log.next", tooltip="Go to the next match"),
+        Binding("N", "next_hit(-1)", "Previous hit", show=False, id="log.previous", tooltip="Go to the previous match"),
+        Binding("ampersand", "ask('keep')", "Keep", id="log.keep", tooltip="Show only matching lines"),
+        Binding("i", "invert", "Invert", show=False, id="log.invert",
+                tooltip="Invert the filter, or hide the matches of the search"),
         Binding("right_square_bracket", "next_error(1)", "Next error", show=False, id="log.next-error",
-                tooltip="The next line that looks like an error"),
+                tooltip="Go to the next line that looks like an error"),
         Binding("left_square_bracket", "next_error(-1)", "Previous error", show=False, id="log.previous-error",
-                tooltip="The line before that looks like an error"),
-        Binding("E", "first_error", "Failure", id="log.failure", tooltip="To the first line that tells of the failure"),
-        Binding("t", "times", "Times", show=False, id="log.times", tooltip="Show when each line was written"),
-        Binding("T", "ask('time')", "Go to time", show=False, id="log.time", tooltip="To the lines of a time"),
-        Binding("p", "other_attempt", "Attempt", show=False, id="log.attempt", tooltip="The attempt before this one"),
+                tooltip="Go to the previous line that looks like an error"),
+        Binding("E", "first_error", "Failure", id="log.failure",
+                tooltip="Go to the first line that explains the failure"),
+        Binding("t", "times", "Times", show=False, id="log.times", tooltip="Show the time of each line"),
+        Binding("T", "ask('time')", "Go to time", show=False, id="log.time", tooltip="Go to a time"),
+        Binding("p", "other_attempt", "Attempt", show=False, id="log.attempt", tooltip="Show the previous attempt"),
         Binding("c", "other_container", "Container", show=False, id="log.container",
-                tooltip="The log of another container: fetching, uploading, services"),
-        Binding("y", "copy", "Copy", show=False, id="log.copy", tooltip="Copy what is selected or marked, or the line"),
+                tooltip="Show the log of the next container: fetch, upload, services"),
+        Binding("y", "copy", "Copy", show=False, id="log.copy",
+                tooltip="Copy the selected or marked lines, or the current line"),
         Binding("Y", "copy_path", "Copy path", show=False, id="log.copy-path",
-                tooltip="Save the log and copy the path of the file"),
-        Binding("ctrl+s", "save", "Save", show=False, id="log.save", tooltip="Save the whole log to a file here"),
+                tooltip="Save the log and copy the file's path"),
+        Binding("ctrl+s", "save", "Save", show=False, id="log.save",
+                tooltip="Save the whole log to a file in this folder"),
     ]  # fmt: skip
 
     class StreamChanged(Message):
@@ -66,13 +70,13 @@ class LogPane(Vertical):
 
     @dataclass
     class TimestampsRequested(Message):
-        """Somebody wants to see the times of a log that came without them."""
+        """The user wants timestamps that are not loaded yet."""
 
         key: StreamKey
 
     @dataclass
     class SaveRequested(Message):
-        """This log is to be written to a file; its path is to be copied if `copy`."""
+        """The user wants to save the log, and with `copy` to copy the path of the file."""
 
         pane: LogPane
         copy: bool
@@ -102,7 +106,7 @@ class LogPane(Vertical):
         return self.query_one(LogView)
 
     def show_step(self, step: Step | None, logs: StepLogs) -> None:
-        """Show this step, which may be the one of before in a newer state."""
+        """Show a step, or the same step in a newer state."""
         self.step, self._logs = step, logs
         slug, attempt, container = self._selection_of_step
         if step is None or slug != step.slug:
@@ -112,7 +116,7 @@ class LogPane(Vertical):
         self.update_status()
 
     def lines_received(self) -> None:
-        """There may be more lines; looked at soon, so that a flood costs no more than a trickle."""
+        """Schedule an update for new lines; many calls within a short time cause one update."""
         if not self._refresh_scheduled:
             self._refresh_scheduled = True
             self.set_timer(_REDRAW_DELAY, self._refresh_lines)
@@ -135,23 +139,23 @@ class LogPane(Vertical):
         self._go_to_pending_line()
 
     def _go_to_pending_line(self) -> None:
-        """Open a failed step at the line that tells why, as soon as it is here."""
+        """Go to the line that explains a failure as soon as it is loaded."""
         wanted, view = self._pending_line, self.view
         if wanted is None or self.key is None or not view.line_count >= wanted > 0:
             return
-        # With what is shown below it, so that the line stands where it would in a log that is all here.
+        # With the lines shown below it, so that it has the same position as in a complete log.
         if self._logs.is_complete(self.key) or view.line_count >= wanted + view.size.height:
             view.go_to(wanted - 1)
             view.loading_rest = True
             self._pending_line = None
 
     def on_resize(self) -> None:
-        """What was cut for the old width is cut anew: the sentence that says why must not stay short."""
+        """Truncate the heading and the reason to the new width."""
         self.update_status()
 
     @on(LogView.Changed)
     def update_status(self) -> None:
-        """Bring all that is said around the lines up to date."""
+        """Update the heading, the reason and the messages around the lines."""
         colours, step, view = palette(self.app), self.step, self.view
         width = max(self.size.width - 2, 10)
         self.query_one(".log-heading", Static).update(
@@ -171,9 +175,9 @@ class LogPane(Vertical):
     def action_first_error(self) -> None:
         first = first_failure(self.step, self.key)
         if first is None:
-            self.notify("No line of this log tells of a failure.", severity="information")
+            self.notify("No line of this log explains a failure.", severity="information")
         elif first.line > self.view.line_count:
-            self.notify(f"Line {first.line} has not come yet.", severity="information")
+            self.notify(f"Line {first.line} is not loaded yet.", severity="information")
         else:
             self.view.go_to(first.line - 1)
 
@@ -203,7 +207,7 @@ class LogPane(Vertical):
             field.open("time" if purpose == "time" else "find")
 
     def close_prompt(self) -> bool:
-        """Put away what lies over the log; False when nothing did."""
+        """Close the prompt or end marking; False if there was neither."""
         if self.query_one(LogPrompt).close():
             return True
         if self.view.mark is not None:
@@ -294,7 +298,7 @@ class LogPane(Vertical):
                 self._show_line(found)
             elif found is None:
                 self.notify("Not found in this log.", severity="information")
-            # The rest is looked through for its number only; the place is shown already.
+            # The rest is scanned only to count the matches; the first one is already shown.
             self.update_status()
             await scan(matches, self.update_status)
         except QueryError as error:
@@ -307,7 +311,7 @@ class LogPane(Vertical):
     def _show_line(self, line: int) -> None:
         if self._search.filter is not None and not self.view.shows(line):
             self._set_filter(None)
-            self.notify("This line was not among those kept, so all are shown again.", severity="information")
+            self.notify("The filter hid this line; it was removed.", severity="information")
         self.view.go_to(line)
 
     def action_times(self) -> None:
@@ -315,7 +319,7 @@ class LogPane(Vertical):
         self._request_timestamps()
 
     def _request_timestamps(self) -> bool:
-        """Whether the times are here; if not, they are asked for."""
+        """Whether the timestamps are loaded; requests them if not."""
         log = self.view.log_file
         if log is not None and self.key is not None and len(log) and not log.has_times:
             self.post_message(self.TimestampsRequested(self.key))
@@ -328,7 +332,7 @@ class LogPane(Vertical):
     def _go_to_time(self, text: str) -> None:
         log = self.view.log_file
         if log is None or not self._request_timestamps():
-            self.notify("The times of this log are being brought; try again in a moment.", severity="information")
+            self.notify("The times of this log are loading; try again in a moment.", severity="information")
             return
         first = next((time for at in range(min(len(log), 1000)) if (time := log.time(at)) is not None), 0)
         wanted = (
@@ -337,7 +341,7 @@ class LogPane(Vertical):
         if wanted is None:
             if text.strip():
                 self.notify(
-                    f"{sanitize_label(text, 40)} is no time: 14:05:30 or +90s.", severity="warning", markup=False
+                    f"{sanitize_label(text, 40)} is not a time; use 14:05:30 or +90s.", severity="warning", markup=False
                 )
             return
         found = log.first_at(int(wanted.timestamp() * 1_000_000))

@@ -1,4 +1,4 @@
-"""The line below a log in which somebody types what to find, which lines to keep, or which time to go to."""
+"""The prompt below a log, for a search, a filter or a time."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from workbench.tui.keys import key_label
 Purpose = Literal["find", "keep", "time"]
 
 _HINTS = {
-    "find": "a text; {regex}: a regular expression; Enter goes to the next, {leave} leaves",
-    "keep": "keep lines with this; ! before it: those without; empty: all lines",
-    "time": "14:05, 14:05:30, or +90 s after the first line",
+    "find": "text; {regex}: regular expression; Enter: next match; {leave}: close",
+    "keep": "show lines with this text; !text: lines without it; empty: all lines",
+    "time": "14:05, 14:05:30, or +90s after the first line",
 }
 
 
 class LogPrompt(Horizontal):
-    """Hidden until it is opened for a purpose."""
+    """Hidden until it is opened."""
 
     HELP_TITLE: ClassVar[str] = "Find and keep"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "toggle_regex", "Regex", show=False, id="find.regex", priority=True,
-                tooltip="Read what is typed as a regular expression, or as a text"),
-        Binding("escape", "leave", "Leave", show=False, id="find.leave", tooltip="Leave it as it was"),
+                tooltip="Switch between text and regular expression"),
+        Binding("escape", "leave", "Leave", show=False, id="find.leave", tooltip="Close the prompt"),
     ]  # fmt: skip
 
     @dataclass
     class Submitted(Message):
-        """Something was typed and confirmed."""
+        """The user has confirmed an input."""
 
         purpose: Purpose
         text: str
         regex: bool
 
     class Closed(Message):
-        """The field was closed; the log has the keys again."""
+        """The prompt was closed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -56,7 +56,7 @@ class LogPrompt(Horizontal):
         yield Input(classes="log-field-text")
 
     def open(self, purpose: Purpose, *, blank: bool = False) -> None:
-        """Ask for this, with what was typed for it the last time unless it is asked `anew`."""
+        """Open for a purpose, with its last value unless `blank`."""
         self._purpose = purpose
         self.display = True
         field = self.query_one(Input)
@@ -68,7 +68,7 @@ class LogPrompt(Horizontal):
         self._update_label()
 
     def close(self) -> bool:
-        """Put the field away; False when it was not open."""
+        """Close the prompt; False if it was not open."""
         shown, self.display = bool(self.display), False
         if shown:
             self.post_message(self.Closed())

@@ -29,14 +29,14 @@ class LogView(ScrollView, can_focus=True):
 
     HELP_TITLE: ClassVar[str] = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "lines(-1)", "Up", show=False, id="log.up", tooltip="A line up"),
-        Binding("down,j", "lines(1)", "Down", show=False, id="log.down", tooltip="A line down"),
+        Binding("up,k", "lines(-1)", "Up", show=False, id="log.up", tooltip="Go up a line"),
+        Binding("down,j", "lines(1)", "Down", show=False, id="log.down", tooltip="Go down a line"),
         Binding("left,h", "columns(-8)", "Left", show=False, id="log.left", tooltip="Scroll left"),
         Binding("right,l", "columns(8)", "Right", show=False, id="log.right", tooltip="Scroll right"),
-        Binding("pageup,ctrl+b", "pages(-1)", "Page up", show=False, id="log.page-up", tooltip="One page up"),
-        Binding("pagedown,ctrl+f,space", "pages(1)", "Down", show=False, id="log.page-down", tooltip="One page down"),
-        Binding("ctrl+u", "pages(-0.5)", "Half up", show=False, id="log.half-up", tooltip="Half a page up"),
-        Binding("ctrl+d", "pages(0.5)", "Half down", show=False, id="log.half-down", tooltip="Half a page down"),
+        Binding("pageup,ctrl+b", "pages(-1)", "Page up", show=False, id="log.page-up", tooltip="Go up a page"),
+        Binding("pagedown,ctrl+f,space", "pages(1)", "Down", show=False, id="log.page-down", tooltip="Go down a page"),
+        Binding("ctrl+u", "pages(-0.5)", "Half up", show=False, id="log.half-up", tooltip="Go up half a page"),
+        Binding("ctrl+d", "pages(0.5)", "Half down", show=False, id="log.half-down", tooltip="Go down half a page"),
         Binding("home,g", "top", "Top", show=False, id="log.top", tooltip="Go to the first line"),
         Binding("end,G", "end", "End", show=False, id="log.end", tooltip="Go to the last line and follow"),
         Binding("s", "toggle_follow", "Follow", id="log.follow", tooltip="Follow new lines, or stop following"),
