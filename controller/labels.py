@@ -17,7 +17,7 @@ ATTEMPT = "c8s.dev/attempt"
 IDEMPOTENCY_KEY = "c8s.dev/idempotency-key"
 """Of runs: a digest of the idempotency key that the run was created with."""
 SECRET = "c8s.dev/secret"  # noqa: S105 - the name of a label
-"""Of Secrets: `true` for those that users set through the API."""
+"""Of Secrets: `true` for those that pipelines may use; Secrets that users set through the API have it."""
 CONCURRENCY_GROUP = "c8s.dev/concurrency-group"
 """Of Leases: `true` for those of concurrency groups."""
 MANAGED_BY = "app.kubernetes.io/managed-by"

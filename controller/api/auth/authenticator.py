@@ -19,6 +19,9 @@ TICKET_TTL = 30
 MAX_TICKETS = 10_000
 MAX_TOKEN_LENGTH = 16 * 1024
 
+_CORE_RESOURCES = frozenset({"secrets"})
+"""Resources of c8s.dev that the core group has too, under the same name."""
+
 Value = TypeVar("Value")
 
 
@@ -54,7 +57,7 @@ class AccessRequest:
         """The request in words, for an error message."""
         if self.path:
             return f"{self.verb} {self.path}"
-        what = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        what = resource_name(self.resource, self.subresource, self.group)
         return f"{self.verb} {what} in the namespace {self.namespace}"
 
     def attributes(self) -> dict[str, Any]:
@@ -70,6 +73,12 @@ class AccessRequest:
             "name": self.name,
         }
         return {"resourceAttributes": {key: value for key, value in named.items() if value}}
+
+
+def resource_name(resource: str, subresource: str, group: str) -> str:
+    """The resource as `kubectl auth can-i` reads it, with its group where the core group has one of that name."""
+    qualified = f"{resource}.{group}" if group and resource in _CORE_RESOURCES else resource
+    return f"{qualified}/{subresource}" if subresource else qualified
 
 
 class InvalidTokenError(Exception):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from controller.api.auth.authenticator import resource_name
+
 GROUP = "c8s.dev"
 HANDLER_TIMEOUT = 30.0
 
@@ -35,7 +37,7 @@ class Permission:
             case "user":
                 return "a valid token"
             case "review":
-                what = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+                what = resource_name(self.resource, self.subresource, self.group)
                 return f"the right to {self.verb} {what} in the namespace"
             case "path":
                 return f"the right to {self.verb} this path"
@@ -49,7 +51,8 @@ def _runs(verb: str, subresource: str = "", seconds: float | None = HANDLER_TIME
 
 
 def _secrets(verb: str) -> Permission:
-    return Permission("review", verb, "secrets", group="")
+    # A virtual resource: a right on core Secrets would let the caller read every value from Kubernetes itself.
+    return Permission("review", verb, "secrets")
 
 
 def _pipelines(verb: str) -> Permission:

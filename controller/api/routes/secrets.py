@@ -1,7 +1,7 @@
 """Secrets for steps: users set them and see names and keys; no value can be read through this API.
 
-Only Secrets that were set here (label `c8s.dev/secret=true`) are touched: others in the namespace belong to someone
-else.
+Only Secrets for pipelines (label `c8s.dev/secret=true`, which those set here have) are touched: others in the
+namespace belong to someone else. Callers need rights on the virtual resource `secrets.c8s.dev`, none on core Secrets.
 """
 
 import base64
@@ -70,7 +70,11 @@ async def _managed_secret(state: AppState, namespace: str, name: str) -> dict[st
     except NotFoundError:
         return None
     if (secret["metadata"].get("labels") or {}).get(labels.SECRET) != "true":
-        raise ApiProblemError("not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name")
+        detail = (
+            f"the Secret {name} is not for pipelines: it was not set through c8s and lacks the label "
+            f"{labels.SECRET}=true; choose another name"
+        )
+        raise ApiProblemError("not-a-c8s-secret", detail)
     return dict(secret)
 
 

@@ -14,7 +14,6 @@ from controller.kube import (
     JOBS,
     PIPELINE_RUNS,
     PODS,
-    SECRETS,
     AlreadyExistsError,
     ApiError,
     ConflictError,
@@ -221,26 +220,26 @@ class ActionExecutor:
         """Create the run's Secrets, or read those that an earlier process created. Raises KubeError."""
         plan = state.plan
         try:
-            values = await run_secrets.copy_secret_values(self._client, run, plan.steps)
-            missing = run_secrets.missing_secrets(plan.steps, values)
+            copied = await run_secrets.copy_secrets(self._client, run, plan.steps)
+            missing = run_secrets.missing_secrets(plan.steps, copied)
             missing |= await self._missing_credentials(run, plan)
             if jobs.uses_agents(plan.steps, run, plan.pipeline):
                 await run_secrets.create_agent_token(self._client, run, self._settings, self._now().timestamp())
         except KubeError as error:
             state.secrets = replace(state.secrets, error=str(error)[:_MAX_MESSAGE_LENGTH])
             raise
-        state.secrets = RunSecrets(ready=True, values=values, missing=missing)
+        state.secrets = RunSecrets(ready=True, values=copied.values, missing=missing)
 
     async def _missing_credentials(self, run: Json, plan: RunPlan) -> dict[str, str]:
         """Name of the clone step -> why it lacks the credentials for its repository; empty if it does not."""
         git = git_source(run) or {}
         if plan.source_step is None or not git.get("secretRef"):
             return {}
-        try:
-            await self._client.get(SECRETS, git["secretRef"], run["metadata"]["namespace"])
-        except NotFoundError:
-            return {plan.source_step: f"there is no secret {git['secretRef']} with the credentials for {git['url']}"}
-        return {}
+        name = git["secretRef"]
+        found = await run_secrets.find_secret(self._client, run["metadata"]["namespace"], name)
+        if found is None:
+            return {plan.source_step: f"there is no secret {name} with the credentials for {git['url']}"}
+        return {} if run_secrets.is_for_pipelines(found) else {plan.source_step: run_secrets.describe_withheld(name)}
 
 
 def _create_failure(error: ApiError, times: int, now: datetime) -> CreateFailure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from controller import labels
@@ -16,27 +17,45 @@ from controller.kube import SECRETS, AlreadyExistsError, KubeClient, NotFoundErr
 from controller.operator import names
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
+from controller.pipeline.model import SecretUse
 
 Json = dict[str, Any]
 
 
-async def copy_secret_values(client: KubeClient, run: Json, steps: Sequence[ExpandedStep]) -> dict[str, bytes]:
-    """Create the run's Secret, or read the existing one; returns its values by key."""
+@dataclass(frozen=True)
+class CopiedSecrets:
+    """What the steps of a run use of the namespace's Secrets.
+
+    Attributes:
+        values: by their key in the run's own Secret.
+        withheld: names of Secrets that exist but are not for pipelines.
+    """
+
+    values: dict[str, bytes]
+    withheld: frozenset[str] = frozenset()
+
+
+async def copy_secrets(client: KubeClient, run: Json, steps: Sequence[ExpandedStep]) -> CopiedSecrets:
+    """Create the run's Secret, or read the existing one."""
     uses = {names.secret_key(use): use for step in steps for use in step.step.secrets}
     if not uses:
-        return {}
+        return CopiedSecrets({})
     namespace, name = run["metadata"]["namespace"], names.secrets_name(run["metadata"]["name"])
     sources: dict[str, Json | None] = {}
     for use in uses.values():
         if use.secret_ref not in sources:
-            sources[use.secret_ref] = await _find(client, namespace, use.secret_ref)
+            sources[use.secret_ref] = await find_secret(client, namespace, use.secret_ref)
+    withheld = frozenset(name for name, found in sources.items() if found is not None and not is_for_pipelines(found))
     data = {
         key: found["data"][use.key]
         for key, use in uses.items()
-        if (found := sources[use.secret_ref]) is not None and use.key in (found.get("data") or {})
+        if use.secret_ref not in withheld
+        and (found := sources[use.secret_ref]) is not None
+        and use.key in (found.get("data") or {})
     }
     secret = await _create(client, run, name, {"data": data, "immutable": True})
-    return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+    values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+    return CopiedSecrets(values, withheld)
 
 
 async def create_agent_token(client: KubeClient, run: Json, settings: OperatorSettings, now: float) -> None:
@@ -48,27 +67,49 @@ async def create_agent_token(client: KubeClient, run: Json, settings: OperatorSe
     await _create(client, run, name, {"data": {"token": base64.b64encode(token.encode()).decode()}})
 
 
-def missing_secrets(steps: Sequence[ExpandedStep], values: dict[str, bytes]) -> dict[str, str]:
+def missing_secrets(steps: Sequence[ExpandedStep], copied: CopiedSecrets) -> dict[str, str]:
     """Step name -> the secret that it lacks, as a sentence."""
     found = {}
     for step in steps:
         for use in step.step.secrets:
-            if names.secret_key(use) not in values:
-                found[step.name] = (
-                    f"the secret {use.secret_ref} has no key {use.key}; "
-                    f"set it with `c8s secrets set {use.secret_ref} {use.key}`"
-                )
+            if names.secret_key(use) not in copied.values:
+                found[step.name] = _describe_missing(use, copied)
                 break
     return found
 
 
-async def _find(client: KubeClient, namespace: str, name: str) -> Json | None:
-    """A Secret that a step may use: not one that the controller creates for runs, such as agents' tokens."""
+def _describe_missing(use: SecretUse, copied: CopiedSecrets) -> str:
+    name, key = use.secret_ref, use.key
+    if name in copied.withheld:
+        return describe_withheld(name)
+    return f"the secret {name} has no key {key}; set it with `c8s secrets set {name} {key}`"
+
+
+async def find_secret(client: KubeClient, namespace: str, name: str) -> Json | None:
+    """A Secret of the namespace; None if there is none."""
     try:
-        found = await client.get(SECRETS, name, namespace)
+        return await client.get(SECRETS, name, namespace)
     except NotFoundError:
         return None
-    return None if labels.RUN in (found["metadata"].get("labels") or {}) else found
+
+
+def is_for_pipelines(secret: Json) -> bool:
+    """Whether a pipeline may use a Secret: one that is labelled for it, and that no controller made for a run.
+
+    Everyone who may create runs can read what their steps are given. Without the label, that would be every Secret
+    of the namespace: certificates, registry passwords, tokens of service accounts, and those of agents.
+    """
+    secret_labels = secret["metadata"].get("labels") or {}
+    return secret_labels.get(labels.SECRET) == "true" and labels.RUN not in secret_labels
+
+
+def describe_withheld(name: str) -> str:
+    """Why a pipeline may not use an existing Secret, and what to do."""
+    label = f"{labels.SECRET}=true"
+    return (
+        f"the Secret {name} is not for pipelines: it lacks the label {label}; set another one with `c8s secrets set`, "
+        f"or have an administrator allow this one with `kubectl label secret {name} {label}`"
+    )
 
 
 async def _create(client: KubeClient, run: Json, name: str, content: Json) -> Json:

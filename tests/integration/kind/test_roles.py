@@ -99,7 +99,10 @@ async def furnish(admin: Path) -> dict[str, str]:
             ]
             for role in ("operator", "api")
         }
-        secret = {"metadata": {"name": "db"}, "stringData": {"password": "a-very-secret-value"}}
+        secret = {
+            "metadata": {"name": "db", "labels": {"c8s.dev/secret": "true"}},
+            "stringData": {"password": "a-very-secret-value"},
+        }
         await client.create(SECRETS, secret, "default")
     return tokens
 

@@ -264,7 +264,9 @@ async def test_a_job_made_by_a_process_that_died_is_not_made_twice() -> None:
 
 async def test_logs_are_followed_only_once_secrets_are_known() -> None:
     harness = ReconcilerHarness(step("a", secrets=[{"secretRef": "s", "key": "k"}]))
-    harness.cluster.put(SECRETS, {"metadata": {"name": "s"}, "data": {"k": "aHVzaA=="}})
+    harness.cluster.put(
+        SECRETS, {"metadata": {"name": "s", "labels": {"c8s.dev/secret": "true"}}, "data": {"k": "aHVzaA=="}}
+    )
     await harness.look()
     await harness.reconciler.write(KEY)
     for restarted in (False, True):

@@ -1,0 +1,68 @@
+"""Which Secrets of a namespace the pipelines of a run may use."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from controller.kube import SECRETS, NotFoundError
+from controller.operator.effects import run_secrets
+from controller.pipeline.graph.expand import expand_steps
+from controller.pipeline.model import Pipeline
+from tests.unit.controller.operator.world import build_run, step
+
+Json = dict[str, Any]
+USE = {"secretRef": "db", "key": "password"}
+DATA = {"password": "aHVzaA=="}
+
+
+class SecretsClient:
+    """Secrets by name; created ones are added."""
+
+    def __init__(self, **secrets: Json) -> None:
+        self.secrets = {
+            name: {**secret, "metadata": {"name": name, **secret["metadata"]}} for name, secret in secrets.items()
+        }
+
+    async def get(self, resource: Any, name: str, namespace: str | None = None) -> Json:
+        assert (resource, namespace) == (SECRETS, "team")
+        if name not in self.secrets:
+            raise NotFoundError(f"no {name}", status=404)
+        return copy.deepcopy(self.secrets[name])
+
+    async def create(self, resource: Any, secret: Json, namespace: str) -> Json:
+        self.secrets[secret["metadata"]["name"]] = secret
+        return secret
+
+
+def secret(**labels: str) -> Json:
+    return {"metadata": {"labels": {f"c8s.dev/{name}": value for name, value in labels.items()}}, "data": DATA}
+
+
+async def copy_and_find_missing(client: Any) -> tuple[run_secrets.CopiedSecrets, dict[str, str]]:
+    run = build_run([step("a", secrets=[USE])])
+    steps = expand_steps(Pipeline.model_validate(run["spec"]["pipeline"]))
+    copied = await run_secrets.copy_secrets(client, run, steps)
+    return copied, run_secrets.missing_secrets(steps, copied)
+
+
+async def test_labelled_secret_is_copied() -> None:
+    copied, missing = await copy_and_find_missing(SecretsClient(db=secret(secret="true")))
+    assert (list(copied.values.values()), missing) == ([b"hush"], {})
+
+
+async def test_missing_secret_is_reported_with_the_command() -> None:
+    _, missing = await copy_and_find_missing(SecretsClient())
+    assert missing == {"a": "the secret db has no key password; set it with `c8s secrets set db password`"}
+
+
+@pytest.mark.parametrize("labels", [{}, {"secret": "false"}, {"run": "ci-7"}, {"run": "ci-7", "secret": "true"}])
+async def test_other_secrets_are_withheld_and_not_copied(labels: dict[str, str]) -> None:
+    client = SecretsClient(db=secret(**labels))
+    copied, missing = await copy_and_find_missing(client)
+    assert (copied.values, copied.withheld) == ({}, {"db"})
+    assert client.secrets["ci-1-secrets"]["data"] == {}
+    assert "lacks the label c8s.dev/secret=true" in missing["a"]
+    assert "`kubectl label secret db c8s.dev/secret=true`" in missing["a"]
