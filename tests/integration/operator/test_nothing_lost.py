@@ -78,7 +78,7 @@ def test_object_store_outage_loses_no_log_line(setup: Stage) -> None:
         wait_until("the run has begun", (setup.folder / "outside-store-1" / "began").exists)
         with store_away(setup):
             log = setup.folder / "operator.log"
-            wait_until("a log waits for the store", lambda: b"waits for the object store" in log.read_bytes())
+            wait_until("a log waits for the store", lambda: b"is waiting for the object store" in log.read_bytes())
 
     one_run(setup, "store-1", 0, random.Random(15), found, meanwhile=lose_the_store)
     assert found.wrong == []
