@@ -13,9 +13,11 @@ import hashlib
 import json
 import os
 import re
+import stat
 import time
 
 from .archive.pack import pack
+from .archive.root_folder import RootFolder
 from .archive.scratch_file import read_chunks, scratch_file
 from .archive.unpack import download_and_extract
 from .errors import AgentError, printable
@@ -71,7 +73,7 @@ def _restore_one(settings: Settings, client: AgentClient, key: str) -> bool:
         _report(key, "not found")
         return False
     started = time.monotonic()
-    files, size = download_and_extract(client, link, settings.workspace, "the cache", retry=False)
+    files, size = download_and_extract(client, link, settings.workspace, "the cache", retry=False, any_link=True)
     _report(key, f"{files} files, {size} bytes packed, in {time.monotonic() - started:.2f} s")
     return True
 
@@ -120,17 +122,26 @@ def _hash_files(workspace: str, pattern: str) -> str:
         paths = collect(workspace, [pattern])
     except AgentError:
         raise AgentError(f"{{{{hash {printable(pattern)}}}}} matches no file") from None
-    for path in paths:
-        absolute = os.path.join(workspace, path)
-        content = hashlib.sha256()
-        if os.path.islink(absolute):  # noqa: PTH114 - as above
-            content.update(os.fsencode(os.readlink(absolute)))  # noqa: PTH115 - as above
-        else:
-            with open(os.open(absolute, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                while chunk := file.read(_CHUNK_SIZE):
-                    content.update(chunk)
-        digest.update(os.fsencode(path) + b"\0" + content.digest())
+    with RootFolder(workspace) as root:
+        for path in paths:
+            if not path.endswith("/"):
+                digest.update(os.fsencode(path) + b"\0" + _hash_content(root, path))
     return digest.hexdigest()
+
+
+def _hash_content(root: RootFolder, path: str) -> bytes:
+    """The digest of a file's content or of a link's target."""
+    content = hashlib.sha256()
+    found = root.stat(path)
+    if stat.S_ISLNK(found.st_mode):
+        content.update(os.fsencode(root.read_link(path)))
+        return content.digest()
+    with open(root.open_file(path), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise AgentError(f"{printable(path)} is no longer a file")
+        while chunk := file.read(_CHUNK_SIZE):
+            content.update(chunk)
+    return content.digest()
 
 
 def _report(key: str, message: str) -> None:

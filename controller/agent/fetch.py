@@ -16,7 +16,7 @@ def fetch(settings: Settings) -> None:
     elif settings.flag("C8S_FETCH_SOURCE"):
         _fetch(settings, client, "source", "the source")
     for slug in settings.comma_list("C8S_FETCH_ARTIFACTS"):
-        _fetch(settings, client, f"artifacts/{slug}", f"the artifacts of {slug}")
+        _fetch(settings, client, f"artifacts/{slug}", f"the artifacts of {slug}", any_link=True)
     if settings.optional("C8S_CACHES"):
         from .caches import restore
 

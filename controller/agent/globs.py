@@ -1,81 +1,85 @@
 """Artifact globs: the files below the workspace that they match.
 
 `*`, `?` and `[…]` match within one name, `**` any number of folders; names that begin with a dot are not special. A
-folder that matches stands for all files in it. Links are never followed.
+folder that matches stands for all that is in it. Links are never followed.
 """
-
-# ruff: noqa: PTH118
-# Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
 
 import os
 
+from .archive.root_folder import FILE, FOLDER, LINK, RootFolder
 from .errors import AgentError, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
-def collect(root: str, globs: list[str], ignored: frozenset[str] = frozenset()) -> list[str]:
-    """The paths of files and links, relative to the root, sorted, each once. Raises AgentError without a match."""
-    found: set[str] = set()
-    for glob in globs:
-        matched = {path for path in _matches(root, _parts(glob)) if path not in ignored}
-        if not matched:
-            raise AgentError(f"the artifacts glob {printable(glob)} matches no file")
-        found |= matched
-    return sorted(found, key=os.fsencode)
+def collect(
+    root: str, globs: list[str], ignored: frozenset[str] = frozenset(), optional: Sequence[str] = ()
+) -> list[str]:
+    """The paths that match, relative to the root, each once: files and links, sorted, then empty folders with a `/`.
+
+    Args:
+        ignored: paths that are left out.
+        optional: globs that may match nothing.
+
+    Raises:
+        AgentError: one of `globs` matches no file.
+    """
+    files: set[str] = set()
+    empty: set[str] = set()
+    with RootFolder(root) as folder:
+        for glob in (*globs, *optional):
+            found = {path for path in _matches(folder, _parts(glob)) if path not in ignored}
+            matched = {path for path in found if not path.endswith("/")}
+            if not matched and glob not in optional:
+                raise AgentError(f"the artifacts glob {printable(glob)} matches no file")
+            files |= matched
+            empty |= found - matched
+    return sorted(files, key=os.fsencode) + sorted(empty, key=os.fsencode)
 
 
-def _parts(glob: str) -> list[str]:
-    parts = [part for part in glob.split("/") if part not in ("", ".")]
+def _parts(glob: str) -> tuple[str, ...]:
+    parts = tuple(part for part in glob.split("/") if part not in ("", "."))
     if glob.startswith("/") or ".." in parts or not parts:
         raise AgentError(f"the artifacts glob {printable(glob)} does not stay below the workspace")
     return parts
 
 
-def _matches(root: str, parts: list[str]) -> Iterator[str]:
-    yield from _walk(root, "", tuple(parts), set())
+def _matches(root: RootFolder, parts: tuple[str, ...]) -> Iterator[str]:
+    """The paths that match these parts of a glob."""
+    # A folder (a path that ends in a slash, or "" for the root), and what has to match below it.
+    first = ("", parts)
+    left, seen = [first], {first}
+    while left:
+        folder, (part, *rest) = left.pop()
+        entries = _entries(root, folder)
+        following = [(folder, tuple(rest))] if part == "**" and rest else []
+        for name, kind in entries:
+            path = folder + name
+            if part == "**":
+                if kind == FOLDER:
+                    following.append((f"{path}/", (part, *rest)))
+                elif kind in (FILE, LINK) and not rest:
+                    yield path
+            elif _name_matches(name, part):
+                if kind == FOLDER:
+                    following.append((f"{path}/", tuple(rest) or ("**",)))
+                elif kind in (FILE, LINK) and not rest:
+                    yield path
+        if part == "**" and not rest and folder and not entries:
+            yield folder
+        left += [each for each in following if each not in seen]
+        seen.update(following)
 
 
-def _walk(root: str, folder: str, parts: tuple[str, ...], seen: set[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
-    """Matches of the remaining parts below a folder: a path that ends in a slash, or "" for the root."""
-    if (folder, parts) in seen:
-        return
-    seen.add((folder, parts))
-    part, rest = parts[0], parts[1:]
-    if part == "**":
-        if rest:
-            yield from _walk(root, folder, rest, seen)
-        for entry in _entries(root, folder):
-            path = folder + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(root, f"{path}/", parts, seen)
-            elif not rest and _is_file_or_link(entry):
-                yield path
-        return
-    for entry in _entries(root, folder):
-        if not _name_matches(entry.name, part):
-            continue
-        path = folder + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, f"{path}/", rest or ("**",), seen)
-        elif not rest and _is_file_or_link(entry):
-            yield path
-
-
-def _entries(root: str, folder: str) -> list[os.DirEntry[str]]:
+def _entries(root: RootFolder, folder: str) -> list[tuple[str, str]]:
     try:
-        with os.scandir(os.path.join(root, folder)) as entries:
-            return list(entries)
+        return root.list(folder)
     except OSError as error:
         raise AgentError(f"the folder {printable(folder or '.')} can't be read: {error.strerror}") from None
-
-
-def _is_file_or_link(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() or entry.is_file(follow_symlinks=False)
 
 
 def _name_matches(name: str, pattern: str) -> bool:

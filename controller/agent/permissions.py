@@ -1,6 +1,5 @@
 """Permissions of the workspace: the containers of a pod may run as different users, unknown to the agent."""
 
-# ruff: noqa: PTH101
 # Importing pathlib takes longer than the work of this module.
 
 import os
@@ -18,11 +17,10 @@ def grant_access(workspace: str) -> None:
     Links are not followed: their targets are in the workspace and changed themselves.
     """
     # The folder itself belongs to the volume and is open already.
-    for folder, folders, files in os.walk(workspace):
+    for _, folders, files, folder in os.fwalk(workspace):
         for name in folders + files:
-            path = os.path.join(folder, name)  # noqa: PTH118
-            mode = os.lstat(path).st_mode
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
-                os.chmod(path, stat.S_IMODE(mode) | 0o777)  # noqa: S103 - the reason for this module
+                os.chmod(name, stat.S_IMODE(mode) | 0o777, dir_fd=folder)  # noqa: S103 - the reason for this module
             elif stat.S_ISREG(mode):
-                os.chmod(path, stat.S_IMODE(mode) | (0o777 if mode & 0o111 else 0o666))
+                os.chmod(name, stat.S_IMODE(mode) | (0o777 if mode & 0o111 else 0o666), dir_fd=folder)

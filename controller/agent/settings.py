@@ -79,10 +79,14 @@ class Settings:
         "" for a step that was killed before it left a code, None for one that never started.
         """
         try:
-            with open(self.require("C8S_EXIT_FILE"), encoding="ascii", errors="replace") as file:
-                return file.read(16).strip()
+            # The step can replace this file, also by a link or a named pipe.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            with open(os.open(self.require("C8S_EXIT_FILE"), flags), "rb", buffering=0) as file:
+                return (file.read(16) or b"").decode("ascii", "replace").strip()
         except FileNotFoundError:
             return None
+        except OSError:
+            return ""
 
     def _token(self) -> str:
         path = self.require("C8S_TOKEN_FILE")

@@ -1,6 +1,6 @@
 """Packs files of the workspace into a tar.gz and lists them for the manifest."""
 
-# ruff: noqa: PTH115, PTH118, PTH123
+# ruff: noqa: PTH123
 # Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import stat
 import zlib
 
 from ..errors import AgentError, printable
-from .tar_stream import BLOCK, FILE, SYMLINK, Member, encode_header
-from .unpack import check_link, split_path
+from .root_folder import RootFolder
+from .tar_stream import BLOCK, DIRECTORY, FILE, SYMLINK, Member, encode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
 _CHUNK_SIZE = 256 * 1024
+_MAX_REPORTED = 5
 _MTIME = 946_684_800
 """2000-01-01: zip files can't store the epoch, and some build tools reject it."""
 
@@ -45,8 +46,9 @@ class Packed:
 
 
 def pack(root: str, paths: list[str], into: BinaryIO, *, reproducible: bool = False) -> Packed:
-    """Write an archive of these paths (relative to the root), in their order.
+    """Write an archive of these paths (relative to the root), in their order; those of folders end in a slash.
 
+    Links are kept as they are, wherever they lead; those with the absolute path of a file in the root become relative.
     `reproducible`: times are fixed and modes reduced to what git stores, so that equal trees give equal bytes.
     """
     files: list[dict[str, Any]] = []
@@ -79,46 +81,74 @@ def compress(chunks: Iterable[bytes], into: BinaryIO, limit: int | None = None) 
 
 
 def _archive(root: str, paths: list[str], files: list[dict[str, Any]], reproducible: bool) -> Iterator[bytes]:
-    for path in paths:
-        try:
-            yield from _entry(root, path, files, reproducible)
-        except OSError as error:
-            raise AgentError(f"the artifact {printable(path)} can't be read: {error.strerror}") from None
+    with RootFolder(root) as folder:
+        packer = _Packer(root, folder, files, reproducible)
+        for path in paths:
+            try:
+                yield from packer.entry(path)
+            except OSError as error:
+                raise AgentError(f"the artifact {printable(path)} can't be read: {error.strerror}") from None
     yield bytes(2 * BLOCK)
 
 
-def _entry(root: str, path: str, files: list[dict[str, Any]], reproducible: bool) -> Iterator[bytes]:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        raise AgentError(f"the artifact {printable(path)} has a name that is not UTF-8; rename it") from None
-    absolute = os.path.join(root, path)
-    found = os.lstat(absolute)
-    if stat.S_ISLNK(found.st_mode):
-        target = os.readlink(absolute)
-        check_link(split_path(path), target)
-        digest = hashlib.sha256(os.fsencode(target)).hexdigest()
-        files.append({"path": path, "size": 0, "sha256": digest, "mode": 0o777})
-        yield encode_header(Member(path, SYMLINK, 0, 0o777, _MTIME if reproducible else int(found.st_mtime), target))
-        return
-    with open(os.open(absolute, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise AgentError(f"the artifact {printable(path)} is no longer a file")
-        mode = stat.S_IMODE(found.st_mode) & 0o777
-        if reproducible:
-            mode = 0o755 if mode & 0o100 else 0o644
-        yield encode_header(
-            Member(path, FILE, found.st_size, mode, _MTIME if reproducible else int(found.st_mtime), "")
-        )
-        digest_of_file = hashlib.sha256()
-        left = found.st_size
-        while left:
-            chunk = file.read(min(_CHUNK_SIZE, left))
-            if not chunk:
-                raise AgentError(f"the artifact {printable(path)} was truncated while it was packed")
-            left -= len(chunk)
-            digest_of_file.update(chunk)
-            yield chunk
-        yield bytes(-found.st_size % BLOCK)
-    files.append({"path": path, "size": found.st_size, "sha256": digest_of_file.hexdigest(), "mode": mode})
+class _Packer:
+    """Writes the entries of an archive and lists its files for the manifest."""
+
+    def __init__(self, root: str, folder: RootFolder, files: list[dict[str, Any]], reproducible: bool) -> None:
+        self._root = root
+        self._folder = folder
+        self._files = files
+        self._reproducible = reproducible
+        self._renamed = 0
+
+    def entry(self, path: str) -> Iterator[bytes]:
+        """The header and the content of a file or link, or of a folder if the path ends in a slash."""
+        found = self._folder.stat(path)
+        if path.endswith("/"):
+            yield self._header(path, DIRECTORY, found, 0o777 & found.st_mode)
+        elif stat.S_ISLNK(found.st_mode):
+            target = relative_target(self._root, path, self._folder.read_link(path))
+            self._list(path, 0, hashlib.sha256(os.fsencode(target)).hexdigest(), 0o777)
+            yield self._header(path, SYMLINK, found, 0o777, target)
+        else:
+            yield from self._file(path)
+
+    def _file(self, path: str) -> Iterator[bytes]:
+        with open(self._folder.open_file(path), "rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise AgentError(f"the artifact {printable(path)} is no longer a file")
+            mode = stat.S_IMODE(found.st_mode) & 0o777
+            if self._reproducible:
+                mode = 0o755 if mode & 0o100 else 0o644
+            yield self._header(path, FILE, found, mode)
+            digest = hashlib.sha256()
+            left = found.st_size
+            while left:
+                chunk = file.read(min(_CHUNK_SIZE, left))
+                if not chunk:
+                    raise AgentError(f"the artifact {printable(path)} was truncated while it was packed")
+                left -= len(chunk)
+                digest.update(chunk)
+                yield chunk
+            yield bytes(-found.st_size % BLOCK)
+        self._list(path, found.st_size, digest.hexdigest(), mode)
+
+    def _header(self, path: str, kind: str, found: os.stat_result, mode: int, target: str = "") -> bytes:
+        mtime = _MTIME if self._reproducible else int(found.st_mtime)
+        return encode_header(Member(path, kind, found.st_size if kind == FILE else 0, mode, mtime, target))
+
+    def _list(self, path: str, size: int, sha256: str, mode: int) -> None:
+        listed = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        if listed != path and self._renamed < _MAX_REPORTED:
+            self._renamed += 1
+            print(f"the name of {printable(path)} is not UTF-8: it is kept, and listed as {listed}", flush=True)
+        self._files.append({"path": listed, "size": size, "sha256": sha256, "mode": mode})
+
+
+def relative_target(root: str, path: str, target: str) -> str:
+    """The target of a link: one into the root relative to the link, so that it holds wherever the root is extracted."""
+    if target != root and not target.startswith(f"{root}/"):
+        return target
+    below = [part for part in target[len(root) :].split("/") if part]
+    return "/".join([*[".."] * path.count("/"), *below]) or "."

@@ -4,7 +4,7 @@ Unlike artifacts it does not have to be complete: what can't be packed is skippe
 meanwhile is packed as it is read.
 """
 
-# ruff: noqa: PTH115, PTH118, PTH123
+# ruff: noqa: PTH123
 # Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import os
 import stat
 
 from ..errors import AgentError, printable
-from .pack import compress
+from .pack import compress, relative_target
+from .root_folder import FILE as FILE_KIND
+from .root_folder import FOLDER, LINK, RootFolder
 from .tar_stream import BLOCK, DIRECTORY, FILE, SYMLINK, Member, encode_header
 from .unpack import MAX_BYTES, MAX_ENTRIES
 
@@ -51,53 +53,49 @@ class TreeArchiver:
         self.size, self.sha256 = compress(self._chunks(), into, self._limit)
 
     def _chunks(self) -> Iterator[bytes]:
-        left = [""]
-        while left:
-            folder = left.pop()
-            for entry in self._list(folder):
-                path = folder + entry.name
-                self._entries += 1
-                if self._entries > self._max_entries:
-                    raise AgentError(f"it has more than {self._max_entries} files and folders")
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        found = entry.stat(follow_symlinks=False)
-                        yield encode_header(
-                            Member(f"{path}/", DIRECTORY, 0, found.st_mode & 0o777, int(found.st_mtime), "")
-                        )
-                        left.append(f"{path}/")
-                    elif entry.is_symlink():
-                        yield self._link(path)
-                    elif entry.is_file(follow_symlinks=False):
-                        yield from self._file(path)
-                    else:
-                        self._skip(path, "it is not a file, folder or link")
-                except OSError as error:
-                    self._skip(path, error.strerror or type(error).__name__)
+        with RootFolder(self._root) as root:
+            left = [""]
+            while left:
+                folder = left.pop()
+                for name, kind in self._list(root, folder):
+                    path = folder + name
+                    self._entries += 1
+                    if self._entries > self._max_entries:
+                        raise AgentError(f"it has more than {self._max_entries} files and folders")
+                    try:
+                        if kind == FOLDER:
+                            yield self._folder(root, path)
+                            left.append(f"{path}/")
+                        elif kind == LINK:
+                            yield self._link(root, path)
+                        elif kind == FILE_KIND:
+                            yield from self._file(root, path)
+                        else:
+                            self._skip(path, "it is not a file, folder or link")
+                    except OSError as error:
+                        self._skip(path, error.strerror or type(error).__name__)
         yield bytes(2 * BLOCK)
 
-    def _list(self, folder: str) -> list[os.DirEntry[str]]:
+    def _list(self, root: RootFolder, folder: str) -> list[tuple[str, str]]:
         try:
-            with os.scandir(os.path.join(self._root, folder)) as entries:
-                return sorted(entries, key=lambda entry: os.fsencode(entry.name))
+            return root.list(folder)
         except OSError as error:
             if not folder:
                 raise AgentError(f"it can't be read: {error.strerror}") from None
             self._skip(folder, error.strerror or type(error).__name__)
             return []
 
-    def _link(self, path: str) -> bytes:
-        absolute = os.path.join(self._root, path)
-        target, found = os.readlink(absolute), os.lstat(absolute)
-        if target == self._root or target.startswith(f"{self._root}/"):
-            # A relative target stays inside wherever the workspace is extracted.
-            target = os.path.relpath(target, os.path.dirname(absolute))  # noqa: PTH120 - as above
+    def _folder(self, root: RootFolder, path: str) -> bytes:
+        found = root.stat(path)
+        return encode_header(Member(f"{path}/", DIRECTORY, 0, found.st_mode & 0o777, int(found.st_mtime), ""))
+
+    def _link(self, root: RootFolder, path: str) -> bytes:
+        target, found = relative_target(self._root, path, root.read_link(path)), root.stat(path)
         self.files += 1
         return encode_header(Member(path, SYMLINK, 0, 0o777, int(found.st_mtime), target))
 
-    def _file(self, path: str) -> Iterator[bytes]:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(os.path.join(self._root, path), flags), "rb", buffering=0) as file:
+    def _file(self, root: RootFolder, path: str) -> Iterator[bytes]:
+        with open(root.open_file(path), "rb", buffering=0) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 self._skip(path, "it is no longer a file")

@@ -1,11 +1,9 @@
 """The files that artifact globs match."""
 
-import io
 from pathlib import Path
 
 import pytest
 
-from controller.agent.archive.pack import pack
 from controller.agent.errors import AgentError
 from controller.agent.globs import collect
 
@@ -59,10 +57,19 @@ def test_links_to_folders_are_not_followed(root: Path) -> None:
     assert not [path for path in collect(str(root), ["**"]) if path.startswith(("loop/", "out/"))]
 
 
-def test_link_that_leaves_the_workspace_is_refused_by_name(root: Path) -> None:
-    (root / "out").symlink_to("/etc/passwd")
-    with pytest.raises(AgentError, match="out is a link to /etc/passwd"):
-        pack(str(root), ["out"], io.BytesIO())
+def test_empty_folders_come_after_the_files(root: Path) -> None:
+    (root / "dist" / "a-empty").mkdir()
+    assert collect(str(root), ["dist/sub", "dist/a*"]) == [
+        "dist/a.whl",
+        "dist/sub/b.whl",
+        "dist/sub/deep/c.txt",
+        "dist/a-empty/",
+    ]
+
+
+def test_optional_glob_may_match_nothing(root: Path) -> None:
+    assert collect(str(root), ["report.xml"], optional=["none/**", "other"]) == ["other/x.log", "report.xml"]
+    assert collect(str(root), [], optional=["none"]) == []
 
 
 def test_many_double_stars_take_bounded_time(root: Path) -> None:
