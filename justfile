@@ -8,6 +8,12 @@ demo:
 test:
     .venv/bin/pytest
 
+# other people's clients of Kubernetes against the embedded cluster, in an environment of their own
+clients:
+    python3 -m venv .venv-clients
+    .venv-clients/bin/pip install -q -r tests/contract/clients/requirements.txt
+    .venv-clients/bin/pytest tests/contract/clients
+
 # format, lint, types, imports, documentation site
 check:
     .venv/bin/ruff format --check .

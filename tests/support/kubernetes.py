@@ -22,12 +22,14 @@ class ClusterProcess:
 
 
 @contextmanager
-def run_cluster(folder: Path, *options: str, extra_tokens: str = "") -> Iterator[ClusterProcess]:
+def run_cluster(
+    folder: Path, *options: str, extra_tokens: str = "", python: str = sys.executable
+) -> Iterator[ClusterProcess]:
     """`python -m embedded` on a free port, stopped as a supervisor stops it; stderr goes to `folder/log`."""
     folder.mkdir(parents=True, exist_ok=True)
     tokens = folder / "tokens.csv"
     tokens.write_text(f'{TOKEN},admin,admin,"system:masters"\n{extra_tokens}')
-    command = [sys.executable, "-m", "embedded", "--data-dir", str(folder / "data"), "--port", "0"]
+    command = [python, "-m", "embedded", "--data-dir", str(folder / "data"), "--port", "0"]
     with (
         (folder / "log").open("ab") as log,
         subprocess.Popen(
