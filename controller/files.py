@@ -64,6 +64,11 @@ def create_private(path: Path, data: bytes) -> bool:
 
 def default_mode() -> int:
     """The permissions of a new file that is not private: 0666 without the bits of the umask."""
+    return 0o666 & ~current_umask()
+
+
+def current_umask() -> int:
+    """The permissions that new files and folders of this process do not get."""
     umask = os.umask(0o077)
     os.umask(umask)
-    return 0o666 & ~umask
+    return umask

@@ -12,6 +12,7 @@ from workbench.client.client import Client
 from workbench.client.errors import (
     ClientError,
     ConflictError,
+    DamagedDownloadError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
@@ -70,6 +71,7 @@ __all__ = [
     "ComponentHealth",
     "ConflictError",
     "CopyOf",
+    "DamagedDownloadError",
     "Diagnostic",
     "FirstFailure",
     "ForbiddenError",

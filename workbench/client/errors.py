@@ -49,6 +49,10 @@ class ServerError(ClientError):
     """The controller failed, or sent an answer that is not part of the API."""
 
 
+class DamagedDownloadError(ClientError):
+    """The downloaded data is not what was stored."""
+
+
 class ConnectionLostError(ClientError):
     """The connection was lost in a way that a retry may fix.
 

@@ -32,19 +32,49 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class Extractor:
     """Extracts one archive into one folder, up to a number of bytes and entries.
 
-    `any_link`: links may lead anywhere, as in a saved workspace; nothing is ever extracted through a link.
+    Nothing is ever extracted through a link.
+
+    Args:
+        any_link: links may lead anywhere, as in a saved workspace.
+        skip_links: links that lead out of the folder are left out, and listed in `skipped`.
+        umask: permissions that folders do not get; those of files depend on the umask of the process.
     """
 
     def __init__(
-        self, root: str, max_bytes: int = MAX_BYTES, max_entries: int = MAX_ENTRIES, *, any_link: bool = False
+        self,
+        root: str,
+        max_bytes: int = MAX_BYTES,
+        max_entries: int = MAX_ENTRIES,
+        *,
+        any_link: bool = False,
+        skip_links: bool = False,
+        umask: int = 0,
     ) -> None:
         self._any_link = any_link
+        self._skip_links = skip_links
+        self._umask = umask
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._current: tuple[tuple[str, ...], int] = ((), self._root)
         self._max_bytes = max_bytes
         self._max_entries = max_entries
         self.files = 0
         self.bytes = 0
+        self.skipped: list[str] = []
+        self._skipped: set[tuple[str, ...]] = set()
+
+    def check(self, archive: BinaryIO) -> None:
+        """Read a tar.gz to its end without extracting. Raises AgentError if it is damaged or an entry is refused."""
+        reader = TarReader(_GzipReader(archive, self._max_bytes).read)
+        size = 0
+        for entries, member in enumerate(reader.members(), start=1):
+            if entries > self._max_entries:
+                raise AgentError(f"the archive has more than {self._max_entries} entries")
+            parts = check_member(member)
+            if member.type == SYMLINK and not (self._any_link or self._skip_links):
+                check_link(parts, member.target)
+            size += member.size
+            if size > self._max_bytes:
+                raise AgentError(f"the archive unpacks to more than {self._max_bytes} bytes")
 
     def unpack(self, archive: BinaryIO) -> None:
         """Extract a tar.gz. Raises AgentError with the name of the first entry that is refused."""
@@ -65,25 +95,35 @@ class Extractor:
         os.close(self._root)
 
     def _extract(self, member: Member, reader: TarReader) -> None:
-        parts = split_path(member.name)
+        parts = check_member(member)
+        if self._skipped and any(parts[:length] in self._skipped for length in range(1, len(parts))):
+            raise AgentError(f"the archive's entry {printable(member.name)} is below a link; it is refused")
         if member.type == DIRECTORY:
             self._open_directory(parts, member.name)
             if parts:
-                os.fchmod(self._current[1], member.mode | 0o700)
+                os.fchmod(self._current[1], (member.mode & ~self._umask) | 0o700)
             return
-        if not parts:
-            raise AgentError(f"the archive's entry {printable(member.name)} has no name; it is refused")
-        if member.type == HARD_LINK:
-            raise AgentError(f"the archive's entry {printable(member.name)} is a hard link; it is refused")
+        if member.type == SYMLINK and not self._any_link and self._skips_link(parts, member):
+            return
         folder = self._open_directory(parts[:-1], member.name)
         if member.type == SYMLINK:
-            if not self._any_link:
-                check_link(parts, member.target)
             self._remove_existing(parts[-1], folder)
             os.symlink(member.target, parts[-1], dir_fd=folder)
         else:
             self._file(parts[-1], folder, member, reader)
         self.files += 1
+
+    def _skips_link(self, parts: tuple[str, ...], member: Member) -> bool:
+        """Whether a link is left out. Raises AgentError if it leads out of the folder and is not left out."""
+        try:
+            check_link(parts, member.target)
+        except AgentError:
+            if not self._skip_links:
+                raise
+            self.skipped.append(member.name)
+            self._skipped.add(parts)
+            return True
+        return False
 
     def _file(self, name: str, folder: int, member: Member, reader: TarReader) -> None:
         self.bytes += member.size
@@ -146,6 +186,16 @@ class Extractor:
                     f"the archive's entry {printable(name)} is below {printable(part)}, which is {what}; it is refused"
                 ) from None
         return os.open(part, _DIRECTORY, dir_fd=folder)
+
+
+def check_member(member: Member) -> tuple[str, ...]:
+    """The parts of the path of an entry. Raises AgentError if the path or the kind of the entry is refused."""
+    parts = split_path(member.name)
+    if member.type != DIRECTORY and not parts:
+        raise AgentError(f"the archive's entry {printable(member.name)} has no name; it is refused")
+    if member.type == HARD_LINK:
+        raise AgentError(f"the archive's entry {printable(member.name)} is a hard link; it is refused")
+    return parts
 
 
 def split_path(name: str) -> tuple[str, ...]:

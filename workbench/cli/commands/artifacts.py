@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from controller.files import default_mode
+from controller.agent.archive.unpack import Extractor
+from controller.agent.errors import AgentError, printable
+from controller.files import current_umask, default_mode
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
 from workbench.cli.output.console import CommandError, console_style, echo, echo_error, print_document, print_table
 from workbench.text.format import format_size, plural
 
 if TYPE_CHECKING:
     from workbench.client import Client
+
+_MAX_REPORTED = 5
 
 
 @click.command()
@@ -94,12 +97,34 @@ async def _extract(client: Client, run: str, step: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="c8s-") as temporary:
         archive = Path(temporary) / "artifacts.tar.gz"
         await client.download(run, step, archive)
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            with tarfile.open(archive, "r:gz") as tar:
-                names = tar.getnames()
-                # Rejects absolute paths, `..`, devices and links that lead out of the folder.
-                tar.extractall(folder, filter="data")
-        except tarfile.TarError as error:
+            files, skipped = _unpack(archive, folder)
+        except AgentError as error:
             raise CommandError(f"can't unpack the artifacts of step {step} into {folder}: {error}") from error
-    echo(f"{plural(len(names), 'file')} in {folder}")
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise CommandError(f"can't unpack the artifacts of step {step} into {folder}: {reason}") from error
+    for name in skipped[:_MAX_REPORTED]:
+        echo_error(f"left out {printable(name)}: the link leads out of {folder}")
+    if len(skipped) > _MAX_REPORTED:
+        echo_error(f"left out {len(skipped) - _MAX_REPORTED} more links that lead out of {folder}")
+    echo(f"{plural(files, 'file')} in {folder}")
+
+
+def _unpack(archive: Path, folder: Path) -> tuple[int, list[str]]:
+    """Extract an archive after reading it once to its end; the number of files, and the links that are left out.
+
+    Raises:
+        AgentError: the archive is damaged, or an entry is refused because it would be outside of the folder.
+        OSError: the folder can't be created or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    extractor = Extractor(str(folder), skip_links=True, umask=current_umask())
+    try:
+        with archive.open("rb") as file:
+            extractor.check(file)
+            file.seek(0)
+            extractor.unpack(file)
+    finally:
+        extractor.close()
+    return extractor.files, extractor.skipped

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 from controller.files import atomic_file
 from workbench.client import decode
 from workbench.client.api.base import CHUNK, ApiCalls
+from workbench.client.errors import DamagedDownloadError
 from workbench.client.models import Artifact
+
+_DIGEST_ETAG = re.compile(r'(?:W/)?"([0-9a-f]{64})"')
 
 
 class ArtifactCalls(ApiCalls):
@@ -28,9 +33,17 @@ class ArtifactCalls(ApiCalls):
         return await self._save(file_path, f"download {path} of step {step} of run {run}", target, 0o600)
 
     async def _save(self, path: str, action: str, target: Path, mode: int) -> int:
-        size = 0
+        size, digest = 0, hashlib.sha256()
         async with self._transport.open_once("GET", path, action) as answer:
+            # The ETag of an archive or file is its SHA-256 as the agent that stored it computed it.
+            stored = _DIGEST_ETAG.fullmatch(answer.headers.get("ETag", ""))
             with atomic_file(target, mode=mode) as file:
                 async for chunk in answer.content.iter_chunked(CHUNK):
                     size += file.write(chunk)
+                    digest.update(chunk)
+                if stored is not None and digest.hexdigest() != stored[1]:
+                    raise DamagedDownloadError(
+                        f"can't {action}: the data is damaged: its SHA-256 is {digest.hexdigest()}, not {stored[1]} as "
+                        "when it was stored. Try again; if that does not help, run the step again"
+                    )
         return size

@@ -184,6 +184,66 @@ async def test_archive_with_parent_paths_is_rejected(api: FakeApi, c8s: Command,
     assert not (tmp_path / "evil.txt").exists()
 
 
+def _tar(*members: tuple[str, bytes, str]) -> bytes:
+    """A tar.gz of (name, type, link target); files hold `abc`."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        for name, kind, target in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            member.size = 3 if kind == tarfile.REGTYPE else 0
+            tar.addfile(member, io.BytesIO(b"abc"))
+    return data.getvalue()
+
+
+async def test_links_out_of_the_folder_are_left_out_with_a_warning(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
+    await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
+    api.archives[("hello-1", "build")] = _tar(
+        ("python", tarfile.SYMTYPE, "/usr/bin/python3"), ("in", tarfile.SYMTYPE, "file"), ("file", tarfile.REGTYPE, "")
+    )
+    result = await c8s("artifacts", "hello-1", "build", "--extract", str(tmp_path / "out"))
+    assert result.code == 0
+    assert "left out python: the link leads out of" in result.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["file", "in"]
+    assert "2 files in" in result.out
+
+
+async def test_archive_that_writes_through_a_link_is_refused(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
+    await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
+    (tmp_path / "victim").mkdir()
+    for target in ("../victim", "sub/../../victim", str(tmp_path / "victim")):
+        api.archives[("hello-1", "build")] = _tar(
+            ("escape", tarfile.SYMTYPE, target), ("escape/file", tarfile.REGTYPE, "")
+        )
+        result = await c8s("artifacts", "hello-1", "build", "--extract", str(tmp_path / "out"))
+        assert result.code == 1
+        assert "below a link" in result.err
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"no gzip" + data, lambda data: data[:12]])
+async def test_damaged_archive_changes_no_file(
+    api: FakeApi, c8s: Command, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
+    api.archives[("hello-1", "build")] = damage(_archive("a.txt", "b.txt"))
+    (tmp_path / "a.txt").write_text("mine")
+    result = await c8s("artifacts", "hello-1", "build", "--extract", str(tmp_path))
+    assert result.code == 1
+    assert "can't unpack the artifacts of step build into" in result.err
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("*.txt")] == [("a.txt", "mine")]
+
+
+async def test_folder_that_is_a_file_is_an_error(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
+    await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
+    api.archives[("hello-1", "build")] = _archive("a.txt")
+    (tmp_path / "out").write_text("mine")
+    result = await c8s("artifacts", "hello-1", "build", "--extract", str(tmp_path / "out"))
+    assert result.code == 1
+    assert "File exists" in result.err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 async def test_failed_download_keeps_the_old_file(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
     await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
     (tmp_path / "b.tar.gz").write_text("old")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -68,6 +69,8 @@ class FakeApi:
     ended: set[tuple[str, Key]] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     archives: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    stored_digest: str | None = None
+    """The SHA-256 that archives had when they were stored, if it is another."""
     events: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     oldest: int = 0
     """Versions before this one are forgotten: watching from there gives `restart`."""
@@ -335,7 +338,10 @@ class FakeApi:
 
     async def _archive(self, request: web.Request) -> web.Response:
         data = self.archives.get((request.match_info["run"], request.match_info["step"]))
-        return web.Response(body=data) if data is not None else problem(404, "the step has left nothing")
+        if data is None:
+            return problem(404, "the step has left nothing")
+        stored = self.stored_digest or hashlib.sha256(data).hexdigest()
+        return web.Response(body=data, headers={"ETag": f'"{stored}"'})
 
     async def _secrets(self, request: web.Request) -> web.Response:
         return web.json_response({"items": [{"name": n, "keys": sorted(d)} for n, d in self.secrets.items()]})

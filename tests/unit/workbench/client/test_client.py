@@ -15,6 +15,7 @@ from workbench.client import (
     ArchiveSource,
     Client,
     ConflictError,
+    DamagedDownloadError,
     ForbiddenError,
     InvalidError,
     Lines,
@@ -287,6 +288,14 @@ async def test_artifacts_are_downloaded_to_a_file(api: FakeApi, client: Client, 
     assert await client.download("hello-1", "build", tmp_path / "x") == 7
     assert (tmp_path / "x").read_bytes() == b"archive"
     assert [item.step for item in await client.artifacts("hello-1")] == ["build"]
+
+
+async def test_download_that_is_not_what_was_stored_is_refused(api: FakeApi, client: Client, tmp_path: Path) -> None:
+    api.archives[("hello-1", "build")] = b"replaced"
+    api.stored_digest = "0" * 64
+    with pytest.raises(DamagedDownloadError, match="SHA-256"):
+        await client.download("hello-1", "build", tmp_path / "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
 
 
 async def test_secrets_are_set_listed_and_deleted(api: FakeApi, client: Client) -> None:
