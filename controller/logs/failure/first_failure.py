@@ -2,16 +2,23 @@
 
 Best first: a source location with an error (`src/a.py:3: error: …`), the last line of a Python traceback, a line with
 `error:` or `FAILED`; of the best kind, the first one. Without any, the last line that is not empty.
+
+The lines are untrusted. What is searched is bounded by `SEARCH_BYTES`, `SEARCH_LINES` and `_MAX_LINE_BYTES`, and every
+pattern takes time in proportion to the line: none has two unbounded repetitions that can match the same text.
 """
 
 import re
-import unicodedata
+from collections import deque
+from collections.abc import Callable
 
 from controller.logs.archive.summary import Failure
 from controller.logs.failure.location import CONTEXT_LINES, find_source_location
 from controller.logs.model import Block, Line
 
 SEARCH_BYTES = 256 * 1024
+"""How much of the end of a log is searched."""
+SEARCH_LINES = 10_000
+"""How many of its last lines."""
 MAX_TEXT_LENGTH = 300
 _MAX_LINE_BYTES = 4096
 
@@ -20,9 +27,11 @@ _NOISE = re.compile(
     r"\b(?:0 (?:errors?|failed|failures)|no errors?|errors?: 0|failures?: 0|failed: 0)\b", re.IGNORECASE
 )
 _LOCATION = re.compile(
-    r"(?:^|[\s(\"'])(?:[A-Za-z]:)?[\w./@+-]*\.[A-Za-z][\w+]{0,9}[:(]\d+(?:[:,]\d+)?\)?:?\s.*?"
-    r"\b(?:error|fatal|undefined|expected|cannot|failed|[A-Z]\w*(?:Error|Exception))\b",
-    re.IGNORECASE,
+    r"(?:^|[\s(\"'])(?:[A-Za-z]:)?[\w./@+-]*\.[A-Za-z][\w+]{0,9}[:(]\d+(?:[:,]\d+)?\)?:?\s", re.IGNORECASE
+)
+# A name that ends in Error or Exception counts, too; its end suffices, and needs no search back to its beginning.
+_COMPLAINT = re.compile(
+    r"\b(?:error|fatal|undefined|expected|cannot|failed)\b|[A-Za-z0-9_](?:Error|Exception)\b", re.IGNORECASE
 )
 _TEST_LOCATION = re.compile(r"^\s*[\w./@+-]+\.[A-Za-z][\w+]{0,9}:\d+: ?(?:[A-Z]\w*|in )")
 _RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Warning)(?::|$)")
@@ -33,12 +42,12 @@ _ERROR = re.compile(
     r": (?:not found|command not found|No such file or directory|Permission denied)\b|\*\*\* \[",
     re.IGNORECASE,
 )
-_PATTERNS_BY_RANK = (_TEST_LOCATION, _LOCATION, _RAISED, _PANIC, _ERROR, _FAILED)
 
 
 def first_failure(blocks: list[Block]) -> Failure | None:
     """The failing line among the last blocks of a failed step's masked output; None if it printed nothing."""
-    lines = [(line.number, text) for block in blocks for line in block.lines() if (text := _plain_text(line)).strip()]
+    newest = deque((line for block in blocks for line in block.lines()), maxlen=SEARCH_LINES)
+    lines = [(line.number, text) for line in newest if (text := _plain_text(line)).strip()]
     if not lines:
         return None
     best: tuple[int, int] | None = None
@@ -68,17 +77,32 @@ def _rank(text: str) -> int | None:
     """The rank of a line: 0 explains most, None nothing."""
     if _NOISE.search(text):
         return None
-    return next((number for number, pattern in enumerate(_PATTERNS_BY_RANK) if pattern.search(text)), None)
+    return next((rank for rank, matches in enumerate(_MATCHERS_BY_RANK) if matches(text)), None)
+
+
+def _complains_at_location(text: str) -> bool:
+    """Whether the line names a source location and complains after it."""
+    location = _LOCATION.search(text)
+    return location is not None and _COMPLAINT.search(text, location.end()) is not None
+
+
+_MATCHERS_BY_RANK: tuple[Callable[[str], object], ...] = (
+    _TEST_LOCATION.match,
+    _complains_at_location,
+    _RAISED.match,
+    _PANIC.match,
+    _ERROR.search,
+    _FAILED.search,
+)
 
 
 def _plain_text(line: Line) -> str:
     """The line as text, without terminal control sequences."""
     text = _ESCAPES.sub("", line.data[:_MAX_LINE_BYTES].decode("utf-8", "replace"))
-    return "".join(each if _is_visible(each) else " " for each in text.expandtabs(4)).rstrip()
-
-
-def _is_visible(character: str) -> bool:
-    return (character.isascii() and character.isprintable()) or unicodedata.category(character)[0] not in "CZ"
+    text = text.expandtabs(4)
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else " " for each in text)
+    return text.rstrip()
 
 
 def _truncate(text: str) -> str:

@@ -1,11 +1,18 @@
 """The line that says why a step failed."""
 
+import time
 from array import array
 
 import pytest
 
 from controller.logs.archive.summary import Failure, Summary, parse_summary
-from controller.logs.failure.first_failure import MAX_TEXT_LENGTH, first_failure, last_line
+from controller.logs.failure.first_failure import (
+    MAX_TEXT_LENGTH,
+    SEARCH_BYTES,
+    SEARCH_LINES,
+    first_failure,
+    last_line,
+)
 from controller.logs.model import Block
 
 PYTEST = """\
@@ -126,3 +133,37 @@ def test_a_summary_reads_back_as_it_was_written() -> None:
 def test_summary_without_source_location_is_read() -> None:
     old = b'{"lines":1,"bytes":2,"sha256":"ab","gaps":0,"firstFailure":{"line":1,"text":"x"}}'
     assert parse_summary(old, "k") == Summary(1, 2, "ab", 0, Failure(1, "x"))
+
+
+HOSTILE = {
+    "location again and again": b" a.b:1: x" * 455,
+    "location in quotes": b"'a.b:1:1: " * 409,
+    "locations in parentheses": b"(a.b(1) " * 511,
+    "dots": b"a." * 2045,
+    "capitals and dots": b"A." * 2045,
+    "digits after a location": b" a.b:" + b"1" * 4085,
+    "almost errors": b"a.b:1: " + b"xErro " * 680,
+    "spaces": b" " * 4089 + b"x",
+    "brackets": b"error[" * 681,
+    "escape sequences": b"\x1b]" * 2045,
+    "unfinished escape sequence": b"\x1b[" + b"0" * 4088,
+    "thread": b"thread '" + b"'" * 4082,
+    "slashes": b"/" * 4087 + b"a.b",
+    "separators": "\u2028a".encode() * 1022,
+    "one character a line": b"x",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("line", HOSTILE.values(), ids=HOSTILE)
+def test_lines_made_to_be_slow_are_searched_in_linear_time(line: bytes) -> None:
+    text = (line + b"\n") * (SEARCH_BYTES // (len(line) + 1))
+    started = time.process_time()
+    first_failure(blocks(text))
+    last_line(blocks(text))
+    assert time.process_time() - started < 2
+
+
+def test_only_the_last_lines_are_searched() -> None:
+    text = b"error: the first\n" + b"x\n" * SEARCH_LINES
+    assert first_failure(blocks(text)) == Failure(SEARCH_LINES + 1, "x")
