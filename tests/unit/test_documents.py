@@ -65,11 +65,22 @@ def test_every_sample_is_in_the_list() -> None:
     assert [name for name in samples if f"`{name}`" not in listed] == []
 
 
-def test_no_version_is_pinned_twice_and_no_host_is_named() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+def _pinned(file: str) -> list[tuple[str, str]]:
+    """Names and versions of a file that names nothing but exact versions."""
+    lines = [line for line in (ROOT / file).read_text().splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", line) for line in lines)
-    names = [line.partition("==")[0].lower() for line in lines]
+    return [(name.lower().replace("-", "_"), version) for name, _, version in (line.partition("==") for line in lines)]
+
+
+@pytest.mark.parametrize("file", ["constraints.txt", "tests/contract/clients/requirements.txt"])
+def test_no_version_is_pinned_twice_and_no_host_is_named(file: str) -> None:
+    names = [name for name, _ in _pinned(file)]
     assert len(names) == len(set(names))
+
+
+def test_the_clients_share_the_versions_of_the_project() -> None:
+    ours, theirs = dict(_pinned("constraints.txt")), dict(_pinned("tests/contract/clients/requirements.txt"))
+    assert {name: version for name, version in theirs.items() if ours.get(name, version) != version} == {}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
