@@ -95,23 +95,25 @@ def is_stop_requested(pod: Json) -> bool:
 
 
 def _finish(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
+    """The attempt with its final phase. One that was stopped did not succeed, whatever its exit code is."""
     fresh["phase"] = phase
     fresh["times"].setdefault("finished", format_time(now))
     stopping = fresh.pop("stopping", None)
-    if phase == StepPhase.FAILED and stopping == StopCause.CANCELLED:
+    if stopping == StopCause.CANCELLED:
         fresh |= {
             "phase": StepPhase.CANCELLED,
             "reason": StepReason.RUN_CANCELLED,
             "message": "stopped, because the run was cancelled",
         }
-    elif phase == StepPhase.FAILED and stopping == StopCause.RUN_TIMEOUT:
+    elif stopping == StopCause.RUN_TIMEOUT:
         fresh |= {
             "phase": StepPhase.CANCELLED,
             "reason": StepReason.TIMEOUT,
             "message": "stopped, because the run took too long",
         }
-    elif phase == StepPhase.FAILED and stopping == StopCause.STEP_TIMEOUT:
-        fresh |= {"reason": StepReason.TIMEOUT, "message": f"stopped after {step.timeout}, its timeout"}
+    elif stopping == StopCause.STEP_TIMEOUT:
+        message = f"stopped after {step.timeout}, its timeout"
+        fresh |= {"phase": StepPhase.FAILED, "reason": StepReason.TIMEOUT, "message": message}
     elif phase == StepPhase.SUCCEEDED and step.artifacts:
         fresh["times"].setdefault("uploaded", format_time(now))
     return fresh

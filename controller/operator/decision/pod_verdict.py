@@ -90,6 +90,9 @@ def _verdict_of_terminated(
     code, reason = int(ended.get("exitCode", 0)), ended.get("reason", "")
     if code == 0:
         return _verdict_of_upload(view, pod) if artifacts else _SUCCEEDED
+    if (pod.get("status") or {}).get("reason") == "DeadlineExceeded":
+        # The deadline that its Job gave the pod, for the case that no operator is there to stop it.
+        return _failed(StepReason.TIMEOUT, "stopped by the cluster, some time after its timeout", code)
     if reason == "OOMKilled":
         limit = f" of {memory_limit}" if memory_limit else ""
         return PodVerdict(

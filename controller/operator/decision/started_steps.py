@@ -124,9 +124,13 @@ def _running_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json
 def _after_attempt(builder: DecisionBuilder, step: ExpandedStep, previous: Json | None, updated: list[Json]) -> None:
     """Decide what follows the end of the last attempt: the step ends, waits for a retry, or is retried now."""
     last = updated[-1]
-    delay = None if builder.input.stopping else _retry_delay(builder, step, updated)
+    delay = _retry_delay(builder, step, updated)
     if delay is None:
         builder.statuses[step.name] = _final_status(builder, step, previous, updated)
+        return
+    if builder.input.stopping:
+        final = _final_status(builder, step, previous, updated)
+        builder.statuses[step.name] = final | _stopped_before_retry(builder, last)
         return
     number = last["number"] + 1
     due = datetime.fromisoformat(last["times"]["finished"]) + timedelta(seconds=delay)
@@ -141,6 +145,16 @@ def _after_attempt(builder: DecisionBuilder, step: ExpandedStep, previous: Json 
         builder.start_attempt(step, previous, updated, number)
     else:
         builder.statuses[step.name] = builder.unstarted_status(step, previous, blocker, attempts=updated)
+
+
+def _stopped_before_retry(builder: DecisionBuilder, last: Json) -> Json:
+    """Why a step that would be tried again is not: it did not end by itself, even if its failure is allowed."""
+    why = "the run was cancelled" if builder.input.cancelled else "the run took too long"
+    return {
+        "phase": StepPhase.CANCELLED,
+        "reason": StepReason.RUN_CANCELLED if builder.input.cancelled else StepReason.TIMEOUT,
+        "message": f"not tried again after attempt {last['number']}, because {why}",
+    }
 
 
 def _retry_delay(builder: DecisionBuilder, step: ExpandedStep, updated: list[Json]) -> int | None:

@@ -21,9 +21,11 @@ SCRIPT = """\
 if [ $$ = 1 ]; then all=-1; else all=-$$; fi
 child=
 stopped=
+ended=
 stop() {
   trap '' TERM
   stopped=1
+  ended=1
   kill -s TERM -- $all
   [ -n "$child" ] || exit 143
   (sleep 30; kill -s KILL -- $all) >/dev/null 2>&1 &
@@ -52,6 +54,8 @@ while [ -n "$stopped" ]; do
   again=$?
   [ $again = 127 ] || code=$again
 done
+# What was stopped has not succeeded, whatever it makes of the signal.
+if [ -n "$ended" ] && [ $code = 0 ]; then code=143; fi
 # For caches, which are kept of a step that succeeded, and the workspace, of one that failed.
 if [ -n "$3" ]; then echo $code >"$3"; fi
 exit $code

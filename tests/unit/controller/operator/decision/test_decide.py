@@ -90,13 +90,59 @@ def test_cancel_deletes_job_of_unscheduled_pod() -> None:
     assert world.phase == "Cancelled"
 
 
-def test_step_that_succeeds_while_being_cancelled_has_succeeded() -> None:
-    world = World(step("a")).reconcile()
+@pytest.mark.parametrize("code", [0, 1, 143])
+def test_a_cancelled_step_is_cancelled_whatever_its_exit_code(code: int) -> None:
+    world = World(step("a"), step("b", "a")).reconcile()
     world.start_step("a")
     world.cancel()
     world.reconcile()
+    world.end_step("a", code)
+    assert world.reconcile().phases() == {"a": "Cancelled", "b": "Cancelled"}
+    assert world.step_status("a")["attempts"][0]["reason"] == "RunCancelled"
+    assert (world.phase, world.status["reason"]) == ("Cancelled", "RunCancelled")
+
+
+def test_a_step_in_its_timeout_has_failed_even_with_exit_code_0() -> None:
+    world = World(step("a", timeout="10s", artifacts=["a.txt"]), step("publish", "a")).reconcile()
+    world.start_step("a")
+    world.reconcile().pass_time(10)
+    world.reconcile()
+    world.manifests["a", 1] = MANIFEST
     world.end_step("a", 0)
-    assert world.reconcile().phases() == {"a": "Succeeded"}
+    world.reconcile()
+    assert world.phases() == {"a": "Failed", "publish": "Skipped"}
+    assert world.step_status("a")["reason"] == "Timeout"
+    assert (world.phase, world.started) == ("Failed", [("a", 1)])
+
+
+def test_a_run_in_its_timeout_has_failed_even_with_exit_code_0() -> None:
+    world = World(step("a"), timeout="1m").reconcile()
+    world.start_step("a")
+    world.reconcile().pass_time(60)
+    world.reconcile()
+    world.end_step("a", 0)
+    world.reconcile()
+    assert (world.phase, world.status["reason"]) == ("Failed", "Timeout")
+
+
+def test_forced_end_is_recognised_by_the_pod_after_a_restart() -> None:
+    world = World(step("a", timeout="10s")).reconcile()
+    world.start_step("a")
+    world.reconcile()
+    written = world.status
+    world.pass_time(11)
+    world.reconcile()
+    world.status = written
+    world.end_step("a", 0)
+    assert world.reconcile().step_status("a")["reason"] == "Timeout"
+
+
+def test_a_cancelled_run_that_waits_for_a_retry_is_not_green() -> None:
+    retry = {"maxRetries": 1, "backoffSeconds": 10}
+    world = World(step("a", allowFailure=True, retryPolicy=retry)).reconcile().run_step("a", 1)
+    world.cancel()
+    world.reconcile()
+    assert (world.phase, world.step_status("a")["reason"]) == ("Cancelled", "RunCancelled")
 
 
 def test_step_timeout_starts_with_its_container() -> None:

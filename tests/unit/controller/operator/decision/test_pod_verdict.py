@@ -131,6 +131,11 @@ def test_what_was_taken_away_from_outside_is_disrupted(status: Json, metadata: J
     assert found.message.startswith("interrupted: ")
 
 
+def test_the_deadline_of_its_pod_is_a_timeout() -> None:
+    status = {**BAD, "reason": "DeadlineExceeded", "containerStatuses": [container("step", ended(143))]}
+    assert (seen(status).phase, seen(status).reason) == ("Failed", "Timeout")
+
+
 def test_eviction_during_upload_is_a_disruption() -> None:
     status = {**SHAPED, "phase": "Failed", "reason": "Evicted"}
     assert seen(status, artifacts=True).check_manifest, "it may have stored them all the same"

@@ -115,6 +115,15 @@ def test_a_step_that_ends_itself_on_sigterm_keeps_its_exit_code(shell: list[str]
         assert process.wait(timeout=10) == 7
 
 
+def test_a_stopped_step_never_ends_with_0(shell: list[str], tmp_path: Path) -> None:
+    script = f"trap 'exit 0' TERM; touch {tmp_path}/ready; while :; do sleep 0.01; done"
+    with start_step(shell, script, code_to=str(tmp_path / "code")) as process:
+        wait_until(tmp_path / "ready")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
+    assert (tmp_path / "code").read_text() == "143\n", "so that its caches are not saved"
+
+
 def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_path: Path) -> None:
     with start_step(shell, f"sh -c 'touch {tmp_path}/ready; exec sleep 60'", "true") as process:
         wait_until(tmp_path / "ready")
