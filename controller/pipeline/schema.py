@@ -44,9 +44,12 @@ def json_schema() -> Json:
 
 
 def structural_schema() -> Json:
-    """The schema of a normalized pipeline for the openAPIV3Schema of a CRD: no unions, no defaults, no version."""
+    """The schema of a normalized pipeline for the openAPIV3Schema of a CRD: no unions, no defaults.
+
+    `version` is optional, so that a file's content can be used as it is.
+    """
     schema: Json = _structural(_simplify(Pipeline.model_json_schema(by_alias=True)))
-    schema["properties"].pop("version")
+    schema["required"] = [field for field in schema.get("required", []) if field != "version"]
     return schema
 
 

@@ -20,6 +20,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+_BLANK = re.compile(r"(?:\s|//[^\n]*(?:\n|\Z))*")
+"""Space and comments, also at the end of an expression."""
 _MAX_DEPTH = 40
 _RELATIONS = ("==", "!=", "<", "<=", ">", ">=", "in")
 _CONSTANTS = {"true": True, "false": False, "null": None}
@@ -96,11 +98,10 @@ def parse(text: str) -> Node:
 
 def _tokenize(text: str) -> list[tuple[str, str]]:
     found, position = [], 0
-    stripped = re.sub(r"(\s|//[^\n]*$)+\Z", "", text)
-    while position < len(stripped):
-        match = _TOKEN.match(stripped, position)
+    while _BLANK.fullmatch(text, position) is None:
+        match = _TOKEN.match(text, position)
         if match is None:
-            raise CelError(f"Syntax error: token recognition error at: '{stripped[position : position + 10]}'")
+            raise CelError(f"Syntax error: token recognition error at: '{text[position : position + 10]}'")
         kind = str(match.lastgroup)
         found.append((kind, match.group(kind)))
         position = match.end()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller.api.http.problems import ApiProblemError
-from controller.api.models.common import DIGEST_PATTERN, NAME_PATTERN
+from controller.run_types.patterns import DIGEST_PATTERN, NAME_PATTERN
 
 PATH_PATTERNS = {
     "ns": re.compile(NAME_PATTERN),

@@ -3,12 +3,11 @@
 from pydantic import Field
 
 from controller.api.models.common import (
-    DIGEST_PATTERN,
     HEX_DIGEST_PATTERN,
-    SUBDOMAIN_PATTERN,
     RequestModel,
     ResponseModel,
 )
+from controller.run_types.patterns import DIGEST_PATTERN, SUBDOMAIN_PATTERN
 
 
 class ObjectLink(ResponseModel):

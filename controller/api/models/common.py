@@ -9,11 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
 HEX_DIGEST_PATTERN = r"^[0-9a-f]{64}$"
-# The name of most objects of Kubernetes: labels with dots between them.
-SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
 
 
 class RequestModel(BaseModel):

@@ -4,23 +4,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from controller.api.models.common import DIGEST_PATTERN, NAME_PATTERN, SUBDOMAIN_PATTERN, RequestModel, ResponseModel
+from controller.api.models.common import RequestModel, ResponseModel
 from controller.api.models.pipelines import EXAMPLE_PIPELINE
 from controller.pipeline.conditions import MAX_CHANGED_FILES
+from controller.run_types import patterns
+from controller.run_types.patterns import DIGEST_PATTERN, NAME_PATTERN
 
-# Git interprets a leading dash as an option, and `ext::…` as a command to run.
-GIT_URL_PATTERN = (
-    r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f\x7f]+)$"
-)
-GIT_REVISION_PATTERN = r"^[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 
-# These become environment variables, labels of logs and cells of tables: one line each, without NUL.
-ShortText = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+ShortText = Annotated[
+    str, StringConstraints(max_length=patterns.MAX_SHORT_TEXT_LENGTH, pattern=patterns.SHORT_TEXT_PATTERN)
+]
 Event = Literal["push", "pull_request", "tag", "manual"]
-FileName = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")]
+FileName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=patterns.MAX_FILE_NAME_LENGTH, pattern=patterns.FILE_NAME_PATTERN),
+]
 ParamName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-ParamValue = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
+ParamValue = Annotated[
+    str, StringConstraints(max_length=patterns.MAX_PARAM_VALUE_LENGTH, pattern=patterns.PARAM_VALUE_PATTERN)
+]
 
 
 class ArchiveSource(RequestModel):
@@ -37,10 +40,16 @@ class ArchiveSource(RequestModel):
 class GitSource(RequestModel):
     """A repository at a revision: a branch, a tag or a commit. `secretRef` names the Secret to clone with."""
 
-    url: str = Field(max_length=2048, pattern=GIT_URL_PATTERN, examples=["https://github.com/org/my-app"])
-    revision: str = Field(max_length=255, pattern=GIT_REVISION_PATTERN, examples=["main"])
+    url: str = Field(
+        max_length=patterns.MAX_GIT_URL_LENGTH,
+        pattern=patterns.GIT_URL_PATTERN,
+        examples=["https://github.com/org/my-app"],
+    )
+    revision: str = Field(
+        max_length=patterns.MAX_SHORT_TEXT_LENGTH, pattern=patterns.GIT_REVISION_PATTERN, examples=["main"]
+    )
     submodules: bool | None = None
-    secret_ref: str | None = Field(None, pattern=SUBDOMAIN_PATTERN)
+    secret_ref: str | None = Field(None, pattern=patterns.SUBDOMAIN_PATTERN)
 
 
 class Source(RequestModel):
@@ -72,7 +81,7 @@ class RunRequest(RequestModel):
         description="changed files, for conditions on `paths`; absent: unknown, and such conditions are met",
         examples=[["src/app.py"]],
     )
-    params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
+    params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=patterns.MAX_PARAMS)
     priority: Literal["high", "normal", "low"] | None = None
     triggered_by: ShortText | None = None
     reuse_from: str | None = Field(
@@ -93,7 +102,7 @@ class RerunRequest(RequestModel):
     )
     pipeline: dict[str, Any] | None = None
     source: Source | None = None
-    params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
+    params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=patterns.MAX_PARAMS)
 
 
 class CopyRequest(RequestModel):
@@ -101,7 +110,7 @@ class CopyRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"seconds": 3600}]})
 
-    attempt: int | None = Field(None, ge=1, le=1000)
+    attempt: int | None = Field(None, ge=1, le=patterns.MAX_ATTEMPT)
     seconds: int = Field(3600, ge=60, le=86_400, description="seconds after which the copy ends by itself")
 
 

@@ -17,7 +17,6 @@ from controller.api.artifacts.keys import find_step
 from controller.api.auth.authorize import authorize_websocket
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
-from controller.api.models.common import NAME_PATTERN
 from controller.api.openapi import binary_response, describe_websocket, query_list, redirect_response
 from controller.api.routes.runs import find_run
 from controller.api.serializers import phase_of
@@ -26,6 +25,7 @@ from controller.api.streaming.log_serializer import enqueue_frame
 from controller.api.streaming.log_session import LogSession
 from controller.kube import PIPELINE_RUNS, KubeError, NotFoundError
 from controller.logs import Block, ReusedLogs, Stream, format_lines
+from controller.run_types.patterns import NAME_PATTERN
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 CONTAINER_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"

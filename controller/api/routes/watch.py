@@ -8,10 +8,10 @@ from fastapi.responses import Response, StreamingResponse
 
 from controller.api.auth.authorize import reauthorizer
 from controller.api.auth.route import GuardedRoute
-from controller.api.models.common import NAME_PATTERN
 from controller.api.openapi import binary_response
 from controller.api.state import AppState, get_state
 from controller.api.streaming import sse
+from controller.run_types.patterns import NAME_PATTERN
 
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/watch", tags=["runs"], route_class=GuardedRoute)
 

@@ -6,15 +6,24 @@ from typing import Any
 
 from controller.pipeline.conditions import MAX_CHANGED_FILES
 from controller.pipeline.schema import structural_schema
+from controller.run_types import patterns
 from controller.run_types.schema import condition_schema, run_status_schema
 
 Json = dict[str, Any]
 
 GROUP, VERSION = "c8s.dev", "v1alpha1"
 _STRING: Json = {"type": "string"}
-
-
 _INT64: Json = {"type": "integer", "format": "int64"}
+
+
+def _text(pattern: str, max_length: int, **more: Any) -> Json:
+    return {"type": "string", "pattern": pattern, "maxLength": max_length, **more}
+
+
+_NAME = _text(patterns.NAME_PATTERN, patterns.MAX_NAME_LENGTH)
+_SHORT_TEXT = _text(patterns.SHORT_TEXT_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH)
+_FILE_NAME = _text(patterns.FILE_NAME_PATTERN, patterns.MAX_FILE_NAME_LENGTH, minLength=1)
+_DIGEST: Json = {"type": "string", "pattern": patterns.DIGEST_PATTERN}
 
 
 def _object(properties: Json, *required: str) -> Json:
@@ -48,6 +57,16 @@ def _crd(plural: str, kind: str, short: str, spec: Json, status: Json, columns: 
     }
 
 
+def _root_schema(definition: Json) -> Json:
+    schema: Json = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def _rule(rule: str, message: str) -> Json:
+    """A CEL rule. One with `oldSelf` holds for updates only."""
+    return {"rule": rule, "message": message}
+
+
 def _column(name: str, path: str, kind: str = "string", **more: Any) -> Json:
     return {"name": name, "type": kind, "jsonPath": path, **more}
 
@@ -56,44 +75,74 @@ _AGE = _column("Age", ".metadata.creationTimestamp", "date")
 
 
 def pipeline_config() -> Json:
-    """A pipeline that lives in the cluster. Its name is the object's."""
+    """A pipeline that lives in the cluster. Its name is the object's; `spec` may repeat it, as a file has it."""
     spec = structural_schema()
-    spec["properties"].pop("name")
-    spec["required"] = [field for field in spec.get("required", []) if field not in ("name", "version")]
+    spec["required"] = [field for field in spec["required"] if field != "name"]
     status = _object({"conditions": _list(condition_schema()), "observedGeneration": _INT64})
     columns = [_column("Repository", ".spec.repository"), _AGE]
-    return _crd("pipelineconfigs", "PipelineConfig", "pc", spec, status, columns)
+    found = _crd("pipelineconfigs", "PipelineConfig", "pc", spec, status, columns)
+    _root_schema(found)["x-kubernetes-validations"] = [
+        _name_rule("PipelineConfig"),
+        _rule(
+            "!has(self.spec.name) || has(self.status) || self.spec.name == self.metadata.name",
+            "spec.name must be the object's name, or absent",
+        ),
+    ]
+    return found
+
+
+_IMMUTABLE_FIELDS = (
+    *("pipelineConfigRef", "commit", "branch", "event", "changedFiles", "params", "source", "priority"),
+    *("triggeredBy", "rerunOf", "reuseFrom"),
+)
+"""Fields of a run's spec that never change. `pipeline` is filled in once, and `cancel` becomes true once."""
 
 
 def pipeline_run() -> Json:
-    """One run of a pipeline, with the definition frozen in it."""
-    pipeline = structural_schema()
-    immutable = {"rule": "self == oldSelf", "message": "a run's pipeline can't be changed"}
-    pipeline["x-kubernetes-validations"] = [immutable]
-    digest: Json = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
-    archive = _object({"digest": digest, "contents": digest}, "digest")
-    git = _object({"url": _STRING, "revision": _STRING, "submodules": {"type": "boolean"}, "secretRef": _STRING}, "url")
-    kept = _object(
-        {"run": _STRING, "number": _STRING, "step": _STRING, "attempt": {"type": "integer", "minimum": 1}},
-        *("run", "step", "attempt"),
-    )
+    """One run of a pipeline, with the definition frozen in it.
+
+    What the REST API refuses is refused here too, as far as a schema and CEL can express it: runs may be created with
+    kubectl. Rules on a run's creation hold only until it has a status, so that they never prevent a status update.
+    """
     spec = _object(
         {
-            "pipelineConfigRef": _object({"name": _STRING}, "name"),
-            "pipeline": pipeline,
-            "commit": _STRING,
-            "branch": _STRING,
+            "pipelineConfigRef": _object({"name": _NAME}, "name"),
+            "pipeline": structural_schema(),
+            "commit": _SHORT_TEXT,
+            "branch": _SHORT_TEXT,
             "event": {"type": "string", "enum": ["push", "pull_request", "tag", "manual"]},
-            "changedFiles": {**_list(_STRING), "maxItems": MAX_CHANGED_FILES},
-            "params": {"type": "object", "additionalProperties": _STRING},
-            "source": _object({"archive": archive, "git": git, "kept": kept}),
+            "changedFiles": {**_list(_FILE_NAME), "maxItems": MAX_CHANGED_FILES},
+            "params": {
+                "type": "object",
+                "additionalProperties": _text(patterns.PARAM_VALUE_PATTERN, patterns.MAX_PARAM_VALUE_LENGTH),
+                "maxProperties": patterns.MAX_PARAMS,
+            },
+            "source": _source(),
             "priority": {"type": "string", "enum": ["high", "normal", "low"]},
-            "triggeredBy": _STRING,
-            "rerunOf": _STRING,
-            "reuseFrom": _STRING,
+            "triggeredBy": _SHORT_TEXT,
+            "rerunOf": _NAME,
+            "reuseFrom": _NAME,
             "cancel": {"type": "boolean"},
         }
     )
+    spec["x-kubernetes-validations"] = [
+        _rule("has(self.pipeline) || has(self.pipelineConfigRef)", "give either pipeline or pipelineConfigRef"),
+        _rule(
+            "!has(oldSelf.pipeline) || has(self.pipeline) && self.pipeline == oldSelf.pipeline",
+            "a run's pipeline can't be changed",
+        ),
+        *(
+            _rule(
+                f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+                f"a run's {field} can't be changed",
+            )
+            for field in _IMMUTABLE_FIELDS
+        ),
+        _rule(
+            "!has(oldSelf.cancel) || !oldSelf.cancel || has(self.cancel) && self.cancel",
+            "a cancellation can't be taken back",
+        ),
+    ]
     columns = [
         _column("Pipeline", ".spec.pipeline.name"),
         _column("Phase", ".status.phase"),
@@ -102,7 +151,55 @@ def pipeline_run() -> Json:
         _column("Message", ".status.message", priority=1),
         _AGE,
     ]
-    return _crd("pipelineruns", "PipelineRun", "pr", spec, run_status_schema(), columns)
+    found = _crd("pipelineruns", "PipelineRun", "pr", spec, run_status_schema(), columns)
+    _root_schema(found)["x-kubernetes-validations"] = [_name_rule("PipelineRun")]
+    return found
+
+
+def _source() -> Json:
+    archive = _object({"digest": _DIGEST, "contents": _DIGEST}, "digest")
+    git = _object(
+        {
+            "url": _text(patterns.GIT_URL_PATTERN, patterns.MAX_GIT_URL_LENGTH),
+            "revision": _text(patterns.GIT_REVISION_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH),
+            "submodules": {"type": "boolean"},
+            "secretRef": _text(patterns.SUBDOMAIN_PATTERN, patterns.MAX_SUBDOMAIN_LENGTH),
+        },
+        "url",
+    )
+    git["x-kubernetes-validations"] = [
+        _rule(
+            "!self.url.matches('^https?://[^/]*@') && !self.url.matches('^[a-z]+://[^/@]*:[^/@]*@')",
+            "url must not contain a password: everyone who may read the run can read it; "
+            "put it into a Secret and name that in secretRef",
+        )
+    ]
+    kept = _object(
+        {
+            "run": _NAME,
+            "number": _text(patterns.RUN_NUMBER_PATTERN, len(str(patterns.MAX_RUN_NUMBER))),
+            "step": _NAME,
+            "attempt": {"type": "integer", "minimum": 1, "maximum": patterns.MAX_ATTEMPT},
+        },
+        *("run", "step", "attempt"),
+    )
+    source = _object({"archive": archive, "git": git, "kept": kept})
+    source["x-kubernetes-validations"] = [
+        _rule(
+            "(has(self.archive) ? 1 : 0) + (has(self.git) ? 1 : 0) + (has(self.kept) ? 1 : 0) == 1",
+            "a run's source is either an archive or a git revision",
+        )
+    ]
+    return source
+
+
+def _name_rule(kind: str) -> Json:
+    """Names that the REST API and the names of Jobs and labels can't have are refused with the reason."""
+    return _rule(
+        f"has(self.status) || self.metadata.name.matches('{patterns.NAME_PATTERN}')",
+        f"the name of a {kind} must be a DNS label: at most {patterns.MAX_NAME_LENGTH} characters, only lowercase "
+        "letters, digits and '-', no dots, because Jobs and labels are named after it",
+    )
 
 
 def repository_connection() -> Json:

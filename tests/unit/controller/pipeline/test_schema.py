@@ -64,7 +64,8 @@ def test_structural_schema_is_valid_in_a_crd() -> None:
         return set(node).union(*map(keywords, below))
 
     assert keywords(structural_schema()).isdisjoint({"anyOf", "$ref", "patternProperties", "const", "default", "title"})
-    assert structural_schema()["properties"].keys() == {f.alias for f in Pipeline.model_fields.values()} - {"version"}
+    assert structural_schema()["properties"].keys() == {f.alias for f in Pipeline.model_fields.values()}
+    assert structural_schema()["required"] == ["name", "steps"], "files without a version are older objects"
 
 
 def test_lint_does_not_import_pydantic_or_clients() -> None:

@@ -35,6 +35,7 @@ def _evaluate(text: str) -> Any:
         "1 + 2 * 3 == 7 && -7 / 2 == -3 && -7 % 2 == -1 && 0x10 == 16 && 3u == 3",
         "'a' + \"b\" == 'ab' && r'\\d' == '\\\\d' && '''x''' == 'x' && b'a' == bytes('a')",
         "true ? true : 1 / 0 == 1",
+        "'http://x'.matches('^https?://[a-z]*$') && 'a//b' != '' // a comment",
         "self.n == 3 && self.n != 4 && self.n < 4 && self.n >= 3 && self.f > 1.0 && 1 == 1.0 && true != 1",
         "self.list.all(x, x > 0) && self.list.exists(x, x == 2) && self.list.exists_one(x, x == 3)",
         "self.list.map(x, x * 2) == [2, 4, 6] && self.list.map(x, x > 1, x + 1) == [3, 4]",

@@ -1,0 +1,32 @@
+"""Patterns and limits of the fields of a run, for the REST API and the CustomResourceDefinition alike.
+
+The patterns are valid in RE2, which Kubernetes uses, in Rust's `regex`, which pydantic uses, and in Python's `re`.
+"""
+
+from __future__ import annotations
+
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+"""A DNS label: names of runs, pipelines and namespaces, and slugs of steps."""
+MAX_NAME_LENGTH = 63
+SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
+"""The names of most objects of Kubernetes: DNS labels with dots between them."""
+MAX_SUBDOMAIN_LENGTH = 253
+DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
+GIT_URL_PATTERN = (
+    r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f\x7f]+)$"
+)
+"""Git interprets a leading dash as an option, and `ext::…` as a command to run."""
+MAX_GIT_URL_LENGTH = 2048
+GIT_REVISION_PATTERN = r"^[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
+SHORT_TEXT_PATTERN = r"^[^\x00-\x1f\x7f]*$"
+"""Branch, commit and trigger become environment variables, labels of logs and cells of tables: one line, no NUL."""
+MAX_SHORT_TEXT_LENGTH = 255
+FILE_NAME_PATTERN = r"^[^\x00]*$"
+MAX_FILE_NAME_LENGTH = 1024
+PARAM_VALUE_PATTERN = r"^[^\x00]*$"
+MAX_PARAM_VALUE_LENGTH = 65_536
+MAX_PARAMS = 100
+MAX_ATTEMPT = 1000
+RUN_NUMBER_PATTERN = r"^([0-9]{1,9})?$"
+"""The number of a run within its pipeline as text; empty for a run without one."""
+MAX_RUN_NUMBER = 999_999_999
