@@ -168,7 +168,7 @@ def _report_error(error: Exception) -> int | None:
     from workbench.client.errors import ClientError, InvalidError
     from workbench.config.contexts import ContextError
     from workbench.pipeline_file.load import ParameterError, PipelineFileError
-    from workbench.submit.worktree import WorktreeError
+    from workbench.submit.git import WorktreeError
 
     if isinstance(error, InvalidError):
         from workbench.cli.output.diagnostics import print_invalid

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from workbench.submit.worktree import Entry, Worktree, WorktreeError
+from workbench.submit.git import WorktreeError
+from workbench.submit.worktree import Entry, Worktree
 
 MTIME = 946_684_800
 """2000-01-01 in UTC."""

@@ -9,27 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from workbench.submit.git import Git, WorktreeError, open_git, repository_root
+
 PIPELINE_FILES = (".c8s.yaml", ".c8s.yml")
-_GIT_TIMEOUT = 120.0
-# Variables that git sets for its hooks; they would point git to another repository or index.
-_GIT_LOCAL = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_PREFIX",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-)
-
-
-class WorktreeError(Exception):
-    """The working tree cannot be found or uploaded; the message says why and what to do."""
+_IGNORE_SUBMODULES = "--ignore-submodules=dirty"
+"""Submodules are compared by their commit, which starts no git in them."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +88,6 @@ def find_pipeline(start: Path) -> Path | None:
     return None
 
 
-def repository_root(folder: Path) -> Path | None:
-    """The nearest parent folder with a `.git`, or None. It starts no process."""
-    folder = folder.resolve()
-    return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), None)
-
-
 def tree_root(pipeline: Path | None, cwd: Path) -> Path:
     """The tree of a pipeline file: its repository, else that of `cwd`, else the folder of the file.
 
@@ -125,10 +107,9 @@ def scan(root: Path, home: Path | None = None) -> Worktree:
     """
     names: Iterable[str]
     if repository_root(root) is not None:
-        with _git(root, "status", "--porcelain=v2", "--branch", "-z", "--ignore-submodules=none", "--", ".") as status:
-            names, warnings = _list_git_files(root)
-            commit = parse_status(_output(status, root))
-        limits = WITH_GIT
+        listed = _list_git_files(root)
+        names, warnings, limits = listed.names, listed.warnings, WITH_GIT
+        commit = replace(listed.commit, dirty=listed.commit.dirty or bool(listed.changed_repositories))
     else:
         if root.parent == root or (home is not None and root == home.resolve()):
             raise WorktreeError(
@@ -167,17 +148,28 @@ def changed_since(root: Path, revision: str) -> tuple[str, ...]:
     """
     if repository_root(root) is None:
         raise WorktreeError(f"{root} is not a git repository, so its changes since {revision} are not known")
-    with _git(root, "merge-base", "--end-of-options", f"{revision}^{{commit}}", "HEAD") as found:
-        base, errors = _communicate(found, root)
-    if found.returncode != 0:
+    names: set[str] = set()
+    with open_git(root) as git:
+        base = _merge_base(git, root, revision)
+        differ = ("diff", "--name-only", "-z", "--no-renames", "--relative", "--no-ext-diff", "--no-textconv")
+        for arguments in (
+            (*differ, _IGNORE_SUBMODULES, base, "--"),
+            ("ls-files", "-z", "--others", "--exclude-standard"),
+        ):
+            output = git.output(git.start(*arguments))
+            names |= {name.decode(errors="replace") for name in output.split(b"\0") if name}
+    changed = _list_git_files(root).changed_repositories
+    names |= {os.fsencode(prefix.rstrip("/")).decode(errors="replace") for prefix in changed}
+    return tuple(sorted(names))
+
+
+def _merge_base(git: Git, root: Path, revision: str) -> str:
+    process = git.start("merge-base", "--end-of-options", f"{revision}^{{commit}}", "HEAD")
+    base, errors = git.communicate(process)
+    if process.returncode != 0:
         reason = errors.decode(errors="replace").strip() or "it has no commit in common with HEAD"
         raise WorktreeError(f"can't list the changes in {root} since {revision}: {reason}")
-    differ = ("diff", "--name-only", "-z", "--no-renames", "--relative", "--no-ext-diff", base.decode().strip(), "--")
-    names: set[str] = set()
-    for arguments in (differ, ("ls-files", "-z", "--others", "--exclude-standard")):
-        with _git(root, *arguments) as process:
-            names |= {name.decode(errors="replace") for name in _output(process, root).split(b"\0") if name}
-    return tuple(sorted(names))
+    return base.decode().strip()
 
 
 def link_stays_inside(name: str, target: str) -> bool:
@@ -193,66 +185,50 @@ def link_stays_inside(name: str, target: str) -> bool:
     return up <= name.count("/") and ".." not in steps[up:]
 
 
-def _git(root: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name not in _GIT_LOCAL}
-    # Do not lock the index: the user may be using git at the same time.
-    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    try:
-        return subprocess.Popen(
-            ["git", *arguments],
-            cwd=root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-    except FileNotFoundError as error:
-        raise WorktreeError(
-            f"{root} is in a git repository, but git is not installed. "
-            "Install git, or use --no-source if the steps need no files."
-        ) from error
+@dataclass
+class _GitListing:
+    """What git lists of a repository and of the repositories nested in it."""
+
+    commit: Commit
+    names: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+    changed_repositories: list[str] = field(default_factory=list)
+    """The paths of nested repositories with changes, each with a `/`."""
 
 
-def _communicate(process: subprocess.Popen[bytes], root: Path) -> tuple[bytes, bytes]:
-    """The standard output and standard error of git."""
-    try:
-        return process.communicate(timeout=_GIT_TIMEOUT)
-    except subprocess.TimeoutExpired as error:
-        process.kill()
-        raise WorktreeError(f"git took more than {_GIT_TIMEOUT:.0f} s in {root}") from error
-
-
-def _output(process: subprocess.Popen[bytes], root: Path) -> bytes:
-    output, errors = _communicate(process, root)
-    if process.returncode != 0:
-        raise WorktreeError(f"git can't list the files of {root}: {errors.decode(errors='replace').strip()}")
-    return output
-
-
-def _list_git_files(root: Path) -> tuple[set[str], list[str]]:
-    """The files that git lists, including those of nested repositories, and warnings."""
-    names: set[str] = set()
-    warnings: list[str] = []
+def _list_git_files(root: Path) -> _GitListing:
+    listing = _GitListing(Commit(None, None, False))
     repositories = [""]
     while repositories:
         prefix = repositories.pop()
-        for name in _git_names(root / prefix):
+        # git itself would apply the configuration of a submodule, so its changes are read here.
+        commit, listed = _read_repository(root / prefix)
+        if not prefix:
+            listing.commit = commit
+        elif commit.dirty:
+            listing.changed_repositories.append(prefix)
+        for name in listed:
             path = prefix + name.rstrip("/")
             if not (root / path).is_dir() or (root / path).is_symlink():
-                names.add(path)
+                listing.names.add(path)
             elif (root / path / ".git").exists():
                 repositories.append(path + "/")
             elif not any((root / path).iterdir()):
-                warnings.append(f"{path}: the submodule is not checked out (`git submodule update --init`)")
-    return names, warnings
+                listing.warnings.append(f"{path}: the submodule is not checked out (`git submodule update --init`)")
+    return listing
 
 
-def _git_names(repository: Path) -> Iterable[str]:
-    arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    with _git(repository, *arguments) as process:
-        output = _output(process, repository)
+def _read_repository(folder: Path) -> tuple[Commit, set[str]]:
+    """The commit of a repository, and the names of its files."""
+    with open_git(folder) as git:
+        # Both take a while, so they run side by side.
+        status = git.start("status", "--porcelain=v2", "--branch", "-z", _IGNORE_SUBMODULES, "--", ".")
+        files = git.start("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        with status, files:
+            output = git.output(files)
+            commit = parse_status(git.output(status))
     # A file with a merge conflict is listed once for each side.
-    return {os.fsdecode(name) for name in output.split(b"\0") if name}
+    return commit, {os.fsdecode(name) for name in output.split(b"\0") if name}
 
 
 def _walk_files(root: Path) -> Iterator[str]:

@@ -12,10 +12,10 @@ import pytest
 
 from workbench.submit import worktree
 from workbench.submit.archive import pack_archive
+from workbench.submit.git import WorktreeError
 from workbench.submit.worktree import (
     Commit,
     SizeLimits,
-    WorktreeError,
     changed_since,
     find_pipeline,
     link_stays_inside,
