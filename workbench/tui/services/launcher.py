@@ -10,8 +10,8 @@ from typing import Any
 from workbench.client.models import SavedPipeline
 from workbench.client.run_request import RunRequest
 from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
-from workbench.submit.submit import RunSubmission, new_idempotency_key, pack_worktree, submit
 from workbench.submit.git import WorktreeError
+from workbench.submit.submit import RunSubmission, new_idempotency_key, pack_worktree, submit
 from workbench.submit.worktree import tree_root
 from workbench.tui.services.interfaces import ControllerApi, LaunchError, LaunchResult
 
