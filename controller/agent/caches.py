@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .client import AgentClient
     from .settings import Settings
 
-_HASH = re.compile(r"\$?\{\{[ \t]*hash[ \t]+([^{}\s][^{}]*?)[ \t]*\}\}")
+_HASH = re.compile(r"\$?\{\{[ \t]*hash[ \t]+([^{}\s][^{}]*)\}\}")
 _STATE_FILE = "caches.json"
 _MAX_KEY_LENGTH = 512
 _CHUNK_SIZE = 256 * 1024

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +19,9 @@ Position = tuple[int, int]
 
 _MAX_WORD_LENGTH = 60
 _MAX_MESSAGE_LENGTH = 600
+MAX_COMPARISONS = 500_000
+"""Pairs of characters that are compared for the suggestions of one file, about a third of a second."""
+_comparisons_left: ContextVar[list[int] | None] = ContextVar("comparisons_left", default=None)
 # Characters that move the cursor, set colours, start a line or change the reading direction.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -63,15 +68,36 @@ def format_path(path: Path) -> str:
     return text
 
 
+@contextmanager
+def limited_suggestions() -> Iterator[None]:
+    """Limit what all calls of `did_you_mean` in this block compare together, to MAX_COMPARISONS."""
+    token = _comparisons_left.set([MAX_COMPARISONS])
+    try:
+        yield
+    finally:
+        _comparisons_left.reset(token)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean …?` for a likely typo, otherwise ""."""
+    """`did you mean …?` for a likely typo, otherwise ""; also "" once too much was compared."""
     if len(word) > _MAX_WORD_LENGTH:
         # The comparison is quadratic in the length, and a word of this length is no typo.
         return ""
     choices = [choice for choice in known if choice != word and len(choice) <= 2 * _MAX_WORD_LENGTH]
-    same = [choice for choice in choices if choice.lower() == word.lower()]
-    found = same or difflib.get_close_matches(word, choices, 1, 0.6)
+    found = [choice for choice in choices if choice.lower() == word.lower()]
+    if not found and _may_compare(len(word) * sum(map(len, choices))):
+        found = difflib.get_close_matches(word, choices, 1, 0.6)
     return f"did you mean `{found[0]}`?" if found else ""
+
+
+def _may_compare(count: int) -> bool:
+    left = _comparisons_left.get()
+    if left is None:
+        return count <= MAX_COMPARISONS
+    if count > left[0]:
+        return False
+    left[0] -= count
+    return True
 
 
 @dataclass(frozen=True)

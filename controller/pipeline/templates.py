@@ -6,6 +6,7 @@ Texts that are not variables, such as `{{.Names}}` or `{{ range . }}`, belong to
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ NAMESPACES = ("matrix", "params", "run")
 # `${{matrix.x}}`, the form of other systems, means the same.
 _TEMPLATE = re.compile(
     r"\$?\{\{[ \t]*(?:(?P<variable>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_][-A-Za-z0-9_.]*)?)"
-    r"|hash[ \t]+(?P<file>[^{}\s][^{}]*?))[ \t]*\}\}"
+    r"[ \t]*|hash[ \t]+(?P<file>[^{}\s][^{}]*))\}\}"
 )
+"""Linear in the text: a reference contains no brace, and what it contains is matched in one way only."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class TemplateReference:
 def find_references(text: str) -> Iterator[TemplateReference]:
     """The references in a text, in order."""
     for found in _TEMPLATE.finditer(text):
-        yield TemplateReference(found.group(), found.group("variable") or "", found.group("file") or "")
+        yield TemplateReference(found.group(), found.group("variable") or "", (found.group("file") or "").rstrip())
 
 
 def render(text: str, values: Mapping[str, str]) -> str:
@@ -42,6 +44,29 @@ def render(text: str, values: Mapping[str, str]) -> str:
         return values[name] if name in values else found.group()
 
     return _TEMPLATE.sub(value, text)
+
+
+class TemplateSize:
+    """The size of a text once it is rendered, in bytes of UTF-8: counted, without rendering it."""
+
+    def __init__(self, text: str) -> None:
+        self._literal = len(text.encode("utf-8", "surrogatepass"))
+        self._references = Counter(
+            (each.variable, len(each.text.encode("utf-8", "surrogatepass"))) for each in find_references(text)
+        )
+
+    @property
+    def has_references(self) -> bool:
+        """Whether the size depends on values."""
+        return bool(self._references)
+
+    def rendered(self, value_sizes: Mapping[str, int]) -> int:
+        """The size with values of these sizes; unknown references stay as they are."""
+        return self._literal + sum(
+            count * (value_sizes[variable] - written)
+            for (variable, written), count in self._references.items()
+            if variable in value_sizes
+        )
 
 
 def env_variable_name(prefix: str, name: str) -> str:

@@ -36,29 +36,43 @@ def find_cycle(dependencies: Dependencies) -> tuple[str, ...] | None:
 
 def topological_sort(dependencies: Dependencies) -> tuple[str, ...]:
     """All names, each after its dependencies, otherwise in the given order, which also holds within a cycle."""
+    position = {name: index for index, name in enumerate(dependencies)}
     missing = {name: {other for other in direct if other in dependencies} for name, direct in dependencies.items()}
+    dependents: dict[str, list[str]] = {name: [] for name in dependencies}
+    for name, direct in missing.items():
+        for other in direct:
+            dependents[other].append(name)
+    left = {name: len(direct) for name, direct in missing.items()}
     ordered: dict[str, None] = {}
-    while missing:
-        ready = [name for name, direct in missing.items() if not direct - ordered.keys()] or list(missing)
-        for name in ready:
-            ordered[name] = None
-            del missing[name]
-    return tuple(ordered)
+    ready = [name for name, count in left.items() if not count]
+    while ready:
+        ordered |= dict.fromkeys(ready)
+        following = []
+        for dependent in (each for name in ready for each in dependents[name]):
+            left[dependent] -= 1
+            if not left[dependent]:
+                following.append(dependent)
+        ready = sorted(following, key=position.__getitem__)
+    return (*ordered, *(name for name in dependencies if name not in ordered))
 
 
 def transitive_dependencies(dependencies: Dependencies) -> dict[str, tuple[str, ...]]:
     """The direct and indirect dependencies of each name, in the given order."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name in dependencies:
-        seen: set[str] = set()
-        left = list(dependencies[name])
-        while left:
-            current = left.pop()
-            if current in dependencies and current not in seen:
-                seen.add(current)
-                left += dependencies[current]
-        found[name] = tuple(other for other in dependencies if other in seen)
-    return found
+    names = list(dependencies)
+    bits = {name: 1 << index for index, name in enumerate(names)}
+    # What each name reaches, as a set of bits. Without cycles the first round finds everything.
+    reached = dict.fromkeys(names, 0)
+    ordered = topological_sort(dependencies)
+    changed = True
+    while changed:
+        changed = False
+        for name in ordered:
+            found = reached[name]
+            for other in dependencies[name]:
+                found |= bits.get(other, 0) | reached.get(other, 0)
+            changed = changed or found != reached[name]
+            reached[name] = found
+    return {name: tuple(other for other in names if reached[name] & bits[other]) for name in names}
 
 
 def longest_path(dependencies: Dependencies, lengths: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from controller.pipeline import normalize
-from controller.pipeline.diagnostics import Diagnostic, Severity, SourceMap, diagnostic_at
+from controller.pipeline.diagnostics import Diagnostic, Severity, SourceMap, diagnostic_at, limited_suggestions
 from controller.pipeline.lint import rules, schema_errors
 from controller.pipeline.reader import loader
 from controller.pipeline.reader.composer import MAX_DEPTH
@@ -69,10 +69,11 @@ def check_definition(definition: Json) -> tuple[Diagnostic, ...]:
 
 def _check(data: Json, source_map: SourceMap) -> tuple[Json | None, list[Diagnostic]]:
     """The normalized pipeline if it matches the schema, and all diagnostics."""
-    found = list(islice(schema_errors.validate_schema(data, source_map), MAX_DIAGNOSTICS))
-    pipeline = normalize.normalize_pipeline(data) if not found else None
-    # Rules skip what has the wrong shape, so they also run if the schema reports errors elsewhere.
-    found += rules.check(normalize.normalize_matrices(data), source_map, MAX_DIAGNOSTICS)
+    with limited_suggestions():
+        found = list(islice(schema_errors.validate_schema(data, source_map), MAX_DIAGNOSTICS))
+        pipeline = normalize.normalize_pipeline(data) if not found else None
+        # Rules skip what has the wrong shape, so they also run if the schema reports errors elsewhere.
+        found += rules.check(normalize.normalize_matrices(data), source_map, MAX_DIAGNOSTICS)
     found += legacy_matrix_hints(data, source_map)
     return pipeline, found
 

@@ -4,7 +4,8 @@
 `[!a-z]` one character of a set. The agent has a matcher of its own for artifacts, because it imports no other package.
 
 A glob is matched by an automaton whose states are the bits of an integer. Its time is bounded by the length of the glob
-times that of the text, which matters because globs are untrusted; docs/adr/0008 compares it with RE2.
+times that of the text, which matters because globs are untrusted; docs/adr/0008 compares it with RE2. Transitions that
+were taken once are remembered, up to a number: matching many similar texts costs a look-up for each character.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from functools import lru_cache
 _WILDCARDS = frozenset("*?[")
 _REPEATED_FOLDERS = re.compile(r"(?:\*\*/){2,}")
 _MAX_MASKS = 512
+_MAX_TRANSITIONS = 2_000
+_MAX_COMPILED = 128
+"""Globs that are remembered. With all their masks and transitions full, they take less than 50 MB."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,17 @@ class _CharacterSet:
     def matches(self, character: str) -> bool:
         in_range = any(first <= character <= last for first, last in self.ranges)
         return character != "/" and in_range != self.negated
+
+
+class _State:
+    """A set of the automaton's states. `following` holds the remembered transitions: None where nothing can match."""
+
+    __slots__ = ("accepts", "bits", "following")
+
+    def __init__(self, bits: int, accepts: bool) -> None:
+        self.bits = bits
+        self.accepts = accepts
+        self.following: dict[str, _State | None] = {}
 
 
 class _Glob:
@@ -49,7 +64,9 @@ class _Glob:
         self._loop = self._loop_in_segment = self._skip_one = self._skip_two = 0
         self._parse(glob[first:])
         self._masks: dict[str, int] = {}
-        self._start = self._with_skips(1)
+        self._states: dict[int, _State] = {}
+        self._remembered = 0
+        self._start = self._state(self._with_skips(1))
 
     def _parse(self, glob: str) -> None:
         index = 0
@@ -102,13 +119,34 @@ class _Glob:
         """Whether the glob matches the whole text."""
         if not text.startswith(self.prefix) or not text.endswith(self.suffix):
             return False
-        states = self._start
+        state = self._start
         for character in text[len(self.prefix) :]:
-            loop = self._loop | (0 if character == "/" else self._loop_in_segment)
-            states = self._with_skips((states & self._mask(character)) << 1 | states & loop)
-            if not states:
+            try:
+                following = state.following[character]
+            except KeyError:
+                following = self._follow(state, character)
+            if following is None:
                 return False
-        return bool(states >> len(self._elements) & 1)
+            state = following
+        return state.accepts
+
+    def _follow(self, state: _State, character: str) -> _State | None:
+        """The state after a character. Threads share a glob: what they store is the same, whoever comes first."""
+        loop = self._loop | (0 if character == "/" else self._loop_in_segment)
+        bits = self._with_skips((state.bits & self._mask(character)) << 1 | state.bits & loop)
+        following = self._state(bits) if bits else None
+        if self._remembered < _MAX_TRANSITIONS:
+            self._remembered += 1
+            state.following[character] = following
+        return following
+
+    def _state(self, bits: int) -> _State:
+        known = self._states.get(bits)
+        if known is None:
+            known = _State(bits, bool(bits >> len(self._elements) & 1))
+            if self._remembered < _MAX_TRANSITIONS:
+                self._states[bits] = known
+        return known
 
 
 def _parse_character(glob: str, index: int) -> tuple[int, _CharacterSet | str]:
@@ -132,7 +170,7 @@ def _parse_character(glob: str, index: int) -> tuple[int, _CharacterSet | str]:
     return end + 1 - index, _CharacterSet(tuple(ranges), negated)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=_MAX_COMPILED)
 def _compile(glob: str) -> _Glob:
     return _Glob(glob)
 

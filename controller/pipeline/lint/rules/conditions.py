@@ -13,8 +13,10 @@ Json = dict[str, Any]
 
 _EVENTS = ("push", "pull_request", "tag")
 _GLOB = "*?["
-# Longer globs are schema errors, or take too long to compare.
-_MAX_GLOB_LENGTH, _MAX_TOTAL_LENGTH = 1_000, 10_000
+_MAX_GLOB_LENGTH = 1_000
+"""Longer globs are schema errors."""
+_MAX_COMPARED = 200_000
+"""Characters of branches that are compared with globs in one file; what comes after them is not checked."""
 
 
 def _conflicting_when(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
@@ -27,11 +29,14 @@ def _conflicting_when(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]
 
 def _never_runs(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     listened = [event for _, event in iter_strings(data.get("events"))] or ["push"]
+    globs = [glob for _, glob in iter_strings(data.get("branches"))] or ["*"]
+    compared = 0
     for path, step, conditional in _conditionals(data):
+        compared += len(str(conditional.get("branch", ""))) * len(globs)
         why = (
             _impossible_event(conditional, listened)
             or _impossible_tag(conditional, listened)
-            or _impossible_branch(conditional, data, listened)
+            or (_impossible_branch(conditional, globs, listened) if compared <= _MAX_COMPARED else None)
             or _impossible_failure(conditional, step)
         )
         if why is not None:
@@ -74,13 +79,12 @@ def _impossible_tag(conditional: Json, listened: list[str]) -> tuple[str, str, s
     return None
 
 
-def _impossible_branch(conditional: Json, data: Json, listened: list[str]) -> tuple[str, str, str] | None:
+def _impossible_branch(conditional: Json, globs: list[str], listened: list[str]) -> tuple[str, str, str] | None:
     branch = conditional.get("branch")
-    globs = [glob for _, glob in iter_strings(data.get("branches"))] or ["*"]
     # Branches do not apply to tags, and whether two globs overlap is not decided here.
     if not isinstance(branch, str) or "tag" in listened:
         return None
-    if len(branch) > _MAX_GLOB_LENGTH or sum(map(len, globs)) > _MAX_TOTAL_LENGTH:
+    if max(map(len, (branch, *globs))) > _MAX_GLOB_LENGTH:
         return None
     if any(_may_overlap(branch, glob) for glob in globs):
         return None

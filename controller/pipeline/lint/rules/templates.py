@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from controller.pipeline.diagnostics import Diagnostic, SourceMap, did_you_mean, join_words, quote
@@ -60,19 +61,18 @@ def _variable_hint(variable: str) -> str:
 
 
 def _unknown_references(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
-    always = [
-        *RUN_VARIABLES,
-        *(f"params.{p['name']}" for _, p in iter_mappings(data.get("params")) if isinstance(p.get("name"), str)),
-    ]
-    outer = [f"matrix.{name}" for name in matrix_dimensions(data)]
+    names = [p["name"] for _, p in iter_mappings(data.get("params")) if isinstance(p.get("name"), str)]
+    # Dictionaries, which keep the order for messages and find a name at once.
+    always = dict.fromkeys([*RUN_VARIABLES, *(f"params.{name}" for name in names)])
+    outer = dict.fromkeys(f"matrix.{name}" for name in matrix_dimensions(data))
     for path, text in walk_strings(data.get("env"), ("env",)):
-        yield from _unknown_in(text, path, [*always, *outer], source_map)
+        yield from _unknown_in(text, path, ChainMap(outer, always), source_map)
     concurrency = data.get("concurrency")
     if isinstance(concurrency, dict):
         for path, text in walk_strings(concurrency.get("group"), ("concurrency", "group")):
             yield from _unknown_in(text, path, always, source_map)
     for index, step in iter_steps(data):
-        known = [*always, *outer, *(f"matrix.{name}" for name in matrix_dimensions(step))]
+        known = ChainMap(dict.fromkeys(f"matrix.{name}" for name in matrix_dimensions(step)), outer, always)
         for field in _STEP_FIELDS:
             for path, text in walk_strings(step.get(field), ("steps", index, field)):
                 yield from _unknown_in(text, path, known, source_map, hashes=field == "cache")
@@ -83,7 +83,7 @@ def _unknown_references(data: Json, source_map: SourceMap) -> Iterator[Diagnosti
 
 
 def _unknown_in(
-    text: str, path: Path, known: list[str], source_map: SourceMap, *, hashes: bool = False
+    text: str, path: Path, known: Mapping[str, None], source_map: SourceMap, *, hashes: bool = False
 ) -> Iterator[Diagnostic]:
     for use in find_references(text):
         if use.file:
