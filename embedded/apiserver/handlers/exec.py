@@ -1,34 +1,39 @@
 """exec and attach over a WebSocket, the protocol of kubectl 1.31 and later and of the client libraries.
 
-The first byte of each message is its channel: stdin 0, stdout 1, stderr 2, the result 3 (a Status), the terminal's
-size 4, and with v5 also 255, which closes the channel in its second byte. What the server sends are binary messages;
-clients may send text ones as well, as the Python client does for a `str`. SPDY, the protocol of older
-clients, and port forwarding are not supported.
+How messages are framed is in `exec_channels`. SPDY, the protocol of older clients, and port forwarding are not
+supported.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, KubeletApi, LogOptions
 from embedded.api.status_errors import bad_request
 from embedded.apiserver import query_options
-from embedded.storage.sqlite import encode_json
+from embedded.apiserver.handlers.exec_channels import (
+    CLOSE,
+    ERROR,
+    PROTOCOLS,
+    RESIZE,
+    STDERR,
+    STDIN,
+    STDOUT,
+    ExecChannels,
+)
 
 Json = dict[str, Any]
 SUBRESOURCES = ("exec", "attach")
 
-_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-_STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 _UPGRADE_REQUIRED = (
-    "Upgrade request required: exec and attach need a WebSocket with the subprotocol v5.channel.k8s.io or "
-    "v4.channel.k8s.io; there is no SPDY. kubectl 1.31 and later use it by default; for 1.29 and 1.30 set "
+    f"Upgrade request required: exec and attach need a WebSocket, with one of the subprotocols {', '.join(PROTOCOLS)} "
+    "or none; there is no SPDY. kubectl 1.31 and later use it by default; for 1.29 and 1.30 set "
     "KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
 )
 
@@ -51,25 +56,28 @@ async def handle_stream(
         raise bad_request("you must specify a command to execute: command: Required value")
     socket = _upgrade(request)
     await socket.prepare(request)
-    if options.stdout or options.stderr:
-        # Clients wait for a first message to know that they are connected.
-        await socket.send_bytes(bytes([_STDOUT if options.stdout else _STDERR]))
-    stream = _run_exec(socket, runner, namespace, pod, options) if subresource == "exec" else None
+    channels = ExecChannels(socket)
     with suppress(ConnectionError):
-        status = await _run_until_closing(closing, stream or _run_attach(socket, runner, namespace, pod, container))
+        # Clients wait for a first message to know that they are connected.
+        await channels.send(STDOUT if options.stdout else STDERR if options.stderr else ERROR, b"")
+        if subresource == "exec":
+            stream = _run_exec(channels, runner, namespace, pod, options)
+        else:
+            stream = _run_attach(channels, runner, namespace, pod, container)
+        status = await _run_until_closing(closing, stream)
         if status is not None:
-            await socket.send_bytes(bytes([_ERROR]) + encode_json(status))
+            await channels.send_status(status)
         await socket.close()
     return socket
 
 
 def _upgrade(request: web.BaseRequest) -> web.WebSocketResponse:
-    socket = web.WebSocketResponse(protocols=_PROTOCOLS, decode_text=False)
+    socket = web.WebSocketResponse(protocols=PROTOCOLS, decode_text=False)
     try:
         ready = socket.can_prepare(request)
     except web.HTTPException:
         ready = web.WebSocketReady(False, None)
-    if not ready.ok or ready.protocol is None:
+    if not ready.ok or (ready.protocol is None and "Sec-WebSocket-Protocol" in request.headers):
         raise bad_request(_UPGRADE_REQUIRED)
     return socket
 
@@ -88,7 +96,7 @@ async def _run_until_closing(closing: asyncio.Event, stream: Awaitable[Json | No
 
 
 async def _run_exec(
-    socket: web.WebSocketResponse, runner: KubeletApi, namespace: str, pod: str, options: ExecOptions
+    channels: ExecChannels, runner: KubeletApi, namespace: str, pod: str, options: ExecOptions
 ) -> Json | None:
     """The Status of the command; None when the client has disconnected."""
     try:
@@ -99,10 +107,10 @@ async def _run_exec(
     async def send(channel: int, data: bytes) -> None:
         # When the client disconnects, the task that reads its messages ends this one.
         with suppress(ConnectionError):
-            await socket.send_bytes(bytes([channel]) + data)
+            await channels.send(channel, data)
 
     running = asyncio.ensure_future(session.run(send))
-    reading = asyncio.ensure_future(_forward_input(socket, session, stdin=options.stdin))
+    reading = asyncio.ensure_future(_forward_input(channels, session, stdin=options.stdin))
     try:
         await asyncio.wait((running, reading), return_when=asyncio.FIRST_COMPLETED)
         return _exit_status(running.result(), options.command) if running.done() else None
@@ -114,7 +122,7 @@ async def _run_exec(
 
 
 async def _run_attach(
-    socket: web.WebSocketResponse, runner: KubeletApi, namespace: str, pod: str, container: str
+    channels: ExecChannels, runner: KubeletApi, namespace: str, pod: str, container: str
 ) -> Json | None:
     """Send what a container writes from now on. Containers have no stdin here, so the client's input is discarded."""
     options = LogOptions(container, follow=True, tail_lines=0)
@@ -122,10 +130,10 @@ async def _run_attach(
     async def show() -> None:
         async with aclosing(runner.read_log(namespace, pod, options)) as chunks:
             async for chunk in chunks:
-                await socket.send_bytes(bytes([_STDOUT]) + chunk)
+                await channels.send(STDOUT, chunk)
 
     showing = asyncio.ensure_future(show())
-    reading = asyncio.ensure_future(_discard_messages(socket))
+    reading = asyncio.ensure_future(_discard_messages(channels))
     try:
         await asyncio.wait((showing, reading), return_when=asyncio.FIRST_COMPLETED)
         if not showing.done():
@@ -138,24 +146,17 @@ async def _run_attach(
         await asyncio.wait((showing, reading))
 
 
-async def _iter_messages(socket: web.WebSocketResponse) -> AsyncIterator[tuple[int, bytes]]:
-    """(channel, content) until the client disconnects."""
-    async for message in socket:
-        if message.type in (WSMsgType.BINARY, WSMsgType.TEXT) and message.data:
-            yield message.data[0], message.data[1:]
-
-
-async def _discard_messages(socket: web.WebSocketResponse) -> None:
-    async for _ in _iter_messages(socket):
+async def _discard_messages(channels: ExecChannels) -> None:
+    async for _ in channels.receive():
         pass
 
 
-async def _forward_input(socket: web.WebSocketResponse, session: ExecSession, *, stdin: bool) -> None:
-    handlers: dict[int, Callable[[bytes], None]] = {_RESIZE: lambda data: _resize(session, data)}
-    async for channel, data in _iter_messages(socket):
-        if channel == _STDIN and stdin:
+async def _forward_input(channels: ExecChannels, session: ExecSession, *, stdin: bool) -> None:
+    handlers: dict[int, Callable[[bytes], None]] = {RESIZE: lambda data: _resize(session, data)}
+    async for channel, data in channels.receive():
+        if channel == STDIN and stdin:
             await session.write(data)
-        elif channel == _CLOSE and data == bytes([_STDIN]):
+        elif channel == CLOSE and data == bytes([STDIN]):
             session.close_input()
         elif channel in handlers:
             handlers[channel](data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -202,6 +203,29 @@ async def test_websocket_channels_carry_streams_and_exit_status(tmp_path: Path, 
             async with session.ws_connect(f"{_PODS}/p/attach", params={"stdout": "1"}, protocols=[protocol]) as socket:
                 assert (await socket.receive_bytes()) == b"\x01"
                 assert (await socket.receive_bytes()).startswith(b"\x01tick\n")
+
+
+async def test_a_client_may_name_a_base64_subprotocol_or_none(tmp_path: Path) -> None:
+    query = [("stdin", "1"), ("stdout", "1")]
+    query += [("command", word) for word in ("sh", "-c", "read line; echo got $line; exit 9")]
+    with run_cluster(tmp_path) as server:
+        async with client(server, server.token) as session:
+            await create_running_pod(session)
+            protocols = ["unknown.example.com", "v4.base64.channel.k8s.io"]
+            async with session.ws_connect(f"{_PODS}/p/exec", params=query, protocols=protocols) as socket:
+                assert (await socket.receive_str()) == "1"
+                await socket.send_str("0aGVsbG8K")
+                assert (await socket.receive_str()) == "1Z290IGhlbGxvCg=="
+                status = json.loads(base64.b64decode((await socket.receive_str())[1:]))
+                assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "9"}]
+            async with session.ws_connect(f"{_PODS}/p/exec", params=query) as socket:
+                assert (await socket.receive_bytes()) == b"\x01"
+                await socket.send_bytes(b"\x00hello\n")
+                assert (await socket.receive_bytes()) == b"\x01got hello\n"
+                assert (await socket.receive_bytes()) == b"\x03command terminated with exit code 9"
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect(f"{_PODS}/p/exec", params=query, protocols=["unknown.example.com"])
+            assert refused.value.status == 400
 
 
 async def test_text_messages_are_read_as_binary_ones(tmp_path: Path) -> None:
