@@ -21,7 +21,7 @@ from embedded.api.scheme import PODS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.kubelet import node, scheduler
 from embedded.kubelet.config import volumes
-from embedded.kubelet.config.environment import inherited_environment
+from embedded.kubelet.config.environment import contained_environment, inherited_environment
 from embedded.kubelet.container import cgroups, orphans
 from embedded.kubelet.container.cgroups import CgroupMode
 from embedded.kubelet.container.container import Container
@@ -179,7 +179,7 @@ class Kubelet:
         folder.mkdir(mode=0o700, exist_ok=True)
         environment = PodEnvironment(
             folder=folder,
-            inherited=self._settings.inherited,
+            inherited={**self._settings.inherited, **contained_environment(str(self._pods_dir))},
             node=node.NODE_NAME,
             clock=self._registry.clock,
             cgroups=self._cgroups,

@@ -47,6 +47,14 @@ def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: environment[name] for name in INHERITED_VARIABLES if name in environment}
 
 
+def contained_environment(pods_folder: str) -> dict[str, str]:
+    """Variables that keep the programs of a container from finding what is above the folder of all pods.
+
+    git would use a repository above the workspace that is not the pipeline's, such as dotfiles in the home folder.
+    """
+    return {"GIT_CEILING_DIRECTORIES": pods_folder}
+
+
 def expand_variables(text: str, values: Mapping[str, str]) -> str:
     """Replace `$(NAME)` by its value; unknown names stay as they are, and `$$` is a dollar sign."""
 

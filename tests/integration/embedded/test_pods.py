@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,15 @@ async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cl
     assert main_state(pod)["terminated"]["exitCode"] == 3
     assert await cluster.log(container="main") == b"up\nstopping\n"
     assert await cluster.log(container="side") == b"up\ntold\n"
+
+
+async def test_git_finds_no_repository_above_the_pods(cluster: Cluster) -> None:
+    await asyncio.to_thread(subprocess.run, ["git", "init", "-q", str(cluster.folder)], check=True)
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+    cluster.pod("git rev-parse --show-toplevel", more={"volumes": [{"name": "w", "emptyDir": {}}]}, **volume)
+    pod = await cluster.wait_until_finished()
+    assert pod["status"]["phase"] == "Failed"
+    assert b"not a git repository" in await cluster.log(container="main")
 
 
 async def test_the_main_end_is_reported_while_a_sidecar_runs(cluster: Cluster) -> None:
