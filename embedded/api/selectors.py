@@ -112,14 +112,17 @@ def _parse_requirement(tokens: _Tokenizer) -> Callable[[dict[str, str]], bool]:
     tokens.next()
     if operator in ("=", "=="):
         value = _parse_value(tokens)
+        _require_valid_values(key, [value])
         return lambda labels: labels.get(key) == value
     if operator == "!=":
         other = _parse_value(tokens)
+        _require_valid_values(key, [other])
         return lambda labels: labels.get(key) != other
     if operator in ("<", ">"):
         return _integer_comparison(key, operator, _parse_value(tokens))
     if operator in ("in", "notin"):
         values = _parse_values(tokens)
+        _require_valid_values(key, sorted(values))
         if operator == "in":
             return lambda labels: labels.get(key) in values
         return lambda labels: labels.get(key) not in values
@@ -129,6 +132,12 @@ def _parse_requirement(tokens: _Tokenizer) -> Callable[[dict[str, str]], bool]:
 def _require_valid_key(key: str) -> None:
     if errors := validate_labels({key: ""}, "key"):
         raise bad_request(f"unable to parse requirement: {errors[0].field}: {errors[0].message}")
+
+
+def _require_valid_values(key: str, values: Sequence[str]) -> None:
+    for index, value in enumerate(values):
+        if errors := validate_labels({key: value}, f"values[{index}][{key}]"):
+            raise bad_request(f"unable to parse requirement: {errors[0].field}: {errors[0].message}")
 
 
 def _integer_comparison(key: str, operator: str, text: str) -> Callable[[dict[str, str]], bool]:

@@ -42,6 +42,21 @@ def test_create_label_patch_and_delete(kubectl: Kubectl) -> None:
     assert "NotFound" in kubectl("get", "configmap", "kc", code=1)
 
 
+def test_raw_requests_have_no_content_type(kubectl: Kubectl) -> None:
+    path = "/api/v1/namespaces/default/configmaps"
+    made = json.loads(kubectl("create", "--raw", path, "-f", "-", given={"metadata": {"name": "raw"}}))
+    replaced = json.loads(kubectl("replace", "--raw", f"{path}/raw", "-f", "-", given=made | {"data": {"k": "v"}}))
+    assert replaced["data"] == {"k": "v"}
+    assert json.loads(kubectl("delete", "--raw", f"{path}/raw"))["status"] == "Success"
+
+
+def test_base64_of_a_block_scalar_is_applied(kubectl: Kubectl) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrapped"}, "data": {"k": "aGVs\nbG8=\n"}}
+    for options in ((), ("--server-side", "--force-conflicts")):
+        kubectl("apply", *options, "-f", "-", given=secret)
+        assert kubectl("get", "secret", "wrapped", "-o", "jsonpath={.data.k}") == "aGVsbG8="
+
+
 def test_client_side_apply_removes_dropped_fields(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "applied"}})
     kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "applied"}, "data": {"c": "d"}})
