@@ -35,6 +35,8 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Globs = Annotated[list[Glob], Field(max_length=100)]
 Environment = Annotated[dict[VariableName, str], BeforeValidator(normalize.normalize_env)]
+Description = Annotated[str, StringConstraints(max_length=4000)]
+Shell = Literal["sh", "bash"]
 
 
 class Model(BaseModel):
@@ -45,6 +47,11 @@ class Model(BaseModel):
         frozen=True,
         use_attribute_docstrings=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_extensions(cls, value: Any) -> Any:
+        return normalize.drop_extensions(value)
 
 
 class Param(Model):
@@ -152,7 +159,9 @@ class Step(Model):
     image: Text
     """The container image. An embedded sandbox runs the commands on this machine and ignores it."""
     commands: list[Text] = Field(min_length=1)
-    """Run in one shell (sh -e), in order, up to the first that fails."""
+    """Run in one shell (sh -e), in order, up to the first that fails. Values of a matrix are filled in."""
+    shell: Shell | None = None
+    """The shell that runs the commands: sh -e, or bash -e -o pipefail. By default as the pipeline says."""
     depends_on: list[str] = []
     """Steps that have to end before."""
     env: Environment = {}
@@ -181,6 +190,8 @@ class Step(Model):
     """Keep the workspace of an attempt that fails, for `c8s shell RUN STEP`. By default as the pipeline says."""
     working_dir: str | None = None
     """The folder below the workspace in which the commands begin."""
+    description: Description = ""
+    """What the step is for."""
 
 
 class Pipeline(Model):
@@ -188,6 +199,8 @@ class Pipeline(Model):
     """The version of the format."""
     name: Name
     """Runs are called after it: my-app-1, my-app-2."""
+    description: Description = ""
+    """What the pipeline is for."""
     repository: str | None = None
     """The URL of the repository; not needed in a file that lives in it."""
     branches: Globs = ["*"]
@@ -200,6 +213,8 @@ class Pipeline(Model):
     """Values that who starts a run may choose."""
     env: Environment = {}
     """Variables of every step."""
+    shell: Shell = "sh"
+    """For steps that don't name one: sh -e, or bash -e -o pipefail. Services always use sh."""
     matrix: Matrix | None = None
     """Expands every step."""
     timeout: Duration | None = None

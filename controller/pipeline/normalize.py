@@ -9,6 +9,16 @@ from typing import Any
 
 Json = dict[str, Any]
 
+EXTENSION_PREFIX = "x-"
+"""Fields with this prefix are ignored: they are a place for YAML anchors."""
+
+
+def drop_extensions(value: Any) -> Any:
+    """A map of fields without those that are ignored; other values unchanged."""
+    if not isinstance(value, dict) or not any(isinstance(k, str) and k.startswith(EXTENSION_PREFIX) for k in value):
+        return value
+    return {k: v for k, v in value.items() if not (isinstance(k, str) and k.startswith(EXTENSION_PREFIX))}
+
 
 def normalize_env(env: Any) -> Any:
     """Convert `[{name, value}]`, the form of Kubernetes, to a map."""

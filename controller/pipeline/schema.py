@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.pipeline.model import VARIABLE_PATTERN, Pipeline
+from controller.pipeline.normalize import EXTENSION_PREFIX
 from controller.pipeline.values import quantity
 
 Json = dict[str, Any]
@@ -39,8 +40,10 @@ def json_schema() -> Json:
         holder["properties"]["env"] = _file_env(holder["properties"]["env"])
     for holder in (schema, step):
         holder["properties"]["matrix"] = _file_matrix(holder["properties"]["matrix"])
+    for holder in (step, step["properties"]["services"]["items"]):
+        holder["properties"]["commands"]["items"] = _nested(holder["properties"]["commands"]["items"])
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "c8s pipeline (v1alpha1)"}
-    return {**head, **_lenient(schema)}
+    return {**head, **_lenient(_with_extensions(schema))}
 
 
 def structural_schema() -> Json:
@@ -56,6 +59,29 @@ def structural_schema() -> Json:
 def schema_text() -> str:
     """The content of `schema.json`."""
     return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _nested(text: Json) -> Json:
+    """A text, or a list of texts, as an alias of a list leads to: lint splices it into the list around it."""
+    inner = {"anyOf": [text, {"type": "array", "items": text}]}
+    return {"anyOf": [text, {"type": "array", "items": inner}]}
+
+
+def _with_extensions(node: Any) -> Any:
+    """The schema with fields that are ignored wherever the fields of a map are fixed."""
+    if isinstance(node, list):
+        return [_with_extensions(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    fresh = {
+        key: {name: _with_extensions(sub) for name, sub in value.items()}
+        if key == "properties"
+        else _with_extensions(value)
+        for key, value in node.items()
+    }
+    if node.get("additionalProperties") is False and "properties" in node:
+        fresh["patternProperties"] = {f"^{EXTENSION_PREFIX}.*$": {}}
+    return fresh
 
 
 def _file_env(env: Json) -> Json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 RUN_VARIABLES = ("run.commit", "run.branch", "run.name", "run.number")
@@ -38,10 +38,15 @@ def find_references(text: str) -> Iterator[TemplateReference]:
 
 def render(text: str, values: Mapping[str, str]) -> str:
     """Replace `{{name}}` by its value; unknown references stay unchanged. Values are not rendered again."""
+    return substitute(text, lambda name, _: values.get(name))
+
+
+def substitute(text: str, value_of: Callable[[str, int], str | None]) -> str:
+    """Replace `{{name}}` by what `value_of` returns for its name and offset; where that is None it stays unchanged."""
 
     def value(found: re.Match[str]) -> str:
-        name = found.group("variable")
-        return values[name] if name in values else found.group()
+        replacement = value_of(found.group("variable"), found.start())
+        return found.group() if replacement is None else replacement
 
     return _TEMPLATE.sub(value, text)
 

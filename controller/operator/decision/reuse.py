@@ -20,6 +20,10 @@ from controller.run_types.phases import StepPhase
 Json = dict[str, Any]
 
 _RUN_VARIABLES = ("run.name", "run.number")
+# How often and how long a step is tried, and what for, changes nothing of what it makes.
+_WITHOUT_EFFECT = (
+    *("description", "dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional", "keepOnFailure"),
+)
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,10 @@ def input_digests(
 def _resolved_definition(pipeline: Pipeline, step: ExpandedStep, facts: RunContext) -> Json:
     values = {name: value for name, value in template_context(facts, step.matrix).items() if name not in _RUN_VARIABLES}
     definition = step.step.model_dump(by_alias=True, exclude_defaults=True, mode="json")
-    # How often and how long it is tried, and what for, changes nothing of what it makes.
-    for field in ("dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional", "keepOnFailure"):
+    for field in _WITHOUT_EFFECT:
         definition.pop(field, None)
+    if pipeline.shell != "sh":
+        definition.setdefault("shell", pipeline.shell)
     return {
         "name": step.name,
         "definition": _render_values(definition, values),

@@ -15,7 +15,12 @@ Inside a container everything else in the PID namespace belongs to the step
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from controller.pipeline.model import Shell
+
+_SHELLS: Mapping[Shell, Sequence[str]] = {"sh": (), "bash": ("bash -e -o pipefail",)}
+"""The argument of the script for each shell: the program with its options, which the script splits at spaces."""
 
 SCRIPT = """\
 if [ $$ = 1 ]; then all=-1; else all=-$$; fi
@@ -39,10 +44,14 @@ while [ -n "$2" ] && [ ! -e "$2" ] && [ $tries -lt 6000 ]; do
 done
 # Who finds the file empty knows that the step began and was killed.
 if [ -n "$3" ]; then true >"$3"; fi
-if env --default-signal=INT true 2>/dev/null; then
-  env --default-signal=INT,QUIT sh -e -c "trap 'exit 143' TERM; $1" &
+shell=${4:-sh -e}
+if ! command -v "${shell%% *}" >/dev/null; then
+  echo "c8s: the step's shell ${shell%% *} is not in its image: use another image or another shell" >&2
+  (exit 127) &
+elif env --default-signal=INT true 2>/dev/null; then
+  env --default-signal=INT,QUIT $shell -c "trap 'exit 143' TERM; $1" &
 else
-  sh -e -c "trap 'exit 143' TERM; $1" &
+  $shell -c "trap 'exit 143' TERM; $1" &
 fi
 child=$!
 wait $child
@@ -67,12 +76,15 @@ def escape_expansion(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def build_command(commands: Sequence[str], *, ready_file: str = "", exit_code_file: str = "") -> list[str]:
+def build_command(
+    commands: Sequence[str], *, shell: Shell = "sh", ready_file: str = "", exit_code_file: str = ""
+) -> list[str]:
     """The container's command for a step's commands.
 
     Args:
+        shell: the shell that runs the commands; this script itself always runs in `sh`.
         ready_file: a file that must exist before the commands start; empty for none.
         exit_code_file: a file that the exit code is written to; empty for none.
     """
-    words = ["\n".join(commands), ready_file, exit_code_file]
+    words = ["\n".join(commands), ready_file, exit_code_file, *_SHELLS[shell]]
     return ["sh", "-c", escape_expansion(SCRIPT), "c8s-step", *(escape_expansion(word) for word in words)]

@@ -13,6 +13,7 @@ from controller.operator.settings import OperatorSettings
 from controller.operator.workload import clone_step, debug_copies, entrypoint, services
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Cache, Pipeline
+from controller.pipeline.shell import fill_commands
 from controller.pipeline.values import duration
 from controller.pipeline.variables import RunContext, render, step_environment, template_context
 
@@ -115,7 +116,8 @@ def _step_container(plan: JobSpec, settings: OperatorSettings) -> Json:
         "name": names.STEP_CONTAINER,
         "image": render(step.image, template_context(plan.run_context, plan.step.matrix)),
         "command": entrypoint.build_command(
-            step.commands,
+            fill_commands(step.commands, plan.step.matrix),
+            shell=step.shell or plan.pipeline.shell,
             ready_file=names.READY_FILE if plan.has_upload else "",
             exit_code_file=names.EXIT_FILE if plan.exports_exit_code else "",
         ),

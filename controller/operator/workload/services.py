@@ -9,6 +9,7 @@ from controller.operator import names
 from controller.operator.workload import entrypoint
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Service
+from controller.pipeline.shell import fill_commands
 from controller.pipeline.variables import render
 
 Json = dict[str, Any]
@@ -21,10 +22,10 @@ _PROBE_PERIOD, _PROBE_ATTEMPTS = 1, 120
 
 def containers(step: ExpandedStep, values: Mapping[str, str], security: Json) -> list[Json]:
     """The sidecars of a step's pod. `values`: the values of template variables."""
-    return [_container(service, values, security) for service in step.step.services]
+    return [_container(service, values, step.matrix, security) for service in step.step.services]
 
 
-def _container(service: Service, values: Mapping[str, str], security: Json) -> Json:
+def _container(service: Service, values: Mapping[str, str], matrix: Mapping[str, str], security: Json) -> Json:
     container: Json = {
         "name": f"{CONTAINER_PREFIX}{service.name}",
         "image": render(service.image, values),
@@ -37,7 +38,8 @@ def _container(service: Service, values: Mapping[str, str], security: Json) -> J
         "securityContext": security,
     }
     if service.commands:
-        container |= {"command": entrypoint.build_command(service.commands), "workingDir": names.WORKSPACE}
+        commands = fill_commands(service.commands, matrix)
+        container |= {"command": entrypoint.build_command(commands), "workingDir": names.WORKSPACE}
     probe = _probe(service)
     if probe:
         # Readiness gates nothing: the step's container waits for what has started.

@@ -22,6 +22,7 @@ from controller.pipeline.diagnostics import (
     quote,
     sanitize,
 )
+from controller.pipeline.normalize import EXTENSION_PREFIX
 
 Json = dict[str, Any]
 _Path = tuple[str | int, ...]
@@ -74,6 +75,9 @@ def _strict(node: Any) -> Any:
         return [_strict(item) for item in node]
     if not isinstance(node, dict):
         return node
+    if "anyOf" in node and "string" in node["anyOf"][0].get("type", ()):
+        # The reader splices lists into lists of texts.
+        return _strict(node["anyOf"][0])
     fresh = {key: _strict(value) for key, value in node.items()}
     if isinstance(node.get("type"), list) and "string" in node["type"]:
         fresh["type"] = "string"
@@ -193,7 +197,7 @@ def _describe_unknown_fields(error: Any, data: Json, source_map: SourceMap) -> I
     known = list(error.schema.get("properties", {}))
     patterns = list(error.schema.get("patternProperties", {}))
     for key in _unknown_keys(error.instance, error.schema):
-        if patterns:
+        if patterns and not known:
             message = f"{quote(key)} can't be a name in `{format_path(path)}`"
             yield source_map.diagnostic(
                 (*path, key), "wrong-form", message, _pattern_hint(patterns[0], key), at_key=True
@@ -206,6 +210,8 @@ def _describe_unknown_fields(error: Any, data: Json, source_map: SourceMap) -> I
 
 def _misplaced_field_hint(key: str, path: _Path) -> str:
     """A hint for a field that belongs elsewhere, otherwise ""."""
+    if key.startswith("."):
+        return f"a field whose name begins with x- is ignored: `{EXTENSION_PREFIX}{sanitize(key[1:], 60)}`"
     pipeline = strict_schema()["properties"]
     if path and key in pipeline:
         return f"`{key}` belongs to the pipeline, not to {'a step' if path[0] == 'steps' else 'this part of it'}"

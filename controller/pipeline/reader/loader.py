@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.pipeline.diagnostics import Diagnostic, Path, Position, SourceMap, diagnostic_at, quote
+from controller.pipeline.normalize import EXTENSION_PREFIX
 from controller.pipeline.reader.composer import (
     LINE_BREAKS,
     MAX_DEPTH,
@@ -31,6 +32,8 @@ MAX_BYTES = 1 << 20
 _NULLS = ("", "~", "null", "Null", "NULL")
 _TRUE = ("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON")
 _FALSE = ("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF")
+_SPLICED = "commands"
+"""The field whose lists may contain lists, as aliases of lists do."""
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -135,8 +138,20 @@ class _Builder:
             return self._map(node, _choose(schema, "object"), path, depth)
         if isinstance(node, SequenceNode):
             items = _choose(schema, "array").get("items") or {}
-            return [self.build(item, items, (*path, n), depth + 1) for n, item in enumerate(node.nodes)]
+            nodes = self._spliced(node, depth) if path and path[-1] == _SPLICED else node.nodes
+            return [self.build(item, items, (*path, n), depth + 1) for n, item in enumerate(nodes)]
         return _scalar(node, schema)
+
+    def _spliced(self, node: SequenceNode, depth: int) -> Iterator[Node]:
+        """The nodes of a list, with those of the lists in it in their place."""
+        for item in node.nodes:
+            if not isinstance(item, SequenceNode):
+                yield item
+                continue
+            self._count(item.position)
+            if depth >= MAX_DEPTH:
+                raise read_error(item.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
+            yield from self._spliced(item, depth + 1)
 
     def _map(self, node: MappingNode, schema: Json, path: Path, depth: int) -> Json:
         result: Json = {}
@@ -186,6 +201,8 @@ class _Builder:
     def _add_entry(self, result: Json, key: ScalarNode, value: Node, schema: Json, path: Path, depth: int) -> None:
         here = (*path, key.text)
         self.keys[here] = key.position
+        if key.text.startswith(EXTENSION_PREFIX) and "properties" in schema:
+            return
         known = key.text in schema.get("properties", {})
         if known and isinstance(value, ScalarNode) and value.plain and value.text in _NULLS:
             if key.text in schema.get("required", ()):

@@ -12,6 +12,10 @@ from tests.live import C8s
 EVERYTHING = """\
 version: v1alpha1
 name: everything
+description: nearly every field
+x-list: &list
+  - mkdir -p out
+  - 'echo "$MATRIX_OS" > "out/{{matrix.os}}"'
 branches: [main, "release/*"]
 events: [push, tag]
 params: [{name: target, default: dev, options: [dev, prod]}]
@@ -27,8 +31,7 @@ steps:
     image: "busybox:{{matrix.python}}"
     commands:
       - 'echo "$SHARED, $OWN, $PARAM_TARGET, $MATRIX_PYTHON, $MATRIX_OS, $C8S_STEP, $BRANCH"'
-      - mkdir -p out
-      - 'echo "$MATRIX_OS" > "out/$MATRIX_OS"'
+      - *list
     env: {OWN: "for {{params.target}} on {{run.branch}}"}
     artifacts: ["out/*"]
   - name: gather
@@ -51,9 +54,11 @@ steps:
   - {name: tagged, image: "busybox:1", commands: ["true"], conditional: {event: tag}}
   - name: after
     image: busybox:1
-    commands: ["true"]
+    commands: ['a=(1 2); [[ "${#a[@]}" == 2 ]]']
     dependsOn: [gather]
     conditional: {when: always, branch: "ma*"}
+    shell: bash
+    description: an array of bash
   - {name: rescue, image: "busybox:1", commands: ["true"], dependsOn: [gather], conditional: {when: failure}}
 """
 

@@ -18,6 +18,7 @@ from controller.pipeline.lint.rules import (
     params,
     paths,
     secrets,
+    shell,
     steps,
     templates,
 )
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *templates.RULES,
     *environment.RULES,
     *secrets.RULES,
+    *shell.RULES,
     *paths.RULES,
     *limits.RULES,
 )

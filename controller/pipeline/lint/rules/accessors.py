@@ -54,6 +54,14 @@ def walk_strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield from walk_strings(item, (*path, index))
 
 
+def step_commands(index: int, step: Json) -> Iterator[tuple[Path, str]]:
+    """The commands of a step and of its services, with their path."""
+    yield from ((("steps", index, "commands", n), command) for n, command in iter_strings(step.get("commands")))
+    for s, service in iter_mappings(step.get("services")):
+        path = ("steps", index, "services", s, "commands")
+        yield from (((*path, n), command) for n, command in iter_strings(service.get("commands")))
+
+
 def env_variables(scope: Json) -> Iterator[tuple[Path, str]]:
     """The path below the scope and the name of each variable in `env`, in either form."""
     env = scope.get("env")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,9 @@ RESERVED = frozenset(
     )
 )
 """Variables that c8s sets in every step, whatever `env` holds."""
+_EXPANDED_ELSEWHERE = frozenset(("PATH", "HOME", "PWD", "USER", "TMPDIR", *RESERVED))
+_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\(([A-Za-z_]\w*)\))")
+_MAX_HINT_LENGTH = 80
 
 
 def _duplicate_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
@@ -52,6 +56,41 @@ def _reserved_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnosti
                 message = f"the secret would take the place of {quote(variable)}, which c8s sets"
                 at = (*path, "secrets", n, field)
                 yield source_map.diagnostic(at, "reserved-variable", message, "give it another name with `envVar`")
+
+
+def _unexpanded_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    """Values that name variables, as a shell would expand: they are taken literally."""
+    scopes = [
+        *env_scopes(data),
+        *(
+            (("steps", index, "services", n), service)
+            for index, step in iter_mappings(data.get("steps"))
+            for n, service in iter_mappings(step.get("services"))
+        ),
+    ]
+    for path, scope in scopes:
+        for at, name, value in _values(path, scope):
+            known = {name, *_EXPANDED_ELSEWHERE}
+            used = [found.group(0) for found in _REFERENCE.finditer(value) if _referenced(found) in known]
+            if used:
+                message = f"{quote(used[0])} in {quote(name)} is taken literally: `env` is not read by a shell"
+                text = value if len(value) <= _MAX_HINT_LENGTH else f"{used[0]}:…"
+                hint = f'set it in the commands instead: export {name}="{text}"'
+                yield source_map.diagnostic(at, "env-not-expanded", message, hint, severity="warning")
+
+
+def _values(path: Path, scope: Json) -> Iterator[tuple[Path, str, str]]:
+    """The path, name and value of each variable in `env`, in either form."""
+    env = scope.get("env")
+    if isinstance(env, dict):
+        yield from (((*path, "env", name), name, value) for name, value in env.items() if isinstance(value, str))
+    for n, entry in iter_mappings(env):
+        if isinstance(entry.get("name"), str) and isinstance(entry.get("value"), str):
+            yield (*path, "env", n, "value"), entry["name"], entry["value"]
+
+
+def _referenced(found: re.Match[str]) -> str | None:
+    return found.group(1) or found.group(2) or found.group(3)
 
 
 def _images(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
@@ -84,4 +123,4 @@ def _duplicate_entries(data: Json, source_map: SourceMap) -> Iterator[Diagnostic
             seen.add(value)
 
 
-RULES = (_duplicate_variables, _reserved_variables, _images, _duplicate_entries)
+RULES = (_duplicate_variables, _reserved_variables, _unexpanded_variables, _images, _duplicate_entries)

@@ -92,6 +92,7 @@ def _quantity_or_none(text: Any) -> Decimal | None:
 def _services(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for index, step in iter_steps(data):
         seen: set[str] = set()
+        ports: dict[int, str] = {}
         for n, service in iter_mappings(step.get("services")):
             path = ("steps", index, "services", n)
             name, ready = service.get("name"), service.get("ready")
@@ -102,6 +103,13 @@ def _services(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
             if isinstance(ready, dict) and (ready.get("port") is None) == (ready.get("exec") is None):
                 message = "a service is ready by its `port` or by a command `exec`: give one of them"
                 yield source_map.diagnostic((*path, "ready"), "service-ready", message, "such as `ready: {port: 5432}`")
+            port = ready.get("port") if isinstance(ready, dict) else None
+            if isinstance(port, int) and port in ports:
+                message = f"the services {quote(ports[port])} and {quote(str(name))} both wait for port {port}"
+                hint = "services of a step share one network: give each a port of its own"
+                yield source_map.diagnostic((*path, "ready", "port"), "service-port", message, hint, severity="warning")
+            elif isinstance(port, int):
+                ports[port] = str(name)
 
 
 RULES = (_timeouts, _critical_path, _resources, _services)

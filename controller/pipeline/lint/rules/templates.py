@@ -12,8 +12,8 @@ from controller.pipeline.lint.rules.accessors import (
     Path,
     iter_mappings,
     iter_steps,
-    iter_strings,
     matrix_dimensions,
+    step_commands,
     walk_strings,
 )
 from controller.pipeline.templates import (
@@ -34,21 +34,29 @@ _RUN_ENV_VARIABLES = {"commit": "C8S_COMMIT", "branch": "C8S_BRANCH", "name": "C
 
 
 def _templates_in_commands(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
-    for path, command in _commands(data):
-        found = [use for use in find_references(command) if use.variable.partition(".")[0] in NAMESPACES or use.file]
-        written = [(use.text, use.variable) for use in found]
-        written += [(match.group(), match.group(1)) for match in _DOLLAR.finditer(command)]
-        for text, variable in dict(written).items():
-            message = f"{quote(text)} would be pasted into a shell, where its text could become a command"
-            yield source_map.diagnostic(path, "template-in-command", message, _variable_hint(variable))
-
-
-def _commands(data: Json) -> Iterator[tuple[Path, str]]:
+    """Values of a matrix, which the file itself holds, are filled in; others come from elsewhere and are not."""
+    outer = matrix_dimensions(data)
     for index, step in iter_steps(data):
-        yield from ((("steps", index, "commands", n), command) for n, command in iter_strings(step.get("commands")))
-        for s, service in iter_mappings(step.get("services")):
-            path = ("steps", index, "services", s, "commands")
-            yield from (((*path, n), command) for n, command in iter_strings(service.get("commands")))
+        known = [f"matrix.{name}" for name in (*outer, *matrix_dimensions(step))]
+        for path, command in step_commands(index, step):
+            yield from _check_command(command, path, known, source_map)
+
+
+def _check_command(command: str, path: Path, known: list[str], source_map: SourceMap) -> Iterator[Diagnostic]:
+    refused: dict[str, str] = {}
+    for use in find_references(command):
+        if use.variable.startswith("matrix."):
+            if use.variable not in known:
+                yield _unknown_variable(use.variable, known, path, source_map)
+        elif use.variable.partition(".")[0] in NAMESPACES or use.file:
+            refused[use.text] = use.variable
+    refused |= {match.group(): match.group(1) for match in _DOLLAR.finditer(command)}
+    for text, variable in refused.items():
+        message = f"{quote(text)} would be pasted into a shell, where its text could become a command"
+        hint = _variable_hint(variable)
+        if text.startswith("${matrix."):
+            message, hint = f"{quote(text)} is not filled in", f"{hint}, or write {{{{{variable}}}}}"
+        yield source_map.diagnostic(path, "template-in-command", message, hint)
 
 
 def _variable_hint(variable: str) -> str:
@@ -91,23 +99,25 @@ def _unknown_in(
                 message, hint = f"{quote(use.text)} is filled in a cache's key only", "remove it"
                 yield source_map.diagnostic(path, "unknown-variable", message, hint)
         elif use.variable not in known:
-            hint = did_you_mean(use.variable, known) or f"known here: {join_words(known, 20)}"
-            yield source_map.diagnostic(
-                path, "unknown-variable", f"there is no variable {quote(use.variable)} here", hint
-            )
+            yield _unknown_variable(use.variable, known, path, source_map)
     for found in _DOLLAR.finditer(text):
         hint = f"write {{{{{found.group(1)}}}}}"
         yield source_map.diagnostic(path, "unknown-variable", f"{quote(found.group())} is not filled", hint)
 
 
+def _unknown_variable(variable: str, known: list[str], path: Path, source_map: SourceMap) -> Diagnostic:
+    hint = did_you_mean(variable, known) or (f"known here: {join_words(known, 20)}" if known else "add a `matrix`")
+    return source_map.diagnostic(path, "unknown-variable", f"there is no variable {quote(variable)} here", hint)
+
+
 def _misplaced_references(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     """References in fields that are not rendered, where they would stay as text."""
-    taken = {"env", "concurrency", "steps", "params", "matrix"}
+    taken = {"env", "concurrency", "steps", "params", "matrix", "description"}
     for field in data.keys() - taken:
         for path, text in walk_strings(data[field], (field,)):
             yield from _misplaced_in(text, path, source_map)
     for index, step in iter_steps(data):
-        for field in step.keys() - {*_STEP_FIELDS, "commands", "services", "matrix"}:
+        for field in step.keys() - {*_STEP_FIELDS, "commands", "services", "matrix", "description"}:
             for path, text in walk_strings(step[field], ("steps", index, field)):
                 yield from _misplaced_in(text, path, source_map)
 
@@ -116,7 +126,7 @@ def _misplaced_in(text: str, path: Path, source_map: SourceMap) -> Iterator[Diag
     for use in find_references(text):
         if _is_reference(use):
             message = f"{quote(use.text)} is not filled in this field"
-            hint = "variables are filled in env, image, artifacts, cache and concurrency"
+            hint = "variables are filled in env, image, artifacts, cache and concurrency; matrix.… also in commands"
             yield source_map.diagnostic(path, "template-not-here", message, hint)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from controller.operator.workload import entrypoint
+from controller.pipeline.model import Shell
 
 SHELLS = [[shell] for shell in ("dash", "bash", "sh") if shutil.which(shell)]
 if shutil.which("busybox"):
@@ -25,12 +26,14 @@ if shutil.which("busybox"):
 
 @contextmanager
 def start_step(
-    shell: list[str], *commands: str, wait_for: str = "", code_to: str = ""
+    shell: list[str], *commands: str, wait_for: str = "", code_to: str = "", step_shell: Shell = "sh"
 ) -> Iterator[subprocess.Popen[str]]:
     """The step in a session of its own, as a runner starts it; whatever is left of it is ended."""
     words = [
         word.replace("$$", "$")
-        for word in entrypoint.build_command(list(commands), ready_file=wait_for, exit_code_file=code_to)
+        for word in entrypoint.build_command(
+            list(commands), shell=step_shell, ready_file=wait_for, exit_code_file=code_to
+        )
     ]
     process = subprocess.Popen(
         [*shell, *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -93,6 +96,23 @@ def test_first_failing_command_ends_the_step_with_its_code(shell: list[str]) -> 
 def test_commands_share_one_shell(shell: list[str]) -> None:
     with start_step(shell, "x='a  b'", 'cd /; echo "$x" "$PWD"') as process:
         assert process.communicate(timeout=10)[0] == "a  b /\n"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_commands_of_bash_run_in_bash_and_stop_in_a_pipe(shell: list[str]) -> None:
+    with start_step(shell, "a=(1 2)", 'echo "${a[1]}"', "(exit 5) | cat", "echo never", step_shell="bash") as process:
+        assert process.communicate(timeout=10)[0] == "2\n"
+        assert process.returncode == 5
+
+
+def test_missing_shell_is_named(shell: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = shutil.which(shell[0])
+    assert program is not None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with start_step([program, *shell[1:]], "true", step_shell="bash", code_to=str(tmp_path / "code")) as process:
+        assert "the step's shell bash is not in its image" in process.communicate(timeout=10)[0]
+        assert process.returncode == 127
+    assert (tmp_path / "code").read_text() == "127\n"
 
 
 def test_sigterm_reaches_children_and_their_end_is_awaited(shell: list[str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.pipeline.definition import normalized_definition, validate_definition
 from controller.pipeline.lint import check_definition, lint
 from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, codes, messages, two_steps
 
@@ -48,7 +49,24 @@ def test_valid_file_has_no_diagnostics() -> None:
         (two_steps("dependsOn: [b]", "dependsOn: [a]"), "7:17 error cycle", "these steps wait for each other: a -> b -> a"),
         (GOOD.replace("'true'", "'echo {{params.x}}'"), "6:16 error template-in-command", 'use the environment variable instead: "$PARAM_X"'),
         (GOOD.replace("'true'", "'echo {{ run.branch }}'"), "6:16 error template-in-command", '"$C8S_BRANCH"'),
-        (GOOD.replace("'true'", "'echo ${matrix.go-version}'"), "6:16 error template-in-command", '"$MATRIX_GO_VERSION"'),
+        (GOOD.replace("'true'", "'echo ${matrix.go-version}'"), "6:16 error template-in-command", '"$MATRIX_GO_VERSION", or write {{matrix.go-version}}'),
+        (GOOD.replace("'true'", "'echo {{matrix.go}}'"), "6:16 error unknown-variable", "there is no variable `matrix.go` here | add a `matrix`"),
+        (GOOD.replace("'true'", "'echo {{matrix.og}}'") + "    matrix: {dimensions: {go: [a]}}\n", "6:16 error unknown-variable", "did you mean `matrix.go`?"),
+        (GOOD.replace("'true'", "'[[ -e a ]] && ls'"), "6:16 warning bash-in-sh", "`[[` is bash, but sh runs this: it fails, or does something else | add `shell: bash`"),
+        (GOOD.replace("'true'", "'source ./env'"), "6:16 warning bash-in-sh", "`source` is bash"),
+        (GOOD.replace("'true'", "'set -euo pipefail'"), "6:16 warning bash-in-sh", "`set -euo pipefail` is bash"),
+        (GOOD.replace("'true'", "'files=(a b)'"), "6:16 warning bash-in-sh", "`files=(` is bash"),
+        (GOOD.replace("'true'", "'echo \"${files[@]}\"'"), "6:16 warning bash-in-sh", "`${files[` is bash"),
+        (GOOD.replace("'true'", "'if [ a == b ]; then ls; fi'"), "6:16 warning bash-in-sh", "`==` is bash"),
+        (GOOD.replace("'true'", "'echo {1..3}'"), "6:16 warning bash-in-sh", "`{1..3}` is bash"),
+        (GOOD.replace("'true'", "'diff <(ls) b'"), "6:16 warning bash-in-sh", "`<(` is bash"),
+        (GOOD.replace("['true']", "\n    - |\n      #!/bin/bash\n      ls"), "7:7 warning bash-in-sh", "a `#!` line has no effect here: sh runs the commands"),
+        (GOOD.replace("['true']", "\n    - |\n      #!/usr/bin/env python3\n      1"), "7:7 warning shebang-ignored", "call python3 in a command"),
+        (GOOD + "    services: [{name: s, image: 'b:1', commands: ['[[ a ]]']}]\nshell: bash\n", "7:51 warning bash-in-sh", "services run in sh"),
+        (GOOD + "    env: {PATH: '/opt/x:$PATH'}\n", "7:17 warning env-not-expanded", '`$PATH` in `PATH` is taken literally: `env` is not read by a shell | set it in the commands instead: export PATH="/opt/x:$PATH"'),
+        (GOOD + "env: [{name: A, value: '${HOME}/a'}]\n", "7:24 warning env-not-expanded", "`${HOME}` in `A`"),
+        (GOOD + "    services: [{name: s, image: 'b:1', ready: {port: 1}}, {name: t, image: 'b:1', ready: {port: 1}}]\n", "7:97 warning service-port", "the services `s` and `t` both wait for port 1"),
+        (GOOD + ".setup: [a]\n", "7:1 error unknown-field", "a field whose name begins with x- is ignored: `x-setup`"),
         (GOOD.replace("busybox:1.36", "'go:{{matrix.go}}'"), "5:12 error unknown-variable", "there is no variable `matrix.go` here"),
         (GOOD + "    env: {A: '{{run.comit}}'}\n", "7:14 error unknown-variable", "did you mean `run.commit`?"),
         (GOOD + "    workingDir: '{{run.name}}'\n", "7:17 error template-not-here", "not filled in this field"),
@@ -100,6 +118,14 @@ def test_diagnostic_has_a_position_a_code_and_a_hint(text: str, expected: str, w
         GOOD + "    env: {A: '{{params.p}} {{run.number}}'}\nparams: [{name: p, default: 3.10}]\n",
         GOOD + "env:\n  spring.datasource.url: x\n",
         GOOD + "    artifacts: ['./dist/', '**/*.xml']\n",
+        GOOD.replace("'true'", "'echo {{matrix.go}}', 'echo ${{ matrix.go }}'") + "matrix: {dimensions: {go: [a]}}\n",
+        GOOD.replace("'true'", "'[[ -e a ]] && source b'") + "    shell: bash\n",
+        GOOD.replace("'true'", "'[[ -e a ]] && source b'") + "shell: bash\n",
+        GOOD.replace("'true'", "'. ./a; x=$((1+2)); [ \"$x\" = 3 ] && case $x in (3) ls 2>&1;; esac'"),
+        GOOD.replace("'true'", "\"bash -c '[[ a ]] && source b'\", 'echo \"[[ \" # source x'"),
+        GOOD + "description: for {{run.branch}}\n",
+        GOOD + "    description: for {{run.branch}}\n    x-note: {any: [thing]}\nx-more: 1\n",
+        GOOD + "    env: {A: '$5 for $OTHER'}\n",
     ],
 )
 def test_valid_alternatives_have_no_diagnostics(text: str) -> None:
@@ -109,6 +135,40 @@ def test_valid_alternatives_have_no_diagnostics(text: str) -> None:
 def test_several_errors_are_reported_in_order() -> None:
     text = HEAD + "maxparallel: 1\n" + STEP.replace("image", "imgae") + "    dependsOn: [b]\n"
     assert codes(text) == ["3:1 error unknown-field", "5:5 error missing-field", "6:5 error unknown-field", "8:17 error unknown-dependency"]  # fmt: skip
+
+
+def test_lists_in_commands_are_spliced_in() -> None:
+    found = lint(
+        HEAD + "x-setup: &setup\n  - one\n  - &more [two, three]\n"
+        "steps: [{name: a, image: 'b:1', commands: [zero, *setup, [*more]], "
+        "services: [{name: s, image: 'b:1', commands: [*more]}]}]\n"
+    )
+    assert found.diagnostics == ()
+    assert found.pipeline is not None
+    [step] = found.pipeline["steps"]
+    assert step["commands"] == ["zero", "one", "two", "three", "two", "three"]
+    assert step["services"][0]["commands"] == ["two", "three"]
+    assert found.pipeline.keys() == {"name", "steps"}
+
+
+def test_spliced_command_is_reported_where_it_is_written() -> None:
+    text = HEAD + "x-a: &a\n  - '{{run.name}}'\nsteps: [{name: a, image: 'b:1', commands: [*a]}]\n"
+    assert codes(text) == ["4:5 error template-in-command"]
+
+
+def test_ignored_fields_of_a_definition_are_dropped() -> None:
+    definition = {
+        "name": "x",
+        "x-a": 1,
+        "env": {"x-b": "kept"},
+        "steps": [{"name": "a", "image": "b:1", "commands": ["c"], "x-d": []}],
+    }
+    valid = normalized_definition(validate_definition(definition))
+    assert valid == {
+        "name": "x",
+        "env": {"x-b": "kept"},
+        "steps": [{"name": "a", "image": "b:1", "commands": ["c"]}],
+    }
 
 
 def test_at_most_300_steps_after_expansion() -> None:
