@@ -50,8 +50,8 @@ def test_only_values_of_the_matrix_are_filled_in() -> None:
 
 def test_parts_that_the_shell_does_not_read_are_masked() -> None:
     script = parse_quoting("a 'b' \"c\" # d")
-    assert script.masked(Quoting.NONE) == 'a \'_\' "_" #__'
-    assert script.masked(Quoting.NONE, Quoting.DOUBLE) == 'a \'_\' "c" #__'
+    assert script.masked(Quoting.NONE) == "a '_' \"_\" #__"
+    assert script.masked(Quoting.NONE, Quoting.DOUBLE) == "a '_' \"c\" #__"
 
 
 @pytest.mark.parametrize("part", ["'", '"', "$(", "`", "<<A\n", "#", "\\", "(\"$('", "[[ a\n"])
