@@ -35,14 +35,14 @@ _RUN_ENV_VARIABLES = {"commit": "C8S_COMMIT", "branch": "C8S_BRANCH", "name": "C
 
 def _templates_in_commands(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     """Values of a matrix, which the file itself holds, are filled in; others come from elsewhere and are not."""
-    outer = matrix_dimensions(data)
+    outer = dict.fromkeys(f"matrix.{name}" for name in matrix_dimensions(data))
     for index, step in iter_steps(data):
-        known = [f"matrix.{name}" for name in (*outer, *matrix_dimensions(step))]
+        known = ChainMap(dict.fromkeys(f"matrix.{name}" for name in matrix_dimensions(step)), outer)
         for path, command in step_commands(index, step):
             yield from _check_command(command, path, known, source_map)
 
 
-def _check_command(command: str, path: Path, known: list[str], source_map: SourceMap) -> Iterator[Diagnostic]:
+def _check_command(command: str, path: Path, known: Mapping[str, None], source_map: SourceMap) -> Iterator[Diagnostic]:
     refused: dict[str, str] = {}
     for use in find_references(command):
         if use.variable.startswith("matrix."):
@@ -105,7 +105,7 @@ def _unknown_in(
         yield source_map.diagnostic(path, "unknown-variable", f"{quote(found.group())} is not filled", hint)
 
 
-def _unknown_variable(variable: str, known: list[str], path: Path, source_map: SourceMap) -> Diagnostic:
+def _unknown_variable(variable: str, known: Mapping[str, None], path: Path, source_map: SourceMap) -> Diagnostic:
     hint = did_you_mean(variable, known) or (f"known here: {join_words(known, 20)}" if known else "add a `matrix`")
     return source_map.diagnostic(path, "unknown-variable", f"there is no variable {quote(variable)} here", hint)
 
