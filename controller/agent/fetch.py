@@ -1,11 +1,20 @@
 """`fetch`: downloads the source of the run and the artifacts of earlier steps, before a step starts."""
 
+from __future__ import annotations
+
 import time
 
 from .archive.unpack import download_and_extract
 from .client import AgentClient
+from .errors import printable
 from .permissions import grant_access, is_container_init
 from .settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_REPORTED = 5
 
 
 def fetch(settings: Settings) -> None:
@@ -15,8 +24,7 @@ def fetch(settings: Settings) -> None:
         _fetch(settings, client, "source", "the saved workspace", any_link=True)
     elif settings.flag("C8S_FETCH_SOURCE"):
         _fetch(settings, client, "source", "the source")
-    for slug in settings.comma_list("C8S_FETCH_ARTIFACTS"):
-        _fetch(settings, client, f"artifacts/{slug}", f"the artifacts of {slug}", any_link=True)
+    _fetch_artifacts(settings, client, settings.comma_list("C8S_FETCH_ARTIFACTS"))
     if settings.optional("C8S_CACHES"):
         from .caches import restore
 
@@ -25,9 +33,60 @@ def fetch(settings: Settings) -> None:
         grant_access(settings.workspace)
 
 
-def _fetch(settings: Settings, client: AgentClient, path: str, what: str, *, any_link: bool = False) -> None:
+def _fetch_artifacts(settings: Settings, client: AgentClient, slugs: list[str]) -> None:
+    overlaps = Overlaps()
+    for slug in slugs:
+        # The artifacts of one step alone can't overlap, and finding that out takes time.
+        record = overlaps.recorder(slug) if len(slugs) > 1 else None
+        _fetch(settings, client, f"artifacts/{slug}", f"the artifacts of {slug}", any_link=True, record=record)
+        for line in overlaps.take_warnings():
+            print(line, flush=True)
+
+
+class Overlaps:
+    """Finds the paths that several steps have stored with different contents."""
+
+    def __init__(self) -> None:
+        self._stored: dict[str, tuple[str, str]] = {}
+        """Path -> the step that it was extracted from last, and the fingerprint of its content."""
+        self._replaced: list[tuple[str, str, str]] = []
+
+    def recorder(self, slug: str) -> Callable[[str, str], None]:
+        """What to call with path and fingerprint of each file of this step."""
+
+        def record(path: str, fingerprint: str) -> None:
+            earlier = self._stored.get(path)
+            if earlier is not None and earlier[0] != slug and earlier[1] != fingerprint:
+                self._replaced.append((path, earlier[0], slug))
+            self._stored[path] = (slug, fingerprint)
+
+        return record
+
+    def take_warnings(self) -> list[str]:
+        """A line for each path that was replaced since the last call, up to a few."""
+        replaced, self._replaced = self._replaced, []
+        lines = [
+            f"warning: {printable(path)} of {slug} replaces the one of {earlier}, which differs"
+            for path, earlier, slug in replaced[:_MAX_REPORTED]
+        ]
+        if len(replaced) > _MAX_REPORTED:
+            lines.append(
+                f"warning: {len(replaced) - _MAX_REPORTED} more files of {replaced[0][2]} replace earlier ones"
+            )
+        return lines
+
+
+def _fetch(
+    settings: Settings,
+    client: AgentClient,
+    path: str,
+    what: str,
+    *,
+    any_link: bool = False,
+    record: Callable[[str, str], None] | None = None,
+) -> None:
     started = time.monotonic()
     link = client.download_link(path)
-    files, size = download_and_extract(client, link, settings.workspace, what, any_link=any_link)
+    files, size = download_and_extract(client, link, settings.workspace, what, any_link=any_link, record=record)
     took = time.monotonic() - started
     print(f"fetched {what}: {files} files, {size} bytes packed, in {took:.2f} s", flush=True)

@@ -17,7 +17,7 @@ from .tar_stream import DIRECTORY, HARD_LINK, SYMLINK, Member, TarReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, BinaryIO
 
     from ..client import AgentClient
@@ -38,6 +38,7 @@ class Extractor:
         any_link: links may lead anywhere, as in a saved workspace.
         skip_links: links that lead out of the folder are left out, and listed in `skipped`.
         umask: permissions that folders do not get; those of files depend on the umask of the process.
+        record: called with the path and a fingerprint of the content of each file and link.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class Extractor:
         any_link: bool = False,
         skip_links: bool = False,
         umask: int = 0,
+        record: Callable[[str, str], None] | None = None,
     ) -> None:
+        self._record = record
         self._any_link = any_link
         self._skip_links = skip_links
         self._umask = umask
@@ -109,8 +112,11 @@ class Extractor:
         if member.type == SYMLINK:
             self._remove_existing(parts[-1], folder)
             os.symlink(member.target, parts[-1], dir_fd=folder)
+            fingerprint = f"link to {member.target}"
         else:
-            self._file(parts[-1], folder, member, reader)
+            fingerprint = self._file(parts[-1], folder, member, reader)
+        if self._record is not None:
+            self._record("/".join(parts), fingerprint)
         self.files += 1
 
     def _skips_link(self, parts: tuple[str, ...], member: Member) -> bool:
@@ -125,7 +131,8 @@ class Extractor:
             return True
         return False
 
-    def _file(self, name: str, folder: int, member: Member, reader: TarReader) -> None:
+    def _file(self, name: str, folder: int, member: Member, reader: TarReader) -> str:
+        """Extract a file; the fingerprint of its content if it is recorded."""
         self.bytes += member.size
         if self.bytes > self._max_bytes:
             raise AgentError(f"the archive unpacks to more than {self._max_bytes} bytes")
@@ -135,14 +142,18 @@ class Extractor:
         except FileExistsError:
             self._remove_existing(name, folder)
             file = os.open(name, _NEW_FILE, mode, dir_fd=folder)
+        checksum = 0
         try:
             for chunk in reader.content():
+                if self._record is not None:
+                    checksum = zlib.crc32(chunk, checksum)
                 view = memoryview(chunk)
                 while view:
                     view = view[os.write(file, view) :]
             os.utime(file, (member.mtime, member.mtime))
         finally:
             os.close(file)
+        return f"{member.size} bytes, {checksum:08x}"
 
     def _remove_existing(self, name: str, folder: int) -> None:
         """Remove a file or link of this name; a directory raises OSError."""
@@ -222,16 +233,23 @@ def check_link(parts: tuple[str, ...], target: str) -> None:
 
 
 def download_and_extract(
-    client: AgentClient, link: dict[str, Any], root: str, what: str, *, retry: bool = True, any_link: bool = False
+    client: AgentClient,
+    link: dict[str, Any],
+    root: str,
+    what: str,
+    *,
+    retry: bool = True,
+    any_link: bool = False,
+    record: Callable[[str, str], None] | None = None,
 ) -> tuple[int, int]:
     """Download an archive and extract it; the number of files, and the size of the archive in bytes.
 
-    `what` names it in errors. `retry` and `any_link`: see `AgentClient.download` and `Extractor`.
+    `what` names it in errors. `retry`, `any_link` and `record`: see `AgentClient.download` and `Extractor`.
     """
     with scratch_file(root) as archive:
         size = client.download(link, archive, what, retry=retry)
         archive.seek(0)
-        extractor = Extractor(root, any_link=any_link)
+        extractor = Extractor(root, any_link=any_link, record=record)
         try:
             extractor.unpack(archive)
         finally:

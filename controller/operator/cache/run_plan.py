@@ -13,7 +13,7 @@ from controller.operator.workload.clone_step import add_clone_step
 from controller.operator.workload.debug_copies import debug_source
 from controller.pipeline import params
 from controller.pipeline.definition import InvalidDefinitionError, validate_definition
-from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_steps
+from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_steps, topological_order
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext
 
@@ -30,7 +30,8 @@ class RunPlan:
 
     Attributes:
         uid: of the run, which tells runs of the same name apart.
-        artifact_producers: name of a step -> slugs of the steps upstream of it that make artifacts.
+        artifact_producers: name of a step -> slugs of the steps upstream of it that make artifacts, each after
+            those that it depends on: of two that store the same path, the later one is kept.
         source_step: the name of the step that clones the repository, for a run on a repository.
         group: the name of its concurrency group, with variables filled in.
     """
@@ -79,7 +80,7 @@ def load_run_plan(run: Json) -> RunPlan:
         pipeline=pipeline,
         steps=steps,
         run_context=context,
-        artifact_producers=_artifact_producers(steps, source_step),
+        artifact_producers=_artifact_producers(topological_order(steps), source_step),
         source_step=source_step,
         group=concurrency_group(pipeline, context),
     )

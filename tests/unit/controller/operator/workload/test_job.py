@@ -40,6 +40,16 @@ def env_of(job: Json) -> dict[str, Any]:
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container_of(job)["env"]}
 
 
+def test_artifacts_of_a_step_come_after_those_that_it_depends_on() -> None:
+    steps = (
+        step("late", dependsOn=["early"], artifacts=["x"]),
+        step("early", artifacts=["x"]),
+        step("other", artifacts=["x"]),
+        step("last", dependsOn=["other", "late"]),
+    )
+    assert load_run_plan(build_run(steps)).artifact_producers["last"] == ("early", "other", "late")
+
+
 def test_a_job_makes_one_pod_once_and_belongs_to_its_run() -> None:
     job = job_of(step("build"))
     assert job["metadata"]["name"] == "ci-1--build-1"
