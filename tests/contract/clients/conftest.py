@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.embedded.cluster import ClusterProcess, run_cluster
+from tests.support.kubernetes import ClusterProcess, run_cluster
 from tests.support.waiting import wait_until
 
 _numbers = count(1)

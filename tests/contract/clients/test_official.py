@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 kubernetes = import_client("kubernetes")
 config = import_client("kubernetes.config")
 dynamic = import_client("kubernetes.dynamic")
+informer = import_client("kubernetes.informer")
 stream = import_client("kubernetes.stream").stream
 
 _NODE = "embedded"
@@ -84,6 +85,34 @@ def test_a_page_of_a_list_continues(core: Any, namespace: str) -> None:
     first = core.list_namespaced_config_map(namespace, label_selector="l=1", limit=2)
     rest = core.list_namespaced_config_map(namespace, label_selector="l=1", limit=2, _continue=first.metadata._continue)
     assert [[item.metadata.name for item in page.items] for page in (first, rest)] == [["a", "b"], ["c"]]
+
+
+def test_an_informer_has_what_the_server_has(core: Any, namespace: str) -> None:
+    core.create_namespaced_config_map(namespace, config_map_manifest("a", k="1"))
+    cached = informer.SharedInformer(core.list_namespaced_config_map, namespace=namespace, label_selector="!absent")
+    deleted: list[str] = []
+    cached.add_event_handler(informer.DELETED, lambda obj: deleted.append(obj.metadata.name))
+    cached.start()
+    try:
+        wait_until(lambda: cached.cache.get_by_key(f"{namespace}/a"), what="the object in the cache")
+        core.patch_namespaced_config_map("a", namespace, {"data": {"k": "2"}})
+        wait_until(lambda: cached.cache.get_by_key(f"{namespace}/a").data == {"k": "2"}, what="the change in the cache")
+        core.delete_namespaced_config_map("a", namespace)
+        wait_until(lambda: deleted == ["a"], what="the deletion")
+        assert cached.cache.get_by_key(f"{namespace}/a") is None
+    finally:
+        core.create_namespaced_config_map(namespace, config_map_manifest("wakes-the-watch"))
+        cached.stop()
+
+
+def test_attach_shows_the_output(core: Any, namespace: str) -> None:
+    _start_pod(core, namespace, script="while true; do echo tick; sleep 0.1; done")
+    session = stream(
+        core.connect_get_namespaced_pod_attach, "p", namespace, stdin=True, stdout=True, _preload_content=False
+    )
+    session.write_stdin("ignored\n")
+    assert session.readline_stdout(timeout=20) == "tick"
+    session.close()
 
 
 def test_exec_takes_text(core: Any, namespace: str) -> None:
