@@ -44,6 +44,7 @@ class ObservationBuilder:
             recorded_reuse=frozenset(step["name"] for step in server.get("steps") or [] if step.get("reused")),
             source_step=plan.source_step,
             source_recorded=bool(server.get("source")),
+            unmet_conditions=plan.unmet_conditions,
             group=plan.group,
             blocking_runs=tuple(blocking_runs),
             first_seen=state.first_seen,

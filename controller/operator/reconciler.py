@@ -29,7 +29,6 @@ from controller.operator.observe import ObservationBuilder
 from controller.operator.settings import OperatorSettings
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
-from controller.run_types.reasons import RunReason
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -210,9 +209,9 @@ class Reconciler:
                 )
             state = load_run_state(run, self._now())
         except InvalidRunError as error:
-            status = invalid_status(run, str(error), self._now())
+            status = invalid_status(run, error.reason, str(error), self._now())
             await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])
-            self._recorder.record(run, "Warning", RunReason.INVALID_PIPELINE, str(error))
+            self._recorder.record(run, "Warning", error.reason, str(error))
             return None
         self._cache.add(key, state)
         if not state.status.server.get("phase"):

@@ -36,6 +36,11 @@ class RunReason(Reason):
     STEP_FAILED = "StepFailed", "Failed", "a step failed; `message` names the first one"
     TIMEOUT = "Timeout", "Failed", "the run exceeded the pipeline's `timeout`; its steps were stopped"
     INVALID_PIPELINE = "InvalidPipeline", "Failed", "the definition is not valid; `message` says why"
+    TOO_EXPENSIVE = (
+        "TooExpensive",
+        "Failed",
+        "preparing it would exceed a limit, took too long, or ended the operator; `message` says which",
+    )
     RUN_CANCELLED = "RunCancelled", "Cancelled", "a user, or a later run with `cancel-running`, cancelled it"
 
 

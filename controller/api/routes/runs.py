@@ -53,7 +53,14 @@ async def create_run(
     user = request.state.user.name
     key = idempotency(idempotency_key, user, "", body)
     definition = await _definition(request, ns, body)
-    validated = await asyncio.to_thread(validation.validate_run, definition, body.params)
+    validated = await asyncio.to_thread(
+        validation.validate_run,
+        definition,
+        body.params,
+        branch=body.branch,
+        commit=body.commit,
+        changed_files=body.changed_files,
+    )
     new = NewRun.from_request(body, validated, user)
     if new.reuse_from is not None:
         await find_run(get_state(request), ns, new.reuse_from)
@@ -82,7 +89,15 @@ async def rerun_run(
     if body.keep_on_failure:
         definition = {**definition, "keepOnFailure": True}
     params = merge_params(found, definition, body.params)
-    validated = await asyncio.to_thread(validation.validate_run, definition, params)
+    spec = found.get("spec") or {}
+    validated = await asyncio.to_thread(
+        validation.validate_run,
+        definition,
+        params,
+        branch=spec.get("branch"),
+        commit=spec.get("commit"),
+        changed_files=spec.get("changedFiles"),
+    )
     return await _create_response(state, ns, rerun(found, body, validated, user), key)
 
 

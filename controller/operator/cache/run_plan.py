@@ -8,20 +8,30 @@ from typing import Any
 
 from controller import labels
 from controller.operator.decision.concurrency import concurrency_group
-from controller.operator.decision.reuse import input_digests
+from controller.operator.decision.reuse import definition_digests, input_digests
 from controller.operator.workload.clone_step import add_clone_step
 from controller.operator.workload.debug_copies import debug_source
 from controller.pipeline import params
+from controller.pipeline.conditions import TriggerContext, unmet_conditions
 from controller.pipeline.definition import InvalidDefinitionError, validate_definition
 from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_steps, topological_order
 from controller.pipeline.model import Pipeline
+from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
 from controller.pipeline.variables import RunContext
+from controller.run_types.reasons import RunReason
 
 Json = dict[str, Any]
 
 
 class InvalidRunError(Exception):
-    """The definition or the parameters of a run are invalid. The message is for users."""
+    """The definition or the parameters of a run are invalid. The message is for users.
+
+    `reason` is that of the run's status.
+    """
+
+    def __init__(self, message: str, reason: RunReason = RunReason.INVALID_PIPELINE) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,8 @@ class RunPlan:
             those that it depends on: of two that store the same path, the later one is kept.
         source_step: the name of the step that clones the repository, for a run on a repository.
         group: the name of its concurrency group, with variables filled in.
+        unmet_conditions: name of a step whose condition does not hold -> the reason.
+        definition_digests: name of a step -> digest of its definition with variables filled in.
     """
 
     uid: str
@@ -43,6 +55,8 @@ class RunPlan:
     artifact_producers: Mapping[str, tuple[str, ...]]
     source_step: str | None
     group: str | None
+    unmet_conditions: Mapping[str, str]
+    definition_digests: Mapping[str, str]
 
     def input_digests(self, spec: Json, cloned: Json | None) -> dict[str, str]:
         """Name of a step -> digest of what it is made from, as far as that is known.
@@ -50,14 +64,14 @@ class RunPlan:
         Args:
             cloned: `status.source` of a run on a repository, once it is cloned.
         """
-        return input_digests(self.pipeline, self.steps, self.run_context, spec, cloned, self.source_step)
+        return input_digests(self.steps, self.definition_digests, spec, cloned, self.source_step)
 
 
 def load_run_plan(run: Json) -> RunPlan:
-    """The plan of a run whose spec has a pipeline.
+    """The plan of a run whose spec has a pipeline: everything about the run that is computed from untrusted data.
 
     Raises:
-        InvalidRunError: the definition or the parameters are invalid.
+        InvalidRunError: the definition or the parameters are invalid, or computing the plan would exceed a bound.
     """
     spec, metadata = run["spec"], run["metadata"]
     definition = spec.get("pipeline") or {}
@@ -75,6 +89,10 @@ def load_run_plan(run: Json) -> RunPlan:
         spec.get("branch") or "",
         values,
     )
+    try:
+        check_run_cost(pipeline, steps, context, spec.get("changedFiles"))
+    except RunTooExpensiveError as error:
+        raise InvalidRunError(str(error), RunReason.TOO_EXPENSIVE) from error
     return RunPlan(
         uid=metadata["uid"],
         pipeline=pipeline,
@@ -83,7 +101,28 @@ def load_run_plan(run: Json) -> RunPlan:
         artifact_producers=_artifact_producers(topological_order(steps), source_step),
         source_step=source_step,
         group=concurrency_group(pipeline, context),
+        unmet_conditions=find_unmet_conditions(run, steps),
+        definition_digests=definition_digests(pipeline, steps, context),
     )
+
+
+def find_unmet_conditions(run: Json, steps: Sequence[ExpandedStep]) -> dict[str, str]:
+    """Name of a step whose condition does not hold -> the reason."""
+    return unmet_conditions({step.name: _conditional(step) for step in steps}, _trigger_context(run))
+
+
+def _trigger_context(run: Json) -> TriggerContext:
+    """What started the run, for conditions."""
+    spec = run["spec"]
+    event = spec.get("event") or "push"
+    tag = spec.get("branch", "") if event == "tag" else ""
+    changed = spec.get("changedFiles")
+    return TriggerContext(event, spec.get("branch") or "", tag, tuple(changed) if changed is not None else None)
+
+
+def _conditional(step: ExpandedStep) -> Json | None:
+    conditional = step.step.conditional
+    return conditional.model_dump(by_alias=True, exclude_none=True) if conditional else None
 
 
 def _validate(definition: Json) -> Pipeline:

@@ -114,6 +114,8 @@ class Observation:
     """The name of the step that clones, in a run on a repository."""
     source_recorded: bool = True
     """Whether the written status has the source, so that agents can fetch it."""
+    unmet_conditions: Mapping[str, str] = field(default_factory=dict)
+    """Name of a step whose condition does not hold -> the reason."""
     group: str | None = None
     """Its concurrency group, filled in."""
     blocking_runs: tuple[BlockingRun, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 from controller.operator.decision.actions import PrepareSecrets
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict
 from controller.operator.workload import services
-from controller.pipeline.conditions import TriggerContext, dependency_policy, evaluate_step
+from controller.pipeline.conditions import dependency_policy
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
@@ -99,8 +99,8 @@ def _dependency_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVer
 
 
 def _condition_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
-    result = evaluate_step(_conditional(step), trigger_context(builder.input.run))
-    return None if result.runs else StepVerdict(StepPhase.SKIPPED, StepReason.CONDITION_NOT_MET, result.reason)
+    reason = builder.input.observation.unmet_conditions.get(step.name)
+    return StepVerdict(StepPhase.SKIPPED, StepReason.CONDITION_NOT_MET, reason) if reason is not None else None
 
 
 def _resource_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
@@ -162,12 +162,3 @@ def _describe_root_failure(builder: DecisionBuilder, name: str) -> str:
 def _join_names(names: Sequence[str], limit: int = 3) -> str:
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
-
-
-def trigger_context(run: Json) -> TriggerContext:
-    """What started the run, for conditions."""
-    spec = run["spec"]
-    event = spec.get("event") or "push"
-    tag = spec.get("branch", "") if event == "tag" else ""
-    changed = spec.get("changedFiles")
-    return TriggerContext(event, spec.get("branch") or "", tag, tuple(changed) if changed is not None else None)

@@ -48,10 +48,14 @@ def source_identity(spec: Json, cloned: Json | None) -> Json | None:
     return {"contents": archive.get("contents") or archive.get("digest")}
 
 
+def definition_digests(pipeline: Pipeline, steps: Sequence[ExpandedStep], facts: RunContext) -> dict[str, str]:
+    """Step name -> digest of the step's rendered definition, which does not change while the run goes on."""
+    return {step.name: _digest(_resolved_definition(pipeline, step, facts)) for step in steps}
+
+
 def input_digests(
-    pipeline: Pipeline,
     steps: Sequence[ExpandedStep],
-    facts: RunContext,
+    definitions: Mapping[str, str],
     spec: Json,
     cloned: Json | None,
     source_step: str | None,
@@ -59,6 +63,7 @@ def input_digests(
     """Step name -> digest of the step's inputs, as far as they are known.
 
     Args:
+        definitions: the digests of the steps' definitions, by name.
         cloned: `status.source` of a run on a git source, once it is there.
         source_step: the name of the step that clones, in such a run.
     """
@@ -76,7 +81,7 @@ def input_digests(
             continue
         made_of = {
             "source": content,
-            "step": _resolved_definition(pipeline, step, facts),
+            "step": definitions[step.name],
             "needs": [found[n] for n in needs],
         }
         found[step.name] = _digest(made_of)

@@ -120,14 +120,14 @@ def _with_condition(status: Json, old: Json, value: str, now: datetime) -> Json:
     return {**status, "conditions": [condition]}
 
 
-def invalid_status(run: Json, why: str, now: datetime) -> Json:
+def invalid_status(run: Json, reason: RunReason, why: str, now: datetime) -> Json:
     """The status of a run that can't be run at all."""
     base: Json = {
         "observedGeneration": run["metadata"].get("generation", 1),
         "startTime": format_time(now),
         "completionTime": format_time(now),
         "phase": RunPhase.FAILED,
-        "reason": RunReason.INVALID_PIPELINE,
+        "reason": reason,
         "message": why,
         "steps": [],
         "summary": count_steps([]),

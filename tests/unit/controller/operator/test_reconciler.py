@@ -294,6 +294,15 @@ async def test_a_run_that_cannot_be_run_says_why_at_once() -> None:
     assert "nobody" in harness.stored["status"]["message"]
 
 
+async def test_a_run_that_would_cost_too_much_fails_and_says_why() -> None:
+    harness = ReconcilerHarness(step("a", conditional={"paths": [f"*a{n}" for n in range(100)]}))
+    harness.cluster.objects[PIPELINE_RUNS, "ci-1"]["spec"]["changedFiles"] = ["a" * 1_000] * 3_000
+    harness.run = harness.stored
+    await harness.look()
+    assert (harness.stored["status"]["phase"], harness.stored["status"]["reason"]) == ("Failed", "TooExpensive")
+    assert "100 globs" in harness.stored["status"]["message"]
+
+
 async def test_pull_of_the_step_image_is_a_milestone() -> None:
     harness = ReconcilerHarness()
     await harness.look()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.operator import names
+from controller.operator.cache.run_plan import find_unmet_conditions
 from controller.operator.decision.actions import (
     Action,
     DeleteJob,
@@ -28,7 +29,7 @@ from controller.operator.decision.observation import (
     update_milestones,
 )
 from controller.operator.decision.pod_status import is_pod_finished
-from controller.operator.decision.reuse import ReusableStep, input_digests
+from controller.operator.decision.reuse import ReusableStep, definition_digests, input_digests
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.clone_step import add_clone_step
 from controller.pipeline.graph.expand import expand_steps
@@ -119,15 +120,15 @@ class World:
             )
         stored = self.status if self.written_status is None else self.written_status
         facts = RunContext("ci-1", "1", "", "main", {})
-        made_of = input_digests(
-            self.pipeline, self.steps, facts, self.run["spec"], self.status.get("source"), self.source_step
-        )
+        digests = definition_digests(self.pipeline, self.steps, facts)
+        made_of = input_digests(self.steps, digests, self.run["spec"], self.status.get("source"), self.source_step)
         return Observation(
             views,
             self.create_failures,
             self.missing_secrets,
             self.secrets_ready,
             inputs=made_of,
+            unmet_conditions=find_unmet_conditions(self.run, self.steps),
             reusable={name: self.reusable[digest] for name, digest in made_of.items() if digest in self.reusable},
             recorded_reuse=frozenset(e["name"] for e in stored.get("steps") or [] if e.get("reused")),
             source_step=self.source_step,

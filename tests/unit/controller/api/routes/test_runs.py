@@ -298,6 +298,16 @@ async def test_rerun_takes_over_the_runs_context(tmp_path: Path) -> None:
         assert unknown.problem == (422, "pipeline-invalid")
 
 
+async def test_a_run_that_would_cost_too_much_is_refused(tmp_path: Path) -> None:
+    steps = [{"name": "a", "image": "i:1", "commands": ["true"], "env": {"A": "{{params.p}}" * 1_600}}]
+    bomb = {"name": "bomb", "params": [{"name": "p"}], "steps": steps}
+    async with run_api(tmp_path) as api:
+        answer = await api.call("POST", RUNS, json={"pipeline": bomb, "params": {"p": "x" * 65_536}})
+        assert answer.problem == (422, "pipeline-invalid")
+        assert "at most 131,071 are allowed" in answer.json["detail"]
+        assert answer.json["problems"][0]["code"] == "run.too-expensive"
+
+
 async def test_running_again_twice_with_one_key_is_one_run(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await create(api)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.operator.decision.reuse import input_digests, reusable_steps
+from controller.operator.decision.reuse import definition_digests, input_digests, reusable_steps
 from controller.operator.workload.clone_step import add_clone_step
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
@@ -24,7 +24,8 @@ def digests(*steps: Json, spec: Json | None = None, cloned: Json | None = None, 
     run = build_run(steps, spec=spec, **more)
     pipeline = Pipeline.model_validate(run["spec"]["pipeline"])
     expanded, source = add_clone_step(run, expand_steps(pipeline))
-    return input_digests(pipeline, expanded, RunContext(name, "1", "c", "main", params), run["spec"], cloned, source)
+    definitions = definition_digests(pipeline, expanded, RunContext(name, "1", "c", "main", params))
+    return input_digests(expanded, definitions, run["spec"], cloned, source)
 
 
 def ended_run(world: World, name: str = "ci-0") -> Json:
