@@ -107,7 +107,7 @@ async def kept(
     wall, cpu = time.perf_counter(), time.process_time()
     for number in range(steps):
         keeper.follow(
-            namespace="ns", run="run-1", slug=f"s{number}", attempt=1, container="step", pod="p", secrets=values
+            namespace="ns", run_uid="run-1", slug=f"s{number}", attempt=1, container="step", pod="p", secrets=values
         )
         await done.get()
     found = time.perf_counter() - wall, time.process_time() - cpu

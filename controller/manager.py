@@ -45,7 +45,7 @@ from controller.kube import (
 from controller.log_relay import LogMirror, OperatorServer, derive_relay_key, leader_address
 from controller.logs import LogCollector, LogHub, LogReader
 from controller.operator import OperatorSettings, RunController
-from controller.run_types.keys import RunKey
+from controller.run_types.keys import RunId
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
 
@@ -158,12 +158,12 @@ class Manager:
 
     def _operator(self) -> Callable[[], Coroutine[Any, Any, None]]:
         """The operator with its log collector; where replicas elect a leader, it runs only while this one leads."""
-        archived_logs: asyncio.Queue[RunKey] = asyncio.Queue()
+        archived_logs: asyncio.Queue[RunId] = asyncio.Queue()
         collector = LogCollector(
             self._client,
             self._store,
             time.monotonic,
-            lambda stream: archived_logs.put_nowait(RunKey(stream.namespace, stream.run)),
+            lambda stream: archived_logs.put_nowait(RunId(stream.namespace, stream.run_uid)),
             hub=self._hub,
         )
         operator = RunController(

@@ -10,12 +10,12 @@ from controller.storage import ObjectNotFoundError, ObjectStore
 
 
 async def read_stored_chunks(
-    store: ObjectStore, namespace: str, run: str, known: Mapping[str, ChunkRef]
+    store: ObjectStore, namespace: str, run_uid: str, known: Mapping[str, ChunkRef]
 ) -> tuple[dict[Stream, list[ChunkRef]], set[Stream]]:
     """The chunks of the run's unfinished streams in order, and the complete streams. Chunks in `known` are not read."""
     keys: dict[Stream, list[str]] = {}
     whole: set[Stream] = set()
-    async for each in store.list(run_prefix(namespace, run)):
+    async for each in store.list(run_prefix(namespace, run_uid)):
         parsed = parse_key(each.key)
         if parsed is None:
             continue

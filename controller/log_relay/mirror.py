@@ -24,7 +24,7 @@ from controller.log_relay.server import LIVE_PATH
 from controller.logs.errors import LogError
 from controller.logs.live.hub import LiveLog, LogHub, Subscription
 from controller.logs.model import Stream
-from controller.run_types.keys import RunKey
+from controller.run_types.keys import RunId
 from controller.storage import ObjectStore, StorageError
 
 IDLE_SECONDS = 10.0
@@ -74,7 +74,7 @@ class LogMirror:
         self._wall_clock = wall_clock
         self._new_nonce = new_nonce
         self._sleep = sleep
-        self._mirrored: dict[RunKey, _MirroredRun] = {}
+        self._mirrored: dict[RunId, _MirroredRun] = {}
         self._group: asyncio.TaskGroup | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -84,14 +84,14 @@ class LogMirror:
         """See LiveLogs."""
         return self._hub.get(stream)
 
-    def logs(self, namespace: str, run: str) -> list[LiveLog]:
+    def logs(self, namespace: str, run_uid: str) -> list[LiveLog]:
         """See LiveLogs."""
-        return self._hub.logs(namespace, run)
+        return self._hub.logs(namespace, run_uid)
 
-    def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
+    def subscribe(self, namespace: str, run_uid: str) -> tuple[Subscription, Callable[[], None]]:
         """See LiveLogs. The run is mirrored while there is a subscription, and for a short time after."""
-        subscription, leave = self._hub.subscribe(namespace, run)
-        mirrored = self._ensure_mirrored(RunKey(namespace, run))
+        subscription, leave = self._hub.subscribe(namespace, run_uid)
+        mirrored = self._ensure_mirrored(RunId(namespace, run_uid))
         mirrored.readers += 1
 
         def leave_both() -> None:
@@ -101,9 +101,9 @@ class LogMirror:
 
         return subscription, leave_both
 
-    async def wait_for_sync(self, namespace: str, run: str) -> None:
+    async def wait_for_sync(self, namespace: str, run_uid: str) -> None:
         """See LiveLogs: returns after the leader's snapshot of the run, or after reading the store instead."""
-        mirrored = self._ensure_mirrored(RunKey(namespace, run))
+        mirrored = self._ensure_mirrored(RunId(namespace, run_uid))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SYNC_TIMEOUT):
                 await mirrored.synced.wait()
@@ -128,13 +128,13 @@ class LogMirror:
             finally:
                 self._session = self._group = None
 
-    def _ensure_mirrored(self, run: RunKey) -> _MirroredRun:
+    def _ensure_mirrored(self, run: RunId) -> _MirroredRun:
         mirrored = self._mirrored.get(run)
         if mirrored is None:
             mirrored = self._mirrored[run] = _MirroredRun()
             if self._group is not None:
                 mirrored.task = self._group.create_task(
-                    self._mirror(run, mirrored), name=f"mirror {run.namespace}/{run.name}"
+                    self._mirror(run, mirrored), name=f"mirror {run.namespace}/{run.uid}"
                 )
         mirrored.last_used = self._monotonic()
         return mirrored
@@ -149,7 +149,7 @@ class LogMirror:
                     mirrored.task.cancel()
                 self._hub.forget(*run)
 
-    async def _mirror(self, run: RunKey, mirrored: _MirroredRun) -> None:
+    async def _mirror(self, run: RunId, mirrored: _MirroredRun) -> None:
         """Mirrors one run, from leader to leader."""
         last_problem = ""
         delay = MIN_RETRY_DELAY
@@ -175,12 +175,12 @@ class LogMirror:
             await self._sleep(delay)
             delay = min(MAX_RETRY_DELAY, delay * 2)
 
-    async def _messages(self, run: RunKey, replica: HubReplica) -> AsyncGenerator[Message, None]:
+    async def _messages(self, run: RunId, replica: HubReplica) -> AsyncGenerator[Message, None]:
         """The leader's messages, until the connection ends."""
         assert self._session is not None
         address = await self._find_leader()
         have = [[each.slug, each.attempt, each.container, number] for each, number in replica.cursors().items()]
-        body = json.dumps({"namespace": run.namespace, "run": run.name, "have": have}).encode()
+        body = json.dumps({"namespace": run.namespace, "uid": run.uid, "have": have}).encode()
         nonce = self._new_nonce()
         headers = {"Authorization": sign_request(self._key, address, body, now=self._wall_clock(), nonce=nonce)}
         decoder = Decoder(*run)
@@ -201,7 +201,7 @@ class LogMirror:
             if lines is not None:
                 replica.apply(StreamArchived(stream, lines + 1))
 
-    async def _read_store(self, run: RunKey) -> None:
+    async def _read_store(self, run: RunId) -> None:
         """Reads, without a leader, what was stored since the last read."""
         replica = HubReplica(self._hub, *run)
         logs = self._hub.logs(*run)

@@ -114,9 +114,9 @@ def encode(message: Message) -> bytes:
 class Decoder:
     """Reads messages about one run from bytes as they arrive."""
 
-    def __init__(self, namespace: str, run: str) -> None:
+    def __init__(self, namespace: str, run_uid: str) -> None:
         self._namespace = namespace
-        self._run = run
+        self._run_uid = run_uid
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
@@ -143,7 +143,7 @@ class Decoder:
             if kind in _WITHOUT_STREAM:
                 return _WITHOUT_STREAM[kind]
             slug, attempt, container = head["stream"]
-            stream = Stream(self._namespace, self._run, str(slug), int(attempt), str(container))
+            stream = Stream(self._namespace, self._run_uid, str(slug), int(attempt), str(container))
             match kind:
                 case "opened":
                     return StreamOpened(stream, int(head["next"]), _decode_chunks(head["chunks"]))

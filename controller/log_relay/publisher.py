@@ -49,7 +49,7 @@ class RunLogPublisher:
         self,
         hub: LogHub,
         namespace: str,
-        run: str,
+        run_uid: str,
         cursors: Mapping[Stream, int],
         is_open: Callable[[], bool],
         *,
@@ -57,7 +57,7 @@ class RunLogPublisher:
     ) -> None:
         self._hub = hub
         self._namespace = namespace
-        self._run = run
+        self._run_uid = run_uid
         self._cursors = cursors
         self._is_open = is_open
         self._sleep = sleep
@@ -65,9 +65,9 @@ class RunLogPublisher:
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """Messages until it is no longer open."""
-        subscription, leave = self._hub.subscribe(self._namespace, self._run)
+        subscription, leave = self._hub.subscribe(self._namespace, self._run_uid)
         try:
-            for log in self._hub.logs(self._namespace, self._run):
+            for log in self._hub.logs(self._namespace, self._run_uid):
                 for message in self._updates(log):
                     yield message
             yield SnapshotEnd()
@@ -92,7 +92,7 @@ class RunLogPublisher:
         more = True
         while more:
             more = False
-            for log in self._hub.logs(self._namespace, self._run):
+            for log in self._hub.logs(self._namespace, self._run_uid):
                 yield from self._updates(log)
                 published = self._published.get(log.stream)
                 more = more or (published is not None and published.log is log and published.next < log.ring.end)

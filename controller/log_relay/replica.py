@@ -20,15 +20,15 @@ from controller.logs.model import Stream
 class HubReplica:
     """One run in the hub. `confirmed` are the streams that the current leader has reported."""
 
-    def __init__(self, hub: LogHub, namespace: str, run: str) -> None:
+    def __init__(self, hub: LogHub, namespace: str, run_uid: str) -> None:
         self._hub = hub
         self._namespace = namespace
-        self._run = run
+        self._run_uid = run_uid
         self.confirmed: set[Stream] = set()
 
     def cursors(self) -> dict[Stream, int]:
         """The next line of each stream that has not ended."""
-        logs = self._hub.logs(self._namespace, self._run)
+        logs = self._hub.logs(self._namespace, self._run_uid)
         return {log.stream: log.ring.end for log in logs if not log.archived}
 
     def unconfirmed(self) -> list[Stream]:
@@ -56,7 +56,7 @@ class HubReplica:
                 self._apply_archived(message)
             case RunDropped():
                 self.confirmed.clear()
-                self._hub.forget(self._namespace, self._run)
+                self._hub.forget(self._namespace, self._run_uid)
 
     def _apply_opened(self, message: StreamOpened) -> None:
         log = self._hub.get(message.stream)

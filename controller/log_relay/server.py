@@ -80,14 +80,14 @@ class OperatorServer:
             return PlainTextResponse("another operator leads\n", 503, {"Retry-After": "1"})
         try:
             asked = json.loads(body)
-            namespace, run = str(asked["namespace"]), str(asked["run"])
+            namespace, run_uid = str(asked["namespace"]), str(asked["uid"])
             have = {
-                Stream(namespace, run, str(slug), int(attempt), str(container)): int(number)
+                Stream(namespace, run_uid, str(slug), int(attempt), str(container)): int(number)
                 for slug, attempt, container, number in asked["have"]
             }
         except (ValueError, KeyError, TypeError, RecursionError):
             return PlainTextResponse("the request can't be read\n", 400)
-        feed = RunLogPublisher(self.hub, namespace, run, have, self.is_leader)
+        feed = RunLogPublisher(self.hub, namespace, run_uid, have, self.is_leader)
         headers = {PROOF_HEADER: sign_response(self.key, nonce), "Cache-Control": "no-store"}
         return StreamingResponse(_encode_messages(feed), media_type="application/octet-stream", headers=headers)
 

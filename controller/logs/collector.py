@@ -116,7 +116,7 @@ class LogCollector:
         self,
         *,
         namespace: str,
-        run: str,
+        run_uid: str,
         slug: str,
         attempt: int,
         container: str,
@@ -124,15 +124,15 @@ class LogCollector:
         secrets: Iterable[bytes] = (),
     ) -> None:
         """Ensures that this container's log is followed and archived. Returns at once; repeated calls do nothing."""
-        stream = Stream(namespace, run, slug, attempt, container)
-        kept = self._records.setdefault((namespace, run), {})
+        stream = Stream(namespace, run_uid, slug, attempt, container)
+        kept = self._records.setdefault((namespace, run_uid), {})
         if stream in kept:
             return
         entry = kept[stream] = _StreamRecord()
-        patterns = self._secret_patterns(namespace, run, secrets)
+        patterns = self._secret_patterns(namespace, run_uid, secrets)
 
         def begin(group: asyncio.TaskGroup) -> None:
-            if self._records.get((namespace, run), {}).get(stream) is entry:
+            if self._records.get((namespace, run_uid), {}).get(stream) is entry:
                 entry.task = group.create_task(self._collect(stream, pod, patterns, entry), name=stream.key)
 
         if self._group is None:
@@ -140,24 +140,24 @@ class LogCollector:
         else:
             begin(self._group)
 
-    def result(self, *, namespace: str, run: str, slug: str, attempt: int, container: str) -> dict[str, Any] | None:
+    def result(self, *, namespace: str, run_uid: str, slug: str, attempt: int, container: str) -> dict[str, Any] | None:
         """The `log` object of an attempt's status once the log is archived; None before."""
-        stream = Stream(namespace, run, slug, attempt, container)
-        entry = self._records.get((namespace, run), {}).get(stream)
+        stream = Stream(namespace, run_uid, slug, attempt, container)
+        entry = self._records.get((namespace, run_uid), {}).get(stream)
         return None if entry is None or entry.summary is None else entry.summary.to_status()
 
-    def forget(self, namespace: str, run: str) -> None:
+    def forget(self, namespace: str, run_uid: str) -> None:
         """Stops following a run's logs and drops them from memory; what is stored stays."""
-        for entry in self._records.pop((namespace, run), {}).values():
+        for entry in self._records.pop((namespace, run_uid), {}).values():
             if entry.task is not None and not entry.task.done():
                 entry.task.cancel()
-        self._patterns.pop((namespace, run), None)
-        self.hub.forget(namespace, run)
+        self._patterns.pop((namespace, run_uid), None)
+        self.hub.forget(namespace, run_uid)
 
-    def _secret_patterns(self, namespace: str, run: str, secrets: Iterable[bytes]) -> SecretPatterns:
+    def _secret_patterns(self, namespace: str, run_uid: str, secrets: Iterable[bytes]) -> SecretPatterns:
         """The patterns, compiled once for all containers of a run that see the same secrets."""
         values = frozenset(secrets)
-        known = self._patterns.setdefault((namespace, run), {})
+        known = self._patterns.setdefault((namespace, run_uid), {})
         if values not in known:
             known[values] = SecretPatterns(values)
         return known[values]

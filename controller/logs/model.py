@@ -11,17 +11,20 @@ UNKNOWN_TIME = -(2**63)
 """The time of a line whose time is unknown, also in `….log.times`."""
 
 _KEY = re.compile(
-    r"logs/(?P<namespace>[^/]+)/(?P<run>[^/]+)/(?P<slug>[^/]+)/(?P<attempt>[0-9]{1,9})"
+    r"logs/(?P<namespace>[^/]+)/(?P<run_uid>[^/]+)/(?P<slug>[^/]+)/(?P<attempt>[0-9]{1,9})"
     r"(?:\.(?P<container>[^/.]+))?\.log(?P<part>|\.json|\.times|\.d/[0-9]{6,})\Z"
 )
 
 
 @dataclass(frozen=True, order=True)
 class Stream:
-    """The output of one container in one attempt of a step; `slug` is the step's DNS label."""
+    """The output of one container in one attempt of a step; `slug` is the step's DNS label.
+
+    The run is identified by its uid: a later run of the same name has other streams.
+    """
 
     namespace: str
-    run: str
+    run_uid: str
     slug: str
     attempt: int
     container: str
@@ -30,7 +33,7 @@ class Stream:
     def key(self) -> str:
         """The key of the whole masked output, once it is archived."""
         middle = "" if self.container == STEP_CONTAINER else f".{self.container}"
-        return f"{run_prefix(self.namespace, self.run)}{self.slug}/{self.attempt}{middle}.log"
+        return f"{run_prefix(self.namespace, self.run_uid)}{self.slug}/{self.attempt}{middle}.log"
 
     @property
     def summary_key(self) -> str:
@@ -47,9 +50,9 @@ class Stream:
         return f"{self.key}.d/{number:06d}"
 
 
-def run_prefix(namespace: str, run: str) -> str:
+def run_prefix(namespace: str, run_uid: str) -> str:
     """The prefix of the keys of a run's logs."""
-    return f"logs/{namespace}/{run}/"
+    return f"logs/{namespace}/{run_uid}/"
 
 
 def parse_key(key: str) -> tuple[Stream, str] | None:
@@ -58,7 +61,7 @@ def parse_key(key: str) -> tuple[Stream, str] | None:
     if found is None:
         return None
     container = found["container"] or STEP_CONTAINER
-    stream = Stream(found["namespace"], found["run"], found["slug"], int(found["attempt"]), container)
+    stream = Stream(found["namespace"], found["run_uid"], found["slug"], int(found["attempt"]), container)
     return stream, found["part"]
 
 

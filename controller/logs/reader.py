@@ -25,10 +25,10 @@ class LogReader:
         self._hub = hub
         self._store = store
 
-    async def streams(self, namespace: str, run: str) -> list[Stream]:
+    async def streams(self, namespace: str, run_uid: str) -> list[Stream]:
         """The run's streams, live and archived, sorted."""
-        live = {log.stream for log in self._hub.logs(namespace, run)}
-        return sorted(live | await reader.archived_streams(self._store, namespace, run))
+        live = {log.stream for log in self._hub.logs(namespace, run_uid)}
+        return sorted(live | await reader.archived_streams(self._store, namespace, run_uid))
 
     async def read(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Line, None]:
         """The existing lines: the last `tail`, those after a number, or all.
@@ -53,13 +53,13 @@ class LogReader:
         if log is None or (log.archived and log.ring.first > 1):
             archived = await ArchivedLog.find(self._store, stream)
             if archived is None and log is None:
-                await self._hub.wait_for_sync(stream.namespace, stream.run)
+                await self._hub.wait_for_sync(stream.namespace, stream.run_uid)
                 log = self._hub.get(stream)
         if log is None or (log.archived and log.ring.first > 1):
             archived = archived or await ArchivedLog.find(self._store, stream)
             if archived is None:
                 description = f"{stream.slug}, attempt {stream.attempt}, container {stream.container}"
-                raise LogNotFoundError(f"the run {stream.run} has no log of {description}")
+                raise LogNotFoundError(f"the run has no log of {description}")
             async for block in archived.blocks(tail=tail, after=after):
                 yield block
             return
@@ -75,7 +75,7 @@ class LogReader:
     async def follow_run(
         self,
         namespace: str,
-        run: str,
+        run_uid: str,
         *,
         finished: asyncio.Event,
         steps: Set[str] | None = None,
@@ -88,6 +88,6 @@ class LogReader:
         all; later streams are included, and those of `reused_logs`. `after` is the last line of a stream that the
         caller has. The caller sets `finished` when the run has ended, which implies that its logs are archived.
         """
-        reading = RunLogStream(self._hub, self._store, namespace, run, steps, after or {}, reused_logs)
+        reading = RunLogStream(self._hub, self._store, namespace, run_uid, steps, after or {}, reused_logs)
         async for frame in reading.frames(finished):
             yield frame

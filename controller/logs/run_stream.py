@@ -55,7 +55,7 @@ class RunLogStream:
         hub: LiveLogs,
         store: ObjectStore,
         namespace: str,
-        run: str,
+        run_uid: str,
         steps: Set[str] | None,
         after: Mapping[Stream, int],
         reused_logs: ReusedLogs | None = None,
@@ -63,7 +63,7 @@ class RunLogStream:
         self._hub = hub
         self._store = store
         self._namespace = namespace
-        self._run = run
+        self._run_uid = run_uid
         self._steps = steps
         self._after = after
         self._reused_logs = reused_logs or ReusedLogs()
@@ -71,11 +71,11 @@ class RunLogStream:
 
     async def frames(self, finished: asyncio.Event) -> AsyncGenerator[Frame, None]:
         """Frames until `finished` is set and all streams have ended; then RunEnd."""
-        subscription, leave = self._hub.subscribe(self._namespace, self._run)
+        subscription, leave = self._hub.subscribe(self._namespace, self._run_uid)
         try:
-            for stream in sorted(await reader.archived_streams(self._store, self._namespace, self._run)):
+            for stream in sorted(await reader.archived_streams(self._store, self._namespace, self._run_uid)):
                 self._add_stream(stream)
-            for log in self._hub.logs(self._namespace, self._run):
+            for log in self._hub.logs(self._namespace, self._run_uid):
                 self._add_stream(log.stream)
             changed = list(self._cursors.values())
             is_last_check = False
@@ -93,7 +93,7 @@ class RunLogStream:
                 if finished.is_set() and not is_last_check:
                     # A stream may have entered and left the hub between two checks.
                     is_last_check = True
-                    for stream in sorted(await reader.archived_streams(self._store, self._namespace, self._run)):
+                    for stream in sorted(await reader.archived_streams(self._store, self._namespace, self._run_uid)):
                         self._add_stream(stream)
                     changed = [each for each in self._cursors.values() if not each.ended]
                     continue
@@ -114,8 +114,8 @@ class RunLogStream:
         for slug, real in self._reused_logs.steps.items():
             if self._steps is not None and slug not in self._steps:
                 continue
-            for source in sorted(await reader.archived_streams(self._store, real.namespace, real.run)):
-                shown = Stream(self._namespace, self._run, slug, source.attempt, source.container)
+            for source in sorted(await reader.archived_streams(self._store, real.namespace, real.run_uid)):
+                shown = Stream(self._namespace, self._run_uid, slug, source.attempt, source.container)
                 if (source.slug, source.attempt) == (real.slug, real.attempt) and shown not in self._cursors:
                     self._cursors[shown] = _Cursor(shown, self._after.get(shown, 0) + 1, source)
                     added.append(self._cursors[shown])

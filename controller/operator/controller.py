@@ -34,7 +34,7 @@ from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.log_context import reconcile_scope
 from controller.operator.reconciler import Dependencies, Reconciler, utc_now
 from controller.operator.settings import OperatorSettings
-from controller.run_types.keys import RunKey
+from controller.run_types.keys import RunId, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
@@ -64,7 +64,7 @@ class RunController:
         settings: OperatorSettings,
         *,
         runs: Informer | None = None,
-        archived_logs: asyncio.Queue[RunKey] | None = None,
+        archived_logs: asyncio.Queue[RunId] | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
@@ -196,7 +196,9 @@ class RunController:
 
     async def _enqueue_archived(self) -> None:
         while True:
-            self._enqueue(await self._archived_logs.get())
+            run = await self._archived_logs.get()
+            if (key := self._cache.key_of(run.uid)) is not None:
+                self._enqueue(key)
 
     async def _reconcile_worker(self) -> None:
         while True:

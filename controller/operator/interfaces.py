@@ -13,7 +13,7 @@ class AttemptLogs(Protocol):
         self,
         *,
         namespace: str,
-        run: str,
+        run_uid: str,
         slug: str,
         attempt: int,
         container: str,
@@ -23,11 +23,11 @@ class AttemptLogs(Protocol):
         """Start to collect a container's log. Calling it again is harmless."""
         ...
 
-    def result(self, *, namespace: str, run: str, slug: str, attempt: int, container: str) -> dict[str, Any] | None:
+    def result(self, *, namespace: str, run_uid: str, slug: str, attempt: int, container: str) -> dict[str, Any] | None:
         """The `log` object of an attempt's status, once the log is archived."""
         ...
 
-    def forget(self, namespace: str, run: str) -> None:
+    def forget(self, namespace: str, run_uid: str) -> None:
         """Drop everything in memory about a run's logs."""
         ...
 

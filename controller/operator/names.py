@@ -52,8 +52,9 @@ def secret_key(use: SecretUse) -> str:
     return hashlib.sha256(f"{use.secret_ref}\0{use.key}".encode()).hexdigest()[:32]
 
 
-def manifest_key(namespace: str, run: str, slug: str, attempt: int) -> str:
-    return f"artifacts/{namespace}/{run}/{slug}/{attempt}.json"
+def manifest_key(namespace: str, run_uid: str, slug: str, attempt: int) -> str:
+    """The key of the manifest of an attempt's artifacts. It has the run's uid: names of runs are used again."""
+    return f"artifacts/{namespace}/{run_uid}/{slug}/{attempt}.json"
 
 
 def workspace_manifest_key(namespace: str, run_uid: str, slug: str, attempt: int) -> str:

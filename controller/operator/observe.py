@@ -94,7 +94,7 @@ class ObservationBuilder:
 
     def _view(self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, pod: Json) -> AttemptView:
         observed = state.observed
-        logs = {name: self._log_summary(key, attempt, name) for name in started_containers(pod)}
+        logs = {name: self._log_summary(key, state, attempt, name) for name in started_containers(pod)}
         return AttemptView(
             job=job,
             pod=pod,
@@ -107,9 +107,13 @@ class ObservationBuilder:
             open_logs=tuple(name for name, log in logs.items() if log is None),
         )
 
-    def _log_summary(self, key: RunKey, attempt: AttemptKey, container: str) -> Json | None:
+    def _log_summary(self, key: RunKey, state: RunState, attempt: AttemptKey, container: str) -> Json | None:
         return self._logs.result(
-            namespace=key.namespace, run=key.name, slug=attempt.slug, attempt=attempt.number, container=container
+            namespace=key.namespace,
+            run_uid=state.uid,
+            slug=attempt.slug,
+            attempt=attempt.number,
+            container=container,
         )
 
     def _follow_logs(self, key: RunKey, state: RunState, step: ExpandedStep, attempt: AttemptKey, pod: Json) -> None:
@@ -117,7 +121,7 @@ class ObservationBuilder:
         for container in started_containers(pod):
             self._logs.follow(
                 namespace=key.namespace,
-                run=key.name,
+                run_uid=state.uid,
                 slug=attempt.slug,
                 attempt=attempt.number,
                 container=container,

@@ -103,8 +103,8 @@ class Reconciler:
         state = self._cache.states.get(key)
         if state is not None and state.uid != run["metadata"]["uid"]:
             # Another run of the same name: what is known of the earlier one is not about this one.
-            del self._cache.states[key]
-            self._logs.forget(*key)
+            self._logs.forget(key.namespace, state.uid)
+            self._cache.forget_state(key)
             state = None
         if not deletion.is_deleted(run):
             return self._result(await self._reconcile_active(key, run, state))
@@ -123,8 +123,10 @@ class Reconciler:
 
     def forget(self, key: RunKey) -> None:
         """The run is done, or was deleted."""
+        state = self._cache.states.get(key)
+        if state is not None:
+            self._logs.forget(key.namespace, state.uid)
         self._cache.forget(key)
-        self._logs.forget(*key)
 
     def _result(self, requeue_at: datetime | None) -> Result:
         if requeue_at is None:

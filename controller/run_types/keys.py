@@ -6,10 +6,17 @@ from typing import NamedTuple
 
 
 class RunKey(NamedTuple):
-    """Identifies a run within a cluster."""
+    """Identifies a run among those that exist in a cluster."""
 
     namespace: str
     name: str
+
+
+class RunId(NamedTuple):
+    """Identifies a run for ever: its name may be used again, its uid is not."""
+
+    namespace: str
+    uid: str
 
 
 class AttemptKey(NamedTuple):

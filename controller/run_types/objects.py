@@ -106,6 +106,7 @@ class ReusedAttempt(TypedDict):
     """The attempt that really produced the result of a reused step."""
 
     run: Annotated[str, "Name of the run."]
+    uid: Annotated[str, "The uid of the run, which identifies it after its name is used again."]
     slug: Annotated[str, "Slug of the step."]
     attempt: Annotated[int, "Number of the attempt."]
 

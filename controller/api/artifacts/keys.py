@@ -13,21 +13,47 @@ MAX_MANIFEST_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ArtifactSet:
-    """A committed archive: its key, its size in bytes and its digest (hex)."""
+    """A committed archive: whose it is, its size in bytes and its digest (hex)."""
 
-    key: str
+    key: "ArtifactKey"
     size: int
     sha256: str
 
+    @property
+    def archive_key(self) -> str:
+        """The key of the archive."""
+        return self.key.archive(self.sha256)
 
-def archive_key(namespace: str, run: str, slug: str, attempt: int) -> str:
-    """The key of an attempt's archive."""
-    return f"artifacts/{namespace}/{run}/{slug}/{attempt}.tar.gz"
+
+@dataclass(frozen=True)
+class ArtifactKey:
+    """Identifies the artifacts of an attempt of a step of the run with this uid: names of runs are used again."""
+
+    namespace: str
+    run_uid: str
+    slug: str
+    attempt: int
+
+    @property
+    def manifest(self) -> str:
+        """The key of the manifest, which is written last: if it exists, the archive is complete."""
+        return f"{self._prefix}.json"
+
+    def archive(self, sha256: str) -> str:
+        """The key of the archive with this digest (hex). It differs for other bytes, which can't replace it."""
+        return f"{self._prefix}.{sha256}.tar.gz"
+
+    @property
+    def _prefix(self) -> str:
+        return f"artifacts/{self.namespace}/{self.run_uid}/{self.slug}/{self.attempt}"
 
 
-def manifest_key(namespace: str, run: str, slug: str, attempt: int) -> str:
-    """The key of an attempt's manifest, which is written last: if it exists, the archive is complete."""
-    return f"artifacts/{namespace}/{run}/{slug}/{attempt}.json"
+def producer_uid(reused: Mapping[str, Any]) -> str:
+    """The uid of the run that made the result of a reused step.
+
+    Older statuses have only its name, under which older versions stored its logs and artifacts.
+    """
+    return str(reused.get("uid") or reused["run"])
 
 
 def find_step(run: Mapping[str, Any], step: str) -> Mapping[str, Any] | None:
@@ -58,15 +84,14 @@ async def committed_artifacts(
     """
     meta = run["metadata"]
     made = step.get("reused")
-    name, slug = (made["run"], made["slug"]) if made else (meta["name"], step["slug"])
+    uid, slug = (producer_uid(made), made["slug"]) if made else (meta["uid"], step["slug"])
     for attempt in [int(made["attempt"])] if made else possible_attempts(step):
-        place = (str(meta["namespace"]), str(name), str(slug), attempt)
-        key = manifest_key(*place)
-        if await store.head(key) is None:
+        key = ArtifactKey(str(meta["namespace"]), str(uid), str(slug), attempt)
+        if await store.head(key.manifest) is None:
             continue
-        archive = json.loads(await store.get(key, limit=MAX_MANIFEST_BYTES))["archive"]
+        archive = json.loads(await store.get(key.manifest, limit=MAX_MANIFEST_BYTES))["archive"]
         if archive is None:
             # A clone step: its output is the run's source.
             return None
-        return ArtifactSet(archive_key(*place), int(archive["size"]), str(archive["sha256"]))
+        return ArtifactSet(key, int(archive["size"]), str(archive["sha256"]))
     return None

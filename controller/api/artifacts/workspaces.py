@@ -35,10 +35,9 @@ class WorkspaceKey:
     slug: str
     attempt: int
 
-    @property
-    def archive(self) -> str:
-        """The key of the archive."""
-        return f"workspaces/{self.namespace}/{self.uid}/{self.slug}/{self.attempt}.tar.gz"
+    def archive(self, sha256: str) -> str:
+        """The key of the archive with this digest (hex). It differs for other bytes, which can't replace it."""
+        return f"workspaces/{self.namespace}/{self.uid}/{self.slug}/{self.attempt}.{sha256}.tar.gz"
 
     @property
     def manifest(self) -> str:
@@ -86,8 +85,8 @@ async def find_workspace(store: "ObjectStore", key: WorkspaceKey) -> SavedWorksp
     """The saved workspace with this key; a problem 404 if it is not stored, or no longer."""
     if await store.head(key.manifest) is not None:
         report = json.loads(await store.get(key.manifest, limit=_MAX_MANIFEST_BYTES))
-        if "sha256" in report and await store.head(key.archive) is not None:
-            return SavedWorkspace(key.archive, int(report["size"]), str(report["sha256"]))
+        if "sha256" in report and await store.head(key.archive(report["sha256"])) is not None:
+            return SavedWorkspace(key.archive(report["sha256"]), int(report["size"]), str(report["sha256"]))
     raise ApiProblemError(
         "not-found", f"the workspace of {key.slug}, attempt {key.attempt}, is not stored, or no longer"
     )

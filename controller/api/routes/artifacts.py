@@ -49,11 +49,11 @@ async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect
     state = get_state(request)
     status, stored = await _find_artifacts(state, ns, run, step)
     if redirect:
-        return RedirectResponse(await state.signed_url("GET", stored.key, external=True), 302)
+        return RedirectResponse(await state.signed_url("GET", stored.archive_key, external=True), 302)
     # Names in it are DNS labels, so the header can't be broken out of.
     filename = f"{run}-{status['slug']}.tar.gz"
     headers = {"ETag": f'"{stored.sha256}"', "Content-Disposition": f'attachment; filename="{filename}"'}
-    return await object_response(state.store, stored.key, request.headers.get("range"), "application/gzip", headers)
+    return await object_response(state.store, stored.archive_key, request.headers.get("range"), "application/gzip", headers)
 
 
 @router.get(
@@ -66,12 +66,12 @@ async def get_artifact_file(request: Request, ns: str, run: str, step: str, path
     """One file of a step's artifacts."""
     state = get_state(request)
     _, stored = await _find_artifacts(state, ns, run, step)
-    files = json.loads(await state.store.get(_manifest_key(stored.key), limit=MAX_MANIFEST_BYTES))["files"]
+    files = json.loads(await state.store.get(stored.key.manifest, limit=MAX_MANIFEST_BYTES))["files"]
     file = next((each for each in files if each["path"] == path), None)
     if file is None:
         raise ApiProblemError("not-found", "the step has no such artifact")
     limit = sum(int(each["size"]) + TAR_OVERHEAD for each in files) + TAR_OVERHEAD
-    pieces = read_file(state.store.read(stored.key), path, int(file["size"]), limit)
+    pieces = read_file(state.store.read(stored.archive_key), path, int(file["size"]), limit)
     # Wait for the first chunk: an archive that can't be read must not start as a 200.
     async with asyncio.timeout(HANDLER_TIMEOUT):
         first = await anext(pieces, b"")
@@ -92,10 +92,6 @@ async def _find_artifacts(state: AppState, ns: str, run: str, step: str) -> tupl
     if stored is None:
         raise ApiProblemError("not-found", f"the step {status['slug']} of {run} has no artifacts (yet)")
     return status, stored
-
-
-def _manifest_key(archive: str) -> str:
-    return archive.removesuffix(".tar.gz") + ".json"
 
 
 async def _prepend(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

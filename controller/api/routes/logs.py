@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, WebSocket
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from controller.api.artifacts.keys import find_step
+from controller.api.artifacts.keys import find_step, producer_uid
 from controller.api.auth.authorize import authorize_websocket
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
@@ -25,6 +25,7 @@ from controller.api.streaming.log_serializer import enqueue_frame
 from controller.api.streaming.log_session import LogSession
 from controller.kube import PIPELINE_RUNS, KubeError, NotFoundError
 from controller.logs import Block, ReusedLogs, Stream, format_lines
+from controller.run_types.keys import RunKey
 from controller.run_types.patterns import NAME_PATTERN
 from controller.run_types.phases import FINAL_RUN_PHASES
 
@@ -67,7 +68,7 @@ async def get_logs(
     status = find_step(found, step)
     if status is None:
         raise ApiProblemError("not-found", f"the run {run} has no such step")
-    stream = log_stream(ns, run, status, attempt, container)
+    stream = log_stream(ns, found["metadata"]["uid"], status, attempt, container)
     if redirect and tail is None and not timestamps and await _has_archived_object(state, stream):
         return RedirectResponse(await state.signed_url("GET", stream.key, external=True), 302)
     blocks = state.logs.blocks(stream, tail=tail)
@@ -99,10 +100,16 @@ async def stream_logs(
     still_admitted = await authorize_websocket(socket, "streamLogs", ticket)
     found = await find_run(state, ns, run)
     slugs = frozenset(_step_slug(found, each) for each in step or ())
+    run_uid = str(found["metadata"]["uid"])
     finished, borrowed = asyncio.Event(), ReusedLogs()
     borrowed.update(reused_steps(ns, found))
     frames = state.logs.follow_run(
-        ns, run, finished=finished, steps=slugs or None, after=resume_points(ns, run, after or ()), reused_logs=borrowed
+        ns,
+        run_uid,
+        finished=finished,
+        steps=slugs or None,
+        after=resume_points(ns, run_uid, after or ()),
+        reused_logs=borrowed,
     )
     await socket.accept()
     state.metrics.change_subscribers("logs", +1)
@@ -113,14 +120,14 @@ async def stream_logs(
             partial(enqueue_frame, state.encoder),
             still_admitted,
             state.settings.heartbeat_seconds,
-            background=lambda: _watch_for_run_end(state, ns, run, finished, borrowed),
+            background=lambda: _watch_for_run_end(state, RunKey(ns, run), run_uid, finished, borrowed),
             on_sent=lambda size: state.metrics.add_sent_bytes("logs", size),
         ).run()
     finally:
         state.metrics.change_subscribers("logs", -1)
 
 
-def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream, int]:
+def resume_points(namespace: str, run_uid: str, texts: Iterable[str]) -> dict[Stream, int]:
     """The last line of each stream that the reader has. Raises a problem for an invalid `after`."""
     found: dict[Stream, int] = {}
     for text in texts:
@@ -128,7 +135,7 @@ def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream
         if match is None:
             raise ApiProblemError("bad-request", "after must be <slug>:<attempt>:<container>:<line>")
         slug, attempt, container, line = match.groups()
-        found[Stream(namespace, run, slug, int(attempt), container)] = int(line)
+        found[Stream(namespace, run_uid, slug, int(attempt), container)] = int(line)
     return found
 
 
@@ -139,7 +146,7 @@ def reused_steps(namespace: str, run: Mapping[str, Any]) -> dict[str, Stream]:
 
 
 async def _watch_for_run_end(
-    state: AppState, namespace: str, run: str, finished: asyncio.Event, borrowed: ReusedLogs
+    state: AppState, key: RunKey, run_uid: str, finished: asyncio.Event, borrowed: ReusedLogs
 ) -> None:
     """Sets `finished` when the run has ended, which implies that its logs are archived, or was deleted.
 
@@ -148,25 +155,27 @@ async def _watch_for_run_end(
     history = state.watch_cache
     while not history.closed:
         position = history.end
-        cached = state.runs.get(namespace, run)
+        cached = state.runs.get(*key)
+        if cached is not None and cached["metadata"]["uid"] != run_uid:
+            break
         if cached is not None:
-            borrowed.update(reused_steps(namespace, cached))
+            borrowed.update(reused_steps(key.namespace, cached))
         if cached is not None and phase_of(cached) in FINAL_RUN_PHASES:
             break
-        if cached is None and await _is_deleted(state, namespace, run):
+        if cached is None and await _is_deleted(state, key, run_uid):
             break
         await history.wait_for_change(position, state.settings.heartbeat_seconds)
     finished.set()
 
 
-async def _is_deleted(state: AppState, namespace: str, run: str) -> bool:
+async def _is_deleted(state: AppState, key: RunKey, run_uid: str) -> bool:
     try:
-        await state.client.get(PIPELINE_RUNS, run, namespace)
+        found = await state.client.get(PIPELINE_RUNS, key.name, key.namespace)
     except NotFoundError:
         return True
     except KubeError:
         return False
-    return False
+    return bool(found["metadata"]["uid"] != run_uid)
 
 
 async def _format_blocks(first: Block | None, rest: AsyncIterator[Block], timestamps: bool) -> AsyncIterator[bytes]:
@@ -187,12 +196,12 @@ async def _has_archived_object(state: AppState, stream: Stream) -> bool:
     return await store.head(stream.summary_key) is not None and await store.head(stream.key) is not None
 
 
-def log_stream(ns: str, run: str, step: Mapping[str, Any], attempt: int | None, container: str) -> Stream:
+def log_stream(ns: str, run_uid: str, step: Mapping[str, Any], attempt: int | None, container: str) -> Stream:
     """The stream that holds the step's lines: of this run, or of the one that it was reused from."""
     reused = step.get("reused")
     if reused and attempt in (None, reused.get("attempt")):
-        return Stream(ns, str(reused["run"]), str(reused["slug"]), int(reused["attempt"]), container)
-    return Stream(ns, run, str(step["slug"]), _attempt_number(step, attempt), container)
+        return Stream(ns, producer_uid(reused), str(reused["slug"]), int(reused["attempt"]), container)
+    return Stream(ns, run_uid, str(step["slug"]), _attempt_number(step, attempt), container)
 
 
 def _attempt_number(step: Mapping[str, Any], wanted: int | None) -> int:

@@ -3,6 +3,7 @@
 The signature covers the object, the method and the expiry; it is the only authorization here.
 """
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -15,6 +16,9 @@ from controller.api.http.uploads import BoundedUpload
 from controller.api.openapi import binary_body, binary_response
 from controller.api.state import AppState, get_state
 from controller.storage import DirectoryStore
+
+# The keys of archives contain their digest: other bytes under such a key are refused.
+_DIGEST_IN_KEY = re.compile(r"\.([0-9a-f]{64})\.tar\.gz\Z")
 
 router = APIRouter(prefix="/api/v1/objects", tags=["objects"], route_class=GuardedRoute)
 
@@ -48,7 +52,8 @@ async def put_object(request: Request, key: str, expires: Expires, method: Metho
     state = get_state(request)
     _check_link(state, "PUT", key, expires, method, signature)
     upload = BoundedUpload(request, state.settings.artifact_limit, state.settings.idle_seconds)
-    await state.store.put(key, upload.verified_chunks())
+    named = _DIGEST_IN_KEY.search(key)
+    await state.store.put(key, upload.verified_chunks(named[1] if named else None))
     return Response(status_code=201)
 
 

@@ -16,10 +16,10 @@ from controller.storage import ObjectNotFoundError, ObjectStore
 _BACKWARD_READ_BYTES = 256 * 1024
 
 
-async def archived_streams(store: ObjectStore, namespace: str, run: str) -> set[Stream]:
+async def archived_streams(store: ObjectStore, namespace: str, run_uid: str) -> set[Stream]:
     """The streams of a run that are completely archived."""
     found: set[Stream] = set()
-    async for each in store.list(run_prefix(namespace, run)):
+    async for each in store.list(run_prefix(namespace, run_uid)):
         parsed = parse_key(each.key)
         if parsed is not None and parsed[1] == ".json":
             found.add(parsed[0])

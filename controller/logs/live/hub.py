@@ -66,15 +66,15 @@ class LiveLogs(Protocol):
         """The live log of a stream, if it is known here."""
         ...
 
-    def logs(self, namespace: str, run: str) -> list[LiveLog]:
+    def logs(self, namespace: str, run_uid: str) -> list[LiveLog]:
         """The run's live logs, in the order they began."""
         ...
 
-    def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
+    def subscribe(self, namespace: str, run_uid: str) -> tuple[Subscription, Callable[[], None]]:
         """A subscription to all streams of a run, also future ones, and the function that ends it."""
         ...
 
-    async def wait_for_sync(self, namespace: str, run: str) -> None:
+    async def wait_for_sync(self, namespace: str, run_uid: str) -> None:
         """Returns once the hub knows the run's streams, or after a time limit."""
         ...
 
@@ -102,7 +102,7 @@ class LogHub:
     def open(self, stream: Stream, first: int, chunks: "list[ChunkRef]") -> LiveLog:
         """Opens a stream whose next line has the number `first`; older lines are in the chunks."""
         log = LiveLog(stream, RingBuffer(first, self._stream_bytes), chunks)
-        logs = self._logs.setdefault((stream.namespace, stream.run), {})
+        logs = self._logs.setdefault((stream.namespace, stream.run_uid), {})
         if stream in logs:
             self._size -= logs[stream].ring.size
         logs[stream] = log
@@ -111,11 +111,11 @@ class LogHub:
 
     def get(self, stream: Stream) -> LiveLog | None:
         """The live log of a stream, if it is known here."""
-        return self._logs.get((stream.namespace, stream.run), {}).get(stream)
+        return self._logs.get((stream.namespace, stream.run_uid), {}).get(stream)
 
-    def logs(self, namespace: str, run: str) -> list[LiveLog]:
+    def logs(self, namespace: str, run_uid: str) -> list[LiveLog]:
         """The run's live logs, in the order they began."""
-        return list(self._logs.get((namespace, run), {}).values())
+        return list(self._logs.get((namespace, run_uid), {}).values())
 
     def publish(self, log: LiveLog, block: Block) -> None:
         """Appends new lines."""
@@ -137,32 +137,32 @@ class LogHub:
         log.chunks = []
         self._notify(log.stream)
 
-    def forget(self, namespace: str, run: str) -> None:
+    def forget(self, namespace: str, run_uid: str) -> None:
         """Drops a run from memory."""
-        for log in self._logs.pop((namespace, run), {}).values():
+        for log in self._logs.pop((namespace, run_uid), {}).values():
             self._size -= log.ring.size
             log.ended = True
-        for each in self._subscriptions.get((namespace, run), ()):
+        for each in self._subscriptions.get((namespace, run_uid), ()):
             each.changed.set()
 
-    async def wait_for_sync(self, namespace: str, run: str) -> None:
+    async def wait_for_sync(self, namespace: str, run_uid: str) -> None:
         """Returns at once: this hub is the source."""
 
-    def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
+    def subscribe(self, namespace: str, run_uid: str) -> tuple[Subscription, Callable[[], None]]:
         """A subscription to all streams of a run, also future ones, and the function that ends it."""
         subscription = Subscription()
-        readers = self._subscriptions.setdefault((namespace, run), set())
+        readers = self._subscriptions.setdefault((namespace, run_uid), set())
         readers.add(subscription)
 
         def leave() -> None:
             readers.discard(subscription)
-            if not readers and self._subscriptions.get((namespace, run)) is readers:
-                del self._subscriptions[(namespace, run)]
+            if not readers and self._subscriptions.get((namespace, run_uid)) is readers:
+                del self._subscriptions[(namespace, run_uid)]
 
         return subscription, leave
 
     def _notify(self, stream: Stream) -> None:
-        for each in self._subscriptions.get((stream.namespace, stream.run), ()):
+        for each in self._subscriptions.get((stream.namespace, stream.run_uid), ()):
             each.notify(stream)
 
     def _enforce_limit(self) -> None:

@@ -29,6 +29,8 @@ class ResourceCache:
         self._pod_create_errors: dict[tuple[str, str], str] = {}
         """(namespace, name) of a Job -> why its pod was not created."""
         self.states: dict[RunKey, RunState] = {}
+        self._keys: dict[str, RunKey] = {}
+        """The keys of the active runs, by uid."""
         self.owned = OwnedResources()
         self.nodes: tuple[Json, ...] = ()
         self.runtime: Json | None = None
@@ -93,8 +95,19 @@ class ResourceCache:
         for pod in self.owned.pods(key, state.uid).values():
             state.observed.observe_milestones(pod, self._now())
         self.states[key] = state
+        self._keys[state.uid] = key
+
+    def key_of(self, run_uid: str) -> RunKey | None:
+        """The key of an active run; None for a run that is not active, or no longer."""
+        return self._keys.get(run_uid)
+
+    def forget_state(self, key: RunKey) -> None:
+        """What is known of the run with this name is not about the one that has it now."""
+        state = self.states.pop(key, None)
+        if state is not None:
+            self._keys.pop(state.uid, None)
 
     def forget(self, key: RunKey) -> None:
         """The run is done, or was deleted."""
-        self.states.pop(key, None)
+        self.forget_state(key)
         self.owned.forget(key)

@@ -28,7 +28,7 @@ _WITHOUT_EFFECT = (
 
 @dataclass(frozen=True)
 class ReusableStep:
-    """The result of a step in an earlier run. `reused` is the attempt that produced it: `{run, slug, attempt}`."""
+    """The result of a step in an earlier run. `reused` is the attempt that produced it: `{run, uid, slug, attempt}`."""
 
     reused: Json
     artifacts: tuple[Json, ...] = ()
@@ -123,16 +123,18 @@ def _is_commit(revision: str) -> bool:
 def reusable_steps(run: Json) -> dict[str, ReusableStep]:
     """The reusable steps of an earlier run, by input digest."""
     status = run.get("status") or {}
-    return dict(_iter_reusable(run["metadata"]["name"], status.get("steps") or [], status.get("source")))
+    made = {"run": run["metadata"]["name"], "uid": run["metadata"]["uid"]}
+    return dict(_iter_reusable(made, status.get("steps") or [], status.get("source")))
 
 
-def _iter_reusable(run: str, steps: Iterable[Json], source: Json | None) -> Iterable[tuple[str, ReusableStep]]:
+def _iter_reusable(run: Json, steps: Iterable[Json], source: Json | None) -> Iterable[tuple[str, ReusableStep]]:
     for step in steps:
         if step.get("phase") != StepPhase.SUCCEEDED or not step.get("inputs"):
             continue
         done = [
             attempt["number"] for attempt in step.get("attempts") or [] if attempt.get("phase") == StepPhase.SUCCEEDED
         ]
-        reused = step.get("reused") or ({"run": run, "slug": step["slug"], "attempt": done[-1]} if done else None)
-        if reused:
+        reused = step.get("reused") or ({**run, "slug": step["slug"], "attempt": done[-1]} if done else None)
+        # Results that were recorded without the run's uid could be another run's by now.
+        if reused and reused.get("uid"):
             yield step["inputs"], ReusableStep(dict(reused), tuple(step.get("artifacts") or ()), source)

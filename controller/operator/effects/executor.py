@@ -176,7 +176,8 @@ class ActionExecutor:
             observed.missing_jobs.add(action.job_name)
 
     async def _read_manifest(self, run: Json, state: RunState, action: ReadManifest) -> None:
-        key = names.manifest_key(*names.run_key(run), action.slug, action.number)
+        metadata = run["metadata"]
+        key = names.manifest_key(metadata["namespace"], metadata["uid"], action.slug, action.number)
         state.observed.manifests[AttemptKey(action.slug, action.number)] = await self._read_json(key)
 
     async def _read_workspace(self, run: Json, state: RunState, action: ReadWorkspace) -> None:
@@ -213,7 +214,7 @@ class ActionExecutor:
         made = found.reused
         if not found.artifacts:
             return True
-        key = names.manifest_key(namespace, made["run"], made["slug"], made["attempt"])
+        key = names.manifest_key(namespace, made["uid"], made["slug"], made["attempt"])
         return await self._store.head(key) is not None
 
     async def prepare_secrets(self, run: Json, state: RunState) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -55,8 +55,8 @@ class RetainedObjects:
 
     sources: frozenset[str]
     """Digests in hex."""
-    runs: frozenset[tuple[str, str]]
-    """(namespace, name) of runs whose logs and artifacts stay."""
+    run_uids: frozenset[str]
+    """Of runs whose logs and artifacts stay."""
     caches: frozenset[str] = frozenset()
     """Prefixes of the names of caches that were used recently."""
     workspace_uids: frozenset[str] = frozenset()
@@ -65,12 +65,12 @@ class RetainedObjects:
     """The uids of all runs there are."""
 
 
-def retained_objects(runs: Iterable[Json], now: datetime, retention: timedelta) -> RetainedObjects:
+def retained_objects(runs: Collection[Json], now: datetime, retention: timedelta) -> RetainedObjects:
     """The objects to retain: of active and recent runs, and of the runs that they reuse."""
-    sources, retained_runs, uids, known = set[str](), set[tuple[str, str]](), set[str](), set[str]()
+    sources, retained_runs, uids = set[str](), set[str](), set[str]()
+    known = {(run["metadata"]["namespace"], run["metadata"]["name"]): run["metadata"]["uid"] for run in runs}
     for run in runs:
         metadata, spec, status = run["metadata"], run["spec"], run.get("status") or {}
-        known.add(metadata["uid"])
         young = now - datetime.fromisoformat(metadata["creationTimestamp"]) < retention
         if status.get("phase") in FINAL_RUN_PHASES and not young:
             continue
@@ -79,12 +79,14 @@ def retained_objects(runs: Iterable[Json], now: datetime, retention: timedelta) 
         for digest in (archive.get("digest"), (status.get("source") or {}).get("digest")):
             if digest:
                 sources.add(str(digest).removeprefix("sha256:"))
-        reused = [(step.get("reused") or {}).get("run") for step in status.get("steps") or []]
-        for name in (metadata["name"], spec.get("reuseFrom"), spec.get("rerunOf"), *reused):
-            if name:
-                retained_runs.add((metadata["namespace"], name))
+        named = (known.get((metadata["namespace"], spec.get(field))) for field in ("reuseFrom", "rerunOf"))
+        reused = ((step.get("reused") or {}).get("uid") for step in status.get("steps") or [])
+        retained_runs |= {uid for uid in (metadata["uid"], *named, *reused) if uid}
     return RetainedObjects(
-        frozenset(sources), frozenset(retained_runs), workspace_uids=frozenset(uids), known_uids=frozenset(known)
+        frozenset(sources),
+        frozenset(retained_runs),
+        workspace_uids=frozenset(uids),
+        known_uids=frozenset(known.values()),
     )
 
 
@@ -105,7 +107,7 @@ def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: dat
     if kind == "workspaces" and len(parts) > 1:
         return parts[1] not in retained.workspace_uids
     if kind in ("logs", "artifacts") and len(parts) > 1:
-        return (parts[0], parts[1]) not in retained.runs
+        return parts[1] not in retained.run_uids
     return False
 
 

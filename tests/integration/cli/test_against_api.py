@@ -77,7 +77,7 @@ async def play_operator(api: ApiServer, phase: str) -> None:
     while (PIPELINE_RUNS, "a", "hello-1") not in api.kubernetes.objects:
         await asyncio.sleep(0)
     api.kubernetes.status("a", "hello-1", phase="Running", steps=[step("Running")])
-    log = api.hub.open(Stream("a", "hello-1", "build", 1, "step"), 1, [])
+    log = api.hub.open(Stream("a", "uid-of-hello-1", "build", 1, "step"), 1, [])
     api.hub.publish(log, block(1, "one", "two"))
     if phase == "Cancelled":
         while not api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"].get("cancel"):

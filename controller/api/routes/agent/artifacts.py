@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.artifacts.keys import archive_key, committed_artifacts, find_step, manifest_key, possible_attempts
+from controller.api.artifacts.keys import ArtifactKey, committed_artifacts, find_step, possible_attempts
 from controller.api.artifacts.workspaces import debug_source, find_workspace, workspace_key
 from controller.api.auth.authorize import unauthenticated
 from controller.api.auth.route import GuardedRoute
@@ -51,7 +51,7 @@ async def agent_artifacts(request: Request, slug: str) -> Response:
     stored = await committed_artifacts(state.store, run, await _find_run_step(state, run, slug))
     if stored is None:
         raise ApiProblemError("not-found", f"the step {slug} has no artifacts (yet)")
-    url = await state.signed_url("GET", stored.key)
+    url = await state.signed_url("GET", stored.archive_key)
     return JSONResponse({"url": url, "sha256": stored.sha256, "size": stored.size})
 
 
@@ -60,13 +60,13 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
     """The URL to PUT the archive of an attempt's artifacts to."""
     state = get_state(request)
     run = await authorized_run(state, request)
-    attempt_key = await authorized_attempt(state, run, slug, attempt)
+    key = await authorized_attempt(state, run, slug, attempt)
     if body.size > state.settings.artifact_limit:
         limit = state.settings.artifact_limit
         raise ApiProblemError("too-large", f"the archive has {body.size} bytes; the limit is {limit}")
-    if await state.store.head(manifest_key(*attempt_key)) is not None:
+    if await state.store.head(key.manifest) is not None:
         raise ApiProblemError("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
-    return JSONResponse({"url": await state.signed_url("PUT", archive_key(*attempt_key))})
+    return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256))})
 
 
 @router.put(
@@ -82,19 +82,18 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
     """
     state = get_state(request)
     run = await authorized_run(state, request)
-    attempt_key = await authorized_attempt(state, run, slug, attempt)
-    stored = await state.store.head(archive_key(*attempt_key))
+    key = await authorized_attempt(state, run, slug, attempt)
+    stored = await state.store.head(key.archive(body.archive.sha256))
     if stored is None or stored.size != body.archive.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
         raise ApiProblemError(
             "conflict", f"the archive in the store is {found}, the manifest says {body.archive.size} bytes"
         )
     document = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":")).encode()
-    key = manifest_key(*attempt_key)
     try:
-        await state.store.put(key, document, if_absent=True)
+        await state.store.put(key.manifest, document, if_absent=True)
     except ObjectExistsError:
-        if await state.store.get(key) != document:
+        if await state.store.get(key.manifest) != document:
             raise ApiProblemError("conflict", f"{slug}, attempt {attempt}: other artifacts are committed") from None
     return Response(status_code=204)
 
@@ -141,8 +140,8 @@ async def _find_run_step(state: AppState, run: Mapping[str, Any], slug: str) -> 
 
 async def authorized_attempt(
     state: AppState, run: Mapping[str, Any], slug: str, attempt: int
-) -> tuple[str, str, str, int]:
+) -> ArtifactKey:
     step = await _find_run_step(state, run, slug)
     if attempt not in possible_attempts(step):
         raise ApiProblemError("not-found", f"the step {slug} has no attempt {attempt}")
-    return str(run["metadata"]["namespace"]), str(run["metadata"]["name"]), slug, attempt
+    return ArtifactKey(str(run["metadata"]["namespace"]), str(run["metadata"]["uid"]), slug, attempt)

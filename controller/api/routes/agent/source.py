@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.artifacts.keys import archive_key, manifest_key
+from controller.api.artifacts.keys import ArtifactKey
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.http.uploads import verify_chunks
@@ -34,7 +34,7 @@ async def upload_source(request: Request, body: models.SnapshotRequest) -> Respo
     stored = await state.store.head(source_key(body.digest))
     if stored is not None and stored.size == body.size:
         return JSONResponse({"present": True})
-    return JSONResponse({"url": await state.signed_url("PUT", archive_key(*attempt_key)), "present": False})
+    return JSONResponse({"url": await state.signed_url("PUT", _upload_key(attempt_key, body)), "present": False})
 
 
 @router.put("/manifest", operation_id="agentSourceManifest", status_code=204, response_class=Response)
@@ -44,12 +44,12 @@ async def commit_source(request: Request, body: models.Snapshot) -> Response:
     attempt_key = await _snapshot_attempt(state, request, body)
     stored = await state.store.head(source_key(body.digest))
     if stored is None:
-        await _promote_snapshot(state, archive_key(*attempt_key), body)
+        await _promote_snapshot(state, _upload_key(attempt_key, body), body)
     elif stored.size != body.size:
         raise ApiProblemError("conflict", f"the source {body.digest} has {stored.size} bytes, not {body.size}")
     source: dict[str, Any] = {"digest": body.digest, "commit": body.commit, "size": body.size}
     document = json.dumps({"files": [], "archive": None, "source": source}, separators=(",", ":")).encode()
-    key = manifest_key(*attempt_key)
+    key = attempt_key.manifest
     try:
         await state.store.put(key, document, if_absent=True)
     except ObjectExistsError:
@@ -57,8 +57,12 @@ async def commit_source(request: Request, body: models.Snapshot) -> Response:
             raise ApiProblemError(
                 "conflict", f"{body.slug}, attempt {body.attempt}: another snapshot is committed"
             ) from None
-    await state.store.delete(archive_key(*attempt_key))
+    await state.store.delete(_upload_key(attempt_key, body))
     return Response(status_code=204)
+
+
+def _upload_key(attempt: ArtifactKey, body: models.SnapshotRequest) -> str:
+    return attempt.archive(body.digest.removeprefix("sha256:"))
 
 
 async def _promote_snapshot(state: AppState, key: str, body: models.Snapshot) -> None:
@@ -74,7 +78,7 @@ async def _promote_snapshot(state: AppState, key: str, body: models.Snapshot) ->
 
 async def _snapshot_attempt(
     state: AppState, request: Request, body: models.SnapshotRequest
-) -> tuple[str, str, str, int]:
+) -> ArtifactKey:
     run = await authorized_run(state, request)
     if not ((run.get("spec") or {}).get("source") or {}).get("git"):
         raise ApiProblemError("not-found", "the run's source is not a repository")

@@ -42,7 +42,7 @@ async def workspace_upload(request: Request, slug: str, attempt: int, body: mode
     _check_size(state, body.size)
     if await state.store.head(key.manifest) is not None:
         raise ApiProblemError("conflict", f"the workspace of {slug}, attempt {attempt}, has been reported already")
-    return JSONResponse({"url": await state.signed_url("PUT", key.archive)})
+    return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256))})
 
 
 @router.put(
@@ -62,7 +62,7 @@ async def workspace_manifest(request: Request, slug: str, attempt: int, body: mo
         raise ApiProblemError("invalid", "give either size and sha256 of the archive, or problem")
     else:
         _check_size(state, body.size)
-        stored = await state.store.head(key.archive)
+        stored = await state.store.head(key.archive(body.sha256))
         if stored is None or stored.size != body.size:
             found = "not there" if stored is None else f"{stored.size} bytes"
             raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")

@@ -32,6 +32,7 @@ class FakeKubernetes:
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Any, str | None, str], dict[str, Any]] = {}
+        self.created: list[tuple[Any, str | None, str]] = []
         self.version = 100
         self.history = WatchCache()
         self.history.mark_synced("100")
@@ -69,7 +70,10 @@ class FakeKubernetes:
         if key in self.objects:
             raise AlreadyExistsError("there")
         found = copy.deepcopy(dict(body))
-        found["metadata"] |= {"uid": f"uid-{self.version}", "creationTimestamp": "2026-01-01T00:00:00Z"}
+        again = self.created.count(key)
+        self.created.append(key)
+        uid = f"uid-of-{key[2]}" + (f"-again-{again}" if again else "")
+        found["metadata"] |= {"uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"}
         return self._store(key, found, "added")
 
     async def update(self, resource: Any, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from controller.logs.model import parse_key
 from tests.unit.controller.logs.fakes import FailingStore, FakeCluster, no_sleep, timestamped_line
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
-NAMED: dict[str, Any] = {"namespace": "ns", "run": "run-1", "slug": "build", "attempt": 1, "container": "step"}
+NAMED: dict[str, Any] = {"namespace": "ns", "run_uid": "run-1", "slug": "build", "attempt": 1, "container": "step"}
 
 
 class Collection:

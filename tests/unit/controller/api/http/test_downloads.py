@@ -120,6 +120,9 @@ async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
         assert (await api.call("POST", place, token=token, json=body)).problem == (409, "conflict")
         other = {**manifest(TREE), "files": []}
         assert (await api.call("PUT", f"{place}/manifest", token=token, json=other)).problem == (409, "conflict")
+        # The link from before the commit is still valid: it can't replace what is committed.
+        assert (await api.call("PUT", link, token=None, data=b"evil")).problem == (422, "digest-mismatch")
+        assert (await api.call("GET", found["url"], token=None)).body == TREE
 
 
 async def test_first_cache_of_a_key_stays_within_its_pipeline(tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ async def test_first_cache_of_a_key_stays_within_its_pipeline(tmp_path: Path) ->
         for _ in range(2):
             assert (await api.call("PUT", f"{caches}/manifest", token=token, json=body)).status == 204
         # Who asked before and comes late changes nothing.
-        assert (await api.call("PUT", late, token=None, data=b"x")).status == 201
+        assert (await api.call("PUT", late, token=None, data=b"x")).problem == (422, "digest-mismatch")
         other = {**body, "size": 1, "sha256": "0" * 64}
         assert (await api.call("PUT", f"{caches}/manifest", token=token, json=other)).problem == (409, "conflict")
         assert (await api.call("POST", caches, token=token, json=body)).problem == (409, "conflict")
@@ -179,15 +182,15 @@ async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:
         token = await run_with_step(api)
         path = f"{AGENT}/artifacts/build/1/manifest"
         assert (await api.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
-        await api.store.put("artifacts/a/ci-1/build/1.tar.gz", TREE[:-1])
+        await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", TREE[:-1])
         assert (await api.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
-        assert await api.store.head("artifacts/a/ci-1/build/1.json") is None
+        assert await api.store.head("artifacts/a/uid-of-ci-1/build/1.json") is None
 
 
 async def test_an_agent_reaches_nothing_but_its_run(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
-        await api.store.put("artifacts/a/other-1/build/1.json", b"{}")
+        await api.store.put("artifacts/a/uid-of-other-1/build/1.json", b"{}")
         body = {"size": 1, "sha256": HEX}
         for place in ("nosuch/1", "build/3", "build/0", "build/x", "..%2f..%2fb/1"):
             assert (await api.call("POST", f"{AGENT}/artifacts/{place}", token=token, json=body)).status == 404, place
@@ -210,8 +213,8 @@ async def test_users_list_and_download_artifacts(tmp_path: Path) -> None:
         path = "/api/v1/namespaces/a/runs/ci-1/artifacts"
         assert (await api.call("GET", f"{path}/build")).problem == (404, "not-found")
         assert (await api.call("GET", f"{path}/nosuch")).problem == (404, "not-found")
-        await api.store.put("artifacts/a/ci-1/build/1.tar.gz", TREE)
-        await api.store.put("artifacts/a/ci-1/build/1.json", json.dumps(manifest(TREE)).encode())
+        await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", TREE)
+        await api.store.put("artifacts/a/uid-of-ci-1/build/1.json", json.dumps(manifest(TREE)).encode())
         answer = await api.call("GET", f"{path}/build")
         assert (answer.status, answer.body) == (200, TREE)
         assert answer.headers["Content-Disposition"] == 'attachment; filename="ci-1-build.tar.gz"'
@@ -220,6 +223,18 @@ async def test_users_list_and_download_artifacts(tmp_path: Path) -> None:
         file = {"path": "dist/a", "size": 1, "sha256": "0" * 64}
         api.kubernetes.status("a", "ci-1", steps=[{"name": "build", "slug": "build", "artifacts": [file]}])
         assert (await api.call("GET", path)).json == {"items": [{"step": "build", **file}]}
+
+
+async def test_later_run_of_a_name_has_nothing_of_the_earlier(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", TREE)
+        await api.store.put("artifacts/a/uid-of-ci-1/build/1.json", json.dumps(manifest(TREE)).encode())
+        path = "/api/v1/namespaces/a/runs/ci-1/artifacts/build"
+        assert (await api.call("GET", path)).body == TREE
+        await api.kubernetes.delete(PIPELINE_RUNS, "ci-1", "a")
+        await run_with_step(api)
+        assert (await api.call("GET", path)).problem == (404, "not-found")
 
 
 async def test_signed_url_grants_only_what_was_signed(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ async def test_first_report_of_a_workspace_stays(tmp_path: Path) -> None:
         )
         assert (await api.call("POST", WORKSPACE_PATH, token=token, json=body)).problem == (409, "conflict")
         place = f"workspaces/a/{api.capabilities[token].uid}/test/1"
-        assert await api.store.get(f"{place}.tar.gz") == TREE
+        assert await api.store.get(f"{place}.{HEX}.tar.gz") == TREE
         assert json.loads(await api.store.get(f"{place}.json")) == STORED
 
 

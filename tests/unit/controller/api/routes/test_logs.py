@@ -18,7 +18,7 @@ from tests.unit.controller.api import fakes
 from tests.unit.controller.api.fakes import ApiServer, run_api
 
 RUN = "/api/v1/namespaces/a/runs/ci-1"
-STREAM = Stream("a", "ci-1", "build", 1, "step")
+STREAM = Stream("a", "uid-of-ci-1", "build", 1, "step")
 NOON = 1_767_268_800 * 10**9
 HEADERS = {"Authorization": "Bearer token-of-ann"}
 
@@ -253,11 +253,11 @@ async def test_websocket_streams_the_log_of_a_reused_step(tmp_path: Path) -> Non
     """The step is found to be the same only while somebody watches; its lines are those of the run that made them."""
     async with run_api(tmp_path) as api:
         await create_run(api, phase="Pending", steps=[])
-        archive = ArchiveWriter(api.store, Stream("a", "ci-0", "build", 2, "step"))
+        archive = ArchiveWriter(api.store, Stream("a", "uid-of-ci-0", "build", 2, "step"))
         archive.add(block(1, "made before", "and kept"))
         await archive.finish(None, None)
         async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream", headers=HEADERS) as socket:
-            reused = {"name": "build", "slug": "build", "reused": {"run": "ci-0", "slug": "build", "attempt": 2}}
+            reused = {"name": "build", "slug": "build", "reused": {"run": "ci-0", "uid": "uid-of-ci-0", "slug": "build", "attempt": 2}}
             api.kubernetes.status("a", "ci-1", phase="Succeeded", steps=[reused])
             found = [frame async for frame in frames(socket)]
         named = {"step": "build", "attempt": 2, "container": "step"}

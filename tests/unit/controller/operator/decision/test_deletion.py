@@ -100,21 +100,22 @@ def old(key: str) -> Info:
 
 async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None:
     live = run("ci-9", "Running", days=40, source={"archive": {"digest": "sha256:aa"}}, reuseFrom="ci-3")
+    earlier = run("ci-3", days=50)
     shelf = Shelf(
         old("sources/aa.tar.gz"),
         old("sources/bb.tar.gz"),
-        old("artifacts/team/ci-3/a/1.tar.gz"),
-        old("artifacts/team/ci-2/a/1.tar.gz"),
-        old("artifacts/team/ci-2/a/1.json"),
-        old("logs/team/ci-9/a/1.log"),
-        Info("logs/team/ci-1/a/1.log", T0 - timedelta(days=29)),
+        old("artifacts/team/uid-ci-3/a/1.tar.gz"),
+        old("artifacts/team/uid-ci-2/a/1.tar.gz"),
+        old("artifacts/team/uid-ci-2/a/1.json"),
+        old("logs/team/uid-ci-9/a/1.log"),
+        Info("logs/team/uid-ci-1/a/1.log", T0 - timedelta(days=29)),
         old("caches/team/ci/cc.json"),
         old("caches/team/ci/cc.00.tar.gz"),
         Info("caches/team/ci/dd.json", T0 - timedelta(days=1)),
         old("caches/team/ci/dd.00.tar.gz"),
     )
-    assert await RetentionSweeper(Client(), shelf, SETTINGS, lambda: [live], lambda: T0).delete_expired_objects() == 5  # type: ignore[arg-type]
-    manifest, archive = "artifacts/team/ci-2/a/1.json", "artifacts/team/ci-2/a/1.tar.gz"
+    assert await RetentionSweeper(Client(), shelf, SETTINGS, lambda: [live, earlier], lambda: T0).delete_expired_objects() == 5  # type: ignore[arg-type]
+    manifest, archive = "artifacts/team/uid-ci-2/a/1.json", "artifacts/team/uid-ci-2/a/1.tar.gz"
     unused = {"caches/team/ci/cc.json", "caches/team/ci/cc.00.tar.gz"}
     assert set(shelf.deleted) == {manifest, archive, "sources/bb.tar.gz", *unused}
     assert shelf.deleted.index(manifest) < shelf.deleted.index(archive), "nobody may be promised what is gone"

@@ -29,7 +29,7 @@ def digests(*steps: Json, spec: Json | None = None, cloned: Json | None = None, 
 
 
 def ended_run(world: World, name: str = "ci-0") -> Json:
-    return {"metadata": {"name": name}, "status": world.status}
+    return {"metadata": {"name": name, "uid": f"uid-{name}"}, "status": world.status}
 
 
 def test_changed_step_changes_digests_downstream() -> None:
@@ -79,7 +79,7 @@ def test_what_succeeded_before_is_taken_and_the_rest_is_run() -> None:
     second.reconcile().reconcile()
     entry = second.step_status("a")
     assert (entry["phase"], entry["reason"]) == ("Succeeded", "Reused")
-    assert entry["reused"] == {"run": "ci-0", "slug": "a", "attempt": 1}
+    assert entry["reused"] == {"run": "ci-0", "uid": "uid-ci-0", "slug": "a", "attempt": 1}
     assert [file["path"] for file in entry["artifacts"]] == ["a.txt"]
     assert second.started == [("b", 1)]
     second.run_step("b").run_step("c")
