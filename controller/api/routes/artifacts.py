@@ -53,7 +53,9 @@ async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect
     # Names in it are DNS labels, so the header can't be broken out of.
     filename = f"{run}-{status['slug']}.tar.gz"
     headers = {"ETag": f'"{stored.sha256}"', "Content-Disposition": f'attachment; filename="{filename}"'}
-    return await object_response(state.store, stored.archive_key, request.headers.get("range"), "application/gzip", headers)
+    return await object_response(
+        state.store, stored.archive_key, request.headers.get("range"), "application/gzip", headers
+    )
 
 
 @router.get(

@@ -138,9 +138,7 @@ async def _find_run_step(state: AppState, run: Mapping[str, Any], slug: str) -> 
     return step
 
 
-async def authorized_attempt(
-    state: AppState, run: Mapping[str, Any], slug: str, attempt: int
-) -> ArtifactKey:
+async def authorized_attempt(state: AppState, run: Mapping[str, Any], slug: str, attempt: int) -> ArtifactKey:
     step = await _find_run_step(state, run, slug)
     if attempt not in possible_attempts(step):
         raise ApiProblemError("not-found", f"the step {slug} has no attempt {attempt}")

@@ -76,9 +76,7 @@ async def _promote_snapshot(state: AppState, key: str, body: models.Snapshot) ->
         return
 
 
-async def _snapshot_attempt(
-    state: AppState, request: Request, body: models.SnapshotRequest
-) -> ArtifactKey:
+async def _snapshot_attempt(state: AppState, request: Request, body: models.SnapshotRequest) -> ArtifactKey:
     run = await authorized_run(state, request)
     if not ((run.get("spec") or {}).get("source") or {}).get("git"):
         raise ApiProblemError("not-found", "the run's source is not a repository")

@@ -257,7 +257,11 @@ async def test_websocket_streams_the_log_of_a_reused_step(tmp_path: Path) -> Non
         archive.add(block(1, "made before", "and kept"))
         await archive.finish(None, None)
         async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream", headers=HEADERS) as socket:
-            reused = {"name": "build", "slug": "build", "reused": {"run": "ci-0", "uid": "uid-of-ci-0", "slug": "build", "attempt": 2}}
+            reused = {
+                "name": "build",
+                "slug": "build",
+                "reused": {"run": "ci-0", "uid": "uid-of-ci-0", "slug": "build", "attempt": 2},
+            }
             api.kubernetes.status("a", "ci-1", phase="Succeeded", steps=[reused])
             found = [frame async for frame in frames(socket)]
         named = {"step": "build", "attempt": 2, "container": "step"}

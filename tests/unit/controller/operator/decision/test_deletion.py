@@ -114,7 +114,10 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
         Info("caches/team/ci/dd.json", T0 - timedelta(days=1)),
         old("caches/team/ci/dd.00.tar.gz"),
     )
-    assert await RetentionSweeper(Client(), shelf, SETTINGS, lambda: [live, earlier], lambda: T0).delete_expired_objects() == 5  # type: ignore[arg-type]
+    assert (
+        await RetentionSweeper(Client(), shelf, SETTINGS, lambda: [live, earlier], lambda: T0).delete_expired_objects()
+        == 5
+    )  # type: ignore[arg-type]
     manifest, archive = "artifacts/team/uid-ci-2/a/1.json", "artifacts/team/uid-ci-2/a/1.tar.gz"
     unused = {"caches/team/ci/cc.json", "caches/team/ci/cc.00.tar.gz"}
     assert set(shelf.deleted) == {manifest, archive, "sources/bb.tar.gz", *unused}
