@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,28 +23,30 @@ _FRUITS = "/apis/kopf.example.com/v1/namespaces/{}/fruits"
 
 
 @pytest.fixture(scope="module")
-def _definition(cluster: Any) -> None:
-    definition = definition_manifest("fruits", "Fruit", "kopf.example.com")
+def _definitions(cluster: Any) -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     rest = Rest(cluster)
-    assert rest("POST", path, definition)[0] == 201
 
-    def is_established() -> bool:
-        _, found = rest("GET", f"{path}/fruits.kopf.example.com")
+    def is_established(plural: str) -> bool:
+        _, found = rest("GET", f"{path}/{plural}.kopf.example.com")
         conditions = found.get("status", {}).get("conditions", [])
         return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
-    wait_until(is_established, what="the definition to be established")
+    for plural, kind in (("fruits", "Fruit"), ("berries", "Berry")):
+        assert rest("POST", path, definition_manifest(plural, kind, "kopf.example.com"))[0] == 201
+        wait_until(lambda plural=plural: is_established(plural), what=f"the definition of {plural} to be established")
 
 
 @contextmanager
-def _operator(namespace: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The operator as a program, until the caller leaves; it prints to `folder/operator.log`."""
-    program = str(Path(__file__).parent / "fruit_operator.py")
-    command = [sys.executable, "-m", "kopf", "run", "--standalone", "--namespace", namespace, program]
+def _operator(
+    namespace: str, folder: Path, program: str = "fruit_operator.py", **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """An operator as a program, until the caller leaves; it prints to `folder/operator.log`."""
+    path = str(Path(__file__).parent / program)
+    command = [sys.executable, "-m", "kopf", "run", "--standalone", "--namespace", namespace, path]
     with (
         (folder / "operator.log").open("ab") as log,
-        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process,
+        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment}) as process,
     ):
         try:
             yield process
@@ -51,7 +54,7 @@ def _operator(namespace: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]
             process.kill()
 
 
-@pytest.mark.usefixtures("_definition")
+@pytest.mark.usefixtures("_definitions")
 def test_an_operator_acts_on_creation_changes_time_and_deletion(rest: Rest, namespace: str, tmp_path: Path) -> None:
     fruits, config_maps = _FRUITS.format(namespace), f"/api/v1/namespaces/{namespace}/configmaps"
     fruit = {"metadata": {"name": "plum"}, "spec": {"taste": "sour"}}
@@ -74,7 +77,7 @@ def test_an_operator_acts_on_creation_changes_time_and_deletion(rest: Rest, name
     assert any("Handler 'create' succeeded" in message for message in messages)
 
 
-@pytest.mark.usefixtures("_definition")
+@pytest.mark.usefixtures("_definitions")
 def test_an_operator_that_was_killed_resumes_a_deletion(rest: Rest, namespace: str, tmp_path: Path) -> None:
     fruits = _FRUITS.format(namespace)
     fruit = {"metadata": {"name": "fig"}, "spec": {"taste": "sweet"}}
@@ -86,6 +89,29 @@ def test_an_operator_that_was_killed_resumes_a_deletion(rest: Rest, namespace: s
     with _operator(namespace, tmp_path):
         wait_until(lambda: rest("GET", f"{fruits}/fig")[0] == 404, what="the fruit to go")
     assert rest("GET", f"/api/v1/namespaces/{namespace}/configmaps/fig-compost")[0] == 200
+
+
+@pytest.mark.needs("openssl")
+@pytest.mark.usefixtures("_definitions")
+def test_an_operator_admits_and_refuses_by_its_webhook(rest: Rest, namespace: str, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True, timeout=30)
+    berries = f"/apis/kopf.example.com/v1/namespaces/{namespace}/berries"
+
+    def create(name: str, taste: str) -> tuple[int, Any]:
+        metadata = {"apiVersion": "kopf.example.com/v1", "kind": "Berry", "metadata": {"name": name}}
+        return rest("POST", berries, {**metadata, "spec": {"taste": taste}})
+
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/berries.kopf.example.com"
+    with _operator(namespace, tmp_path, "berry_gatekeeper.py", CERTIFICATE=str(certificate), KEY=str(key)):
+        wait_until(lambda: rest("GET", path)[1].get("webhooks"), what="the webhook to be configured")
+        status, refused = create("sloe", "bitter")
+        assert (status, refused["status"]) == (422, "Failure")
+        assert refused["message"].endswith("denied the request: bitter berries are not admitted")
+        assert create("currant", "sweet")[0] == 201
+    assert create("elder", "sweet")[0] == 500
 
 
 def _event_messages(rest: Rest, namespace: str, name: str) -> list[str]:
