@@ -11,12 +11,14 @@ NOT_A_MEASUREMENT = {"run.py", "machine.py"}
 
 def main() -> int:
     failed = []
-    for script in sorted(Path(__file__).parent.glob("*.py")):
-        if script.name in NOT_A_MEASUREMENT:
+    folder = Path(__file__).parent
+    for script in sorted(folder.rglob("*.py")):
+        name = script.relative_to(folder).as_posix()
+        if name in NOT_A_MEASUREMENT:
             continue
-        print(f"== {script.name}", flush=True)
+        print(f"== {name}", flush=True)
         if subprocess.run([sys.executable, str(script)], check=False).returncode:
-            failed.append(script.name)
+            failed.append(name)
     if failed:
         print(f"these did not finish: {', '.join(failed)}")
     return 1 if failed else 0

@@ -26,7 +26,7 @@ from .globs import collect
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .client import AgentClient
-    from .settings import Settings
+    from .settings import AgentSettings
 
 _HASH = re.compile(r"\$?\{\{[ \t]*hash[ \t]+([^{}\s][^{}]*)\}\}")
 _STATE_FILE = "caches.json"
@@ -34,7 +34,7 @@ _MAX_KEY_LENGTH = 512
 _CHUNK_SIZE = 256 * 1024
 
 
-def restore(settings: Settings, client: AgentClient) -> None:
+def restore(settings: AgentSettings, client: AgentClient) -> None:
     """Extract the caches that exist, and record which do not."""
     states = []
     for cache in settings.caches("C8S_CACHES"):
@@ -49,7 +49,7 @@ def restore(settings: Settings, client: AgentClient) -> None:
         json.dump(states, file)
 
 
-def save(settings: Settings, client: AgentClient) -> None:
+def save(settings: AgentSettings, client: AgentClient) -> None:
     """Upload the caches that did not exist, if the step has succeeded."""
     try:
         if settings.exit_code() != "0":
@@ -67,7 +67,7 @@ def save(settings: Settings, client: AgentClient) -> None:
                 _report(state["key"], f"not saved: {error}")
 
 
-def _restore_one(settings: Settings, client: AgentClient, key: str) -> bool:
+def _restore_one(settings: AgentSettings, client: AgentClient, key: str) -> bool:
     link = client.cache_link(key)
     if link is None:
         _report(key, "not found")
@@ -78,7 +78,7 @@ def _restore_one(settings: Settings, client: AgentClient, key: str) -> bool:
     return True
 
 
-def _save_one(settings: Settings, client: AgentClient, key: str, paths: list[str]) -> None:
+def _save_one(settings: AgentSettings, client: AgentClient, key: str, paths: list[str]) -> None:
     started = time.monotonic()
     found = _collect_existing(settings.workspace, paths)
     if not found:

@@ -7,7 +7,7 @@ import json
 
 from . import http_client
 from .errors import AgentError, NetworkError, RequestRejectedError, printable
-from .settings import Settings
+from .settings import AgentSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _ROUTES = "/api/v1/agent/"
 class AgentClient:
     """The routes of the controller for agents. All methods raise AgentError; network errors are retried before."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: AgentSettings) -> None:
         self._url = settings.api_url
         self._token = settings.token
 

@@ -22,7 +22,7 @@ from .archive.unpack import check_link, split_path
 from .client import AgentClient
 from .errors import AgentError, printable
 from .git_credentials import prepare_credentials
-from .settings import Settings
+from .settings import AgentSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 _MAX_FILES = 200_000
 
 
-def clone(settings: Settings) -> None:
+def clone(settings: AgentSettings) -> None:
     """Clone, pack and upload the repository, and report its commit to the API."""
     url, revision = settings.require("C8S_GIT_URL"), settings.optional("C8S_GIT_REVISION") or "HEAD"
     slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")

@@ -8,7 +8,7 @@ from .archive.unpack import download_and_extract
 from .client import AgentClient
 from .errors import printable
 from .permissions import grant_access, is_container_init
-from .settings import Settings
+from .settings import AgentSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MAX_REPORTED = 5
 
 
-def fetch(settings: Settings) -> None:
+def fetch(settings: AgentSettings) -> None:
     """Extract the source, then the artifacts in the order of the setting, then the caches."""
     client = AgentClient(settings)
     if settings.flag("C8S_FETCH_KEPT"):
@@ -33,7 +33,8 @@ def fetch(settings: Settings) -> None:
         grant_access(settings.workspace)
 
 
-def _fetch_artifacts(settings: Settings, client: AgentClient, slugs: list[str]) -> None:
+<<<<<<< HEAD
+def _fetch_artifacts(settings: AgentSettings, client: AgentClient, slugs: list[str]) -> None:
     overlaps = Overlaps()
     for slug in slugs:
         # The artifacts of one step alone can't overlap, and finding that out takes time.
@@ -77,7 +78,7 @@ class Overlaps:
 
 
 def _fetch(
-    settings: Settings,
+    settings: AgentSettings,
     client: AgentClient,
     path: str,
     what: str,
@@ -85,6 +86,9 @@ def _fetch(
     any_link: bool = False,
     record: Callable[[str, str], None] | None = None,
 ) -> None:
+=======
+def _fetch(settings: AgentSettings, client: AgentClient, path: str, what: str, *, any_link: bool = False) -> None:
+>>>>>>> 8a28812 (Send the times of log lines as integers; group the benchmarks)
     started = time.monotonic()
     link = client.download_link(path)
     files, size = download_and_extract(client, link, settings.workspace, what, any_link=any_link, record=record)

@@ -4,7 +4,7 @@ import os
 import sys
 
 from .errors import AgentError, UsageError
-from .settings import Settings
+from .settings import AgentSettings
 
 
 def main(arguments: list[str]) -> int:
@@ -13,15 +13,15 @@ def main(arguments: list[str]) -> int:
         if arguments == ["fetch"]:
             from .fetch import fetch
 
-            fetch(Settings(os.environ))
+            fetch(AgentSettings(os.environ))
         elif arguments == ["upload"]:
             from .upload import upload
 
-            upload(Settings(os.environ))
+            upload(AgentSettings(os.environ))
         elif arguments == ["source"]:
             from .clone import clone
 
-            clone(Settings(os.environ))
+            clone(AgentSettings(os.environ))
         else:
             raise UsageError("usage: agent fetch|upload|source")
     except AgentError as error:

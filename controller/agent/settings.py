@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Settings:
+class AgentSettings:
     """The address of the API, the token and the workspace, checked; other variables are read on request.
 
     It has no `repr` that would show the token.

@@ -15,10 +15,10 @@ from .archive.scratch_file import read_chunks, scratch_file
 from .client import AgentClient
 from .errors import AgentError, UsageError
 from .globs import collect
-from .settings import Settings
+from .settings import AgentSettings
 
 
-def upload(settings: Settings) -> None:
+def upload(settings: AgentSettings) -> None:
     """Wait for the end of the step and store what it leaves. Raises AgentError when its artifacts are incomplete."""
     slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
     globs = settings.json_strings("C8S_ARTIFACTS")
@@ -44,7 +44,7 @@ def upload(settings: Settings) -> None:
 
 
 def _store_artifacts(
-    settings: Settings, client: AgentClient, attempt_key: tuple[str, str], globs: list[str], ready: str | None
+    settings: AgentSettings, client: AgentClient, attempt_key: tuple[str, str], globs: list[str], ready: str | None
 ) -> None:
     started = time.monotonic()
     # The ready file may be in the workspace, the only folder that steps and sidecars share.

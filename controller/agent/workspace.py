@@ -14,10 +14,10 @@ from .errors import AgentError, printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .client import AgentClient
-    from .settings import Settings
+    from .settings import AgentSettings
 
 
-def save_workspace(settings: Settings, client: AgentClient, attempt_key: tuple[str, str], *, failed: bool) -> None:
+def save_workspace(settings: AgentSettings, client: AgentClient, attempt_key: tuple[str, str], *, failed: bool) -> None:
     """Upload the workspace if the step has failed.
 
     Args:
@@ -40,7 +40,7 @@ def save_workspace(settings: Settings, client: AgentClient, attempt_key: tuple[s
         print(f"workspace: {error}", flush=True)
 
 
-def _store(settings: Settings, client: AgentClient, attempt_key: tuple[str, str]) -> str | None:
+def _store(settings: AgentSettings, client: AgentClient, attempt_key: tuple[str, str]) -> str | None:
     """None if it is stored, otherwise the reason why not."""
     started = time.monotonic()
     policy = client.workspace_policy(*attempt_key)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from controller.logs.archive.chunk import read_chunk
 from controller.logs.archive.summary import Failure, Summary
 from controller.logs.archive.writer import ArchiveWriter
-from controller.logs.collect.follower import Finished, Follower, Gap, RetryPolicy, Sleep
+from controller.logs.collect.follower import Finished, Follower, Gap, ReconnectPolicy, Sleep
 from controller.logs.collect.line_numbering import LineNumberer
 from controller.logs.collect.pod_log_source import LogClient, PodLogSource
 from controller.logs.collect.resume import ResumePoint
@@ -73,13 +73,13 @@ class LogCollector:
         on_archived: Callable[[Stream], None],
         *,
         hub: LogHub | None = None,
-        retry_policy: RetryPolicy | None = None,
+        retry_policy: ReconnectPolicy | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._client = client
         self._store = store
         self._on_archived = on_archived
-        self._retry_policy = retry_policy or RetryPolicy()
+        self._retry_policy = retry_policy or ReconnectPolicy()
         self._clock = clock
         self._sleep = sleep
         self._records: dict[tuple[str, str], dict[Stream, _StreamRecord]] = {}

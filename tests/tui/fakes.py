@@ -224,7 +224,7 @@ class FakeController:
         lines = self.lines.get(slug, [])
         have = (after or {}).get(key, 0)
         if lines[have:]:
-            shown = tuple(LogLine(f"2026-01-01T11:59:00.{at:06}Z", text) for at, text in enumerate(lines[have:]))
+            shown = tuple(LogLine(1_767_268_740_000_000 + at, text) for at, text in enumerate(lines[have:]))
             yield Lines(key, have + 1, shown)
         if slug in self.live_frames:
             while True:

@@ -267,7 +267,9 @@ def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
     if kind == "lines":
         rows = raw.get("lines")
         pairs = [row for row in rows if isinstance(row, list) and len(row) == 2] if isinstance(rows, list) else []
-        return Lines(key, _number(raw.get("first")), tuple(LogLine(_text(time), str(text)) for time, text in pairs))
+        return Lines(
+            key, _number(raw.get("first")), tuple(LogLine(_microseconds(time), str(text)) for time, text in pairs)
+        )
     if kind == "live":
         return BacklogEnd(key)
     if kind == "end":
@@ -275,6 +277,10 @@ def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
     if kind == "missed":
         return Missed(key, _number(raw.get("first")), _number(raw.get("last")))
     return None
+
+
+def _microseconds(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def decode_secret(raw: Mapping[str, Any]) -> SecretNames:

@@ -278,8 +278,8 @@ class StreamKey:
 
 @dataclass(frozen=True)
 class LogLine:
-    time: str | None
-    """RFC 3339 with microseconds, UTC; None if unknown."""
+    time: int | None
+    """Microseconds since 1970; None if unknown."""
     text: str
     """One line without its newline, as the step wrote it: it may contain control characters."""
 

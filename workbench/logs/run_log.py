@@ -27,13 +27,13 @@ class Line:
 
     slug: str
     number: int
-    time: str | None
+    time: int | None
     text: str
     container: str | None
 
 
 @dataclass(frozen=True)
-class StepEvent:
+class StepTransition:
     """An event of a step, shown between its lines."""
 
     slug: str
@@ -42,7 +42,7 @@ class StepEvent:
     phase: str = ""
 
 
-LogItem = Line | StepEvent
+LogItem = Line | StepTransition
 
 
 @dataclass
@@ -101,17 +101,17 @@ class RunLog:
         if key.container == STEP:
             if key.attempt > max(1, self._attempts.get(key.step, 0)):
                 self._attempts[key.step] = key.attempt
-                shown.append(StepEvent(key.step, "retried", f"attempt {key.attempt}"))
+                shown.append(StepTransition(key.step, "retried", f"attempt {key.attempt}"))
             if key.step not in self._reported:
                 self._reported[key.step] = "started"
-                shown.append(StepEvent(key.step, "started", "started", StepPhase.RUNNING))
+                shown.append(StepTransition(key.step, "started", "started", StepPhase.RUNNING))
         return shown
 
     def _is_shown(self, key: StreamKey) -> bool:
         return self.show_all or key.container == STEP or key in self._blamed
 
-    def _missed(self, frame: Missed) -> StepEvent:
-        return StepEvent(
+    def _missed(self, frame: Missed) -> StepTransition:
+        return StepTransition(
             frame.key.step,
             "missed",
             f"lines {frame.first} to {frame.last} were skipped because they came too fast; the stored log has them",
@@ -124,11 +124,11 @@ class RunLog:
             if attempt.number > known:
                 self._attempts[step.slug] = attempt.number
                 if attempt.number > 1:
-                    shown.append(StepEvent(step.slug, "retried", f"attempt {attempt.number}"))
+                    shown.append(StepTransition(step.slug, "retried", f"attempt {attempt.number}"))
             shown += self._blame(step, attempt)
         if step.phase == StepPhase.RUNNING and step.slug not in self._reported:
             self._reported[step.slug] = "started"
-            shown.append(StepEvent(step.slug, "started", "started", step.phase))
+            shown.append(StepTransition(step.slug, "started", "started", step.phase))
         return shown
 
     def _blame(self, step: Step, attempt: Attempt) -> list[LogItem]:
@@ -156,7 +156,7 @@ class RunLog:
 
     def _end(self, step: Step) -> list[LogItem]:
         self._reported[step.slug] = "ended"
-        return [StepEvent(step.slug, "ended", step.message or "", step.phase)]
+        return [StepTransition(step.slug, "ended", step.message or "", step.phase)]
 
 
 def failing_containers(attempt: Attempt) -> Iterable[str]:

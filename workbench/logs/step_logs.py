@@ -127,7 +127,7 @@ class StepLogs:
             return False
         fresh = lines[have + 1 - first :]
         if fresh:
-            stream.log.append([line.text for line in fresh], [parse_microseconds(line.time) for line in fresh])
+            stream.log.append([line.text for line in fresh], [line.time for line in fresh])
         return True
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 _AGE_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
@@ -25,6 +27,14 @@ def format_age(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return f"{max(0, int(seconds))}s"
+
+
+def format_timestamp(microseconds: int | None) -> str:
+    """A time in microseconds since 1970 as RFC 3339 in UTC; `-` if it is unknown."""
+    if microseconds is None:
+        return "-"
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:06}Z"
 
 
 def format_size(size: int) -> str:

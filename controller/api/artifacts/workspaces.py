@@ -18,7 +18,7 @@ _MAX_MANIFEST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class SavedWorkspace:
+class WorkspaceArchive:
     """A saved workspace: its archive's key, size in bytes and digest (hex)."""
 
     key: str
@@ -81,12 +81,12 @@ def saved_attempt(run: Mapping[str, Any], name: str, attempt: int | None) -> tup
     )
 
 
-async def find_workspace(store: "ObjectStore", key: WorkspaceKey) -> SavedWorkspace:
+async def find_workspace(store: "ObjectStore", key: WorkspaceKey) -> WorkspaceArchive:
     """The saved workspace with this key; a problem 404 if it is not stored, or no longer."""
     if await store.head(key.manifest) is not None:
         report = json.loads(await store.get(key.manifest, limit=_MAX_MANIFEST_BYTES))
         if "sha256" in report and await store.head(key.archive(report["sha256"])) is not None:
-            return SavedWorkspace(key.archive(report["sha256"]), int(report["size"]), str(report["sha256"]))
+            return WorkspaceArchive(key.archive(report["sha256"]), int(report["size"]), str(report["sha256"]))
     raise ApiProblemError(
         "not-found", f"the workspace of {key.slug}, attempt {key.attempt}, is not stored, or no longer"
     )

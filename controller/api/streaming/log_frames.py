@@ -24,7 +24,7 @@ TICK = 1 / PER_SECOND
 CACHE_BYTES = 8 * 1024 * 1024
 
 StreamId = tuple[str, int, str]
-Line = tuple[str | None, str]
+Line = tuple[int | None, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Serializes the frames of a run's logs for the readers of a WebSocket (docs/api.md shows the result)."""
 
 from controller.api.streaming.log_frames import EncodedLines, FrameQueue, LineEncoder
-from controller.logs import BacklogEnd, Frame, Lines, MissedLines, RunEnd, StreamEnd, format_timestamp
+from controller.logs import BacklogEnd, Frame, Lines, MissedLines, RunEnd, StreamEnd
 from controller.logs.model import UNKNOWN_TIME, Block
 
 
@@ -29,9 +29,12 @@ def _encode_lines(encoder: LineEncoder, frame: Lines) -> list[EncodedLines]:
     return encoded if encoded is not None else encoder.encode(key, frame.first, timed_texts(frame.block))
 
 
-def timed_texts(block: Block) -> list[tuple[str | None, str]]:
-    """Time and text of each line. The block is decoded as a whole: a line break is part of no longer UTF-8 sequence."""
+def timed_texts(block: Block) -> list[tuple[int | None, str]]:
+    """Time (microseconds since 1970) and text of each line.
+
+    The block is decoded as a whole: a line break is part of no longer UTF-8 sequence.
+    """
     texts = block.data.decode("utf-8", "replace").split("\n")
-    times = (None if time == UNKNOWN_TIME else format_timestamp(time) for time in block.times)
+    times = (None if time == UNKNOWN_TIME else time // 1000 for time in block.times)
     # Past the last line break there is an empty text without a time.
     return list(zip(times, texts, strict=False))

@@ -30,7 +30,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
+class ReconnectPolicy:
     """Delays and limits of following, in seconds.
 
     The first retries come quickly, because a container usually starts within milliseconds. A stream that is silent for
@@ -60,7 +60,7 @@ class Follower:
         source: LogSource,
         resume_point: ResumePoint,
         *,
-        retry_policy: RetryPolicy,
+        retry_policy: ReconnectPolicy,
         sleep: Sleep,
         monotonic: Callable[[], float],
     ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.embedded_crashes import crash_and_check
+from bench.embedded.crashes import crash_and_check
 
 _KILLS = 5
 

@@ -12,7 +12,7 @@ from tests.tui.driver import SMALL, WIDE, sees, until
 from workbench.client.endpoint import Endpoint
 from workbench.session.startup_progress import ProgressEvent, StartupProgress, StepEvent
 from workbench.tui.setup.app import SetupApp
-from workbench.tui.setup.providers import EmbeddedProvider, Requirement, StartError
+from workbench.tui.setup.providers import EmbeddedProvider, Requirement, SandboxStartError
 
 ENDPOINT = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="default")
 
@@ -49,7 +49,7 @@ class FakeProvider:
             raise
         if self.tries <= self.fails:
             on_event(ProgressEvent("second", "failed", "no room", 1.0))
-            raise StartError("Do the second: no room", "Make room.")
+            raise SandboxStartError("Do the second: no room", "Make room.")
         on_event(ProgressEvent("second", "done", "", 1.0))
         return ENDPOINT
 

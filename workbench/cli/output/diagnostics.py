@@ -19,7 +19,7 @@ _SOURCE_CELLS = 160
 """Maximum number of columns of a source line."""
 
 
-class Diagnostic(Protocol):
+class PrintableDiagnostic(Protocol):
     """A lint result, found locally or by a controller."""
 
     @property
@@ -36,7 +36,7 @@ class Diagnostic(Protocol):
     def hint(self) -> str | None: ...
 
 
-def format_diagnostic(file: str, problem: Diagnostic, source: Sequence[str], style: ConsoleStyle) -> list[str]:
+def format_diagnostic(file: str, problem: PrintableDiagnostic, source: Sequence[str], style: ConsoleStyle) -> list[str]:
     """The lines that show one diagnostic. `source` holds the file's lines; empty if there is no text to show."""
     line, column = problem.line or 0, problem.column or 0
     position = sanitize_line(file, colour=False) + (f":{line}:{max(column, 1)}" if line else "")
@@ -62,7 +62,7 @@ def _excerpt(line: int, column: int, text: str, style: ConsoleStyle) -> list[str
     return shown
 
 
-def summarize(problems: Iterable[Diagnostic]) -> str:
+def summarize(problems: Iterable[PrintableDiagnostic]) -> str:
     """`2 errors, 1 warning`; empty if there are none."""
     found = [problem.severity for problem in problems]
     counts = [(kind, found.count(kind)) for kind in ("error", "warning", "hint")]
@@ -78,7 +78,9 @@ def print_invalid(error: InvalidError) -> None:
             echo_error(line)
 
 
-def format_diagnostics(file: PipelineFile, diagnostics: Iterable[Diagnostic], style: ConsoleStyle) -> list[str]:
+def format_diagnostics(
+    file: PipelineFile, diagnostics: Iterable[PrintableDiagnostic], style: ConsoleStyle
+) -> list[str]:
     """The lines that show the diagnostics of a file, each with its source line."""
     source: Sequence[str] = file.data.decode(errors="replace").splitlines()
     return [line for each in diagnostics for line in format_diagnostic(file.label, each, source, style)]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from controller.run_types.phases import StepPhase
 from workbench.cli.output.console import DIM, ConsoleStyle, close_output, echo_error
 from workbench.client.models import Run
-from workbench.logs.run_log import Line, LogItem, StepEvent
+from workbench.logs.run_log import Line, LogItem, StepTransition
+from workbench.text.format import format_timestamp
 from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
@@ -66,14 +67,14 @@ class RunPrinter:
         return self.style.paint(padded, self.style.step_colour(lane.index)) + self.style.paint(" | ", DIM)
 
     def _line(self, line: Line) -> str:
-        time = f"{line.time or '-':27} " if self.timestamps else ""
+        time = f"{format_timestamp(line.time):27} " if self.timestamps else ""
         if line.container is None:
             return self._prefix(line.slug) + time + sanitize_line(line.text, colour=self.style.colour)
         return self._prefix(line.slug) + self.style.paint(
             f"{time}[{sanitize_line(line.container, colour=False)}] {sanitize_line(line.text, colour=False)}", DIM
         )
 
-    def _note(self, note: StepEvent) -> str:
+    def _note(self, note: StepTransition) -> str:
         text = sanitize_line(note.text, colour=False)
         if note.kind == "ended":
             word = _PHASE_WORDS.get(note.phase, note.phase.lower())

@@ -13,6 +13,7 @@ from workbench.cli.output.run_printer import RunPrinter
 from workbench.client import Client, NotFoundError, Run, Step
 from workbench.client.models import RunEnd
 from workbench.logs.run_log import Line, RunLog
+from workbench.text.format import format_timestamp
 from workbench.text.sanitize import sanitize_line
 
 _BATCH = 500
@@ -103,7 +104,7 @@ async def follow_logs(target: Target, selection: LogSelection) -> None:
 
 
 def _alone(line: Line, timestamps: bool, colour: bool) -> str:
-    return (f"{line.time or '-'} " if timestamps else "") + sanitize_line(line.text, colour=colour)
+    return (f"{format_timestamp(line.time)} " if timestamps else "") + sanitize_line(line.text, colour=colour)
 
 
 def _chosen(run: Run, names: tuple[str, ...]) -> tuple[Step, ...]:

@@ -23,7 +23,7 @@ from workbench.session.startup_progress import StartupProgress, StepEvent
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.base_app import BaseApp
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
-from workbench.tui.setup.providers import Requirement, SandboxProvider, StartError
+from workbench.tui.setup.providers import Requirement, SandboxProvider, SandboxStartError
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.list_view import ListView
 
@@ -60,7 +60,7 @@ class SetupApp(BaseApp[Endpoint | None]):
         self._providers = providers
         self._requirements: dict[int, Sequence[Requirement] | None] = {}
         self._progress: StartupProgress | None = None
-        self._error: StartError | None = None
+        self._error: SandboxStartError | None = None
         self._start_worker: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
@@ -112,7 +112,7 @@ class SetupApp(BaseApp[Endpoint | None]):
         self._draw_details()
         try:
             self.exit(await provider.start(self._apply_progress))
-        except StartError as error:
+        except SandboxStartError as error:
             self._error = error
         finally:
             self._start_worker = None

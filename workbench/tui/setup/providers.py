@@ -31,7 +31,7 @@ class Requirement:
     remedy: str = ""
 
 
-class StartError(Exception):
+class SandboxStartError(Exception):
     """The sandbox could not be started; `remedy` says what to do."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
@@ -89,7 +89,7 @@ class EmbeddedProvider:
             endpoint = await Sandboxes().up(self.name, lambda text: tell("said", text))
         except (SandboxError, OSError) as error:
             tell("failed", str(error))
-            raise StartError(
+            raise SandboxStartError(
                 str(error), f"`c8s down --name {self.name}` removes the remains; then try again"
             ) from error
         tell("done", endpoint.url)
@@ -127,9 +127,9 @@ class KindProvider:
         try:
             return await kind_sandbox.up(kind_sandbox.options_for(self.name), on_event)
         except KindError as error:
-            raise StartError(error.message, error.remedy) from error
+            raise SandboxStartError(error.message, error.remedy) from error
         except (SandboxError, ContextError, OSError) as error:
-            raise StartError(str(error)) from error
+            raise SandboxStartError(str(error)) from error
 
 
 def _check_host() -> list[Requirement]:

@@ -15,7 +15,7 @@ import pytest
 from controller.agent import clone as module
 from controller.agent.clone import Git, clone
 from controller.agent.errors import AgentError, UsageError
-from controller.agent.settings import Settings
+from controller.agent.settings import AgentSettings
 
 
 def git(folder: Path, *words: str) -> str:
@@ -65,7 +65,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     return found
 
 
-def settings(tmp_path: Path, url: str, revision: str = "HEAD", **more: str) -> Settings:
+def settings(tmp_path: Path, url: str, revision: str = "HEAD", **more: str) -> AgentSettings:
     workspace, token = tmp_path / "workspace", tmp_path / "token"
     workspace.mkdir(exist_ok=True)
     token.write_text("t")
@@ -78,7 +78,7 @@ def settings(tmp_path: Path, url: str, revision: str = "HEAD", **more: str) -> S
         "C8S_GIT_URL": url,
         "C8S_GIT_REVISION": revision,
     }
-    return Settings(given | more)
+    return AgentSettings(given | more)
 
 
 def names(archive: bytes) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from tests.unit.workbench.client.fake_api import run_json, step_json
 from workbench.client.decode import decode_run
 from workbench.client.models import Lines, LogLine, Missed, Run, RunEnd, StreamEnd, StreamKey
-from workbench.logs.run_log import Line, LogItem, RunLog, StepEvent
+from workbench.logs.run_log import Line, LogItem, RunLog, StepTransition
 
 
 def _run(*steps: dict[str, Any], phase: str = "Running") -> Run:
@@ -56,7 +56,7 @@ def test_a_second_attempt_is_announced() -> None:
     again = step_json("build", "Running")
     again["attempts"].append({**again["attempts"][0], "number": 2, "phase": "Running"})
     shown = RunLog().status(_run(again))
-    assert [item.text for item in shown if isinstance(item, StepEvent)] == ["attempt 2", "started"]
+    assert [item.text for item in shown if isinstance(item, StepTransition)] == ["attempt 2", "started"]
 
 
 def test_missed_lines_are_announced() -> None:

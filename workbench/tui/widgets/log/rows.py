@@ -42,7 +42,7 @@ class LogRows:
 
 
 @dataclass(frozen=True)
-class LogSelection:
+class LineSelection:
     """The line at the cursor, or all lines from the mark to the cursor."""
 
     cursor: int | None

@@ -20,7 +20,7 @@ from workbench.logs.search.query import Query
 from workbench.logs.viewport import ViewportPosition
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine
-from workbench.tui.widgets.log.rows import LogRows, LogSelection
+from workbench.tui.widgets.log.rows import LineSelection, LogRows
 from workbench.tui.widgets.segments import line
 
 
@@ -166,8 +166,8 @@ class LogView(ScrollView, can_focus=True):
         self.refresh()
 
     @property
-    def line_selection(self) -> LogSelection:
-        return LogSelection(self.cursor, self.mark)
+    def line_selection(self) -> LineSelection:
+        return LineSelection(self.cursor, self.mark)
 
     def selected_lines(self) -> list[int]:
         """The lines to copy: those marked, or the one at the cursor."""

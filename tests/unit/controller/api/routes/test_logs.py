@@ -86,7 +86,7 @@ async def test_websocket_sends_backlog_live_lines_and_end(tmp_path: Path) -> Non
         log = api.hub.open(STREAM, 1, [])
         api.hub.publish(log, block(1, "one", "two"))
         named = {"step": "build", "attempt": 1, "container": "step"}
-        time = "2026-01-01T12:00:00.000000Z"
+        time = 1_767_268_800_000_000
         async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
             told = frames(socket)
             first = {"type": "lines", **named, "first": 1, "lines": [[time, "one"], [time, "two"]]}

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.logs.collect.follower import Finished, Follower, Gap, RetryPolicy
+from controller.logs.collect.follower import Finished, Follower, Gap, ReconnectPolicy
 from controller.logs.collect.pod_log_source import PodLogSource, container_state
 from controller.logs.collect.resume import ResumePoint
 from controller.logs.timestamps import ParsedChunk, parse_timestamp
@@ -11,13 +11,13 @@ from tests.unit.controller.logs.fakes import FakeCluster, no_sleep, timestamped_
 
 
 async def follow(
-    cluster: FakeCluster, position: ResumePoint | None = None, patience: RetryPolicy | None = None
+    cluster: FakeCluster, position: ResumePoint | None = None, patience: ReconnectPolicy | None = None
 ) -> tuple[bytes, list[int], list[str], int | None]:
     clock = iter(range(10**9))
     follower = Follower(
         PodLogSource(cluster, "ns", "pod", "step"),
         position or ResumePoint(),
-        retry_policy=patience or RetryPolicy(),
+        retry_policy=patience or ReconnectPolicy(),
         sleep=no_sleep,
         monotonic=lambda: next(clock) / 1000,
     )
@@ -88,7 +88,7 @@ async def test_deleted_pod_ends_in_a_gap() -> None:
 
 async def test_a_log_that_can_never_be_read_is_given_up_visibly() -> None:
     cluster = FakeCluster([timestamped_line(1, b"one\n")], breaks=[0] * 100_000)
-    _, _, gaps, code = await follow(cluster, patience=RetryPolicy(give_up_after=0.5))
+    _, _, gaps, code = await follow(cluster, patience=ReconnectPolicy(give_up_after=0.5))
     assert gaps == ["the rest of the output could not be read"]
     assert code == 0
 

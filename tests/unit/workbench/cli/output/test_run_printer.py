@@ -17,7 +17,7 @@ from workbench.cli.output.run_printer import RunPrinter
 from workbench.cli.output.summary import summary_lines
 from workbench.client.decode import decode_run
 from workbench.client.models import Diagnostic
-from workbench.logs.run_log import StepEvent
+from workbench.logs.run_log import StepTransition
 from workbench.report.report import build_report
 from workbench.text.format import format_age, format_duration
 from workbench.text.width import cell_width
@@ -104,7 +104,7 @@ def test_ages_and_commits_are_abbreviated() -> None:
 
 
 def test_message_that_repeats_the_phase_is_shortened() -> None:
-    note = StepEvent("ship", "ended", "skipped because unit-tests failed", "Skipped")
+    note = StepTransition("ship", "ended", "skipped because unit-tests failed", "Skipped")
     assert RunPrinter(ConsoleStyle(colour=False, width=None)).lines([note]) == [
         "ship | -- skipped because unit-tests failed"
     ]

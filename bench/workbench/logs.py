@@ -1,6 +1,6 @@
 """What a log of a million lines costs in the workbench, and how long a search through 280 MB takes.
 
-.venv/bin/python bench/tui_logs.py
+.venv/bin/python bench/workbench/logs.py
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 _PLAIN = (
     b"2026-01-01 INFO  module: a line of about a hundred and thirty characters of some program, number %d, " + b"x" * 30
 )

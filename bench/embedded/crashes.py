@@ -6,7 +6,7 @@ that was acknowledged has to be there, no process of a pod of before may run,
 those pods have to have failed, and each Job has to come to an end that counts
 each of its pods once.
 
-python bench/embedded_crashes.py [--crashes N] [--seed N]
+python bench/embedded/crashes.py [--crashes N] [--seed N]
 """
 
 from __future__ import annotations

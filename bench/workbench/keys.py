@@ -1,6 +1,6 @@
 """How soon a key is seen on the screen while four steps log 20,000 lines/s, and how fast 10,000 runs are scrolled.
 
-.venv/bin/python bench/tui_keys.py
+.venv/bin/python bench/workbench/keys.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 _STEPS, _RATE, _SECONDS, _BATCH = 4, 20_000, 10, 100
 
 
@@ -44,7 +44,7 @@ async def keys(pane: str) -> None:
         while (passed := time.perf_counter() - begun) < _SECONDS:
             while sum(sent.values()) < passed * _RATE:
                 for name in names:
-                    lines = tuple(LogLine("2026-01-01T00:00:00.1Z", f"\x1b[32mline {sent[name] + n}\x1b[0m of a flood")
+                    lines = tuple(LogLine(1_767_225_600_100_000, f"\x1b[32mline {sent[name] + n}\x1b[0m of a flood")
                                   for n in range(_BATCH))  # fmt: skip
                     merged.put_nowait(Lines(StreamKey(name, 1, "step"), sent[name] + 1, lines))
                     sent[name] += _BATCH

@@ -3,7 +3,7 @@
 The floor beside it: a bare handler of the same HTTP server that writes one row of SQLite for a POST and reads one for
 a GET, asked by the same client. Both run in processes of their own.
 
-python bench/embedded_api.py [--objects N] [--requests N] [--to N]
+python bench/embedded/api.py [--objects N] [--requests N] [--to N]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from machine import describe
 

@@ -1,6 +1,6 @@
 """How long laying out a pipeline takes: the workbench does it once for each shape of a graph.
 
-.venv/bin/python bench/dag.py
+.venv/bin/python bench/workbench/dag.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How soon the workbench shows itself, and what it costs while a step floods it or nothing happens.
 
-.venv/bin/python bench/terminal.py
+.venv/bin/python bench/workbench/screen.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 _START = """
 import time; begun = time.perf_counter()
 from tests.tui.fakes import busy_app
@@ -43,7 +43,7 @@ async def flood() -> tuple[float, float]:
     frames = app.controller.live_frames["work"] = asyncio.Queue()
     key, late = StreamKey("work", 1, "step"), 0.0
     batches = [
-        Lines(key, first, tuple(LogLine("2026-01-01T00:00:00.1Z", f"\x1b[32mline {first + n}\x1b[0m of a flood " * 3)
+        Lines(key, first, tuple(LogLine(1_767_225_600_100_000, f"\x1b[32mline {first + n}\x1b[0m of a flood " * 3)
                                 for n in range(_BATCH)))
         for first in range(1, _FLOOD_LINES, _BATCH)
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 Each line is one shape of pod, `true` as every command, one Job after the other.
 Beside it stands the floor: what starting `true` and waiting for it costs alone.
 
-python bench/embedded_jobs.py [--jobs N]
+python bench/embedded/jobs.py [--jobs N]
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How many looks at runs the operator makes in a second, and what a look costs as runs grow.
+"""How many reconciles of runs the operator makes in a second, and how the cost of a reconcile grows with a run.
 
-A look is what a change of a pod leads to: everything about the run is observed, decided and remembered. No
+Each change of a pod causes a reconcile: the whole run is observed and decided. No
 request is made, so that this is the operator's own work. The runs are in the midst of it: half their steps have
 succeeded, one runs, the rest waits.
 
-python bench/operator_looks.py [--seconds N]
+python bench/operator_reconciles.py [--seconds N]
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def run_of(count: int) -> Json:
         {"name": f"s{n}", "image": "none", "commands": ["true"], "dependsOn": [f"s{n - 1}"] if n else []}
         for n in range(count)
     ]
-    spec = {"pipeline": {"version": "v1alpha1", "name": "looks", "steps": steps}}
-    metadata = {"name": f"looks-{count}", "namespace": "team", "uid": f"run-{count}", "resourceVersion": "1"}
+    spec = {"pipeline": {"version": "v1alpha1", "name": "reconciles", "steps": steps}}
+    metadata = {"name": f"reconciles-{count}", "namespace": "team", "uid": f"run-{count}", "resourceVersion": "1"}
     return {"metadata": {**metadata, "finalizers": ["c8s.dev/run"]}, "spec": spec}
 
 
@@ -91,21 +91,21 @@ async def midway(count: int) -> tuple[Reconciler, Json]:
 
 async def rate(count: int, seconds: float) -> float:
     reconciler, run = await midway(count)
-    run, looks, began = copy.deepcopy(run), 0, time.perf_counter()
+    run, reconciles, began = copy.deepcopy(run), 0, time.perf_counter()
     while (passed := time.perf_counter() - began) < seconds:
         await reconciler.reconcile(run)
-        looks += 1
-    return looks / passed
+        reconciles += 1
+    return reconciles / passed
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0)
     args = parser.parse_args()
-    print(f"operator looks: {describe()}")
+    print(f"operator reconciles: {describe()}")
     for count in _SIZES:
         found = asyncio.run(rate(count, args.seconds))
-        print(f"  runs of {count:>3} steps: {found:>7.0f} looks/s, {1e6 / found / count:.0f} us a step")
+        print(f"  runs of {count:>3} steps: {found:>7.0f} reconciles/s, {1e6 / found / count:.0f} us a step")
     return 0
 
 
