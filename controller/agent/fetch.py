@@ -33,7 +33,6 @@ def fetch(settings: AgentSettings) -> None:
         grant_access(settings.workspace)
 
 
-<<<<<<< HEAD
 def _fetch_artifacts(settings: AgentSettings, client: AgentClient, slugs: list[str]) -> None:
     overlaps = Overlaps()
     for slug in slugs:
@@ -86,9 +85,6 @@ def _fetch(
     any_link: bool = False,
     record: Callable[[str, str], None] | None = None,
 ) -> None:
-=======
-def _fetch(settings: AgentSettings, client: AgentClient, path: str, what: str, *, any_link: bool = False) -> None:
->>>>>>> 8a28812 (Send the times of log lines as integers; group the benchmarks)
     started = time.monotonic()
     link = client.download_link(path)
     files, size = download_and_extract(client, link, settings.workspace, what, any_link=any_link, record=record)
