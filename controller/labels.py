@@ -41,6 +41,8 @@ REQUEST_DIGEST = "c8s.dev/request-digest"
 """Of runs: a digest of the request that created it, to compare with a repeated request."""
 CREATED_BY = "c8s.dev/created-by"
 """Of runs: the user who created it."""
+CREATOR_PROOF = "c8s.dev/creator-proof"
+"""Of runs that the API created: its signature, which proves who created the run."""
 
 # -- finalizers
 

@@ -1,9 +1,11 @@
 """Serializes Kubernetes objects for the REST API: pure functions from a PipelineRun to a `Run`, and so on."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from controller import labels
+from controller.run_types.patterns import RUN_NUMBER_PATTERN
 from controller.run_types.phases import RunPhase
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
         "params": spec.get("params") or {},
         "priority": spec.get("priority"),
         "triggeredBy": spec.get("triggeredBy"),
+        "createdBy": creator_of(run),
         "rerunOf": spec.get("rerunOf"),
         "reuseFrom": spec.get("reuseFrom"),
         "copyOf": _debug_source(spec),
@@ -52,9 +55,15 @@ def run_status(run: JsonObject) -> "RunStatus":
 
 
 def run_number(run: JsonObject) -> int | None:
-    """The run's number within its pipeline, from its label; None for a run that was not created by this API."""
+    """The run's number within its pipeline, from its label; None for a run without one that the API could give."""
     text = str((run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, ""))
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+    return int(text) if re.fullmatch(RUN_NUMBER_PATTERN, text) and text else None
+
+
+def creator_of(run: JsonObject) -> str | None:
+    """The user who created the run, if that is proven."""
+    user = (run.get("status") or {}).get("createdBy")
+    return None if user is None else str(user)
 
 
 def phase_of(run: JsonObject) -> str:

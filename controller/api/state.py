@@ -76,7 +76,10 @@ class KeyedLock:
 
 @dataclass
 class AppState:
-    """Everything that a route may use. `capability` returns what an agent's token is for, None for an invalid one."""
+    """Everything that a route may use. `capability` returns what an agent's token is for, None for an invalid one.
+
+    `sign_creator` proves to the operator who created a run.
+    """
 
     client: "KubeClient"
     runs: RunCache
@@ -89,6 +92,7 @@ class AppState:
     readiness: Readiness
     metrics: ApiMetrics
     capability: Callable[[str], "Capability | None"]
+    sign_creator: Callable[[Mapping[str, Any]], str]
     kubernetes_version: Callable[[], Awaitable[str | None]]
     encoder: LineEncoder = field(default_factory=LineEncoder)
     wall_clock: Callable[[], float] = time.time

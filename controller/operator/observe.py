@@ -48,6 +48,7 @@ class ObservationBuilder:
             group=plan.group,
             blocking_runs=tuple(blocking_runs),
             first_seen=state.first_seen,
+            creator=state.creator,
             runtime=self._cache.runtime,
             settled_steps=observed.settled_steps,
         )

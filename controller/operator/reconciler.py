@@ -27,6 +27,8 @@ from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.observe import ObservationBuilder
 from controller.operator.settings import OperatorSettings
+from controller.operator.workload.debug_copies import debug_source
+from controller.provenance import verified_creator
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
@@ -35,6 +37,20 @@ _log = logging.getLogger(__name__)
 
 _READS = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
 """Actions whose results change the next decision."""
+
+
+def _require_creator_of_copy(run: Json, creator: str | None) -> None:
+    """Raises InvalidRunError for a new copy of a failed step that was not created by the API.
+
+    The saved workspace may hold whatever the step wrote. Only the API checks that the user may open a shell in pods.
+    """
+    is_new = not (run.get("status") or {}).get("phase")
+    if is_new and creator is None and debug_source(run) is not None:
+        raise InvalidRunError(
+            "only the API creates runs with source.kept, for users who may create pods/exec; open a shell in the "
+            "failed step with `c8s shell`. If this run was created by the API, its clock and that of Kubernetes "
+            "differ, or its agent key is not the operator's"
+        )
 
 
 def utc_now() -> datetime:
@@ -200,6 +216,8 @@ class Reconciler:
 
     async def _initialize(self, key: RunKey, run: Json) -> RunState | None:
         """Load a run that was not known before. A run that is invalid gets its final status at once."""
+        # A status is the operator's own: what it proved before stays proven.
+        creator = (run.get("status") or {}).get("createdBy") or verified_creator(self._settings.agent_key, run)
         try:
             if not run["spec"].get("pipeline"):
                 await self._copy_pipeline_config(run)
@@ -209,16 +227,17 @@ class Reconciler:
                 run = await self._client.patch(
                     PIPELINE_RUNS, key.name, patch, namespace=key.namespace, patch_type="json"
                 )
-            state = load_run_state(run, self._now())
+            _require_creator_of_copy(run, creator)
+            state = load_run_state(run, self._now(), creator)
         except InvalidRunError as error:
-            status = invalid_status(run, error.reason, str(error), self._now())
+            status = invalid_status(run, error.reason, str(error), self._now(), creator)
             await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])
             self._recorder.record(run, "Warning", error.reason, str(error))
             return None
         self._cache.add(key, state)
         if not state.status.server.get("phase"):
-            extra = audit_fields(run, "Accepted")
-            _log.info("run %s/%s is accepted, %s", *key, describe_trigger(run), extra=extra)
+            extra = audit_fields(run, "Accepted", creator)
+            _log.info("run %s/%s is accepted, %s", *key, describe_trigger(run, creator), extra=extra)
         return state
 
     async def _copy_pipeline_config(self, run: Json) -> None:
@@ -266,6 +285,6 @@ class Reconciler:
         self.durations.observe_transition(old, new)
         phase = new["phase"]
         if phase in FINAL_RUN_PHASES:
-            _log.info("run %s/%s: %s, %s", *key, phase, new["message"], extra=audit_fields(run, phase))
+            _log.info("run %s/%s: %s, %s", *key, phase, new["message"], extra=audit_fields(run, phase, state.creator))
         at_once = state.status.written is None or phase in FINAL_RUN_PHASES or old.get("phase") != phase
         self._writer.schedule(key, 0 if at_once else self._writer.write_delay(new))

@@ -178,6 +178,10 @@ class RunStatus(TypedDict, total=False):
     phase: Required[Annotated[str, Schema(enum=RunPhase), "Phase of the run."]]
     reason: Annotated[str, "Reason of the phase, in CamelCase."]
     message: Annotated[str, "One sentence that says why."]
+    createdBy: Annotated[
+        str,
+        "The user who created the run, as the API authenticated them; absent for runs created without the API.",
+    ]
     startTime: Annotated[Timestamp, "When the operator accepted the run."]
     completionTime: Annotated[Timestamp, "When the last step ended."]
     summary: Annotated[RunSummary, "Number of steps by phase."]

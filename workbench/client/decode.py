@@ -236,6 +236,7 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
         raw=raw,
         critical_path=_texts(status.get("criticalPath")),
         group=_text(status.get("group")),
+        created_by=_text(raw.get("createdBy")),
         copy_of=_decode_copy(raw.get("copyOf")),
     )
 

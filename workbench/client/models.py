@@ -225,6 +225,8 @@ class Run:
     """The names of the chain of steps that took longest; empty until the run has ended."""
     group: str | None = None
     """The concurrency group."""
+    created_by: str | None = None
+    """The authenticated user who created the run; None if that is not proven. `triggered_by` is what they said."""
     copy_of: CopyOf | None = None
     """Set for a debug run, which was created for a shell in a failed step."""
 

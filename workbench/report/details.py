@@ -30,7 +30,7 @@ def run_details(run: Run) -> tuple[Detail, ...]:
         Detail("branch", run.branch or ""),
         Detail("commit", run.commit or ""),
         Detail("event", run.event or ""),
-        Detail("by", run.triggered_by or ""),
+        Detail("by", _creator(run)),
         Detail("rerun of", run.rerun_of or ""),
         Detail("priority", run.priority or ""),
         Detail("group", run.group or ""),
@@ -38,6 +38,13 @@ def run_details(run: Run) -> tuple[Detail, ...]:
         *(Detail(f"param {name}", value) for name, value in run.params.items()),
     ]
     return tuple(fact for fact in found if fact.text)
+
+
+def _creator(run: Run) -> str:
+    """Who started a run: the user whom the API authenticated, and what the request says if that is another name."""
+    if run.triggered_by in (None, run.created_by):
+        return run.created_by or ""
+    return f"{run.created_by or 'unknown'}, says {run.triggered_by}"
 
 
 def step_details(run: Run, step: Step, now: datetime) -> tuple[Detail, ...]:

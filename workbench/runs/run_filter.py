@@ -34,5 +34,5 @@ class RunFilter:
 
 def _holds(run: Run, word: str) -> bool:
     included, word = not word.startswith("!"), word.removeprefix("!")
-    texts = (run.name, run.branch, run.commit, run.event, run.triggered_by, run.phase)
+    texts = (run.name, run.branch, run.commit, run.event, run.triggered_by, run.created_by, run.phase)
     return any(word in text.lower() for text in texts if text) == included

@@ -137,7 +137,10 @@ class Run(ResponseModel):
     event: str | None = None
     params: dict[str, str] = Field(default_factory=dict)
     priority: str | None = None
-    triggered_by: str | None = None
+    triggered_by: str | None = Field(None, description="who started the run, as its request says")
+    created_by: str | None = Field(
+        None, description="the authenticated user who created the run; null if that is not proven, or not yet"
+    )
     rerun_of: str | None = None
     reuse_from: str | None = None
     copy_of: CopyOf | None = Field(None, description="of a debug copy of a failed step")

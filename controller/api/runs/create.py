@@ -108,6 +108,7 @@ async def _create_object(
     name = numbering.run_name(new.pipeline, number)
     try:
         body = run_object(namespace, name, number, new, key)
+        body["metadata"]["annotations"][labels.CREATOR_PROOF] = state.sign_creator(body)
         return await state.client.create(PIPELINE_RUNS, body, namespace=namespace)
     except AlreadyExistsError:
         return await _find_existing(state, namespace, key) if key is not None else None
@@ -127,13 +128,23 @@ async def _find_existing(state: AppState, namespace: str, key: Idempotency) -> R
 
 
 def _highest_known_number(state: AppState, namespace: str, pipeline: str) -> int:
-    """The highest number among the cached runs: the ConfigMap may have been deleted."""
+    """The highest number among the cached runs: the ConfigMap may have been deleted.
+
+    Labels can be written by others. A number counts if the run has the name that belongs to it, and a large one only
+    if the API created the run.
+    """
     known = (
-        serializers.run_number(run) or 0
+        (run, serializers.run_number(run) or 0)
         for run in state.runs.list(namespace)
         if serializers.pipeline_of(run) == pipeline
     )
-    return max(known, default=0)
+    counted = (
+        number
+        for run, number in known
+        if run["metadata"]["name"] == numbering.run_name(pipeline, number)
+        and (number <= numbering.MAX_UNPROVEN_NUMBER or serializers.creator_of(run) is not None)
+    )
+    return max(counted, default=0)
 
 
 def _key_reused_problem() -> ApiProblemError:

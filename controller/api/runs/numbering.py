@@ -7,15 +7,18 @@ what the claim said, and the claim is removed.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from controller import labels
 from controller.kube import CONFIG_MAPS, KubeClient, NotFoundError
+from controller.run_types.patterns import MAX_NAME_LENGTH, RUN_NUMBER_PATTERN
 
 CONFIG_MAP = "c8s-run-numbers"
-NAME_LIMIT = 63
+MAX_UNPROVEN_NUMBER = 999_999
+"""Labels of runs that were not created by the API count up to this number: none may use up the numbers of others."""
 CLAIM = "key."
 # Longer than any request may take. An older claim's run exists, or its creator is dead.
 CLAIM_SECONDS = 90.0
@@ -45,7 +48,7 @@ class RunNumberLedger:
     def last_number(self, pipeline: str) -> int:
         """The last number that was given to a run of the pipeline; 0 if none was."""
         text = str(self._data.get(pipeline, "0"))
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+        return int(text) if re.fullmatch(RUN_NUMBER_PATTERN, text) and text else 0
 
     def claim(self, key: str, now: float) -> Claim | None:
         """The claim under this key, unless it has expired."""
@@ -93,7 +96,7 @@ async def write_ledger(client: KubeClient, namespace: str, ledger: RunNumberLedg
 def run_name(pipeline: str, number: int) -> str:
     """`<pipeline>-<number>`, with the pipeline's name cut so that the whole is a DNS label of at most 63 characters."""
     suffix = f"-{number}"
-    return pipeline[: NAME_LIMIT - len(suffix)].rstrip("-") + suffix
+    return pipeline[: MAX_NAME_LENGTH - len(suffix)].rstrip("-") + suffix
 
 
 def _read_claim(text: str) -> Claim | None:

@@ -130,6 +130,7 @@ class RunState:
 
     Attributes:
         first_seen: when this process first reconciled it.
+        creator: the user who created it, if that is proven.
         reusable: what the run named by `reuseFrom` offers, by input digest; None before it was loaded.
         holds_lock: whether it holds the lock of its concurrency group, which it keeps until it ends.
         is_done: whether its final status is written and nothing is left to do.
@@ -138,6 +139,7 @@ class RunState:
     plan: RunPlan
     first_seen: datetime
     status: StatusRecord
+    creator: str | None = None
     observed: ObservedCache = field(default_factory=ObservedCache)
     secrets: RunSecrets = field(default_factory=RunSecrets)
     reusable: dict[str, ReusableStep] | None = None
@@ -158,8 +160,8 @@ class RunState:
         return self._input_digests[1]
 
 
-def load_run_state(run: Json, now: datetime) -> RunState:
+def load_run_state(run: Json, now: datetime, creator: str | None = None) -> RunState:
     """The state of a run that was not known before. Raises InvalidRunError."""
     status = run.get("status") or {}
     record = StatusRecord(status, status, run["metadata"]["resourceVersion"], written=run.get("status"))
-    return RunState(load_run_plan(run), now, record)
+    return RunState(load_run_plan(run), now, record, creator)

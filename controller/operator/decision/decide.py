@@ -160,6 +160,8 @@ def _base_status(builder: DecisionBuilder, old: Json, statuses: list[Json], star
         "startTime": attempts.format_time(start_time),
         "steps": statuses,
     }
+    if creator := builder.input.observation.creator:
+        base["createdBy"] = creator
     if runtime := builder.input.observation.runtime or old.get("runtime"):
         base["runtime"] = runtime
     if source := _source_snapshot(builder, old):

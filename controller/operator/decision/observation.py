@@ -122,6 +122,8 @@ class Observation:
     """The runs of its concurrency group that have to end before it starts."""
     first_seen: datetime | None = None
     """When this process first reconciled the run."""
+    creator: str | None = None
+    """The user who created the run, if that is proven."""
     runtime: Json | None = None
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""

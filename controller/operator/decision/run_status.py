@@ -120,8 +120,8 @@ def _with_condition(status: Json, old: Json, value: str, now: datetime) -> Json:
     return {**status, "conditions": [condition]}
 
 
-def invalid_status(run: Json, reason: RunReason, why: str, now: datetime) -> Json:
-    """The status of a run that can't be run at all."""
+def invalid_status(run: Json, reason: RunReason, why: str, now: datetime, creator: str | None = None) -> Json:
+    """The status of a run that can't be run at all. `creator`: the user who created it, if that is proven."""
     base: Json = {
         "observedGeneration": run["metadata"].get("generation", 1),
         "startTime": format_time(now),
@@ -132,6 +132,8 @@ def invalid_status(run: Json, reason: RunReason, why: str, now: datetime) -> Jso
         "steps": [],
         "summary": count_steps([]),
     }
+    if creator is not None:
+        base["createdBy"] = creator
     return _with_condition(base, run.get("status") or {}, "False", now)
 
 

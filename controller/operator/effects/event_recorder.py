@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from controller.kube import EVENTS, AlreadyExistsError, KubeClient, KubeError
 from controller.operator.decision.attempts import format_time
+from controller.provenance import describe_creator
 from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase, StepPhase
 from controller.run_types.reasons import RunReason, StepReason
 
@@ -111,11 +112,11 @@ class EventRecorder:
             _log.warning("an event was not counted: %s", error)
 
 
-def describe_trigger(run: Json) -> str:
-    """Who started a run and why, as a phrase."""
+def describe_trigger(run: Json, creator: str | None) -> str:
+    """Who started a run and why, as a phrase. `creator`: the user who created it, if that is proven."""
     spec = run["spec"]
     what = f"{spec.get('event') or 'push'} on {spec['branch']}" if spec.get("branch") else spec.get("event") or "push"
-    parts = [f"by {spec.get('triggeredBy') or 'unknown'}", what]
+    parts = [f"by {describe_creator(creator, spec.get('triggeredBy'))}", what]
     if spec.get("commit"):
         parts.append(f"commit {spec['commit']}")
     if spec.get("rerunOf"):
@@ -126,25 +127,30 @@ def describe_trigger(run: Json) -> str:
 _AUDITED_FIELDS = ("triggeredBy", "commit", "branch", "event", "rerunOf")
 
 
-def audit_fields(run: Json, outcome: str) -> Json:
-    """The same, and the outcome, as fields of an audit log record."""
+def audit_fields(run: Json, outcome: str, creator: str | None) -> Json:
+    """The same, and the outcome, as fields of an audit log record. `user` is proven, `triggeredBy` is not."""
     spec, metadata = run["spec"], run["metadata"]
     fields = {field: spec[field] for field in _AUDITED_FIELDS if spec.get(field)}
     where = {"namespace": metadata["namespace"], "run": metadata["name"], "uid": metadata["uid"]}
+    if creator is not None:
+        fields["user"] = creator
     return {"audit": True, **where, "pipeline": (spec.get("pipeline") or {}).get("name"), "outcome": outcome, **fields}
 
 
 def record_transitions(recorder: EventRecorder, run: Json, old: Json, new: Json) -> None:
     """Record the Events of a status change."""
     before, after = old.get("phase"), new.get("phase")
-    name = run["metadata"]["name"]
+    name, creator = run["metadata"]["name"], new.get("createdBy")
     if before != after and after == RunPhase.RUNNING:
         recorder.record(
-            run, "Normal", "Started", f"run {name} has begun, {new['summary']['total']} steps; {describe_trigger(run)}"
+            run,
+            "Normal",
+            "Started",
+            f"run {name} has begun, {new['summary']['total']} steps; {describe_trigger(run, creator)}",
         )
     elif before != after and after in FINAL_RUN_PHASES:
         kind: Literal["Normal", "Warning"] = "Normal" if after == RunPhase.SUCCEEDED else "Warning"
-        recorder.record(run, kind, after, f"{new.get('message', '')}; {describe_trigger(run)}")
+        recorder.record(run, kind, after, f"{new.get('message', '')}; {describe_trigger(run, creator)}")
     known = {entry["name"]: entry for entry in old.get("steps") or []}
     for entry in new.get("steps") or []:
         earlier = known.get(entry["name"]) or {}

@@ -229,6 +229,7 @@ async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **sett
         readiness=Readiness(),
         metrics=ApiMetrics(),
         capability=capabilities.get,
+        sign_creator=lambda run: f"signature of {run['metadata']['name']}",
         kubernetes_version=version,
     )
     stop = asyncio.Event()

@@ -71,9 +71,12 @@ async def test_a_shutdown_sends_what_waits() -> None:
 
 
 def test_who_started_what_is_one_sentence_and_fields() -> None:
-    assert describe_trigger(RUN) == "by ann, push on main, commit abc"
-    fields = audit_fields(RUN, "Succeeded")
-    assert {"triggeredBy": "ann", "commit": "abc", "outcome": "Succeeded", "run": "ci-1"}.items() <= fields.items()
+    assert describe_trigger(RUN, "ann") == "by ann, push on main, commit abc"
+    assert describe_trigger(RUN, "bob") == "by bob, says ann, push on main, commit abc"
+    assert describe_trigger(RUN, None) == "by unknown, says ann, push on main, commit abc"
+    fields = audit_fields(RUN, "Succeeded", "bob")
+    wanted = {"user": "bob", "triggeredBy": "ann", "commit": "abc", "outcome": "Succeeded", "run": "ci-1"}
+    assert wanted.items() <= fields.items()
 
 
 def test_records_inside_a_reconcile_have_its_run_and_id() -> None:

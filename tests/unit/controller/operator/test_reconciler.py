@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.effects.status_writer import WriteResult
 from controller.operator.reconciler import Dependencies, Reconciler
+from controller.provenance import sign_creator
 from controller.run_types.keys import RunKey
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
@@ -301,6 +303,38 @@ async def test_a_run_that_would_cost_too_much_fails_and_says_why() -> None:
     await harness.look()
     assert (harness.stored["status"]["phase"], harness.stored["status"]["reason"]) == ("Failed", "TooExpensive")
     assert "100 globs" in harness.stored["status"]["message"]
+
+
+async def test_copy_of_a_failed_step_must_come_from_the_api() -> None:
+    harness = ReconcilerHarness()
+    harness.run["spec"]["source"] = {"kept": {"run": "ci-0", "step": "a", "attempt": 1}}
+    harness.run["metadata"]["annotations"] = {"c8s.dev/created-by": "cfo"}
+    harness.run = harness.cluster.put(PIPELINE_RUNS, harness.run)
+    await harness.look()
+    assert (harness.stored["status"]["phase"], harness.stored["status"]["reason"]) == ("Failed", "InvalidPipeline")
+    assert "only the API creates runs with source.kept" in harness.stored["status"]["message"]
+    assert "createdBy" not in harness.stored["status"]
+    assert harness.cluster.created == []
+
+
+async def test_proven_creator_is_in_the_status_and_stays_there() -> None:
+    harness = ReconcilerHarness()
+    run = harness.run
+    run["spec"]["source"] = {"kept": {"run": "ci-0", "step": "a", "attempt": 1}}
+    run["metadata"]["annotations"] = {"c8s.dev/created-by": "ann"}
+    run["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    proof = sign_creator(SETTINGS.agent_key, run, datetime.fromisoformat("2026-01-01T00:00:02Z").timestamp())
+    run["metadata"]["annotations"]["c8s.dev/creator-proof"] = proof
+    harness.run = harness.cluster.put(PIPELINE_RUNS, run)
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.stored["status"]["createdBy"] == "ann"
+    harness.restart()
+    harness.run["metadata"]["annotations"] = {"c8s.dev/created-by": "cfo"}
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert (harness.stored["status"]["phase"], harness.stored["status"]["createdBy"]) == ("Succeeded", "ann")
 
 
 async def test_pull_of_the_step_image_is_a_milestone() -> None:

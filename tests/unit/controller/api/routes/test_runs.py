@@ -58,6 +58,34 @@ async def test_a_lost_config_map_gives_no_old_number(tmp_path: Path) -> None:
         assert (await create(api)).json["name"] == "hello-4"
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "next_name"),
+    [
+        ("big", "99999999999", "hello-1"),
+        ("hello-99999999999", "99999999999", "hello-1"),
+        ("hello-999999999", "999999999", "hello-1"),
+        ("other-9", "9", "hello-1"),
+        ("hello-9", "9", "hello-10"),
+    ],
+)
+async def test_labels_of_others_use_up_no_numbers(tmp_path: Path, name: str, number: str, next_name: str) -> None:
+    async with run_api(tmp_path) as api:
+        labels = {"c8s.dev/pipeline": "hello", "c8s.dev/run-number": number}
+        run = {"metadata": {"name": name, "namespace": "a", "labels": labels}, "spec": {}}
+        await api.kubernetes.create(PIPELINE_RUNS, run, "a")
+        assert (await create(api)).json["name"] == next_name
+
+
+async def test_created_runs_are_signed_and_their_creator_is_shown(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        assert (await create(api, triggeredBy="cfo")).json["createdBy"] is None
+        stored = api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]
+        assert stored["metadata"]["annotations"]["c8s.dev/creator-proof"] == "signature of hello-1"
+        api.kubernetes.status("a", "hello-1", phase="Running", createdBy="ann")
+        shown = (await api.call("GET", f"{RUNS}/hello-1")).json
+        assert (shown["createdBy"], shown["triggeredBy"]) == ("ann", "cfo")
+
+
 async def test_the_same_key_and_request_is_the_same_run(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         api.kubernetes.lagging = True

@@ -1,0 +1,63 @@
+"""Proof of who created a run: the API signs the runs that it creates, and the operator recognizes them.
+
+Whoever may create PipelineRuns may write any annotation. Only a signed one shows that a run came through the API, which
+authenticated the user and checked permissions that Kubernetes does not know of, such as that for copies of failed
+steps. The signature covers the spec, so that it can't be moved to another run; its time is compared with that of the
+object's creation, so that it can't be used again for a later run of the same name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from controller import labels
+from controller.signing import derive_key, is_same, sign
+
+_PURPOSE = "c8s run creator v1"
+MAX_CLOCK_SKEW = 600
+"""Seconds between the time of the signature and that of the object's creation: two clocks, and a slow request."""
+_MUTABLE_FIELDS = ("cancel",)
+
+RunObject = Mapping[str, Any]
+
+
+def sign_creator(key: bytes, run: RunObject, now: float) -> str:
+    """The value of the annotation `c8s.dev/creator-proof` of a run that is about to be created."""
+    at = str(int(now))
+    return f"{at}.{_signature(key, run, at)}"
+
+
+def verified_creator(key: bytes, run: RunObject) -> str | None:
+    """The user who created the run through the API; None if that is not proven."""
+    annotations = run["metadata"].get("annotations") or {}
+    at, dot, signature = str(annotations.get(labels.CREATOR_PROOF) or "").partition(".")
+    user = annotations.get(labels.CREATED_BY)
+    if not (dot and user and at.isascii() and at.isdigit() and len(at) < 12):
+        return None
+    if not is_same(_signature(key, run, at), signature):
+        return None
+    created = datetime.fromisoformat(str(run["metadata"]["creationTimestamp"])).timestamp()
+    return str(user) if abs(created - int(at)) <= MAX_CLOCK_SKEW else None
+
+
+def describe_creator(creator: str | None, claimed: str | None) -> str:
+    """Who started a run: the proven creator, and what the request said if that is another name.
+
+    Args:
+        creator: `status.createdBy`; None if it is not proven.
+        claimed: `spec.triggeredBy`, which the request chose.
+    """
+    if claimed is None or claimed == creator:
+        return creator or "unknown"
+    return f"{creator or 'unknown'}, says {claimed}"
+
+
+def _signature(key: bytes, run: RunObject, at: str) -> str:
+    metadata = run["metadata"]
+    spec = {field: value for field, value in run["spec"].items() if field not in _MUTABLE_FIELDS}
+    user = (metadata.get("annotations") or {}).get(labels.CREATED_BY)
+    said = [metadata.get("namespace"), metadata["name"], user, at, spec]
+    return sign(derive_key(key, _PURPOSE), json.dumps(said, sort_keys=True, separators=(",", ":")))

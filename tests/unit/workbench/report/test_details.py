@@ -1,0 +1,24 @@
+"""The details of a run name who started it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.tui.fakes import run
+from workbench.report.details import run_details
+
+
+@pytest.mark.parametrize(
+    ("created_by", "triggered_by", "text"),
+    [
+        ("ann", "ann", "ann"),
+        ("ann", "cfo@example.org", "ann, says cfo@example.org"),
+        (None, "cfo@example.org", "unknown, says cfo@example.org"),
+        ("ann", None, "ann"),
+    ],
+)
+def test_claimed_trigger_is_shown_as_claimed(created_by: str | None, triggered_by: str | None, text: str) -> None:
+    details = run_details(replace(run("demo-1", "Running", []), created_by=created_by, triggered_by=triggered_by))
+    assert next(each.text for each in details if each.name == "by") == text
