@@ -102,6 +102,18 @@ async def test_lost_connection_is_shown_until_restored() -> None:
         await until(pilot, lambda: "Connection lost" not in shown(app))
 
 
+async def test_full_disk_is_shown_while_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.tui.app._DISK_POLL", 0.02)
+    problem: list[str | None] = ["the disk that holds /state is full (0 KiB left): free some space"]
+    app = FakeWorkbench([hello(7)], disk=lambda: problem[0])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7", "the disk that holds /state is full"))
+        await pilot.press("C")
+        await until(pilot, sees(app, "cluster", "the disk that holds /state is full"))
+        problem[0] = None
+        await until(pilot, lambda: "is full" not in shown(app))
+
+
 async def test_refused_connection_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.tui.services.run_feed._RETRY_SECONDS", 0.01)
     app = busy_app()

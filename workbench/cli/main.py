@@ -182,10 +182,10 @@ def _report_error(error: Exception) -> int | None:
         echo_error(f"error: {error}")
         return BAD_INPUT
     if isinstance(error, (ClientError, SandboxError, CommandError, KindError, OSError)):
-        from workbench.sandbox.paths import disk_full_message
+        from workbench.sandbox.disk import full_disk_message
 
         echo_error(f"error: {error}")
-        if full := disk_full_message():
+        if full := full_disk_message():
             echo_error(full)
         return FAILED
     return None

@@ -135,12 +135,16 @@ async def open_client(target: Target, *, start: bool = True) -> AsyncIterator[Cl
             yield client
         return
     from workbench.sandbox import Sandboxes
+    from workbench.sandbox.disk import report_full_disk, sandbox_disk
 
     sandboxes = Sandboxes()
     if not start and target.name not in sandboxes.list():
         hint = "" if target.name == DEFAULT_SANDBOX else f" --name {target.name}"
         raise CommandError(f"sandbox {target.name} does not exist; create it with `c8s up{hint}` or `c8s run`")
-    async with sandboxes.attach(target.name, progress=echo_error) as found:
+    async with (
+        report_full_disk(echo_error, sandbox_disk()),
+        sandboxes.attach(target.name, progress=echo_error) as found,
+    ):
         endpoint = found if target.namespace is None else replace(found, namespace=target.namespace)
         async with Client(endpoint, reconnect_timeout=_RECONNECT_TIMEOUT, on_connection_error=notice) as client:
             yield client

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from workbench.client.endpoint import Endpoint, SandboxError
 from workbench.sandbox import kind_sandbox, processes
+from workbench.sandbox.disk import full_disk_message
 from workbench.sandbox.launch import last_lines, launch, listen, own_version
 from workbench.sandbox.locks import FileLock
 from workbench.sandbox.paths import SandboxPaths, SandboxState, read_state, state_root
@@ -88,9 +89,10 @@ class Sandboxes:
             return await kind_sandbox.status(folder)
         if not folder.start_lock.exists():
             return SandboxStatus(name, "absent", folder.root)
+        problem = full_disk_message(folder.root)
         state = read_state(folder) if _runs(folder) else None
         if state is None:
-            return SandboxStatus(name, "stopped", folder.root)
+            return SandboxStatus(name, "stopped", folder.root, problem=problem)
         answers = await asyncio.gather(
             asyncio.to_thread(check_ready, state.cluster_port, _admin_token(folder)),
             asyncio.to_thread(check_ready, state.api_port),
@@ -103,7 +105,7 @@ class Sandboxes:
         )
         return SandboxStatus(
             name,
-            "running" if all(c.healthy for c in components) else "unhealthy",
+            "running" if problem is None and all(c.healthy for c in components) else "unhealthy",
             folder.root,
             folder.kubeconfig,
             state.api_url,
@@ -111,6 +113,7 @@ class Sandboxes:
             state.version,
             not folder.keep_marker.exists(),
             components,
+            problem,
         )
 
     def kubeconfig(self, name: str) -> Path:

@@ -14,7 +14,6 @@ import platformdirs
 from controller.files import write_private
 from workbench.client.endpoint import SandboxError, SandboxNameError
 
-_MIN_FREE_BYTES = 1024 * 1024
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
@@ -137,20 +136,6 @@ class SandboxState:
     @property
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.api_port}"
-
-
-def disk_full_message() -> str | None:
-    """A message if the disk of the sandboxes is full, which explains other errors; else None."""
-    root = state_root()
-    while not root.exists():
-        root = root.parent
-    try:
-        free = shutil.disk_usage(root).free
-    except OSError:
-        return None
-    if free >= _MIN_FREE_BYTES:
-        return None
-    return f"the disk that holds {state_root()} is full ({free // 1024} KiB left): free some space and try again"
 
 
 def read_state(folder: SandboxPaths) -> SandboxState | None:

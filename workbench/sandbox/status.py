@@ -37,6 +37,8 @@ class SandboxStatus:
     version: str | None = None
     temporary: bool = False
     components: tuple[ComponentStatus, ...] = ()
+    problem: str | None = None
+    """What keeps the sandbox from working, such as a full disk."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ from workbench.tui.services.interfaces import Connect, ControllerApi, RunLaunche
 from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
 
+_DISK_POLL = 1.0
+"""Seconds between checks of the sandbox's disk."""
 _PUBLISH_DELAY = 0.05
 """Seconds within which changes of runs are published together."""
 
@@ -55,6 +57,8 @@ class WorkbenchOptions:
     now: Callable[[], datetime] = _now
     sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None
     """Reads the health of the sandbox, where the controller runs in one on this machine."""
+    disk: Callable[[], str | None] | None = None
+    """Returns a message while the disk of that sandbox is full, else None."""
     shell: ShellCommand | None = None
 
 
@@ -81,6 +85,9 @@ class Workbench(BaseApp[int]):
         self.launcher = options.launcher
         self.now = options.now
         self.sandbox = options.sandbox
+        self.disk_problem: str | None = None
+        """Set while the disk of the sandbox is full."""
+        self._disk = options.disk
         self.shell = options.shell
         self._make_launcher = options.make_launcher
         self._folder = options.folder
@@ -107,6 +114,8 @@ class Workbench(BaseApp[int]):
         else:
             self._restore_view(self._view)
         self._follow_runs()
+        if self._disk is not None:
+            self.set_interval(_DISK_POLL, self._check_disk)
 
     # -- the saved view
 
@@ -195,6 +204,12 @@ class Workbench(BaseApp[int]):
     @work(group="watch", exclusive=True, description="watch the runs")
     async def _follow_runs(self) -> None:
         await self.feed.follow()
+
+    def _check_disk(self) -> None:
+        problem = self._disk() if self._disk is not None else None
+        if problem != self.disk_problem:
+            self.disk_problem = problem
+            self.connection_changed.publish(None)
 
     def _schedule_publish(self) -> None:
         if not self._publish_pending:

@@ -29,6 +29,7 @@ def run_workbench(
     pipeline_file: Path | None,
     open_run: str | None = None,
     sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None,
+    disk: Callable[[], str | None] | None = None,
     shell: ShellCommand | None = None,
 ) -> int:
     """Open the workbench on a controller and return its exit code: 0, or 1 after a crash.
@@ -37,6 +38,7 @@ def run_workbench(
         pipeline_file: the pipeline of this folder, if it has one.
         open_run: the run to show first.
         sandbox: reads the health of the sandbox, where the controller runs in one on this machine.
+        disk: returns a message while the disk of that sandbox is full.
         shell: builds the command that opens a shell in a step.
     """
     from workbench.tui.app import Workbench, WorkbenchOptions
@@ -49,6 +51,7 @@ def run_workbench(
             launcher=FileLauncher(pipeline_file) if pipeline_file is not None else None,
             open_run=open_run,
             sandbox=sandbox,
+            disk=disk,
             shell=shell,
         ),
         load_options(),

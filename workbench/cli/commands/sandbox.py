@@ -127,7 +127,8 @@ def _print_status(found: SandboxStatus) -> None:
         return
     until = " (stops with the last command that uses it)" if found.temporary else ""
     echo(f"sandbox {found.name}: {found.state}{until}")
-    rows = [("folder", str(found.folder))]
+    rows = [("problem", found.problem)] if found.problem else []
+    rows += [("folder", str(found.folder))]
     known = (("started", found.started_at), ("version", found.version))
     if found.api_url:
         rows += [("API", found.api_url), ("kubeconfig", str(found.kubeconfig))]

@@ -40,6 +40,7 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
             endpoint = runner.run(_attached(stack, target))
             name = runner.run(_started(endpoint, initial_run)) if initial_run is not None else None
             from workbench.sandbox import Sandboxes
+            from workbench.sandbox.disk import sandbox_disk
             from workbench.tui.startup import run_workbench
 
             return run_workbench(
@@ -47,6 +48,7 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
                 pipeline_file=pipeline,
                 open_run=name,
                 sandbox=partial(Sandboxes().status, target.name) if target.endpoint is None else None,
+                disk=sandbox_disk().message if target.endpoint is None else None,
                 shell=partial(shell_command, target),
             )
         finally:

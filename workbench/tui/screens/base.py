@@ -73,6 +73,7 @@ class WorkbenchScreen(Screen[None]):
     def _show_connection(self) -> None:
         bar = self.query_one(HeaderBar)
         bar.connection_error = self.workbench.feed.connection_error
+        bar.disk_problem = self.workbench.disk_problem
         cluster = self.workbench.feed.cluster
         if cluster is not None:
             ignored = " · images ignored" if cluster.ignores_images else ""

@@ -1,4 +1,4 @@
-"""The header of every screen: breadcrumbs, the runtime, and a banner while the connection is lost."""
+"""The header of every screen: breadcrumbs, the runtime, and a banner while something is wrong."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ class HeaderBar(Vertical):
     note: reactive[str] = reactive("")
     connection_error: reactive[str | None] = reactive(None)
     """The error of the connection; None while it works."""
+    disk_problem: reactive[str | None] = reactive(None)
+    """Set while the disk of the sandbox is full."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="top-crumbs", markup=False)
         yield Static(id="top-trouble", markup=False)
 
     def on_mount(self) -> None:
-        self.watch_connection_error(self.connection_error)
+        self._draw_banner()
 
     def on_resize(self) -> None:
         self._draw_breadcrumbs()
@@ -38,11 +40,23 @@ class HeaderBar(Vertical):
     def watch_note(self) -> None:
         self._draw_breadcrumbs()
 
-    def watch_connection_error(self, error: str | None) -> None:
-        if self.is_mounted:
-            banner = self.query_one("#top-trouble", Static)
-            banner.display = error is not None
-            banner.update(Text(f" ⚠ Connection lost, trying again: {sanitize_label(error or '', 400)}"))
+    def watch_connection_error(self) -> None:
+        self._draw_banner()
+
+    def watch_disk_problem(self) -> None:
+        self._draw_banner()
+
+    def _draw_banner(self) -> None:
+        if not self.is_mounted:
+            return
+        problems = []
+        if self.disk_problem is not None:
+            problems.append(f"The sandbox can't go on: {self.disk_problem}")
+        if self.connection_error is not None:
+            problems.append(f"Connection lost, trying again: {self.connection_error}")
+        banner = self.query_one("#top-trouble", Static)
+        banner.display = bool(problems)
+        banner.update(Text("\n".join(f" ⚠ {sanitize_label(problem, 400)}" for problem in problems)))
 
     def _draw_breadcrumbs(self) -> None:
         if not self.is_mounted:
