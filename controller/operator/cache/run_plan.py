@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from controller.operator.workload.debug_copies import debug_source
 from controller.pipeline import params
 from controller.pipeline.conditions import TriggerContext, unmet_conditions
 from controller.pipeline.definition import InvalidDefinitionError, validate_definition
-from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_steps, topological_order
+from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_steps
 from controller.pipeline.model import Pipeline
 from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
 from controller.pipeline.variables import RunContext
@@ -98,7 +99,7 @@ def load_run_plan(run: Json) -> RunPlan:
         pipeline=pipeline,
         steps=steps,
         run_context=context,
-        artifact_producers=_artifact_producers(topological_order(steps), source_step),
+        artifact_producers=_artifact_producers(_unpack_order(steps), source_step),
         source_step=source_step,
         group=concurrency_group(pipeline, context),
         unmet_conditions=find_unmet_conditions(run, steps),
@@ -130,6 +131,25 @@ def _validate(definition: Json) -> Pipeline:
         return validate_definition(definition)
     except InvalidDefinitionError as error:
         raise InvalidRunError(str(error)) from error
+
+
+def _unpack_order(steps: Sequence[ExpandedStep]) -> list[ExpandedStep]:
+    """The steps in the order of the file, but each after its dependencies."""
+    waits_for = {step.name: len(set(step.depends_on)) for step in steps}
+    dependents: dict[str, list[int]] = {}
+    for index, step in enumerate(steps):
+        for name in set(step.depends_on):
+            dependents.setdefault(name, []).append(index)
+    ready = [index for index, step in enumerate(steps) if not waits_for[step.name]]
+    ordered = []
+    while ready:
+        step = steps[heapq.heappop(ready)]
+        ordered.append(step)
+        for index in dependents.get(step.name, ()):
+            waits_for[steps[index].name] -= 1
+            if not waits_for[steps[index].name]:
+                heapq.heappush(ready, index)
+    return ordered
 
 
 def _artifact_producers(steps: Sequence[ExpandedStep], source_step: str | None) -> dict[str, tuple[str, ...]]:

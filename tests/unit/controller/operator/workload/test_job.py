@@ -47,7 +47,7 @@ def test_artifacts_of_a_step_come_after_those_that_it_depends_on() -> None:
         step("other", artifacts=["x"]),
         step("last", dependsOn=["other", "late"]),
     )
-    assert load_run_plan(build_run(steps)).artifact_producers["last"] == ("early", "other", "late")
+    assert load_run_plan(build_run(steps)).artifact_producers["last"] == ("early", "late", "other")
 
 
 def test_a_job_makes_one_pod_once_and_belongs_to_its_run() -> None:
