@@ -22,13 +22,14 @@ def upload(settings: AgentSettings) -> None:
     """Wait for the end of the step and store what it leaves. Raises AgentError when its artifacts are incomplete."""
     slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
     globs = settings.json_strings("C8S_ARTIFACTS")
+    optional = settings.json_strings("C8S_OPTIONAL_ARTIFACTS") if settings.optional("C8S_OPTIONAL_ARTIFACTS") else []
     ready = settings.optional("C8S_READY_FILE")
     _wait_for_termination(ready)
     client = AgentClient(settings)
     incomplete: AgentError | None = None
-    if globs:
+    if globs or optional:
         try:
-            _store_artifacts(settings, client, (slug, attempt), globs, ready)
+            _store_artifacts(settings, client, (slug, attempt), (globs, optional), ready)
         except AgentError as error:
             incomplete = error
     if settings.optional("C8S_CACHES"):
@@ -44,13 +45,18 @@ def upload(settings: AgentSettings) -> None:
 
 
 def _store_artifacts(
-    settings: AgentSettings, client: AgentClient, attempt_key: tuple[str, str], globs: list[str], ready: str | None
+    settings: AgentSettings,
+    client: AgentClient,
+    attempt_key: tuple[str, str],
+    globs: tuple[list[str], list[str]],
+    ready: str | None,
 ) -> None:
+    """Store the files of the globs; those of the second list may match nothing."""
     started = time.monotonic()
     # The ready file may be in the workspace, the only folder that steps and sidecars share.
     ignored = frozenset([os.path.relpath(ready, settings.workspace)] if ready else [])
     with scratch_file(settings.workspace) as archive:
-        packed = pack(settings.workspace, collect(settings.workspace, globs, ignored), archive)
+        packed = pack(settings.workspace, collect(settings.workspace, globs[0], ignored, globs[1]), archive)
         url = client.upload_url(*attempt_key, packed.size, packed.sha256)
         client.put(url, lambda: read_chunks(archive), packed.size)
     client.commit(*attempt_key, packed.manifest())

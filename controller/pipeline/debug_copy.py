@@ -13,7 +13,16 @@ from controller.pipeline.model import Matrix, Pipeline
 
 Json = dict[str, Any]
 
-_DROPPED_FIELDS = ("dependsOn", "artifacts", "cache", "conditional", "retryPolicy", "allowFailure", "keepOnFailure")
+_DROPPED_FIELDS = (
+    "dependsOn",
+    "artifacts",
+    "optionalArtifacts",
+    "cache",
+    "conditional",
+    "retryPolicy",
+    "allowFailure",
+    "keepOnFailure",
+)
 _SUFFIX = "-debug"
 _MAX_NAME_LENGTH = 63
 _TIMEOUT_MARGIN = 60

@@ -174,6 +174,8 @@ class Step(Model):
     """From the start of the step's own container: a number and s, m or h."""
     artifacts: list[Text] = []
     """Globs below the workspace: files to keep, and to hand to every step downstream."""
+    optional_artifacts: list[Text] = []
+    """Like `artifacts`, but a glob may match nothing. The normalized form of artifacts with `optional: true`."""
     cache: list[Cache] = []
     """Folders that are kept from run to run."""
     services: list[Service] = []
@@ -192,6 +194,11 @@ class Step(Model):
     """The folder below the workspace in which the commands begin."""
     description: Description = ""
     """What the step is for."""
+
+    @property
+    def has_artifacts(self) -> bool:
+        """Whether the step stores artifacts, which may turn out to be none if all are optional."""
+        return bool(self.artifacts or self.optional_artifacts)
 
 
 class Pipeline(Model):

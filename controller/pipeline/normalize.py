@@ -79,8 +79,21 @@ def _list_or_empty(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def normalize_artifacts(step: Json) -> Json:
+    """Move artifacts of the form `{path, optional: true}` to `optionalArtifacts`; the others become plain texts."""
+    artifacts = step.get("artifacts")
+    if not isinstance(artifacts, list) or not any(isinstance(entry, dict) for entry in artifacts):
+        return step
+    entries = [entry if isinstance(entry, dict) else {"path": entry} for entry in artifacts]
+    fresh = {key: value for key, value in step.items() if key not in ("artifacts", "optionalArtifacts")}
+    optional = [entry["path"] for entry in entries if entry.get("optional")]
+    required = [entry["path"] for entry in entries if not entry.get("optional")]
+    lists = {"artifacts": required, "optionalArtifacts": [*step.get("optionalArtifacts", []), *optional]}
+    return fresh | {name: globs for name, globs in lists.items() if globs}
+
+
 def _normalize_step(step: Json) -> Json:
-    fresh = _normalize_scope(step)
+    fresh = normalize_artifacts(_normalize_scope(step))
     if "services" in fresh:
         fresh["services"] = [_normalize_scope(service) for service in fresh["services"]]
     return fresh

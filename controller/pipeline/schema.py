@@ -40,6 +40,7 @@ def json_schema() -> Json:
         holder["properties"]["env"] = _file_env(holder["properties"]["env"])
     for holder in (schema, step):
         holder["properties"]["matrix"] = _file_matrix(holder["properties"]["matrix"])
+    step["properties"]["artifacts"]["items"] = _file_artifact(step["properties"]["artifacts"]["items"])
     for holder in (step, step["properties"]["services"]["items"]):
         holder["properties"]["commands"]["items"] = _nested(holder["properties"]["commands"]["items"])
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "c8s pipeline (v1alpha1)"}
@@ -98,6 +99,18 @@ def _file_env(env: Json) -> Json:
     as_map = {key: value for key, value in env.items() if key not in ("default", "description")}
     about = f"{env['description']} A map NAME: value, or a list of name and value."
     return {"description": about, "anyOf": [as_map, as_list]}
+
+
+def _file_artifact(glob: Json) -> Json:
+    """A glob, or a map that says whether it may match nothing."""
+    optional = {"type": "boolean", "description": "Whether the glob may match nothing."}
+    entry = {
+        "type": "object",
+        "properties": {"path": {**glob, "description": "A glob below the workspace."}, "optional": optional},
+        "required": ["path"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [entry, glob]}
 
 
 def _file_matrix(matrix: Json) -> Json:

@@ -155,6 +155,6 @@ def _unpack_order(steps: Sequence[ExpandedStep]) -> list[ExpandedStep]:
 def _artifact_producers(steps: Sequence[ExpandedStep], source_step: str | None) -> dict[str, tuple[str, ...]]:
     by_name = {step.name: step for step in steps}
     return {
-        name: tuple(by_name[o].slug for o in above if by_name[o].step.artifacts and o != source_step)
+        name: tuple(by_name[o].slug for o in above if by_name[o].step.has_artifacts and o != source_step)
         for name, above in ancestors(steps).items()
     }

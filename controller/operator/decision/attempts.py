@@ -74,7 +74,7 @@ def update_attempt(attempt: Json, view: AttemptView, step: Step, now: datetime, 
     if view.job is None and view.pod is None:
         return _finish_lost(fresh, now) if view.job_missing else fresh
     limit = step.resources.memory if step.resources else None
-    seen = evaluate_pod(view, artifacts=bool(step.artifacts), memory_limit=limit)
+    seen = evaluate_pod(view, artifacts=step.has_artifacts, memory_limit=limit)
     fresh["reason"] = seen.reason
     if seen.message:
         fresh["message"] = seen.message
@@ -114,7 +114,7 @@ def _finish(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
     elif stopping == StopCause.STEP_TIMEOUT:
         message = f"stopped after {step.timeout}, its timeout"
         fresh |= {"phase": StepPhase.FAILED, "reason": StepReason.TIMEOUT, "message": message}
-    elif phase == StepPhase.SUCCEEDED and step.artifacts:
+    elif phase == StepPhase.SUCCEEDED and step.has_artifacts:
         fresh["times"].setdefault("uploaded", format_time(now))
     return fresh
 
@@ -154,7 +154,7 @@ def _times(times: Json, seen: Milestones) -> Json:
 
 def needs_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
     """Whether the upload has ended and its manifest has not been read."""
-    if not step.artifacts or attempt["phase"] in FINAL_STEP_PHASES:
+    if not step.has_artifacts or attempt["phase"] in FINAL_STEP_PHASES:
         return False
     return evaluate_pod(view, artifacts=True, memory_limit=None).check_manifest
 

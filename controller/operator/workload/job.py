@@ -46,7 +46,7 @@ class JobSpec:
 
     @property
     def has_upload(self) -> bool:
-        return bool(self.step.step.artifacts or self.step.step.cache) or self.saves_workspace
+        return bool(self.step.step.has_artifacts or self.step.step.cache) or self.saves_workspace
 
     @property
     def saves_workspace(self) -> bool:
@@ -62,7 +62,8 @@ class JobSpec:
 def uses_agents(steps: Sequence[ExpandedStep], run: Json, pipeline: Pipeline) -> bool:
     """Whether any pod of the run has an agent."""
     return bool(run["spec"].get("source")) or any(
-        step.step.artifacts or step.step.cache or debug_copies.keeps_workspace(pipeline, step.step) for step in steps
+        step.step.has_artifacts or step.step.cache or debug_copies.keeps_workspace(pipeline, step.step)
+        for step in steps
     )
 
 
@@ -193,6 +194,9 @@ def _agent_containers(plan: JobSpec, settings: OperatorSettings) -> list[Json]:
             "C8S_ATTEMPT": str(plan.attempt),
             "C8S_ARTIFACTS": json.dumps([render(glob, values) for glob in step.artifacts]),
         }
+        if step.optional_artifacts:
+            globs = [render(glob, values) for glob in step.optional_artifacts]
+            environment["C8S_OPTIONAL_ARTIFACTS"] = json.dumps(globs)
         if plan.saves_workspace:
             environment |= {debug_copies.KEEP_WORKSPACE_ENV: "1", "C8S_EXIT_FILE": names.EXIT_FILE}
         upload = _agent_container(

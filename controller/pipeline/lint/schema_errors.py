@@ -46,6 +46,7 @@ _MISSING_FIELD_HINTS = {
     "commands": "add `commands:` with a list of shell commands",
     "secretRef": "add `secretRef:` with the Secret's name",
     "key": "add `key:`",
+    "path": "add `path:` with a pattern such as dist/**",
 }
 _TYPE_NAMES = {
     "object": "a map",
@@ -183,12 +184,15 @@ def _describe_error(error: Any, data: Json, source_map: SourceMap) -> Iterable[D
 
 
 def _describe_any_of(error: Any, data: Json, source_map: SourceMap) -> Iterable[Diagnostic]:
-    """`env` is a map or a list: describe the errors of the form that the file uses."""
+    """`env` and artifacts have two forms: describe the errors of the form that the file uses."""
     path: _Path = tuple(error.absolute_path)
     inner = [e for e in error.context or () if e.validator != "type" or len(e.absolute_path) > len(path)]
     if inner:
         return [diagnostic for e in inner for diagnostic in _describe_error(e, data, source_map)]
-    message = f"`{format_path(path)}` must be a map NAME: value, or a list of name and value"
+    forms = "a map NAME: value, or a list of name and value"
+    if "artifacts" in path:
+        forms = "a pattern such as dist/**, or a map such as {path: dist/**, optional: true}"
+    message = f"`{format_path(path)}` must be {forms}"
     return [source_map.diagnostic(path, "wrong-type", message)]
 
 

@@ -140,7 +140,7 @@ class _Builder:
             items = _choose(schema, "array").get("items") or {}
             nodes = self._spliced(node, depth) if path and path[-1] == _SPLICED else node.nodes
             return [self.build(item, items, (*path, n), depth + 1) for n, item in enumerate(nodes)]
-        return _scalar(node, schema)
+        return _scalar(node, _choose(schema, "string"))
 
     def _spliced(self, node: SequenceNode, depth: int) -> Iterator[Node]:
         """The nodes of a list, with those of the lists in it in their place."""

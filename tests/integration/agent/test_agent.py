@@ -273,6 +273,13 @@ async def test_glob_without_a_match_fails_and_commits_nothing(api: Api, pod: Pod
     assert api.manifests == {}
 
 
+async def test_optional_glob_may_match_nothing(api: Api, pod: Pod) -> None:
+    optional = json.dumps(["screenshots/**", "a.txt"])
+    (pod.workspace / "a.txt").write_text("a")
+    code, output = await pod.upload(C8S_OPTIONAL_ARTIFACTS=optional)
+    assert (code, [file["path"] for file in api.manifests["build"]["files"]]) == (0, ["a.txt"]), output
+
+
 async def test_rejected_token_is_reported_without_showing_it(api: Api, pod: Pod, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}-of-another-run")
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1")

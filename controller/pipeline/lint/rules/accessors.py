@@ -62,6 +62,16 @@ def step_commands(index: int, step: Json) -> Iterator[tuple[Path, str]]:
         yield from (((*path, n), command) for n, command in iter_strings(service.get("commands")))
 
 
+def artifact_globs(step: Json) -> Iterator[tuple[Path, str]]:
+    """The path below the step and the glob of each artifact, in either form."""
+    artifacts = step.get("artifacts")
+    yield from ((("artifacts", n), glob) for n, glob in iter_strings(artifacts))
+    for n, entry in iter_mappings(artifacts):
+        if isinstance(entry.get("path"), str):
+            yield ("artifacts", n, "path"), entry["path"]
+    yield from ((("optionalArtifacts", n), glob) for n, glob in iter_strings(step.get("optionalArtifacts")))
+
+
 def env_variables(scope: Json) -> Iterator[tuple[Path, str]]:
     """The path below the scope and the name of each variable in `env`, in either form."""
     env = scope.get("env")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from controller.pipeline.diagnostics import Diagnostic, SourceMap, quote
-from controller.pipeline.lint.rules.accessors import iter_mappings, iter_steps, iter_strings
+from controller.pipeline.lint.rules.accessors import artifact_globs, iter_mappings, iter_steps, iter_strings
 
 Json = dict[str, Any]
 
@@ -14,8 +14,8 @@ Json = dict[str, Any]
 def _artifacts(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for index, step in iter_steps(data):
         seen: set[str] = set()
-        for n, glob in iter_strings(step.get("artifacts")):
-            path = ("steps", index, "artifacts", n)
+        for below, glob in artifact_globs(step):
+            path = ("steps", index, *below)
             if _escapes_workspace(glob):
                 message = f"{quote(glob)} does not stay below the workspace"
                 hint = "artifacts are named from the workspace's root, without a leading / and without .."

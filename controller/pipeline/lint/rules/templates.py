@@ -26,7 +26,7 @@ from controller.pipeline.templates import (
 
 Json = dict[str, Any]
 
-_STEP_FIELDS = ("env", "image", "artifacts", "cache")
+_STEP_FIELDS = ("env", "image", "artifacts", "optionalArtifacts", "cache")
 _SERVICE_FIELDS = ("env", "image")
 # Not a template: a shell reports a bad substitution.
 _DOLLAR = re.compile(r"\$\{((?:matrix|params|run)\.[-A-Za-z0-9_.]+)\}")

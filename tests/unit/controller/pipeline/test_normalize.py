@@ -105,3 +105,16 @@ def test_model_dump_equals_its_input() -> None:
 def test_older_matrix_entries_of_one_dimension_are_merged() -> None:
     linux, others = {"dimension": "os", "values": ["linux"]}, {"dimension": "os", "values": ["darwin", "linux"]}
     assert normalize_matrix({"strategy": [linux, others]}) == {"dimensions": {"os": ["linux", "darwin"]}}
+
+
+def test_optional_artifacts_have_a_list_of_their_own() -> None:
+    written = "    artifacts: [dist, {path: 1.0, optional: true}, {path: b}, {path: c, optional: false, x-why: y}]\n"
+    step = pipeline_of(GOOD + written)["steps"][0]
+    assert (step["artifacts"], step["optionalArtifacts"]) == (["dist", "b", "c"], ["1.0"])
+    assert Pipeline.model_validate(pipeline_of(GOOD + written)).steps[0].has_artifacts
+
+
+def test_normalized_optional_artifacts_are_accepted() -> None:
+    step = pipeline_of(GOOD + "    optionalArtifacts: [a]\n    artifacts: [{path: b, optional: true}]\n")["steps"][0]
+    assert step["optionalArtifacts"] == ["a", "b"]
+    assert "artifacts" not in step

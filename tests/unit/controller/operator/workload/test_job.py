@@ -50,6 +50,13 @@ def test_artifacts_of_a_step_come_after_those_that_it_depends_on() -> None:
     assert load_run_plan(build_run(steps)).artifact_producers["last"] == ("early", "late", "other")
 
 
+def test_optional_artifacts_are_given_to_the_agent() -> None:
+    job = job_of(step("build", optionalArtifacts=["out/{{run.name}}"]))
+    [upload] = [each for each in pod_of(job)["initContainers"] if each["name"] == "upload"]
+    environment = {entry["name"]: entry.get("value") for entry in upload["env"]}
+    assert (environment["C8S_ARTIFACTS"], environment["C8S_OPTIONAL_ARTIFACTS"]) == ("[]", '["out/ci-1"]')
+
+
 def test_a_job_makes_one_pod_once_and_belongs_to_its_run() -> None:
     job = job_of(step("build"))
     assert job["metadata"]["name"] == "ci-1--build-1"
