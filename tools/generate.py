@@ -9,11 +9,13 @@ from pathlib import Path
 
 from controller import settings
 from controller.operator.manifests import generate as manifests
+from controller.operator.manifests import rbac
 from controller.pipeline import schema
 from controller.run_types import reference as status_reasons
 from tools import keys_reference, openapi, rest_reference
 
 ROOT = Path(__file__).parents[1]
+RIGHTS_PAGE = ROOT / "docs" / "reference" / "rights.md"
 REASONS_PAGE = ROOT / "docs" / "reference" / "status-reasons.md"
 
 
@@ -34,6 +36,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield rest_reference.DOCUMENT, openapi.text()
     yield rest_reference.PAGE, rest_reference.render(openapi.document())
     yield REASONS_PAGE, between(REASONS_PAGE.read_text(), "reasons", status_reasons.render())
+    yield RIGHTS_PAGE, between(RIGHTS_PAGE.read_text(), "rights", rbac.render_table())
     yield keys_reference.PAGE, keys_reference.render(keys_reference.PAGE.read_text())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from controller.operator.manifests.crds import GROUP
@@ -32,51 +34,204 @@ def cluster_role_binding(role: str, subject: Json) -> Json:
     }
 
 
+@dataclass(frozen=True)
+class Grant:
+    """The right to some verbs on a resource, each with what it is used for.
+
+    Attributes:
+        resource: with its subresource, if any: `pods/log`.
+        names: the only objects that the verbs are for; empty for all.
+    """
+
+    group: str
+    resource: str
+    uses: Mapping[str, str]
+    names: tuple[str, ...] = ()
+
+    def rule(self) -> Json:
+        """The rule of a role."""
+        rule = _rule(self.group, self.resource, " ".join(self.uses))
+        return rule | ({"resourceNames": list(self.names)} if self.names else {})
+
+
+_REVIEWS = (
+    Grant("authentication.k8s.io", "tokenreviews", {"create": "whose token a request has"}),
+    Grant("authorization.k8s.io", "subjectaccessreviews", {"create": "what its user may do"}),
+)
+RUN_NUMBERS = "c8s-run-numbers"
+LEADER_LEASE = "c8s-operator"
+
+OPERATOR_GRANTS = (
+    Grant(
+        GROUP,
+        "pipelineruns",
+        {
+            "get": "a run's latest version after a conflict; the run whose steps are reused",
+            "list": "all runs, at the start",
+            "watch": "their changes",
+            "patch": "the finalizer, the copied definition, the cancellation of earlier runs of a group",
+            "delete": "runs beyond the history limit",
+        },
+    ),
+    Grant(GROUP, "pipelineruns/status", {"patch": "the status"}),
+    Grant(GROUP, "pipelineconfigs", {"get": "the definition that a run refers to"}),
+    Grant(
+        "batch",
+        "jobs",
+        {
+            "get": "a Job that the cache does not show yet",
+            "list": "the Jobs of all runs, at the start",
+            "watch": "their changes",
+            "create": "an attempt of a step",
+            "patch": "their time to live, once the run has ended",
+            "delete": "an attempt that is stopped before its pod runs",
+        },
+    ),
+    Grant(
+        "",
+        "pods",
+        {
+            "get": "why a log has ended",
+            "list": "the pods of all runs, at the start",
+            "watch": "their changes",
+            "patch": "the deadline that stops a pod",
+        },
+    ),
+    Grant("", "pods/log", {"get": "the logs of steps"}),
+    Grant(
+        "",
+        "secrets",
+        {"get": "the values that steps use", "create": "a run's copies of them, and the tokens of its agents"},
+    ),
+    Grant(
+        "",
+        "events",
+        {
+            "get": "the count of an Event that occurs again",
+            "list": "image pulls and Jobs whose pods can't be created",
+            "watch": "the same",
+            "create": "the Events of runs",
+            "patch": "their count",
+        },
+    ),
+    Grant("", "nodes", {"list": "which resources a step can have, and the container runtime", "watch": "the same"}),
+    *_REVIEWS,
+)
+"""What the role operator does in any namespace, and no more. Requests for metrics are authorized as at the API."""
+
+API_GRANTS = (
+    Grant(
+        GROUP,
+        "pipelineruns",
+        {
+            "get": "a run that the cache does not show yet",
+            "list": "all runs, at the start; the run of an idempotency key",
+            "watch": "their changes",
+            "create": "create a run",
+            "patch": "cancel a run",
+            "delete": "delete a run",
+        },
+    ),
+    Grant(
+        GROUP,
+        "pipelineconfigs",
+        {
+            "get": "read a pipeline",
+            "list": "list pipelines",
+            "create": "set a pipeline",
+            "update": "set a pipeline",
+            "delete": "delete a pipeline",
+        },
+    ),
+    Grant(
+        "",
+        "secrets",
+        {
+            "get": "whether a Secret is for pipelines",
+            "list": "list secrets: names and keys",
+            "create": "set a secret",
+            "update": "set a secret",
+            "delete": "delete a secret",
+        },
+    ),
+    Grant("", "configmaps", {"create": "the numbers of a namespace's runs"}),
+    Grant("", "configmaps", {"get": "the last numbers", "update": "the next number"}, (RUN_NUMBERS,)),
+    Grant("", "nodes", {"list": "the state of the cluster"}),
+    Grant("", "namespaces", {"list": "the state of the cluster"}),
+    Grant("", "pods", {"list": "a step's pod, for a shell in it; the state of a namespace"}),
+    Grant("", "events", {"list": "the Events of a run"}),
+    Grant("", "resourcequotas", {"list": "the state of a namespace"}),
+    Grant(
+        "",
+        "pods/exec",
+        {"get": "a shell in a step, as clusters check it for WebSockets", "create": "the same, as newer clusters do"},
+    ),
+    *_REVIEWS,
+)
+"""What the role api does in any namespace, and no more. The caller's rights are checked for each request."""
+
+LEASE_GRANTS = (
+    Grant(
+        "coordination.k8s.io",
+        "leases",
+        {
+            "get": "who leads, or holds a concurrency group",
+            "list": "groups whose run is gone",
+            "create": "the Lease of the leader, or of a group",
+            "update": "take, renew or release one",
+            "delete": "one of a group that is not used any more",
+        },
+    ),
+)
+"""What the operator does in its own namespace."""
+
+LEADER_GRANTS = (Grant("coordination.k8s.io", "leases", {"get": "where the leader's logs are"}, (LEADER_LEASE,)),)
+"""What the API does in its own namespace."""
+
+
 def _rule(group: str, resources: str, verbs: str) -> Json:
     return {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
 
 
 def operator_rules() -> list[Json]:
-    """What the role operator does in any namespace, and no more. Its Lease is a matter of its own namespace."""
-    return [
-        _rule(GROUP, "pipelineruns", "get list watch patch delete"),
-        _rule(GROUP, "pipelineruns/status", "patch"),
-        _rule(GROUP, "pipelineconfigs", "get list watch"),
-        _rule("batch", "jobs", "get list watch create patch delete"),
-        _rule("", "pods", "get list watch patch"),
-        _rule("", "pods/log", "get"),
-        _rule("", "secrets", "get create"),
-        _rule("", "events", "get list watch create patch"),
-        _rule("", "nodes", "get list watch"),
-        # Requests for metrics at its own port are authenticated and authorized, as at the API.
-        _rule("authentication.k8s.io", "tokenreviews", "create"),
-        _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
-    ]
+    """The rules of the operator's role."""
+    return [grant.rule() for grant in OPERATOR_GRANTS]
 
 
 def api_rules() -> list[Json]:
-    """What the role api does in any namespace, and no more. The caller's rights are checked for each request."""
-    return [
-        _rule(GROUP, "pipelineruns", "get list watch create update patch delete"),
-        _rule(GROUP, "pipelineconfigs", "get list watch create update delete"),
-        _rule("", "secrets", "get list create update delete"),
-        _rule("", "configmaps", "get create update"),
-        _rule("", "nodes namespaces", "get list watch"),
-        _rule("", "pods events resourcequotas", "list"),
-        _rule("", "pods/exec", "get create"),
-        _rule("authentication.k8s.io", "tokenreviews", "create"),
-        _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
-    ]
+    """The rules of the API's role."""
+    return [grant.rule() for grant in API_GRANTS]
 
 
 def lease_rules() -> list[Json]:
-    """What the operator does with its Lease and those of concurrency groups, in its own namespace."""
-    return [_rule("coordination.k8s.io", "leases", "get list create update delete")]
+    """The rules of the operator's role in its own namespace."""
+    return [grant.rule() for grant in LEASE_GRANTS]
 
 
 def controller_role() -> Json:
     """Both roles in one process, as in a sandbox on this machine."""
     return cluster_role(SERVICE_ACCOUNT, [*operator_rules(), *api_rules(), *lease_rules()])
+
+
+def render_table() -> str:
+    """The rights of operator and API with the use of each, as Markdown."""
+    sections = (
+        ("The operator, in all namespaces", OPERATOR_GRANTS),
+        ("The operator, in its own namespace", LEASE_GRANTS),
+        ("The API, in all namespaces", API_GRANTS),
+        ("The API, in its own namespace", LEADER_GRANTS),
+    )
+    parts = []
+    for title, grants in sections:
+        rows = [f"| `{_qualified(grant)}` | `{verb}` | {use} |" for grant in grants for verb, use in grant.uses.items()]
+        parts.append("\n".join([f"## {title}", "", "| resource | verb | used for |", "| --- | --- | --- |", *rows]))
+    return "\n\n".join(parts)
+
+
+def _qualified(grant: Grant) -> str:
+    resource, slash, subresource = grant.resource.partition("/")
+    named = f" {', '.join(grant.names)}" if grant.names else ""
+    return f"{resource}{f'.{grant.group}' if grant.group else ''}{slash}{subresource}{named}"
 
 
 def developer_role() -> Json:

@@ -174,6 +174,42 @@ async def test_two_roles_suffice_for_a_run(installed: Installed) -> None:
     assert "forbidden" not in installed.said().lower()
 
 
+async def test_every_other_call_has_the_rights_that_it_needs(installed: Installed) -> None:
+    space = "/api/v1/namespaces/default"
+    waiting = {"name": "wait", "image": "busybox:1.36", "commands": ["sleep 100"]}
+    name = installed.call("POST", f"{space}/runs", {"pipeline": {**PIPELINE, "steps": [waiting]}})["name"]
+
+    def phase() -> str:
+        return str(installed.call("GET", f"{space}/runs/{name}")["status"]["phase"])
+
+    wait_for(lambda: phase() == "Running", "the step")
+    installed.call("POST", f"{space}/runs/{name}/cancel", {})
+    wait_for(lambda: phase() == "Cancelled", "the run's end")
+    assert installed.call("GET", f"{space}/runs/{name}/events")["items"]
+    for _ in range(2):
+        installed.call("PUT", f"{space}/secrets/mine", {"data": {"key": "value-of-mine"}})
+        installed.call("PUT", f"{space}/pipelines/demo", {"definition": PIPELINE})
+    assert "mine" in [each["name"] for each in installed.call("GET", f"{space}/secrets")["items"]]
+    assert [each["name"] for each in installed.call("GET", f"{space}/pipelines")["items"]] == ["demo"]
+    installed.call("POST", f"{space}/runs", {"pipelineRef": "demo"})
+    for path in ("/api/v1/cluster", f"{space}/cluster", f"{space}/pipelines/demo"):
+        installed.call("GET", path)
+    installed.call("DELETE", f"{space}/secrets/mine")
+    installed.call("DELETE", f"{space}/pipelines/demo")
+    assert "forbidden" not in installed.said().lower()
+
+
+async def test_a_developer_reads_no_secret_from_kubernetes(installed: Installed) -> None:
+    server = json.loads((installed.folder / "api.kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
+    file = installed.folder / "developer.kubeconfig"
+    file.write_text(kubeconfig("here", server, "developer", installed.token))
+    async with connect(file) as client:
+        for call in (client.list(SECRETS, "default"), client.get(SECRETS, "db", "default")):
+            with pytest.raises(ForbiddenError):
+                await call
+    assert [each["name"] for each in installed.call("GET", "/api/v1/namespaces/default/secrets")["items"]] == ["db"]
+
+
 async def test_accounts_do_not_have_the_permissions_of_each_other(installed: Installed) -> None:
     for role, resource in (("api", JOBS), ("operator", CONFIG_MAPS)):
         async with connect(installed.folder / f"{role}.kubeconfig") as client:
