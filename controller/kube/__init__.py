@@ -13,6 +13,7 @@ from controller.kube.errors import (
     KubeconfigError,
     KubeError,
     NotFoundError,
+    TooLargeError,
     UnauthorizedError,
     UnreachableError,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "LeaseTimings",
     "NotFoundError",
     "Resource",
+    "TooLargeError",
     "UnauthorizedError",
     "UnreachableError",
     "WatchEvent",

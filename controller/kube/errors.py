@@ -57,12 +57,19 @@ class UnauthorizedError(ApiError):
     """401"""
 
 
+class TooLargeError(ApiError):
+    """The object or the request is too large to be stored: 413, or what etcd answers."""
+
+
 _ERRORS_BY_STATUS: dict[int, type[ApiError]] = {
     401: UnauthorizedError,
     403: ForbiddenError,
     404: NotFoundError,
     410: GoneError,
+    413: TooLargeError,
 }
+# kube-apiserver passes these on with status 500: of etcd above --max-request-bytes, and of its client above 2 MiB.
+_TOO_LARGE_MESSAGES = ("etcdserver: request is too large", "trying to send message larger than max")
 
 
 def error_from_response(status: int, body: object, operation: str) -> ApiError:
@@ -71,6 +78,8 @@ def error_from_response(status: int, body: object, operation: str) -> ApiError:
     reason = str(document.get("reason") or "")
     message = str(document.get("message") or body or f"HTTP {status}")[:2000]
     kind = _ERRORS_BY_STATUS.get(status, ApiError)
+    if any(words in message for words in _TOO_LARGE_MESSAGES):
+        kind = TooLargeError
     if status == 409:
         kind = AlreadyExistsError if reason == "AlreadyExists" else ConflictError
     return kind(f"{operation}: {message}", status=status, reason=reason, details=document.get("details"))

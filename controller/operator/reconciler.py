@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClient, NotFoundError
+from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_plan import InvalidRunError
@@ -253,6 +253,8 @@ class Reconciler:
         definition = {"name": reference, **config["spec"]}
         try:
             await self._client.patch(PIPELINE_RUNS, name, {"spec": {"pipeline": definition}}, namespace=namespace)
+        except TooLargeError as error:
+            raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is too large for a run: {error}") from error
         except ApiError as error:
             if error.status == 422:
                 raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error

@@ -6,7 +6,7 @@ get the value that means "not known yet".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -155,13 +155,22 @@ def decode_artifact(raw: Mapping[str, Any], step: str | None = None) -> Artifact
     )
 
 
-def _decode_step(raw: Mapping[str, Any]) -> Step:
+def _decode_steps(raw: object) -> tuple[Step, ...]:
+    """The steps, each with the names of all steps that it depends on: the status has one name for a whole matrix."""
+    steps = list(_objects(raw))
+    groups: dict[str, list[str]] = {}
+    for step in steps:
+        groups.setdefault(str(step.get("matrixOf") or step.get("name") or ""), []).append(str(step.get("name") or ""))
+    return tuple(_decode_step(step, groups) for step in steps)
+
+
+def _decode_step(raw: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> Step:
     name = str(raw.get("name") or "")
     slug = str(raw.get("slug") or name)
     return Step(
         name=name,
         slug=slug,
-        depends_on=_texts(raw.get("dependsOn")),
+        depends_on=tuple(each for needed in _texts(raw.get("dependsOn")) for each in groups.get(needed, (needed,))),
         allow_failure=raw.get("allowFailure") is True,
         phase=str(raw.get("phase") or StepPhase.PENDING),
         reason=_text(raw.get("reason")),
@@ -232,7 +241,7 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
         summary=Summary(**{count: _number(summary.get(count)) for count in counts}),
         images=_text(runtime.get("images")),
         runtime=_text(runtime.get("name")),
-        steps=tuple(_decode_step(item) for item in _objects(status.get("steps"))),
+        steps=_decode_steps(status.get("steps")),
         raw=raw,
         critical_path=_texts(status.get("criticalPath")),
         group=_text(status.get("group")),

@@ -2,6 +2,7 @@
 and whichever process dies in between.
 """
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +13,7 @@ from controller.api import serializers
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.runs import numbering
 from controller.api.runs.request import Idempotency, NewRun, is_same_request, run_object
+from controller.api.runs.validation import require_fitting_size
 from controller.api.state import AppState, KeyedLock
 from controller.kube import PIPELINE_RUNS, AlreadyExistsError, ApiError, ConflictError, KubeError, NotFoundError
 
@@ -28,7 +30,11 @@ log = logging.getLogger("c8s.api")
 async def create_pipeline_run(
     state: AppState, namespace: str, new: NewRun, key: Idempotency | None
 ) -> tuple[Run, bool]:
-    """The run, and whether it was created just now: False for one that the same request created before."""
+    """The run, and whether it was created just now: False for one that the same request created before.
+
+    Raises a problem `pipeline-invalid` for a run that is too large to be stored together with its status.
+    """
+    await asyncio.to_thread(require_fitting_size, new.spec())
     async with _exclusive(state, namespace, key.key if key is not None else None):
         at_least, taken = _highest_known_number(state, namespace, new.pipeline) + 1, 0
         for _ in range(ATTEMPTS):

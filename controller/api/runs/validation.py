@@ -9,6 +9,7 @@ from controller.pipeline import definition as pipeline_definition
 from controller.pipeline.diagnostics import Diagnostic
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
+from controller.pipeline.graph.run_size import oversize_reason
 from controller.pipeline.params import resolve_params
 from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
 from controller.pipeline.variables import RunContext
@@ -62,6 +63,19 @@ def _validate_pipeline(definition: Mapping[str, Any]) -> Pipeline:
         # What JSON Schema can't express, such as text that is not valid Unicode.
         entries = problems.problem_for_validation(error.model_errors).problems
         raise ApiProblemError("pipeline-invalid", "the pipeline is not valid", entries) from None
+
+
+def require_fitting_size(spec: Mapping[str, Any]) -> None:
+    """Check that a run with this spec can be stored together with its status. Raises a problem `pipeline-invalid`.
+
+    Args:
+        spec: with a definition that `validate_definition` has accepted.
+    """
+    pipeline = pipeline_definition.validate_definition(spec["pipeline"])
+    reason = oversize_reason(dict(spec), pipeline, expand_steps(pipeline))
+    if reason is not None:
+        entry = problem_entry("run.too-large", reason, path="pipeline")
+        raise ApiProblemError("pipeline-invalid", f"the run is too large: {reason}", [entry])
 
 
 def serialize_diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from controller.pipeline import params
 from controller.pipeline.conditions import TriggerContext, unmet_conditions
 from controller.pipeline.definition import InvalidDefinitionError, validate_definition
 from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_steps
+from controller.pipeline.graph.run_size import oversize_reason
 from controller.pipeline.model import Pipeline
 from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
 from controller.pipeline.variables import RunContext
@@ -94,6 +95,9 @@ def load_run_plan(run: Json) -> RunPlan:
         check_run_cost(pipeline, steps, context, spec.get("changedFiles"))
     except RunTooExpensiveError as error:
         raise InvalidRunError(str(error), RunReason.TOO_EXPENSIVE) from error
+    # One that has steps already was accepted by an earlier version: its status is shortened if need be.
+    if not (run.get("status") or {}).get("steps") and (reason := oversize_reason(spec, pipeline, steps)) is not None:
+        raise InvalidRunError(f"the run is too large: {reason}", RunReason.TOO_EXPENSIVE)
     return RunPlan(
         uid=metadata["uid"],
         pipeline=pipeline,

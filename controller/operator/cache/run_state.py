@@ -13,6 +13,7 @@ from controller.operator.cache.run_plan import RunPlan, load_run_plan
 from controller.operator.decision.observation import CreateFailure, Milestones, update_milestones
 from controller.operator.decision.reuse import ReusableStep
 from controller.run_types.keys import AttemptKey
+from controller.run_types.status_size import UNSHORTENED, json_size
 
 Json = dict[str, Any]
 
@@ -43,14 +44,16 @@ class StatusRecord:
         server: as the API server returned it last. If it has another one, something else writes it too.
         resource_version: of the run, which the next write is based on.
         written: the status that was written last.
-        sent: the status that was sent last, whether or not the API server confirmed it.
+        sent: the status that was sent last, as decided and as sent, whether or not the API server confirmed it.
+        shortening: how much of it is left out, see `status_size.shorten`: it never becomes smaller again.
     """
 
     current: Json
     server: Json
     resource_version: str
     written: Json | None = None
-    sent: Json | None = None
+    sent: tuple[Json, Json] | None = None
+    shortening: int = UNSHORTENED
 
     @property
     def has_started(self) -> bool:
@@ -142,6 +145,8 @@ class RunState:
     creator: str | None = None
     observed: ObservedCache = field(default_factory=ObservedCache)
     secrets: RunSecrets = field(default_factory=RunSecrets)
+    other_bytes: int = 0
+    """The size of the run without its status."""
     reusable: dict[str, ReusableStep] | None = None
     holds_lock: bool = False
     is_done: bool = False
@@ -164,4 +169,5 @@ def load_run_state(run: Json, now: datetime, creator: str | None = None) -> RunS
     """The state of a run that was not known before. Raises InvalidRunError."""
     status = run.get("status") or {}
     record = StatusRecord(status, status, run["metadata"]["resourceVersion"], written=run.get("status"))
-    return RunState(load_run_plan(run), now, record, creator)
+    others = {field: value for field, value in run.items() if field != "status"}
+    return RunState(load_run_plan(run), now, record, creator, other_bytes=json_size(others))

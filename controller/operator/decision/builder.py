@@ -139,9 +139,11 @@ def step_status(step: ExpandedStep, previous: Json | None, **values: Any) -> Jso
     status: Json = {
         "name": step.name,
         "slug": step.slug,
-        "dependsOn": list(step.depends_on),
+        "dependsOn": list(step.depends_on_groups),
         "allowFailure": step.step.allow_failure,
     }
+    if step.group != step.name:
+        status["matrixOf"] = step.group
     status |= {field: previous[field] for field in _PRESERVED_FIELDS if field in previous} if previous else {}
     status |= values
     if status.get("attempts"):

@@ -30,6 +30,7 @@ from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Pipeline
 from controller.pipeline.values import duration
 from controller.run_types.phases import FINAL_RUN_PHASES, FINAL_STEP_PHASES, StepPhase
+from controller.run_types.status_size import summarize_attempts
 
 Json = dict[str, Any]
 
@@ -78,7 +79,8 @@ def decide(
         builder.requeue_at(deadline)
     _decide_steps(builder)
     statuses = [_with_inputs(builder, add_failure_excerpt(builder.statuses[step.name])) for step in steps]
-    return _conclude(builder, old, add_queue_times(statuses, attempts.format_time(start_time)), start_time)
+    statuses = add_queue_times(statuses, steps, attempts.format_time(start_time))
+    return _conclude(builder, old, [_summarized(status) for status in statuses], start_time)
 
 
 def _decide_steps(builder: DecisionBuilder) -> None:
@@ -97,6 +99,10 @@ def _decide_steps(builder: DecisionBuilder) -> None:
 def _with_inputs(builder: DecisionBuilder, status: Json) -> Json:
     digest = builder.input.observation.inputs.get(status["name"])
     return {**status, "inputs": digest} if digest and status.get("inputs") != digest else status
+
+
+def _summarized(status: Json) -> Json:
+    return {**status, "attempts": summarize_attempts(status["attempts"])} if status.get("attempts") else status
 
 
 def _observed_attempts(observation: Observation) -> dict[str, list[int]]:
@@ -139,7 +145,7 @@ def _conclude(builder: DecisionBuilder, old: Json, statuses: list[Json], start_t
         give_up = _log_deadline(builder, statuses)
         collecting_logs = _is_collecting_logs(builder, statuses) and now < give_up
         if not collecting_logs:
-            final = finished_status(base | {"criticalPath": critical_path(statuses)}, old, statuses, now)
+            final = finished_status(base | {"criticalPath": critical_path(statuses, builder.input.steps)}, old, statuses, now)
             return Decision(final, actions)
         builder.requeue_at(give_up)
     status = running_status(

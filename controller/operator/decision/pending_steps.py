@@ -151,9 +151,9 @@ def _counts_as_failure(status: Json) -> bool:
 
 def _describe_root_failure(builder: DecisionBuilder, name: str) -> str:
     """Names the step that failed, found through those that were skipped because of it."""
-    status = builder.statuses[name]
+    status, steps = builder.statuses[name], {step.name: step for step in builder.input.steps}
     while status["phase"] == StepPhase.SKIPPED:
-        name = next(each for each in status["dependsOn"] if _counts_as_failure(builder.statuses[each]))
+        name = next(each for each in steps[name].depends_on if _counts_as_failure(builder.statuses[each]))
         status = builder.statuses[name]
     word = "was cancelled" if status["phase"] == StepPhase.CANCELLED else "failed"
     return f"skipped because {name} {word}"

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.operator.decision.attempts import format_time
+from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.phases import FINAL_STEP_PHASES, RunPhase, StepPhase
 from controller.run_types.reasons import RunReason, StepReason
 
@@ -157,16 +158,19 @@ def add_failure_excerpt(entry: Json) -> Json:
     return found
 
 
-def add_queue_times(entries: Sequence[Json], began: str) -> list[Json]:
+def add_queue_times(entries: Sequence[Json], steps: Sequence[ExpandedStep], began: str) -> list[Json]:
     """The statuses with `queued` in each attempt: from then on only limits held it back."""
     by_name = {entry["name"]: entry for entry in entries}
-    return [_with_queue_times(entry, by_name, began) if entry.get("attempts") else entry for entry in entries]
+    return [
+        _with_queue_times(entry, step, by_name, began) if entry.get("attempts") else entry
+        for entry, step in zip(entries, steps, strict=True)
+    ]
 
 
-def _with_queue_times(entry: Json, by_name: Mapping[str, Json], began: str) -> Json:
+def _with_queue_times(entry: Json, step: ExpandedStep, by_name: Mapping[str, Json], began: str) -> Json:
     if all("queued" in attempt["times"] for attempt in entry["attempts"]):
         return entry
-    ready = max((by_name[n].get("completionTime") or "" for n in entry["dependsOn"] if n in by_name), default="")
+    ready = max((by_name[n].get("completionTime") or "" for n in step.depends_on if n in by_name), default="")
     moment, attempts = max(ready, began), []
     for attempt in entry["attempts"]:
         times = attempt["times"]
@@ -178,14 +182,15 @@ def _with_queue_times(entry: Json, by_name: Mapping[str, Json], began: str) -> J
     return {**entry, "attempts": attempts}
 
 
-def critical_path(entries: Sequence[Json]) -> list[str]:
+def critical_path(entries: Sequence[Json], steps: Sequence[ExpandedStep]) -> list[str]:
     """The chain of steps that the run's end waited for, first to last: before each the latest of what it needs."""
     ran = {entry["name"]: entry for entry in entries if entry.get("attempts") and entry.get("completionTime")}
+    needs = {step.name: step.depends_on for step in steps}
     chain: list[str] = []
     last = _latest(list(ran.values()))
     while last is not None:
         chain.append(last["name"])
-        last = _latest([ran[name] for name in last["dependsOn"] if name in ran])
+        last = _latest([ran[name] for name in needs[last["name"]] if name in ran])
     return chain[::-1]
 
 

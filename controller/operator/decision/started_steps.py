@@ -95,7 +95,7 @@ def update_current_attempt(builder: DecisionBuilder, step: ExpandedStep) -> None
 
 
 def _verdict_fields(status: Json) -> Json:
-    return {key: status[key] for key in ("phase", "reason", "message") if key in status}
+    return {key: status[key] for key in ("phase", "reason", "message", "firstFailure") if key in status}
 
 
 def _running_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json | None, updated: list[Json]) -> Json:

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from controller.kube import JOBS, PIPELINE_RUNS, ConflictError, KubeClient, NotFoundError
+from controller.kube import JOBS, PIPELINE_RUNS, ConflictError, KubeClient, NotFoundError, TooLargeError
 from controller.operator.cache.owned_resources import OwnedResources
 from controller.operator.cache.run_state import RunState
 from controller.operator.settings import OperatorSettings
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.status_size import MOST_SHORTENED, fitting_level, shorten
 
 Json = dict[str, Any]
 _SMALL_RUN_STEPS = 100
@@ -71,11 +72,11 @@ class StatusWriter:
         record = state.status
         status = record.current
         if status != record.written:
-            previously_sent, record.sent = record.sent, status
+            previously_sent = record.sent
             try:
-                answer = await self.write_now(key, status, record.resource_version)
+                answer = await self._write_fitting(key, state, status)
             except ConflictError:
-                return await self._after_conflict(key, state, (previously_sent, status))
+                return await self._after_conflict(key, state, (previously_sent, record.sent))
             record.written, record.server = status, answer.get("status") or {}
             record.resource_version = answer["metadata"]["resourceVersion"]
         if not state.is_done and status.get("phase") in FINAL_RUN_PHASES:
@@ -83,13 +84,32 @@ class StatusWriter:
             state.is_done = True
         return WriteResult.DONE if state.is_done else WriteResult.ACTIVE
 
-    async def _after_conflict(self, key: RunKey, state: RunState, sent: tuple[Json | None, Json]) -> WriteResult:
+    async def _write_fitting(self, key: RunKey, state: RunState, status: Json) -> Json:
+        """Write a status, shortened as far as it has to be. Raises TooLargeError if even its shortest form is refused."""
+        record = state.status
+        while True:
+            record.shortening, size = fitting_level(status, record.shortening, state.other_bytes)
+            sent = shorten(status, record.shortening, size)
+            record.sent = status, sent
+            try:
+                return await self.write_now(key, sent, record.resource_version)
+            except TooLargeError as error:
+                if record.shortening == MOST_SHORTENED:
+                    raise
+                record.shortening += 1
+                _log.warning("run %s/%s: its status of %d bytes is shortened: %s", *key, size, error)
+
+    async def _after_conflict(
+        self, key: RunKey, state: RunState, sent: tuple[tuple[Json, Json] | None, ...]
+    ) -> WriteResult:
+        """Find out who has changed the run. `sent`: the statuses that may have arrived, as decided and as sent."""
         live = await self._client.get(PIPELINE_RUNS, key.name, key.namespace)
         status, record = live.get("status") or {}, state.status
-        if live["metadata"]["uid"] == state.uid and (status == record.server or status in sent):
+        arrived = next((decided for decided, body in filter(None, sent) if body == status), None)
+        if live["metadata"]["uid"] == state.uid and (status == record.server or arrived is not None):
             # Only the spec has changed, as by a cancellation; or a write arrived and its answer was lost.
-            if status in sent:
-                record.written = record.server = status
+            if arrived is not None:
+                record.written, record.server = arrived, status
             record.resource_version = live["metadata"]["resourceVersion"]
             self.schedule(key, 0)
             return WriteResult.ACTIVE

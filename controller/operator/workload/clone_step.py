@@ -35,8 +35,14 @@ def add_clone_step(run: Json, steps: Sequence[ExpandedStep]) -> tuple[tuple[Expa
     name = next(n for n in (_NAME, *(f"{_NAME}-{at}" for at in range(2, 1000))) if n not in taken)
     # With artifacts, the step succeeds only once the API has recorded its snapshot.
     clones = Step(name=name, image="c8s-agent", commands=["c8s-agent source"], artifacts=["**"])
-    first = ExpandedStep(name, slug_of(name), clones, {}, ())
-    return (first, *(replace(step, depends_on=(name, *step.depends_on)) for step in steps)), name
+    first = ExpandedStep(name, slug_of(name), clones, {}, (), name, ())
+    return (first, *(_after(name, step) for step in steps)), name
+
+
+def _after(name: str, step: ExpandedStep) -> ExpandedStep:
+    return replace(
+        step, depends_on=(name, *step.depends_on), depends_on_groups=(name, *step.depends_on_groups)
+    )
 
 
 def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, security: Json) -> Json:

@@ -16,13 +16,19 @@ _SLUG_LENGTH = 40
 
 @dataclass(frozen=True)
 class ExpandedStep:
-    """A step after expansion. `slug` is a DNS label, unique in the run; `depends_on` holds names of expanded steps."""
+    """A step after expansion. `slug` is a DNS label, unique in the run; `depends_on` holds names of expanded steps.
+
+    `group` is the name that all combinations of a step's own matrix share: its name if it has none. `depends_on_groups`
+    says the same as `depends_on` in fewer words, since a step depends on all combinations of another one's matrix.
+    """
 
     name: str
     slug: str
     step: Step
     matrix: Mapping[str, str]
     depends_on: tuple[str, ...]
+    group: str
+    depends_on_groups: tuple[str, ...]
 
 
 def slug_of(name: str) -> str:
@@ -41,20 +47,21 @@ def expand_steps(pipeline: Pipeline) -> tuple[ExpandedStep, ...]:
     depends on those of its own combination only.
     """
     outer = _combinations(pipeline.matrix)
-    members: dict[str, list[tuple[str, dict[str, str], dict[str, str]]]] = {}
+    members: dict[str, list[list[tuple[str, dict[str, str]]]]] = {}
+    """For each combination of the pipeline's matrix, those of the step's own."""
     for step in pipeline.steps:
-        pairs = [(theirs, own) for theirs in outer for own in _combinations(step.matrix)]
-        members[step.name] = [(expanded_step_name(step.name, {**a, **b}), a, b) for a, b in pairs]
+        own = _combinations(step.matrix)
+        members[step.name] = [[(expanded_step_name(step.name, {**mine, **each}), each) for each in own] for mine in outer]
     expanded = []
     for step in pipeline.steps:
-        for name, mine, own in members[step.name]:
-            depends_on = tuple(
-                other
-                for dependency in dict.fromkeys(step.depends_on)
-                for other, theirs, _ in members.get(dependency, ())
-                if theirs == mine
-            )
-            expanded.append(ExpandedStep(name, slug_of(name), step, {**mine, **own}, depends_on))
+        for at, mine in enumerate(outer):
+            needed = [name for name in dict.fromkeys(step.depends_on) if members.get(name) and members[name][at]]
+            depends_on = tuple(other for name in needed for other, _ in members[name][at])
+            groups = tuple(expanded_step_name(name, mine) for name in needed)
+            group = expanded_step_name(step.name, mine)
+            for name, each in members[step.name][at]:
+                matrix = {**mine, **each}
+                expanded.append(ExpandedStep(name, slug_of(name), step, matrix, depends_on, group, groups))
     return tuple(expanded)
 
 

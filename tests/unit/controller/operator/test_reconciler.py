@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from controller.kube import (
     ConflictError,
     ForbiddenError,
     NotFoundError,
+    TooLargeError,
 )
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.effects.event_recorder import EventRecorder
@@ -354,3 +356,65 @@ async def test_pull_of_the_step_image_is_a_milestone() -> None:
     await harness.look()
     await harness.reconciler.write(KEY)
     assert list(harness.step()["attempts"][0]["times"]) == ["queued", "created", "pulling", "running"]
+
+
+class SmallCluster(Cluster):
+    """Refuses statuses above a size, as etcd does."""
+
+    limit = 1500
+    refused = 0
+
+    async def patch(self, resource: Any, name: str, patch: Any, **more: Any) -> Json:
+        if more.get("subresource") == "status" and len(json.dumps(patch)) > self.limit:
+            self.refused += 1
+            raise TooLargeError("etcdserver: request is too large", status=500)
+        return await super().patch(resource, name, patch, **more)
+
+
+async def test_a_status_that_is_refused_is_written_shortened() -> None:
+    harness = ReconcilerHarness(*(step(f"step-{index}") for index in range(5)))
+    cluster = SmallCluster()
+    cluster.objects, cluster.limit = harness.cluster.objects, 2600
+    harness.cluster = cluster
+    harness.restart()
+    await harness.look()
+    assert await harness.reconciler.write(KEY) is WriteResult.ACTIVE
+    status = harness.stored["status"]
+    assert [each["phase"] for each in status["steps"]] == ["Pending"] * 5
+    assert status["conditions"][-1]["reason"] == "StatusTooLarge"
+    assert cluster.refused > 0
+    before = cluster.refused
+    harness.pod("step-0", {"running": {}})
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.step()["phase"] == "Running"
+    assert cluster.refused == before, "the length that was found is kept"
+
+
+async def test_a_run_whose_status_never_fits_can_be_cancelled() -> None:
+    harness = ReconcilerHarness(*(step(f"step-{index}") for index in range(5)))
+    cluster = SmallCluster()
+    cluster.objects = harness.cluster.objects
+    harness.cluster = cluster
+    harness.restart()
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.stored["status"]["phase"] == "Running"
+    harness.run = cluster.put(PIPELINE_RUNS, {**harness.stored, "spec": {**harness.stored["spec"], "cancel": True}})
+    for index in range(5):
+        harness.pod(f"step-{index}", {"terminated": {"exitCode": 143}}, phase="Failed")
+    await harness.look()
+    for _ in range(3):
+        await harness.reconciler.write(KEY)
+    assert harness.stored["status"]["phase"] in ("Cancelled", "Failed")
+
+
+async def test_a_run_that_can_not_fit_is_refused_by_the_operator() -> None:
+    matrix = {"dimensions": {"x": [f"{index:03}" + "v" * 240 for index in range(150)]}}
+    more = {"matrix": matrix, "retryPolicy": {"maxRetries": 10}}
+    harness = ReconcilerHarness(step("a", **more), step("b", "a", **more))
+    await harness.look()
+    status = harness.stored["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "TooExpensive")
+    assert "too large" in status["message"]
+    assert "1,048,576" in status["message"]

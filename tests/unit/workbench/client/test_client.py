@@ -72,6 +72,15 @@ async def test_unknown_and_missing_fields_are_tolerated(api: FakeApi, client: Cl
     assert run.raw["future"] == {"a": 1}
 
 
+async def test_dependency_on_a_matrix_is_one_on_all_combinations(api: FakeApi, client: Client) -> None:
+    names = ["a (x=1)", "a (x=2)"]
+    steps = [{**step_json(name), "matrixOf": "a"} for name in names]
+    await api.publish(run_json(status={"steps": [*steps, {**step_json("b"), "dependsOn": ["a"]}]}))
+    step = (await client.run("hello-1")).step("b")
+    assert step is not None
+    assert list(step.depends_on) == names
+
+
 async def test_list_continues_on_the_next_page(api: FakeApi, client: Client) -> None:
     for number in range(1, 6):
         await api.publish(run_json(f"hello-{number}"))

@@ -348,3 +348,20 @@ async def test_running_again_twice_with_one_key_is_one_run(tmp_path: Path) -> No
 async def test_reuse_needs_an_existing_run(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         assert (await create(api, reuseFrom="nosuch-1")).problem == (404, "not-found")
+
+
+async def test_a_run_whose_status_could_not_be_stored_is_refused(tmp_path: Path) -> None:
+    matrix = {"dimensions": {"x": [f"{index:03}" + "v" * 240 for index in range(150)]}}
+    steps = [{**STEP, "name": name, "matrix": matrix, "retryPolicy": {"maxRetries": 10}} for name in "ab"]
+    async with run_api(tmp_path) as api:
+        answer = await api.call("POST", RUNS, json={"pipeline": {**HELLO, "steps": steps}})
+        assert (answer.status, answer.json["problems"][0]["code"]) == (422, "run.too-large")
+        assert "300 steps" in answer.json["detail"]
+        assert (await create(api)).json["name"] == "hello-1", "no number is used up"
+
+
+async def test_two_matrices_of_150_that_depend_on_each_other_are_taken(tmp_path: Path) -> None:
+    matrix = {"dimensions": {"x": [f"{index:03}" + "v" * 197 for index in range(150)]}}
+    steps = [{**STEP, "name": "a", "matrix": matrix}, {**STEP, "name": "b", "matrix": matrix, "dependsOn": ["a"]}]
+    async with run_api(tmp_path) as api:
+        assert (await api.call("POST", RUNS, json={"pipeline": {**HELLO, "steps": steps}})).status == 201

@@ -8,6 +8,7 @@ import pytest
 
 from controller.operator.decision.actions import ReadManifest, StartAttempt, StopPod
 from controller.operator.decision.observation import CreateFailure
+from controller.run_types.status_size import json_size
 from tests.unit.controller.operator.world import MANIFEST, T0, World, step
 
 
@@ -468,3 +469,28 @@ def test_asking_twice_gives_the_same_answer() -> None:
     first, second = world.decide(), world.decide()
     assert first == second
     assert [type(action) for action in first.actions] == [StartAttempt]
+
+
+def test_a_dependency_on_a_matrix_is_one_name_in_the_status() -> None:
+    matrix = {"dimensions": {"x": [str(index) for index in range(150)]}}
+    world = World(step("a", matrix=matrix), step("b", "a", matrix=matrix), step("c", "b")).reconcile()
+    assert [world.step_status(name)["dependsOn"] for name in ("a (x=0)", "b (x=7)", "c")] == [[], ["a"], ["b"]]
+    assert (world.step_status("b (x=7)")["matrixOf"], "matrixOf" in world.step_status("c")) == ("b", False)
+    assert json_size(world.status) < 200_000
+
+
+def test_combinations_of_the_pipelines_matrix_depend_on_their_own() -> None:
+    outer = {"dimensions": {"os": ["linux", "mac"]}}
+    own = {"dimensions": {"x": ["1", "2"]}}
+    world = World(step("a", matrix=own), step("b", "a"), matrix=outer).reconcile()
+    assert world.step_status("a (os=mac, x=1)")["matrixOf"] == "a (os=mac)"
+    assert world.step_status("b (os=mac)")["dependsOn"] == ["a (os=mac)"]
+
+
+def test_earlier_attempts_are_summaries_in_the_status() -> None:
+    world = World(step("a", retryPolicy={"maxRetries": 1, "backoffSeconds": 0})).reconcile()
+    world.logs["a", 1] = world.logs["a", 2] = {"lines": 3, "lastLine": "boom", "archived": True}
+    world.run_step("a", 1).run_step("a", 2, 2)
+    first, last = world.step_status("a")["attempts"]
+    assert (first["exitCode"], first["log"]) == (1, {"lines": 3, "archived": True})
+    assert last["log"]["lastLine"] == "boom"
