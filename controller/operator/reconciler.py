@@ -254,7 +254,9 @@ class Reconciler:
         try:
             await self._client.patch(PIPELINE_RUNS, name, {"spec": {"pipeline": definition}}, namespace=namespace)
         except TooLargeError as error:
-            raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is too large for a run: {error}") from error
+            raise InvalidRunError(
+                f"the pipeline of PipelineConfig {reference} is too large for a run: {error}"
+            ) from error
         except ApiError as error:
             if error.status == 422:
                 raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error

@@ -118,7 +118,9 @@ class StepStatus(TypedDict, total=False):
     slug: Required[Annotated[str, "DNS label, unique in the run, used in names and paths."]]
     matrixOf: Annotated[str, "Of a combination of a step's own matrix: the name that all its combinations share."]
     dependsOn: Required[
-        Annotated[list[str], "Names of the steps that it depends on; `matrixOf` of those with a matrix, for all of them."]
+        Annotated[
+            list[str], "Names of the steps that it depends on; `matrixOf` of those with a matrix, for all of them."
+        ]
     ]
     allowFailure: Required[Annotated[bool, "Whether the run may succeed although the step fails."]]
     phase: Required[Annotated[str, Schema(enum=StepPhase), "Phase of the step."]]

@@ -8,8 +8,8 @@ from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.pipeline import definition as pipeline_definition
 from controller.pipeline.diagnostics import Diagnostic
 from controller.pipeline.graph.expand import expand_steps
-from controller.pipeline.model import Pipeline
 from controller.pipeline.graph.run_size import oversize_reason
+from controller.pipeline.model import Pipeline
 from controller.pipeline.params import resolve_params
 from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
 from controller.pipeline.variables import RunContext

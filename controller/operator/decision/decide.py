@@ -145,7 +145,9 @@ def _conclude(builder: DecisionBuilder, old: Json, statuses: list[Json], start_t
         give_up = _log_deadline(builder, statuses)
         collecting_logs = _is_collecting_logs(builder, statuses) and now < give_up
         if not collecting_logs:
-            final = finished_status(base | {"criticalPath": critical_path(statuses, builder.input.steps)}, old, statuses, now)
+            final = finished_status(
+                base | {"criticalPath": critical_path(statuses, builder.input.steps)}, old, statuses, now
+            )
             return Decision(final, actions)
         builder.requeue_at(give_up)
     status = running_status(

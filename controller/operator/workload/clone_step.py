@@ -40,9 +40,7 @@ def add_clone_step(run: Json, steps: Sequence[ExpandedStep]) -> tuple[tuple[Expa
 
 
 def _after(name: str, step: ExpandedStep) -> ExpandedStep:
-    return replace(
-        step, depends_on=(name, *step.depends_on), depends_on_groups=(name, *step.depends_on_groups)
-    )
+    return replace(step, depends_on=(name, *step.depends_on), depends_on_groups=(name, *step.depends_on_groups))
 
 
 def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, security: Json) -> Json:

@@ -51,7 +51,9 @@ def expand_steps(pipeline: Pipeline) -> tuple[ExpandedStep, ...]:
     """For each combination of the pipeline's matrix, those of the step's own."""
     for step in pipeline.steps:
         own = _combinations(step.matrix)
-        members[step.name] = [[(expanded_step_name(step.name, {**mine, **each}), each) for each in own] for mine in outer]
+        members[step.name] = [
+            [(expanded_step_name(step.name, {**mine, **each}), each) for each in own] for mine in outer
+        ]
     expanded = []
     for step in pipeline.steps:
         for at, mine in enumerate(outer):

@@ -65,7 +65,12 @@ def status(steps: int, attempts: int, *, line: str = "l" * 300) -> Json:
 def test_earlier_attempts_keep_their_outcome_and_no_text() -> None:
     first, last = summarize_attempts([attempt(1, message="m" * 500), attempt(2)])
     assert last == attempt(2)
-    assert (first["phase"], first["reason"], first["exitCode"], first["log"]["lines"]) == ("Failed", "ExitCode", 1, 12000)
+    assert (first["phase"], first["reason"], first["exitCode"], first["log"]["lines"]) == (
+        "Failed",
+        "ExitCode",
+        1,
+        12000,
+    )
     assert set(first["times"]) == {"queued", "created", "running", "finished"}
     assert "firstFailure" not in first["log"]
     assert len(first["message"]) == 100
