@@ -85,7 +85,7 @@ class StatusWriter:
         return WriteResult.DONE if state.is_done else WriteResult.ACTIVE
 
     async def _write_fitting(self, key: RunKey, state: RunState, status: Json) -> Json:
-        """Write a status, shortened as far as it has to be. Raises TooLargeError if even its shortest form is refused."""
+        """Write a status, shortened as far as needed. Raises TooLargeError if even its shortest form is refused."""
         record = state.status
         while True:
             record.shortening, size = fitting_level(status, record.shortening, state.other_bytes)
