@@ -37,7 +37,10 @@ class FakeCluster:
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         state = {"terminated": {"exitCode": 0}}
-        return {"status": {"phase": "Succeeded", "containerStatuses": [{"name": "step", "state": state}]}}
+        return {
+            "metadata": {"uid": "u"},
+            "status": {"phase": "Succeeded", "containerStatuses": [{"name": "step", "state": state}]},
+        }
 
     async def stream_log(self, namespace: str, pod: str, container: str, **_: Any) -> AsyncGenerator[bytes, None]:
         for chunk in self._chunks:
@@ -107,7 +110,14 @@ async def kept(
     wall, cpu = time.perf_counter(), time.process_time()
     for number in range(steps):
         keeper.follow(
-            namespace="ns", run_uid="run-1", slug=f"s{number}", attempt=1, container="step", pod="p", secrets=values
+            namespace="ns",
+            run_uid="run-1",
+            slug=f"s{number}",
+            attempt=1,
+            container="step",
+            pod="p",
+            pod_uid="u",
+            secrets=values,
         )
         await done.get()
     found = time.perf_counter() - wall, time.process_time() - cpu

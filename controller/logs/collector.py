@@ -16,7 +16,7 @@ from controller.logs.archive.summary import Failure, Summary
 from controller.logs.archive.writer import ArchiveWriter
 from controller.logs.collect.follower import Finished, Follower, Gap, ReconnectPolicy, Sleep
 from controller.logs.collect.line_numbering import LineNumberer
-from controller.logs.collect.pod_log_source import LogClient, PodLogSource
+from controller.logs.collect.pod_log_source import LogClient, PodId, PodLogSource
 from controller.logs.collect.resume import ResumePoint
 from controller.logs.failure.first_failure import SEARCH_BYTES, first_failure, last_line
 from controller.logs.live.hub import LiveLog, LogHub
@@ -121,6 +121,7 @@ class LogCollector:
         attempt: int,
         container: str,
         pod: str,
+        pod_uid: str,
         secrets: Iterable[bytes] = (),
     ) -> None:
         """Ensures that this container's log is followed and archived. Returns at once; repeated calls do nothing."""
@@ -133,7 +134,7 @@ class LogCollector:
 
         def begin(group: asyncio.TaskGroup) -> None:
             if self._records.get((namespace, run_uid), {}).get(stream) is entry:
-                entry.task = group.create_task(self._collect(stream, pod, patterns, entry), name=stream.key)
+                entry.task = group.create_task(self._collect(stream, PodId(pod, pod_uid), patterns, entry), name=stream.key)
 
         if self._group is None:
             self._not_started.append(begin)
@@ -162,7 +163,7 @@ class LogCollector:
             known[values] = SecretPatterns(values)
         return known[values]
 
-    async def _collect(self, stream: Stream, pod: str, patterns: SecretPatterns, entry: _StreamRecord) -> None:
+    async def _collect(self, stream: Stream, pod: PodId, patterns: SecretPatterns, entry: _StreamRecord) -> None:
         """Collects one stream, from where it stands to its archive."""
         failures = 0
         while entry.summary is None:
@@ -175,7 +176,7 @@ class LogCollector:
                 await self._sleep(min(60.0, 2.0**failures))
         self._on_archived(stream)
 
-    async def _collect_once(self, stream: Stream, pod: str, patterns: SecretPatterns) -> Summary:
+    async def _collect_once(self, stream: Stream, pod: PodId, patterns: SecretPatterns) -> Summary:
         archive, summary = await self._retry_store(lambda: self._open_archive(stream), stream)
         log = self.hub.open(stream, archive.lines + 1 if summary is None else summary.lines + 1, archive.chunks)
         if summary is not None:
@@ -214,7 +215,7 @@ class LogCollector:
         archive = ArchiveWriter(self._store, stream)
         return archive, await archive.open()
 
-    async def _follow(self, work: _ActiveStream, pod: str, patterns: SecretPatterns) -> int | None:
+    async def _follow(self, work: _ActiveStream, pod: PodId, patterns: SecretPatterns) -> int | None:
         """Follows the stream to its end; returns the container's exit code if it is known."""
         stream, archive = work.log.stream, work.archive
         source = PodLogSource(self._client, stream.namespace, pod, stream.container)

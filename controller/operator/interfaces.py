@@ -18,6 +18,7 @@ class AttemptLogs(Protocol):
         attempt: int,
         container: str,
         pod: str,
+        pod_uid: str,
         secrets: Iterable[bytes],
     ) -> None:
         """Start to collect a container's log. Calling it again is harmless."""

@@ -54,6 +54,9 @@ class ObservationBuilder:
         )
 
     def _views(self, key: RunKey, state: RunState) -> dict[AttemptKey, AttemptView]:
+        for created in state.observed.created_jobs.values():
+            # Its pod may be known before the informer has the Job.
+            self._cache.owned.recognize_job(key, created)
         pods = self._cache.owned.pods(key, state.uid)
         jobs = {**state.observed.created_jobs, **self._cache.owned.jobs(key, state.uid)}
         steps = {step.slug: step for step in state.plan.steps if step.slug not in state.observed.settled_steps}
@@ -127,5 +130,6 @@ class ObservationBuilder:
                 attempt=attempt.number,
                 container=container,
                 pod=pod["metadata"]["name"],
+                pod_uid=pod["metadata"]["uid"],
                 secrets=[value for value in used if value],
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from controller.kube import PODS, ApiError, KubeError, NotFoundError, Resource
 from controller.logs.collect.source import ContainerState
@@ -32,10 +32,17 @@ class LogClient(Protocol):
         ...
 
 
-class PodLogSource:
-    """The log of one container of one pod."""
+class PodId(NamedTuple):
+    """Identifies a pod within its namespace: its name may be used again, its uid is not."""
 
-    def __init__(self, client: LogClient, namespace: str, pod: str, container: str) -> None:
+    name: str
+    uid: str
+
+
+class PodLogSource:
+    """The log of one container of one pod. Another pod of the same name is not read: its state is `gone`."""
+
+    def __init__(self, client: LogClient, namespace: str, pod: PodId, container: str) -> None:
         self._client = client
         self._namespace = namespace
         self._pod = pod
@@ -44,7 +51,7 @@ class PodLogSource:
     async def stream(self, since: str | None) -> AsyncGenerator[bytes, None]:
         """See LogSource."""
         chunks = self._client.stream_log(
-            self._namespace, self._pod, self._container, follow=True, since_time=since, timestamps=True
+            self._namespace, self._pod.name, self._container, follow=True, since_time=since, timestamps=True
         )
         try:
             async with aclosing(chunks):
@@ -62,11 +69,13 @@ class PodLogSource:
     async def state(self) -> ContainerState:
         """See LogSource."""
         try:
-            pod = await self._client.get(PODS, self._pod, self._namespace)
+            pod = await self._client.get(PODS, self._pod.name, self._namespace)
         except NotFoundError:
             return ContainerState("gone")
         except KubeError as problem:
             raise StreamBrokenError(str(problem)) from None
+        if pod["metadata"].get("uid") != self._pod.uid:
+            return ContainerState("gone")
         return container_state(pod, self._container)
 
 

@@ -1,14 +1,17 @@
 """In-memory index of the Jobs and pods owned by each run.
 
-It holds no more than the cluster has. Runs are distinguished by their uid: objects of an earlier run of the same name
-are not returned.
+It holds no more than the cluster has. What belongs to a run is decided by controller references with uids alone: a Job
+by its reference to the run, a pod by its reference to such a Job. Anyone who may create pods can copy labels and
+annotations; labels only say under which run an object is looked up.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from controller import labels
+from controller.operator import names
 from controller.operator.decision.pod_status import is_pod_finished
 from controller.run_types.keys import AttemptKey, RunKey
 
@@ -30,9 +33,33 @@ def run_key_of(obj: Json) -> RunKey | None:
     return RunKey(obj["metadata"]["namespace"], run) if run else None
 
 
+def controller_uid(obj: Json, kind: str) -> str | None:
+    """The uid of the object of this kind that controls an object; None if none does."""
+    for owner in obj["metadata"].get("ownerReferences") or []:
+        if owner.get("controller") and owner.get("kind") == kind:
+            return str(owner.get("uid"))
+    return None
+
+
 def is_owned(obj: Json, uid: str) -> bool:
-    """Whether the run with this uid owns an object."""
-    return any(owner.get("uid") == uid for owner in obj["metadata"].get("ownerReferences") or [])
+    """Whether the run with this uid controls an object."""
+    return controller_uid(obj, "PipelineRun") == uid
+
+
+def is_attempt_job(job: Json, key: RunKey, uid: str) -> bool:
+    """Whether a Job is that of an attempt of this run: it has the name that the attempt's labels lead to."""
+    attempt = attempt_key_of(job)
+    if attempt is None or not is_owned(job, uid):
+        return False
+    return bool(job["metadata"]["name"] == names.job_name(key.name, attempt.slug, attempt.number))
+
+
+@dataclass(frozen=True)
+class _JobIdentity:
+    """Whose Job it was, which stays true after it was deleted."""
+
+    run_uid: str
+    attempt: AttemptKey
 
 
 class OwnedResources:
@@ -43,6 +70,8 @@ class OwnedResources:
         """By the pod's uid."""
         self._jobs: dict[RunKey, dict[str, Json]] = {}
         """By the Job's name."""
+        self._identities: dict[RunKey, dict[str, _JobIdentity]] = {}
+        """By the Job's uid."""
 
     def update_pod(self, key: RunKey, pod: Json, *, deleted: bool, keep_ended: bool) -> None:
         """Store the current state of a pod.
@@ -60,8 +89,12 @@ class OwnedResources:
         if not known:
             del self._pods[key]
 
-    def update_job(self, key: RunKey, job: Json, *, deleted: bool) -> None:
-        """Store the current state of a Job."""
+    def update_job(self, key: RunKey, job: Json, *, deleted: bool, keep_ended: bool) -> bool:
+        """Store the current state of a Job; returns whether pods were waiting to be recognized by it.
+
+        Args:
+            keep_ended: remember whose a deleted Job was: the run is active and needs the ends of its pods.
+        """
         name, known = job["metadata"]["name"], self._jobs.setdefault(key, {})
         if not deleted:
             known[name] = job
@@ -69,6 +102,25 @@ class OwnedResources:
             del known[name]
         if not known:
             del self._jobs[key]
+        if deleted and not keep_ended:
+            self._forget_identity(key, job)
+            return False
+        return self.recognize_job(key, job)
+
+    def recognize_job(self, key: RunKey, job: Json) -> bool:
+        """Remember whose Job it is, if it is that of an attempt; returns whether pods were waiting for that."""
+        uid, run_uid, attempt = job["metadata"]["uid"], controller_uid(job, "PipelineRun"), attempt_key_of(job)
+        known = self._identities.get(key, {})
+        if uid in known or run_uid is None or attempt is None or not is_attempt_job(job, key, run_uid):
+            return False
+        self._identities.setdefault(key, {})[uid] = _JobIdentity(run_uid, attempt)
+        return any(controller_uid(pod, "Job") == uid for pod in self._pods.get(key, {}).values())
+
+    def _forget_identity(self, key: RunKey, job: Json) -> None:
+        known = self._identities.get(key, {})
+        known.pop(job["metadata"]["uid"], None)
+        if not known:
+            self._identities.pop(key, None)
 
     def find_pod(self, reference: Json) -> tuple[RunKey, Json] | None:
         """The run and the pod that an Event refers to."""
@@ -78,19 +130,23 @@ class OwnedResources:
         return None
 
     def pods(self, key: RunKey, uid: str) -> dict[AttemptKey, Json]:
-        """The pods of the run with this uid, the newest of each attempt."""
+        """The pods of the run with this uid, by attempt: those that the attempt's Job controls.
+
+        A Job of an attempt makes one pod. If there are more, the first one counts.
+        """
         found: dict[AttemptKey, Json] = {}
+        known = self._identities.get(key, {})
         for pod in sorted(
             self._pods.get(key, {}).values(), key=lambda pod: str(pod["metadata"].get("creationTimestamp", ""))
         ):
-            attempt = attempt_key_of(pod)
-            if attempt is not None and (pod["metadata"].get("annotations") or {}).get(labels.RUN_UID) == uid:
-                found[attempt] = pod
+            owner = known.get(controller_uid(pod, "Job") or "")
+            if owner is not None and owner.run_uid == uid:
+                found.setdefault(owner.attempt, pod)
         return found
 
     def jobs(self, key: RunKey, uid: str) -> dict[str, Json]:
-        """The Jobs of the run with this uid, by name."""
-        return {name: job for name, job in self._jobs.get(key, {}).items() if is_owned(job, uid)}
+        """The Jobs of the attempts of the run with this uid, by name."""
+        return {name: job for name, job in self._jobs.get(key, {}).items() if is_attempt_job(job, key, uid)}
 
     def has_any(self, key: RunKey, uid: str) -> bool:
         """Whether the run with this uid owns any Job or pod."""
@@ -100,6 +156,7 @@ class OwnedResources:
         """The run is done, or was deleted."""
         self._pods.pop(key, None)
         self._jobs.pop(key, None)
+        self._identities.pop(key, None)
 
 
 def _with_deleted_status(pod: Json) -> Json:

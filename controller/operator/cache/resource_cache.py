@@ -50,16 +50,18 @@ class ResourceCache:
     def on_job(self, job: Json, *, deleted: bool) -> RunKey | None:
         """A Job has changed or was deleted.
 
-        Its progress shows in its pod: only the end of a Job, which may have no pod, causes a reconcile.
+        Its progress shows in its pod: only the end of a Job, which may have no pod, causes a reconcile, and a Job
+        that a known pod refers to.
         """
         key = run_key_of(job)
         if key is None:
             return None
-        self.owned.update_job(key, job, deleted=deleted)
-        if (state := self.states.get(key)) is not None:
+        state = self.states.get(key)
+        recognized = self.owned.update_job(key, job, deleted=deleted, keep_ended=state is not None)
+        if state is not None:
             state.observed.on_job(job, deleted=deleted)
         has_ended = bool((job.get("status") or {}).get("conditions"))
-        return key if deleted or has_ended or self.pod_create_error(key.namespace, job["metadata"]["name"]) else None
+        return key if deleted or has_ended or recognized or self.pod_create_error(key.namespace, job["metadata"]["name"]) else None
 
     def on_create_failed(self, event: Json, *, deleted: bool) -> None:
         """An Event says that the pod of a Job could not be created."""

@@ -97,7 +97,9 @@ async def test_a_log_survives_broken_connections_whole(tmp_path: Path) -> None:
     kubelet.cuts = [10_000, 1, 20_000]
     kubelet.ended = True
     async with asyncio.timeout(30), keeping(kubelet, tmp_path) as (keeper, reader, archived):
-        keeper.follow(namespace="ns", run_uid="run-1", slug="build", attempt=1, container="step", pod="pod")
+        keeper.follow(
+            namespace="ns", run_uid="run-1", slug="build", attempt=1, container="step", pod="pod", pod_uid="pod-uid"
+        )
         await archived.get()
         found = [each async for each in reader.read(STREAM)]
     assert [each.text for each in found] == [f"line {number}" for number in range(1500)]
@@ -111,7 +113,9 @@ async def test_a_line_reaches_a_reader_when_it_is_printed(tmp_path: Path) -> Non
     finished = asyncio.Event()
     seen: list[str] = []
     async with asyncio.timeout(30), keeping(kubelet, tmp_path) as (keeper, reader, _):
-        keeper.follow(namespace="ns", run_uid="run-1", slug="build", attempt=1, container="step", pod="pod")
+        keeper.follow(
+            namespace="ns", run_uid="run-1", slug="build", attempt=1, container="step", pod="pod", pod_uid="pod-uid"
+        )
         async for frame in reader.follow_run("ns", "run-1", finished=finished):
             if isinstance(frame, Lines):
                 seen += [each.text for each in frame.lines]

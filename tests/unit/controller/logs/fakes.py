@@ -42,7 +42,10 @@ class FakeCluster:
             state: dict[str, Any] = {"running": {}}
         else:
             state = {"terminated": {"exitCode": self.exit_code}}
-        return {"status": {"phase": "Running", "containerStatuses": [{"name": "step", "state": state}]}}
+        return {
+            "metadata": {"uid": "pod-uid"},
+            "status": {"phase": "Running", "containerStatuses": [{"name": "step", "state": state}]},
+        }
 
     async def stream_log(
         self,

@@ -48,7 +48,7 @@ class Collection:
         self.reader = LogReader(self.collector.hub, self.store)
 
     def follow(self, secrets: tuple[bytes, ...] = (), **changed: Any) -> None:
-        self.collector.follow(**{**NAMED, **changed}, pod="pod", secrets=secrets)
+        self.collector.follow(**{**NAMED, **changed}, pod="pod", pod_uid="pod-uid", secrets=secrets)
 
     async def text(self, **how: Any) -> bytes:
         return b"".join([piece async for piece in self.reader.text(STREAM, **how)])

@@ -140,12 +140,15 @@ class ReconcilerHarness:
     async def look(self) -> None:
         await self.reconciler.reconcile(self.run)
 
-    def pod(self, name: str, state: Json, *, uid: str = "uid-1", phase: str = "Running", gone: bool = False) -> None:
+    def pod(self, name: str, state: Json, *, phase: str = "Running", gone: bool = False, **forged: Any) -> None:
+        """A pod of the Job of attempt 1 has changed; `forged` replaces what its metadata has."""
         labels = {"c8s.dev/run": "ci-1", "c8s.dev/step": name, "c8s.dev/attempt": "1"}
-        metadata = {"name": f"{name}-{uid}", "namespace": "team", "uid": f"pod-{name}-{uid}", "labels": labels}
+        job_uid = self.cluster.objects[JOBS, f"ci-1--{name}-1"]["metadata"]["uid"]
+        owner = {"kind": "Job", "name": f"ci-1--{name}-1", "uid": job_uid, "controller": True}
+        metadata = {"name": name, "namespace": "team", "uid": f"pod-{name}", "labels": labels}
+        metadata |= {"annotations": {"c8s.dev/run-uid": "uid-1"}, "ownerReferences": [owner], **forged}
         status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
-        pod = {"metadata": {**metadata, "annotations": {"c8s.dev/run-uid": uid}}, "spec": {}, "status": status}
-        self.cache.on_pod(pod, deleted=gone)
+        self.cache.on_pod({"metadata": metadata, "spec": {}, "status": status}, deleted=gone)
 
 
 async def test_a_run_goes_from_its_first_look_to_its_end() -> None:
@@ -212,7 +215,7 @@ async def test_recreated_run_takes_nothing_from_the_earlier_one() -> None:
     await harness.look()
     await harness.reconciler.write(KEY)
     harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
-    del harness.cluster.objects[JOBS, "ci-1--a-1"]
+    earlier = harness.cluster.objects.pop((JOBS, "ci-1--a-1"))["metadata"]["uid"]
     again = build_run([step("a")])
     again["metadata"]["uid"] = "uid-2"
     harness.run = harness.cluster.put(PIPELINE_RUNS, again)
@@ -220,11 +223,38 @@ async def test_recreated_run_takes_nothing_from_the_earlier_one() -> None:
     assert harness.logs.forgotten == 1
     await harness.reconciler.write(KEY)
     assert harness.step()["phase"] == "Pending"
-    harness.pod("a", {"running": {}}, uid="uid-2")
-    harness.pod("a", {"running": {}}, uid="uid-1", gone=True)
+    owner = {"kind": "Job", "name": "ci-1--a-1", "uid": earlier, "controller": True}
+    harness.pod("a", {"running": {}}, uid="pod-a-again")
+    harness.pod("a", {"running": {}}, gone=True, ownerReferences=[owner])
     await harness.look()
     await harness.reconciler.write(KEY)
     assert harness.step()["phase"] == "Running"
+
+
+async def test_forged_pod_ends_nothing_and_has_no_log() -> None:
+    harness = ReconcilerHarness()
+    await harness.look()
+    job = {"kind": "Job", "name": "ci-1--a-1", "uid": harness.cluster.objects[JOBS, "ci-1--a-1"]["metadata"]["uid"]}
+    run = {"kind": "PipelineRun", "name": "ci-1", "uid": "uid-1", "controller": True}
+    for owners in (
+        [],
+        [job],
+        [{**job, "uid": "x", "controller": True}],
+        [run],
+        [{**job, "kind": "X", "controller": True}],
+    ):
+        harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded", uid="forged", ownerReferences=owners)
+        await harness.look()
+        await harness.reconciler.write(KEY)
+        assert harness.step()["phase"] == "Pending", owners
+    assert harness.logs.followed == []
+    harness.pod("a", {"running": {}})
+    harness.pod(
+        "a", {"terminated": {"exitCode": 0}}, phase="Succeeded", uid="later", creationTimestamp="2030-01-01T00:00:00Z"
+    )
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.step()["phase"] == "Running", "a Job has one pod: the first"
 
 
 async def test_job_name_taken_by_another_run_is_retried() -> None:
@@ -343,7 +373,7 @@ async def test_pull_of_the_step_image_is_a_milestone() -> None:
     harness = ReconcilerHarness()
     await harness.look()
     harness.pod("a", {"waiting": {"reason": "ContainerCreating"}}, phase="Pending")
-    about = {"kind": "Pod", "namespace": "team", "name": "a-uid-1", "uid": "pod-a-uid-1"}
+    about = {"kind": "Pod", "namespace": "team", "name": "a", "uid": "pod-a"}
 
     def pulling(container: str) -> Json:
         return {"reason": "Pulling", "involvedObject": {**about, "fieldPath": f"spec.{container}"}}

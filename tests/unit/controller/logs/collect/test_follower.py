@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.logs.collect.follower import Finished, Follower, Gap, ReconnectPolicy
-from controller.logs.collect.pod_log_source import PodLogSource, container_state
+from controller.logs.collect.pod_log_source import PodId, PodLogSource, container_state
 from controller.logs.collect.resume import ResumePoint
+from controller.logs.collect.source import ContainerState
 from controller.logs.timestamps import ParsedChunk, parse_timestamp
 from tests.unit.controller.logs.fakes import FakeCluster, no_sleep, timestamped_line
 
@@ -15,7 +16,7 @@ async def follow(
 ) -> tuple[bytes, list[int], list[str], int | None]:
     clock = iter(range(10**9))
     follower = Follower(
-        PodLogSource(cluster, "ns", "pod", "step"),
+        PodLogSource(cluster, "ns", PodId("pod", "pod-uid"), "step"),
         position or ResumePoint(),
         retry_policy=patience or ReconnectPolicy(),
         sleep=no_sleep,
@@ -84,6 +85,11 @@ async def test_deleted_pod_ends_in_a_gap() -> None:
     data, _, gaps, code = await follow(FakeCluster([], gone=True))
     assert (data, code) == (b"", None)
     assert gaps == ["the pod is gone, and the unread rest of its output with it"]
+
+
+async def test_another_pod_of_the_same_name_is_not_read_on() -> None:
+    source = PodLogSource(FakeCluster([]), "ns", PodId("pod", "uid-of-the-pod-before"), "step")
+    assert await source.state() == ContainerState("gone")
 
 
 async def test_a_log_that_can_never_be_read_is_given_up_visibly() -> None:
