@@ -186,7 +186,8 @@ def flood(folder: Path) -> None:
     done = subprocess.run(
         [*c8s, "run", str(folder / "flood.yaml"), "--no-source"], env=environment, capture_output=True, check=False
     )
-    stored = folder / "STATE/c8s/default/store/logs/default/flood-1"
+    # The only run of the sandbox: its folder is named by its uid.
+    [stored] = (folder / "STATE/c8s/default/store/logs/default").iterdir()
     lost = sum((outside / f"s{n}").read_bytes() != (stored / f"s{n}" / "1.log").read_bytes() for n in range(4))
     rate = sum(float((outside / f"s{n}.rate").read_text()) for n in range(4))
     lines = sum((stored / f"s{n}" / "1.log").read_bytes().count(b"\n") for n in range(4))

@@ -264,10 +264,11 @@ def _compare(
         if times != (1 if attempt in expected else 0):
             found.wrong.append(f"{name}: attempt {attempt} ran {times} times")
     found.attempts += len(began)
+    logs = on.folder / "store" / "logs" / "default" / on.call("GET", f"{_RUNS}/{name}")["metadata"]["uid"]
     for step in status.get("steps") or []:
         for attempt in step.get("attempts") or []:
             printed = (outside / f"{step['name']}.{attempt['number']}").read_bytes()
-            log = on.folder / "store" / "logs" / "default" / name / step["slug"] / f"{attempt['number']}.log"
+            log = logs / step["slug"] / f"{attempt['number']}.log"
             stored = log.read_bytes() if log.exists() else b""
             found.lines += printed.count(b"\n")
             if stored != printed:
