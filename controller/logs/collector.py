@@ -134,7 +134,9 @@ class LogCollector:
 
         def begin(group: asyncio.TaskGroup) -> None:
             if self._records.get((namespace, run_uid), {}).get(stream) is entry:
-                entry.task = group.create_task(self._collect(stream, PodId(pod, pod_uid), patterns, entry), name=stream.key)
+                entry.task = group.create_task(
+                    self._collect(stream, PodId(pod, pod_uid), patterns, entry), name=stream.key
+                )
 
         if self._group is None:
             self._not_started.append(begin)

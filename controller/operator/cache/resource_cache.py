@@ -61,7 +61,11 @@ class ResourceCache:
         if state is not None:
             state.observed.on_job(job, deleted=deleted)
         has_ended = bool((job.get("status") or {}).get("conditions"))
-        return key if deleted or has_ended or recognized or self.pod_create_error(key.namespace, job["metadata"]["name"]) else None
+        return (
+            key
+            if deleted or has_ended or recognized or self.pod_create_error(key.namespace, job["metadata"]["name"])
+            else None
+        )
 
     def on_create_failed(self, event: Json, *, deleted: bool) -> None:
         """An Event says that the pod of a Job could not be created."""
