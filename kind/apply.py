@@ -39,6 +39,7 @@ _KINDS = {
         DEPLOYMENTS,
         CRDS,
         Resource("", "v1", "services", "Service"),
+        Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
         Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
         Resource(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False),
         Resource(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),

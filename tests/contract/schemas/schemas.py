@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import kubernetes.client
 from jsonschema import Draft4Validator
 
+_CLIENT_MODELS = {"networking.k8s.io/v1 NetworkPolicy": "V1NetworkPolicy"}
+"""Kinds that are not in the file, with their models in the official client."""
+_SCALARS: dict[str, Any] = {"str": str, "int": int, "bool": bool, "object": object, "datetime": str}
 _FILE = Path(__file__).with_name("schemas-v1.36.2.json.gz")
 
 
@@ -20,9 +25,38 @@ def problems(obj: dict[str, Any]) -> list[str]:
     """What is wrong with an object; empty when it is right."""
     kind = f"{obj.get('apiVersion')} {obj.get('kind')}"
     document = _document()
+    if kind in _CLIENT_MODELS:
+        return list(_model_problems(obj, _CLIENT_MODELS[kind], ""))
     if kind not in document["kinds"]:
         return [f"there is no schema here of {kind}"]
     return [f"{'/'.join(map(str, each.absolute_path))}: {each.message}" for each in _validator(kind).iter_errors(obj)]
+
+
+def _model_problems(value: Any, kind: str, at: str) -> Iterator[str]:
+    """The same, by a model of the official client, which is generated from the published schemas.
+
+    A type is written `V1Name`, `list[TYPE]`, `dict[str, TYPE]`, `str`, `int`, `object` and so on.
+    """
+    inner = kind.partition("[")[2].removesuffix("]").removeprefix("str, ")
+    if kind.startswith("list["):
+        if not isinstance(value, list):
+            yield f"{at}: is not a list"
+        for index, item in enumerate(value):
+            yield from _model_problems(item, inner, f"{at}[{index}]")
+    elif kind.startswith("dict["):
+        for key, item in value.items():
+            yield from _model_problems(item, inner, f"{at}.{key}")
+    elif kind in _SCALARS:
+        if not isinstance(value, _SCALARS[kind]):
+            yield f"{at}: {value!r} is not {kind}"
+    else:
+        model = getattr(kubernetes.client, kind)
+        types = {wire: model.openapi_types[name] for name, wire in model.attribute_map.items()}
+        for key, item in value.items():
+            if key not in types:
+                yield f"{at}: {key!r} was unexpected"
+            else:
+                yield from _model_problems(item, types[key], f"{at}.{key}")
 
 
 @cache

@@ -64,6 +64,36 @@ def test_unknown_field_is_found() -> None:
     assert "'prots' was unexpected" in problems(service)[0]
 
 
+def test_unknown_field_of_a_network_policy_is_found() -> None:
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"ingress": [{"form": []}]}}
+    assert problems(policy) == [".spec.ingress[0]: 'form' was unexpected"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("base", {"c8s-api", "c8s-operator"}),
+        ("overlays/kind", {"c8s-api", "c8s-operator", "c8s-minio"}),
+        ("overlays/minio", {"c8s-api", "c8s-operator", "c8s-minio"}),
+    ],
+)
+def test_connections_to_the_controllers_pods_are_restricted(folder: str, names: set[str]) -> None:
+    """Each pod is selected by one policy besides that which denies all, which names ports that the pod has."""
+    found = render(MANIFESTS_FOLDER / folder)
+    policies = {each["metadata"]["name"]: each["spec"] for each in found if each["kind"] == "NetworkPolicy"}
+    assert policies.pop("c8s-default-deny") == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert policies.keys() == names == pods(found).keys()
+    for name, spec in pods(found).items():
+        assert policies[name]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": name}
+        ports = {port["name"] for container in spec["containers"] for port in container["ports"]}
+        assert {port["port"] for rule in policies[name]["ingress"] for port in rule["ports"]} == ports
+    steps = {"app.kubernetes.io/managed-by": "c8s"}
+    if "c8s-minio" in names:
+        sources = policies["c8s-minio"]["ingress"][0]["from"]
+        assert steps in [each.get("podSelector", {}).get("matchLabels") for each in sources]
+        assert all("ipBlock" in each or "podSelector" in each for each in sources)
+
+
 @pytest.mark.parametrize("folder", ["overlays/kind", "overlays/minio"])
 def test_pods_meet_the_restricted_profile(folder: str) -> None:
     """The fields that https://kubernetes.io/docs/concepts/security/pod-security-standards/ asks for."""

@@ -30,7 +30,7 @@ from workbench.sandbox import Endpoint
 from workbench.sandbox.credentials import kubeconfig
 from workbench.sandbox.launch import listen
 
-ABSENT = {"Deployment", "Service", "PersistentVolumeClaim"}
+ABSENT = {"Deployment", "Service", "PersistentVolumeClaim", "NetworkPolicy"}
 """Kinds that the embedded cluster has not."""
 SECONDS = 40.0
 PIPELINE = {
