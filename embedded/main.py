@@ -29,10 +29,13 @@ from embedded.controllers import run_controllers
 from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.registry import manifests
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import SqliteStore, StorageError
+from embedded.storage.database import StorageError, UnreadableDatabaseError
+from embedded.storage.sqlite import SqliteStore
 
 _log = logging.getLogger("embedded")
 
+UNREADABLE_DATA = 65
+"""The exit code for data that this version can't read, `EX_DATAERR` of sysexits.h: a restart does not help."""
 _DEFAULT_NAMESPACES = ("default", "kube-system")
 
 
@@ -174,6 +177,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     try:
         asyncio.run(serve(args, sock))
+    except UnreadableDatabaseError as error:
+        print(f"c8s-cluster: {error}", file=sys.stderr)
+        return UNREADABLE_DATA
     except (TokenFileError, CertificateError, StorageError, manifests.ManifestError, OSError) as error:
         print(f"c8s-cluster: {error}", file=sys.stderr)
         return 1

@@ -29,7 +29,7 @@ from embedded.auth.rbac import AccessRequest, Authorizer
 from embedded.auth.reviews import REVIEWS, answer_review
 from embedded.auth.tokens import DEFAULT_AUDIENCE, Authenticator, User
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import StorageError
+from embedded.storage.database import StorageError
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)

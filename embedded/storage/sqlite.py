@@ -17,29 +17,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from embedded.storage.database import StorageError, open_database
 from embedded.types import JsonObject
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS objects (
-    resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (resource, namespace, name)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS revision (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), value INTEGER NOT NULL);
-INSERT OR IGNORE INTO revision VALUES (1, 1);
-CREATE TABLE IF NOT EXISTS changes (
-    revision INTEGER PRIMARY KEY, type TEXT NOT NULL, resource TEXT NOT NULL, namespace TEXT NOT NULL,
-    name TEXT NOT NULL, body BLOB NOT NULL, previous BLOB
-);
-"""
 # The last change is never dropped, so it has the revision; the table `revision` is for databases without changes.
 _REVISION = "SELECT max(value, ifnull((SELECT max(revision) FROM changes), 0)) FROM revision"
 _CHANGE = "SELECT revision, type, resource, namespace, name, body, previous FROM changes WHERE revision > ?"
-
-
-class StorageError(Exception):
-    """The database cannot be opened or written. The message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +86,14 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, *, history_events: int = 20_000, history_bytes: int = 16 << 20) -> None:
+        self._db = open_database(path)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            # Each write changes two tables: checkpoint less often than by default.
-            self._db.execute("PRAGMA wal_autocheckpoint=4000")
-            self._db.executescript(_SCHEMA)
             self._revision: int = self._db.execute(_REVISION).fetchone()[0]
             sizes = self._db.execute("SELECT revision, length(body) + ifnull(length(previous), 0) FROM changes")
             self._history: deque[tuple[int, int]] = deque(sorted(sizes.fetchall()))
         except sqlite3.Error as error:
-            raise StorageError(f"cannot open the database {path}: {error}") from error
+            self._db.close()
+            raise StorageError(f"cannot read the database {path}: {error}") from error
         self._path = path
         self._history_bytes = sum(size for _, size in self._history)
         self._max_events, self._max_bytes = history_events, history_bytes

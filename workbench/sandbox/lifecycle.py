@@ -20,6 +20,7 @@ from workbench.sandbox.disk import full_disk_message
 from workbench.sandbox.launch import last_lines, launch, listen, own_version
 from workbench.sandbox.locks import FileLock
 from workbench.sandbox.paths import SandboxPaths, SandboxState, read_state, state_root
+from workbench.sandbox.state_version import check_state_version, remedy
 from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, check_ready
 
 Progress = Callable[[str], None]
@@ -90,8 +91,10 @@ class Sandboxes:
         if not folder.start_lock.exists():
             return SandboxStatus(name, "absent", folder.root)
         problem = full_disk_message(folder.root)
-        state = read_state(folder) if _runs(folder) else None
+        last = read_state(folder)
+        state = last if _runs(folder) else None
         if state is None:
+            problem = problem or (last.failure if last is not None else None)
             return SandboxStatus(name, "stopped", folder.root, problem=problem)
         answers = await asyncio.gather(
             asyncio.to_thread(check_ready, state.cluster_port, _admin_token(folder)),
@@ -216,6 +219,7 @@ def _runs(folder: SandboxPaths) -> bool:
 
 
 async def _start(folder: SandboxPaths, progress: Progress) -> Endpoint:
+    check_state_version(folder)
     last = read_state(folder)
     await _end_leftovers(folder, last)
     progress(f"starting sandbox {folder.name}")
@@ -238,6 +242,8 @@ async def _ready(folder: SandboxPaths, progress: Progress) -> Endpoint:
     while time.monotonic() < deadline:
         state = read_state(folder)
         if state is None or not _runs(folder):
+            if state is not None and state.failure:
+                raise SandboxError(f"sandbox {folder.name} can't run: {state.failure}. {remedy(folder)}")
             raise SandboxError(
                 f"sandbox {folder.name} ended during its start:\n" + last_lines(folder.logs / "supervisor.log")
             )

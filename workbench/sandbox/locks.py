@@ -40,6 +40,16 @@ class FileLock:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def exists(self) -> bool:
+        """Whether the file that this lock holds still has its name: it may be deleted, and even made again."""
+        if self._descriptor is None:
+            return False
+        try:
+            found = self._path.stat()
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self._descriptor))
+
     def held_elsewhere(self) -> bool:
         """Whether another process holds the lock now."""
         if self._descriptor is not None:

@@ -86,6 +86,11 @@ class SandboxPaths:
         return self.root / "keep"
 
     @property
+    def version_file(self) -> Path:
+        """Contains the version of this folder's layout."""
+        return self.root / "state-version"
+
+    @property
     def state_file(self) -> Path:
         return self.root / "sandbox.json"
 
@@ -128,6 +133,8 @@ class SandboxState:
     cluster_port: int
     api_port: int
     children: dict[str, ChildProcess]
+    failure: str | None = None
+    """Why the sandbox ended by itself; a start would end the same way."""
 
     @property
     def cluster_url(self) -> str:
@@ -138,12 +145,18 @@ class SandboxState:
         return f"http://127.0.0.1:{self.api_port}"
 
 
+def _child(raw: dict[str, Any]) -> ChildProcess:
+    return ChildProcess(**{name: value for name, value in raw.items() if name in ChildProcess.__dataclass_fields__})
+
+
 def read_state(folder: SandboxPaths) -> SandboxState | None:
     """The last state written, or None if it is missing or invalid."""
     try:
         raw: dict[str, Any] = json.loads(folder.state_file.read_text())
-        children = {name: ChildProcess(**child) for name, child in raw.pop("children").items()}
-        return SandboxState(children=children, **raw)
+        children = {name: _child(child) for name, child in raw.pop("children").items()}
+        # A newer version may have more fields.
+        known = {name: value for name, value in raw.items() if name in SandboxState.__dataclass_fields__}
+        return SandboxState(children=children, **known)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -34,6 +34,10 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _HEALTHY_AFTER = 30.0
 _BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0)
 _LOG_LIMIT = 10 * 1024 * 1024
+_CHECK_SECONDS = 2.0
+"""Seconds between checks that the sandbox's folder still exists."""
+_UNREADABLE_DATA = "exit code 65"
+"""The exit of a child whose data can't be read (`EX_DATAERR` of sysexits.h): a restart does not help."""
 
 
 def restart_delay(failures: int) -> float:
@@ -106,12 +110,22 @@ def _die_with_parent() -> None:
 
 
 class Supervisor:
-    """Runs the processes until SIGTERM, or until a temporary sandbox has no clients."""
+    """Runs the processes until SIGTERM, until a temporary sandbox has no clients, or until its folder is deleted.
+
+    `lock` is the sandbox's supervisor lock, which this process holds.
+    """
 
     def __init__(
-        self, folder: SandboxPaths, services: Sequence[ManagedProcess], version: str, clock: Callable[[], float]
+        self,
+        folder: SandboxPaths,
+        services: Sequence[ManagedProcess],
+        version: str,
+        clock: Callable[[], float],
+        lock: FileLock,
     ) -> None:
         self._folder = folder
+        self._lock = lock
+        self._failure: str | None = None
         self._services = services
         self._version = version
         self._clock = clock
@@ -136,8 +150,9 @@ class Supervisor:
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_read, selectors.EVENT_READ)
             while not self._stopping:
-                selector.select(self._seconds_until_restart())
+                selector.select(self._seconds_until_check())
                 self._drain()
+                self._check_folder()
                 self._restart_ended()
         # The controller first, because it uses the cluster.
         for service in reversed(self._services):
@@ -150,16 +165,29 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             self._wake_read.recv(4096)
 
-    def _seconds_until_restart(self) -> float | None:
-        """Seconds until the next restart, or None if all processes are running."""
-        due = [service.restart_at for service in self._services if service.process is None]
-        return max(0.0, min(due) - self._clock()) if due else None
+    def _seconds_until_check(self) -> float:
+        """Seconds until the next restart or the next check of the folder."""
+        due = [service.restart_at - self._clock() for service in self._services if service.process is None]
+        return max(0.0, min([_CHECK_SECONDS, *due]))
+
+    def _check_folder(self) -> None:
+        """End the sandbox if its folder was deleted: nobody would find it again."""
+        if not self._lock.exists():
+            _log(f"{self._folder.root} was deleted; ending the sandbox")
+            self._stopping = True
+        elif not self._folder.state_file.exists():
+            self._write_state()
 
     def _restart_ended(self) -> None:
         now, changed = self._clock(), False
         for service in self._services:
             if service.reap(now):
                 changed = True
+                if service.last_exit == _UNREADABLE_DATA:
+                    self._failure = _last_line(service.log) or f"{service.name} can't read its data"
+                    self._stopping = True
+                    _log(f"{service.name} can't read its data; ending the sandbox", service=service.name)
+                    continue
                 _log(f"{service.name} ended with {service.last_exit}; restarting", service=service.name)
             if service.process is None and service.restart_at <= now and not self._stopping:
                 self._start(service, now)
@@ -183,7 +211,7 @@ class Supervisor:
             for service in self._services
             if service.process is not None
         }
-        state = SandboxState(os.getpid(), self._version, self._started_at, cluster, api, children)
+        state = SandboxState(os.getpid(), self._version, self._started_at, cluster, api, children, self._failure)
         try:
             write_state(self._folder, state)
         except OSError as error:
@@ -194,13 +222,27 @@ class Supervisor:
         """Attached clients share the users' lock; acquiring it exclusively means that there are none."""
         lock = FileLock(self._folder.users_lock)
         while True:
-            lock.acquire(wait=True)
+            try:
+                lock.acquire(wait=True)
+            except OSError:
+                # The folder was deleted, or this process has too many files open: the main loop decides.
+                time.sleep(_CHECK_SECONDS)
+                continue
             if not self._folder.keep_marker.exists():
                 # The lock is kept, so that no client attaches to a sandbox that is ending.
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             lock.release()
             time.sleep(1.0)
+
+
+def _last_line(log: Path) -> str:
+    """The last line of a log, without the program's name in front."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return lines[-1].removeprefix("c8s-cluster: ") if lines else ""
 
 
 def _log(message: str, **fields: object) -> None:
@@ -236,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with os.fdopen(args.ready_fd, "w") as pipe:
             pipe.write("ready\n")
 
-    Supervisor(folder, services, args.version, time.monotonic).run(ready)
+    Supervisor(folder, services, args.version, time.monotonic, lock).run(ready)
     return 0
 
 

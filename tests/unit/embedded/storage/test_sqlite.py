@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedded.storage.sqlite import CompactedError, SqliteStore, StorageError, StorageKey, StoreEvent
+from embedded.storage.database import StorageError
+from embedded.storage.sqlite import CompactedError, SqliteStore, StorageKey, StoreEvent
 
 
 def _key(name: str) -> StorageKey:

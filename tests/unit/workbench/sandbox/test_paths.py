@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import stat
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,16 @@ def test_invalid_state_file_is_ignored(tmp_path: Path, text: str) -> None:
     folder.create()
     folder.state_file.write_text(text)
     assert read_state(folder) is None
+
+
+def test_state_file_of_a_newer_version_is_read(tmp_path: Path) -> None:
+    folder = SandboxPaths.named("default", tmp_path)
+    folder.create()
+    state = SandboxState(7, "1.0", "2026-01-01T00:00:00+00:00", 1234, 1235, {"cluster": ChildProcess(8, "99")})
+    raw = asdict(state) | {"more": 1}
+    raw["children"]["cluster"]["more"] = 2
+    folder.state_file.write_text(json.dumps(raw))
+    assert read_state(folder) == state
 
 
 def test_each_start_has_new_tokens_but_the_same_key(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,18 +61,19 @@ def supervisor(folder: SandboxPaths) -> Iterator[subprocess.Popen[bytes]]:
     users.release()
 
 
-def start_supervisor(folder: SandboxPaths) -> subprocess.Popen[bytes]:
-    with listen(0) as cluster, listen(0) as api:
+def start_supervisor(folder: SandboxPaths, cluster: list[str] | None = None) -> subprocess.Popen[bytes]:
+    with listen(0) as cluster_socket, listen(0) as api:
         read_end, write_end = os.pipe()
         command = json.dumps([sys.executable, "-c", _SERVER])
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "workbench.sandbox.supervisor", str(folder.root), "--version", "1"),
                 *("--ready-fd", str(write_end)),
-                *("--cluster-fd", str(cluster.fileno()), "--cluster", command),
+                *("--cluster-fd", str(cluster_socket.fileno())),
+                *("--cluster", json.dumps(cluster) if cluster else command),
                 *("--controller-fd", str(api.fileno()), "--controller", command),
             ],
-            pass_fds=[write_end, cluster.fileno(), api.fileno()],
+            pass_fds=[write_end, cluster_socket.fileno(), api.fileno()],
         )
         os.close(write_end)
         assert os.read(read_end, 10) == b"ready\n"
@@ -149,6 +151,39 @@ def test_kept_sandbox_keeps_running(folder: SandboxPaths) -> None:
         process.wait(0.3)
     folder.keep_marker.unlink()
     assert process.wait(20) == 0
+
+
+def test_sandbox_ends_when_its_folder_is_deleted(folder: SandboxPaths) -> None:
+    folder.keep_marker.touch()
+    process = start_supervisor(folder)
+    children = state_of(folder).children.values()
+    shutil.rmtree(folder.root)
+    assert process.wait(20) == 0
+    assert not any(processes.is_alive(child.pid, child.started) for child in children)
+    assert not folder.root.exists()
+
+
+def test_sandbox_ends_when_its_folder_was_made_again(folder: SandboxPaths) -> None:
+    folder.keep_marker.touch()
+    process = start_supervisor(folder)
+    shutil.rmtree(folder.root)
+    folder.create()
+    folder.supervisor_lock.touch()
+    assert process.wait(20) == 0
+
+
+def test_deleted_state_file_is_written_again(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
+    before = state_of(folder)
+    folder.state_file.unlink()
+    until(lambda: read_state(folder) == before)
+
+
+def test_child_that_cannot_read_its_data_is_not_restarted(folder: SandboxPaths) -> None:
+    folder.keep_marker.touch()
+    script = "import sys; print('c8s-cluster: the database is damaged', file=sys.stderr); sys.exit(65)"
+    process = start_supervisor(folder, cluster=[sys.executable, "-c", script])
+    assert process.wait(20) == 0
+    assert state_of(folder).failure == "the database is damaged"
 
 
 def test_restart_delays_grow_up_to_a_limit() -> None:
