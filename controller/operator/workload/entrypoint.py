@@ -22,52 +22,66 @@ from controller.pipeline.model import Shell
 _SHELLS: Mapping[Shell, Sequence[str]] = {"sh": (), "bash": ("bash -e -o pipefail",)}
 """The argument of the script for each shell: the program with its options, which the script splits at spaces."""
 
+_MAX_ARGUMENT_BYTES = 120_000
+"""Linux takes no argument of more than 131,072 bytes (MAX_ARG_STRLEN), and the script adds some."""
+_PART_LENGTH = 30_000
+"""Characters, of up to four bytes each."""
+
+# Its variables have names of their own: one of the step's environment would be changed for the step too.
 SCRIPT = """\
-if [ $$ = 1 ]; then all=-1; else all=-$$; fi
-child=
-stopped=
-ended=
+if [ $$ = 1 ]; then _c8s_all=-1; else _c8s_all=-$$; fi
+_c8s_child=
+_c8s_stopped=
+_c8s_ended=
 stop() {
   trap '' TERM
-  stopped=1
-  ended=1
-  kill -s TERM -- $all
-  [ -n "$child" ] || exit 143
-  (sleep 30; kill -s KILL -- $all) >/dev/null 2>&1 &
+  _c8s_stopped=1
+  _c8s_ended=1
+  kill -s TERM -- $_c8s_all
+  [ -n "$_c8s_child" ] || exit 143
+  (sleep 30; kill -s KILL -- $_c8s_all) >/dev/null 2>&1 &
 }
 trap stop TERM
 # A step that hands artifacts on begins once its sidecar listens: one that ends sooner would not be heard.
-tries=0
-while [ -n "$2" ] && [ ! -e "$2" ] && [ $tries -lt 6000 ]; do
-  sleep 0.01 2>/dev/null || { sleep 1; tries=$((tries + 99)); }
-  tries=$((tries + 1))
+_c8s_tries=0
+while [ -n "$2" ] && [ ! -e "$2" ] && [ $_c8s_tries -lt 6000 ]; do
+  sleep 0.01 2>/dev/null || { sleep 1; _c8s_tries=$((_c8s_tries + 99)); }
+  _c8s_tries=$((_c8s_tries + 1))
 done
 # Who finds the file empty knows that the step began and was killed.
 if [ -n "$3" ]; then true >"$3"; fi
-shell=${4:-sh -e}
-if ! command -v "${shell%% *}" >/dev/null; then
-  echo "c8s: the step's shell ${shell%% *} is not in its image: use another image or another shell" >&2
+_c8s_shell=${4:-sh -e}
+_c8s_env=
+if env --default-signal=INT true 2>/dev/null; then _c8s_env='env --default-signal=INT,QUIT'; fi
+if ! command -v "${_c8s_shell%% *}" >/dev/null; then
+  echo "c8s: the step's shell ${_c8s_shell%% *} is not in its image: use another image or another shell" >&2
   (exit 127) &
-elif env --default-signal=INT true 2>/dev/null; then
-  env --default-signal=INT,QUIT $shell -c "trap 'exit 143' TERM; $1" &
+elif [ $# -le 4 ]; then
+  $_c8s_env $_c8s_shell -c "trap 'exit 143' TERM; $1" &
 else
-  $shell -c "trap 'exit 143' TERM; $1" &
+  # Linux takes no argument over 128 KiB: a longer script comes in parts, and goes on through a pipe.
+  _c8s_first=$1
+  _c8s_exit=$3
+  shift 4
+  { printf %s "$_c8s_first"; for _c8s_part do printf %s "${_c8s_part#:}"; done } |
+    $_c8s_env $_c8s_shell -c 'trap "exit 143" TERM; _c8s_script=$(cat); exec </dev/null; eval "$_c8s_script"' &
+  set -- '' '' "$_c8s_exit"
 fi
-child=$!
-wait $child
-code=$?
+_c8s_child=$!
+wait $_c8s_child
+_c8s_code=$?
 # A signal ends `wait` before the child has ended. 127: the shell knew the child's end already.
-while [ -n "$stopped" ]; do
-  stopped=
-  wait $child 2>/dev/null
-  again=$?
-  [ $again = 127 ] || code=$again
+while [ -n "$_c8s_stopped" ]; do
+  _c8s_stopped=
+  wait $_c8s_child 2>/dev/null
+  _c8s_again=$?
+  [ $_c8s_again = 127 ] || _c8s_code=$_c8s_again
 done
 # What was stopped has not succeeded, whatever it makes of the signal.
-if [ -n "$ended" ] && [ $code = 0 ]; then code=143; fi
+if [ -n "$_c8s_ended" ] && [ $_c8s_code = 0 ]; then _c8s_code=143; fi
 # For caches, which are kept of a step that succeeded, and the workspace, of one that failed.
-if [ -n "$3" ]; then echo $code >"$3"; fi
-exit $code
+if [ -n "$3" ]; then echo $_c8s_code >"$3"; fi
+exit $_c8s_code
 """
 
 
@@ -86,5 +100,10 @@ def build_command(
         ready_file: a file that must exist before the commands start; empty for none.
         exit_code_file: a file that the exit code is written to; empty for none.
     """
-    words = ["\n".join(commands), ready_file, exit_code_file, *_SHELLS[shell]]
+    script = "\n".join(commands)
+    words = [script, ready_file, exit_code_file, *_SHELLS[shell]]
+    if len(script.encode()) > _MAX_ARGUMENT_BYTES:
+        first, *parts = (script[at : at + _PART_LENGTH] for at in range(0, len(script), _PART_LENGTH))
+        # The mark keeps a part from being taken for a path, which an embedded cluster maps.
+        words = [first, ready_file, exit_code_file, *(_SHELLS[shell] or ("",)), *(f":{part}" for part in parts)]
     return ["sh", "-c", escape_expansion(SCRIPT), "c8s-step", *(escape_expansion(word) for word in words)]

@@ -31,6 +31,20 @@ _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\(([A-Za-z_]\w*
 _MAX_HINT_LENGTH = 80
 
 
+_MAX_VARIABLE_BYTES = 131_071
+"""Linux takes no longer `NAME=value` for a program (MAX_ARG_STRLEN, without the byte that ends it)."""
+
+
+def _long_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    for path, scope in _all_scopes(data):
+        for at, name, value in _values(path, scope):
+            size = len(name.encode(errors="replace")) + 1 + len(value.encode(errors="replace"))
+            if size > _MAX_VARIABLE_BYTES:
+                message = f"{quote(name)} has {size:,} bytes with its name; no program starts with more than 128 KiB"
+                hint = "write the text to a file in `commands`, with `cat > FILE <<'END'`"
+                yield source_map.diagnostic(at, "variable-too-long", message, hint)
+
+
 def _duplicate_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for path, scope in env_scopes(data):
         seen: dict[str, int] = {}
@@ -60,15 +74,7 @@ def _reserved_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnosti
 
 def _unexpanded_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     """Values that name variables, as a shell would expand: they are taken literally."""
-    scopes = [
-        *env_scopes(data),
-        *(
-            (("steps", index, "services", n), service)
-            for index, step in iter_mappings(data.get("steps"))
-            for n, service in iter_mappings(step.get("services"))
-        ),
-    ]
-    for path, scope in scopes:
+    for path, scope in _all_scopes(data):
         for at, name, value in _values(path, scope):
             known = {name, *_EXPANDED_ELSEWHERE}
             used = [found.group(0) for found in _REFERENCE.finditer(value) if _referenced(found) in known]
@@ -77,6 +83,14 @@ def _unexpanded_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnos
                 text = value if len(value) <= _MAX_HINT_LENGTH else f"{used[0]}:…"
                 hint = f'set it in the commands instead: export {name}="{text}"'
                 yield source_map.diagnostic(at, "env-not-expanded", message, hint, severity="warning")
+
+
+def _all_scopes(data: Json) -> Iterator[tuple[Path, Json]]:
+    """Everything that may have `env`, with its path: the pipeline, its steps and their services."""
+    yield from env_scopes(data)
+    for index, step in iter_mappings(data.get("steps")):
+        for n, service in iter_mappings(step.get("services")):
+            yield ("steps", index, "services", n), service
 
 
 def _values(path: Path, scope: Json) -> Iterator[tuple[Path, str, str]]:
@@ -123,4 +137,4 @@ def _duplicate_entries(data: Json, source_map: SourceMap) -> Iterator[Diagnostic
             seen.add(value)
 
 
-RULES = (_duplicate_variables, _reserved_variables, _unexpanded_variables, _images, _duplicate_entries)
+RULES = (_long_variables, _duplicate_variables, _reserved_variables, _unexpanded_variables, _images, _duplicate_entries)

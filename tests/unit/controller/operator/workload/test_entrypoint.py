@@ -105,6 +105,45 @@ def test_commands_of_bash_run_in_bash_and_stop_in_a_pipe(shell: list[str]) -> No
         assert process.returncode == 5
 
 
+def long_script(*last: str) -> list[str]:
+    """Commands of more than a megabyte, with characters of several bytes, which put a long text into a variable."""
+    line = "x é / ' 12345678 \\ $HOME"
+    lines = "\n".join([line] * 40_000)
+    return [f"text=$(cat <<'END'\n{lines}\nEND\n)", 'test "${#text}" -gt 900000', *last]
+
+
+@pytest.mark.parametrize("step_shell", [shell for shell in ("sh", "bash") if shutil.which(shell)])
+def test_script_may_be_longer_than_an_argument(shell: list[str], step_shell: Shell) -> None:
+    with start_step(
+        shell, *long_script("echo done", "cat", "(exit 6)", "echo never"), step_shell=step_shell
+    ) as process:
+        assert process.communicate(timeout=30)[0] == "done\n"
+        assert process.returncode == 6
+
+
+def test_long_script_hears_sigterm_and_leaves_its_exit_code(shell: list[str], tmp_path: Path) -> None:
+    commands = long_script(f"touch {tmp_path}/ready", "while :; do sleep 0.01; done")
+    with start_step(shell, *commands, code_to=str(tmp_path / "code")) as process:
+        wait_until(tmp_path / "ready")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
+    assert (tmp_path / "code").read_text() == "143\n"
+
+
+def test_no_argument_is_longer_than_linux_allows() -> None:
+    for character in ("x", "é", "\U0001f600", "/"):
+        words = entrypoint.build_command([character * 300_000])
+        assert max(len(word.encode()) for word in words) <= 131_071 - 1000
+        assert not any(word.startswith("/") for word in words[5:])
+
+
+def test_variables_of_the_step_are_not_changed(shell: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("all", "child", "stopped", "ended", "tries", "code", "again", "shell"):
+        monkeypatch.setenv(name, "mine")
+    with start_step(shell, 'echo "$all$child$stopped$ended$tries$code$again$shell"') as process:
+        assert process.communicate(timeout=10)[0] == "mine" * 8 + "\n"
+
+
 def test_missing_shell_is_named(shell: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = shutil.which(shell[0])
     assert program is not None

@@ -81,6 +81,8 @@ def test_valid_file_has_no_diagnostics() -> None:
         (GOOD + "    artifacts: [{path: a, optional: maybe}]\n", "7:37 error wrong-type", "must be true or false"),
         (GOOD + "    artifacts: [[a]]\n", "7:17 error wrong-type", "a pattern such as dist/**"),
         (GOOD + "    optionalArtifacts: [../b]\n", "7:25 error artifact-outside", "does not stay below the workspace"),
+        (GOOD + f"    env: {{A: {'x' * 131_070}}}\n", "7:14 error variable-too-long", "131,072 bytes"),
+        (GOOD + f"    services: [{{name: s, image: 'b:1', env: {{A: {'é' * 70_000}}}}}]\n", "7:49 error variable-too-long", "write the text to a file"),
         (GOOD + "    artifacts: [a/../../b]\n", "7:17 error artifact-outside", "without a leading / and without .."),
         (GOOD + "    workingDir: ../x\n", "7:17 error working-dir-outside", "leads out"),
         (GOOD + "    secrets: [{secretRef: s, key: tls.crt}]\n", "7:35 warning secret-variable", "`envVar: TLS_CRT`"),
