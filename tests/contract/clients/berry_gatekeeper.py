@@ -8,6 +8,11 @@ from typing import Any
 import kopf
 
 
+@kopf.on.login()
+def login(**options: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_kubeconfig(**options)
+
+
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.admission.managed = "berries.kopf.example.com"

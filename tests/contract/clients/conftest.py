@@ -29,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore"))
-            item.add_marker(pytest.mark.timeout(60))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(60))
 
 
 def _project_interpreter(repository: Path) -> str:
@@ -96,10 +97,11 @@ def rest(cluster: ClusterProcess) -> Rest:
 
 
 @pytest.fixture
-def namespace(rest: Rest) -> str:
-    """A namespace of the test's own, with its default ServiceAccount."""
+def namespace(rest: Rest) -> Iterator[str]:
+    """A namespace of the test's own, with its default ServiceAccount. Its pods end with the test: a node has few."""
     name = f"test-{next(_numbers)}"
     assert rest("POST", "/api/v1/namespaces", {"metadata": {"name": name}})[0] == 201
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
     wait_until(lambda: rest("GET", account)[0] == 200, what="the default ServiceAccount")
-    return name
+    yield name
+    assert rest("DELETE", f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0")[0] == 200

@@ -19,6 +19,10 @@ from tests.support.waiting import wait_until
 
 import_client("kopf")
 
+# A loaded machine takes long to import what an operator needs.
+pytestmark = pytest.mark.timeout(120)
+_STARTUP = 60.0
+
 _FRUITS = "/apis/kopf.example.com/v1/namespaces/{}/fruits"
 
 
@@ -41,17 +45,22 @@ def _definitions(cluster: Any) -> None:
 def _operator(
     namespace: str, folder: Path, program: str = "fruit_operator.py", **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """An operator as a program, until the caller leaves; it prints to `folder/operator.log`."""
+    """A running operator, until the caller leaves. pytest shows what it printed when the test fails."""
+    output = folder / "operator.log"
     path = str(Path(__file__).parent / program)
     command = [sys.executable, "-m", "kopf", "run", "--standalone", "--namespace", namespace, path]
     with (
-        (folder / "operator.log").open("ab") as log,
+        output.open("wb") as log,
         subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment}) as process,
     ):
         try:
+            wait_until(
+                lambda: "authentication has finished" in output.read_text(), _STARTUP, what="the operator to start"
+            )
             yield process
         finally:
             process.kill()
+            print(output.read_text())
 
 
 @pytest.mark.usefixtures("_definitions")
