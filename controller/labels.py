@@ -43,6 +43,8 @@ CREATED_BY = "c8s.dev/created-by"
 """Of runs: the user who created it."""
 CREATOR_PROOF = "c8s.dev/creator-proof"
 """Of runs that the API created: its signature, which proves who created the run."""
+LOAD_ATTEMPTS = "c8s.dev/load-attempts"
+"""Of runs: how many processes of the operator began to prepare the run, and which was the last."""
 
 # -- finalizers
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_plan import InvalidRunError
-from controller.operator.cache.run_state import RunState, load_run_state
-from controller.operator.decision import concurrency, deletion
+from controller.operator.cache.run_state import RunState, new_run_state
+from controller.operator.decision import concurrency, deletion, load_attempts
 from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun
@@ -26,15 +27,18 @@ from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.observe import ObservationBuilder
+from controller.operator.plan_loader import PlanDeferredError, PlanLoader
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.debug_copies import debug_source
 from controller.provenance import verified_creator
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.reasons import RunReason
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
+_PLAN_RETRY_DELAY = timedelta(seconds=1)
 _READS = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
 """Actions whose results change the next decision."""
 
@@ -64,6 +68,7 @@ class Dependencies:
 
     Attributes:
         now: the wall clock, for times in a status.
+        process: the identity of this process, which tells it from earlier ones.
     """
 
     client: KubeClient
@@ -72,6 +77,7 @@ class Dependencies:
     settings: OperatorSettings
     recorder: EventRecorder
     now: Callable[[], datetime] = utc_now
+    process: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,8 @@ class Reconciler:
         self._recorder = dependencies.recorder
         self._settings = settings = dependencies.settings
         self._now = dependencies.now
+        self._process = dependencies.process
+        self._plans = PlanLoader()
         self._cache = cache
         self._list_runs = list_runs
         self._observations = ObservationBuilder(cache, dependencies.logs)
@@ -154,7 +162,10 @@ class Reconciler:
             await self._reconcile_terminal(key, run, state)
             return None
         if state is None:
-            state = await self._initialize(key, run)
+            try:
+                state = await self._initialize(key, run)
+            except PlanDeferredError:
+                return self._now() + _PLAN_RETRY_DELAY
         if state is None or state.is_done:
             return None
         return await self._reconcile_until_stable(key, run, state)
@@ -222,13 +233,16 @@ class Reconciler:
             if not run["spec"].get("pipeline"):
                 await self._copy_pipeline_config(run)
                 return None
-            if not deletion.has_finalizer(run) and not deletion.is_deleted(run):
-                patch = deletion.finalizers_patch(run, hold=True)
+            if load_attempts.is_exhausted(run, self._process):
+                message = f"{load_attempts.MAX_LOAD_ATTEMPTS} times the operator ended while it prepared the run"
+                raise InvalidRunError(message, RunReason.TOO_EXPENSIVE)
+            if load_attempts.needs_mark(run, self._process):
+                patch = load_attempts.mark_patch(run, self._process)
                 run = await self._client.patch(
                     PIPELINE_RUNS, key.name, patch, namespace=key.namespace, patch_type="json"
                 )
             _require_creator_of_copy(run, creator)
-            state = load_run_state(run, self._now(), creator)
+            state = new_run_state(run, await self._plans.load(run), self._now(), creator)
         except InvalidRunError as error:
             status = invalid_status(run, error.reason, str(error), self._now(), creator)
             await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])

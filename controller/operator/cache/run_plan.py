@@ -32,8 +32,12 @@ class InvalidRunError(Exception):
     """
 
     def __init__(self, message: str, reason: RunReason = RunReason.INVALID_PIPELINE) -> None:
-        super().__init__(message)
+        super().__init__(message, reason)
+        self.message = message
         self.reason = reason
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.operator.cache.owned_resources import attempt_key_of
-from controller.operator.cache.run_plan import RunPlan, load_run_plan
+from controller.operator.cache.run_plan import RunPlan
 from controller.operator.decision.observation import CreateFailure, Milestones, update_milestones
 from controller.operator.decision.reuse import ReusableStep
 from controller.run_types.keys import AttemptKey
@@ -165,9 +165,9 @@ class RunState:
         return self._input_digests[1]
 
 
-def load_run_state(run: Json, now: datetime, creator: str | None = None) -> RunState:
-    """The state of a run that was not known before. Raises InvalidRunError."""
+def new_run_state(run: Json, plan: RunPlan, now: datetime, creator: str | None = None) -> RunState:
+    """The state of a run that was not known before."""
     status = run.get("status") or {}
     record = StatusRecord(status, status, run["metadata"]["resourceVersion"], written=run.get("status"))
     others = {field: value for field, value in run.items() if field != "status"}
-    return RunState(load_run_plan(run), now, record, creator, other_bytes=json_size(others))
+    return RunState(plan, now, record, creator, other_bytes=json_size(others))

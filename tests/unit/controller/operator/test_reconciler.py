@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
+import operator
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -22,6 +25,7 @@ from controller.kube import (
     TooLargeError,
 )
 from controller.operator.cache.resource_cache import ResourceCache
+from controller.operator.decision.load_attempts import MAX_LOAD_ATTEMPTS
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.effects.status_writer import WriteResult
 from controller.operator.reconciler import Dependencies, Reconciler
@@ -64,13 +68,12 @@ class Cluster:
     async def patch(self, resource: Any, name: str, patch: Any, **more: Any) -> Json:
         found = await self.get(resource, name)
         if resource is PIPELINE_RUNS:
-            version, change = patch
+            version, *changes = patch
             if version["value"] != found["metadata"]["resourceVersion"]:
                 raise ConflictError("changed", status=409)
-            if change["path"] == "/status":
-                found["status"] = change["value"]
-            else:
-                found["metadata"]["finalizers"] = change["value"]
+            for change in changes:
+                *folders, last = [part.replace("~1", "/") for part in change["path"].split("/")[1:]]
+                functools.reduce(operator.getitem, folders, found)[last] = change["value"]
         elif resource is JOBS:
             found["spec"] |= patch["spec"]
         return self.put(resource, found)
@@ -367,6 +370,31 @@ async def test_proven_creator_is_in_the_status_and_stays_there() -> None:
     await harness.look()
     await harness.reconciler.write(KEY)
     assert (harness.stored["status"]["phase"], harness.stored["status"]["createdBy"]) == ("Succeeded", "ann")
+
+
+async def test_a_run_that_keeps_ending_the_operator_fails() -> None:
+    harness = ReconcilerHarness(step("a"))
+    for _ in range(MAX_LOAD_ATTEMPTS):
+        with patch("controller.operator.plan_loader.load_run_plan", side_effect=SystemExit), pytest.raises(SystemExit):
+            await harness.look()
+        harness.restart()
+    await harness.look()
+    assert (harness.stored["status"]["phase"], harness.stored["status"]["reason"]) == ("Failed", "TooExpensive")
+    assert "5 times the operator ended" in harness.stored["status"]["message"]
+
+
+async def test_trying_again_in_one_process_is_no_sign_of_a_bad_run() -> None:
+    harness = ReconcilerHarness(step("a"))
+    for _ in range(2 * MAX_LOAD_ATTEMPTS):
+        with (
+            patch("controller.operator.plan_loader.load_run_plan", side_effect=RuntimeError),
+            pytest.raises(RuntimeError),
+        ):
+            await harness.look()
+        harness.run = harness.stored
+    await harness.look()
+    assert harness.stored["metadata"]["annotations"]["c8s.dev/load-attempts"].startswith("1 ")
+    assert harness.cache.states[KEY].status.current["phase"] == "Running"
 
 
 async def test_pull_of_the_step_image_is_a_milestone() -> None:

@@ -1,0 +1,51 @@
+"""Counts the processes that began to prepare a run, so that a run that ends the operator is told apart.
+
+The count is in an annotation that is written before the work begins, together with the finalizer. It is counted up by
+processes only: one that tries again after a failed request counts once. From the first status on it means nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller import labels
+from controller.operator.decision import deletion
+
+Json = dict[str, Any]
+
+MAX_LOAD_ATTEMPTS = 5
+"""So many processes may have ended while they prepared a run; whoever stops them need not be the run."""
+
+
+def _recorded(run: Json) -> tuple[int, str]:
+    """The number of processes, and the identity of the last."""
+    count, _, process = str((run["metadata"].get("annotations") or {}).get(labels.LOAD_ATTEMPTS, "")).partition(" ")
+    return (int(count) if count.isascii() and count.isdigit() and len(count) < 4 else 0), process
+
+
+def needs_mark(run: Json, process: str) -> bool:
+    """Whether this process has to be recorded before it prepares the run."""
+    if deletion.is_deleted(run):
+        return False
+    is_started = bool((run.get("status") or {}).get("phase"))
+    return not deletion.has_finalizer(run) or (not is_started and _recorded(run)[1] != process)
+
+
+def is_exhausted(run: Json, process: str) -> bool:
+    """Whether too many processes ended while they prepared the run."""
+    count, last = _recorded(run)
+    return not (run.get("status") or {}).get("phase") and count >= MAX_LOAD_ATTEMPTS and last != process
+
+
+def mark_patch(run: Json, process: str) -> list[Json]:
+    """A JSON patch that records this process and adds the finalizer."""
+    mark = f"{_recorded(run)[0] + 1} {process}"
+    if run["metadata"].get("annotations"):
+        change: Json = {
+            "op": "add",
+            "path": f"/metadata/annotations/{labels.LOAD_ATTEMPTS.replace('/', '~1')}",
+            "value": mark,
+        }
+    else:
+        change = {"op": "add", "path": "/metadata/annotations", "value": {labels.LOAD_ATTEMPTS: mark}}
+    return [*deletion.finalizers_patch(run, hold=True), change]
