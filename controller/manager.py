@@ -44,6 +44,7 @@ from controller.kube import (
 )
 from controller.log_relay import LogMirror, OperatorServer, derive_relay_key, leader_address
 from controller.logs import LogCollector, LogHub, LogReader
+from controller.loop_watchdog import LoopWatchdog
 from controller.operator import OperatorSettings, RunController
 from controller.provenance import sign_creator
 from controller.run_types.keys import RunId
@@ -104,6 +105,7 @@ class Manager:
         self._readiness = Readiness()
         self._hub = LogHub()
         self._metrics = ApiMetrics()
+        self._watchdog = LoopWatchdog()
         self._history = WatchCache()
         self._runs = Informer(client, PIPELINE_RUNS)
         self._authenticator = Authenticator(self._post_review, time.monotonic)
@@ -124,22 +126,26 @@ class Manager:
         self._readiness.set_waiting("kubernetes", "not asked yet")
         failed = False
         try:
-            async with asyncio.TaskGroup() as group:
-                serving = {"api": self._api_server(api_socket)} if api_socket is not None else {}
-                if operator_socket is not None:
-                    serving["the operator's port"] = self._operator_server(operator_socket)
-                servers = [group.create_task(self._supervise(name, each)) for name, each in serving.items()]
-                behind = group.create_task(self._run_dependents())
-                await self._stop.wait()
-                for server in servers:
-                    await server
-                behind.cancel()
+            with self._watchdog:
+                await self._run_parts(api_socket, operator_socket)
         except* RunnableFailedError:
             failed = True
         if failed:
             return 1
         log.info("the controller has stopped")
         return 0
+
+    async def _run_parts(self, api_socket: socket.socket | None, operator_socket: socket.socket | None) -> None:
+        async with asyncio.TaskGroup() as group:
+            serving = {"api": self._api_server(api_socket)} if api_socket is not None else {}
+            if operator_socket is not None:
+                serving["the operator's port"] = self._operator_server(operator_socket)
+            servers = [group.create_task(self._supervise(name, each)) for name, each in serving.items()]
+            behind = group.create_task(self._run_dependents())
+            await self._stop.wait()
+            for server in servers:
+                await server
+            behind.cancel()
 
     async def _run_dependents(self) -> None:
         """Run what needs Kubernetes, once it answers. Until then the API is served and reports that it is not ready."""
@@ -309,6 +315,18 @@ class Manager:
         self._runs.on_sync(self._history.mark_synced)
         self._runs.on_change(lambda kind, old, new: self._history.record(_KINDS[kind], new or old or {}))
         self._readiness.add_check("runs", self._runs_not_ready_reason)
+        self._metrics.add_histogram(
+            "c8s_event_loop_blocked_seconds",
+            "Times in which the event loop served nobody, from 0.2 s on.",
+            "loop",
+            lambda: {"main": self._watchdog.blocked},
+        )
+        self._metrics.add_gauge(
+            "c8s_event_loop_longest_block_seconds",
+            "The longest time in which the event loop served nobody.",
+            "loop",
+            lambda: {"main": self._watchdog.longest},
+        )
         self._metrics.add_gauge(
             "c8s_runs", "Runs by phase.", "phase", lambda: Counter(phase_of(each) for each in self._runs.list())
         )

@@ -1,0 +1,38 @@
+"""The watchdog of the event loop."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+
+from controller.loop_watchdog import LoopWatchdog
+
+
+def compute_until(deadline: float) -> None:
+    while time.monotonic() < deadline:
+        pass
+
+
+async def wait_for_report(watchdog: LoopWatchdog) -> None:
+    async with asyncio.timeout(20):
+        while not watchdog.longest:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_blocked_loop_is_counted_and_logged_with_its_stack(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "c8s.loop"), LoopWatchdog() as watchdog:
+        compute_until(time.monotonic() + 0.6)
+        await wait_for_report(watchdog)
+    assert watchdog.longest >= 0.3
+    assert sum(watchdog.blocked.counts) >= 1
+    record = next(each for each in caplog.records if "compute_until" in vars(each)["stack"])
+    assert "the event loop was blocked for 0." in record.getMessage()
+    assert vars(record)["cpuSeconds"] > 0
+
+
+async def test_a_loop_that_answers_is_not_reported() -> None:
+    with LoopWatchdog(threshold=20.0) as watchdog:
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+    assert watchdog.longest == 0
