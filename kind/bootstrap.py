@@ -42,7 +42,7 @@ class BootstrapOptions:
     cache: Path
     node_image: str = NODE_IMAGE
     base_image: str = image.BASE_IMAGE
-    minio_image: str = kustomize.MINIO_IMAGE
+    minio_image: str = kustomize.MINIO_TAG
     wheels: Path | None = None
     s3: object_store.S3Config | None = None
     load: tuple[str, ...] = ()

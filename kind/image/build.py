@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kind.errors import KindError, ProgramFailedError
-from kind.image.wheels import REQUIREMENTS, download_wheels, inspect_python, installed_constraints
+from kind.image.wheels import REQUIREMENTS, REQUIREMENTS_FILE, download_wheels, inspect_python, installed_constraints
 from kind.kustomize import CONTROLLER_IMAGE
 from kind.tools.docker_cli import Docker
 from kind.tools.kind_cli import Kind
@@ -57,8 +57,8 @@ def prepare_context(recipe: ImageSpec, wheels: Path, folder: Path) -> None:
     """Create the context of the build in a folder."""
     shutil.copy(_DOCKERFILE, folder / "Dockerfile")
     (folder / "wheels").mkdir()
-    for wheel in sorted(wheels.glob("*.whl")):
-        shutil.copy(wheel, folder / "wheels")
+    for file in (*sorted(wheels.glob("*.whl")), wheels / REQUIREMENTS_FILE):
+        shutil.copy(file, folder / "wheels")
     for file in source_files(recipe.program):
         target = folder / "controller" / file.relative_to(recipe.program)
         target.parent.mkdir(parents=True, exist_ok=True)

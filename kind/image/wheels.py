@@ -1,7 +1,7 @@
 """The wheels of the controller image, downloaded by pip of the host for the Python of the image.
 
-The versions are those installed on the host, so that the image has what was tested. A complete folder is reused without
-a network.
+The versions are those installed on the host, so that the image has what was tested. The digests of what was downloaded
+are recorded: the image installs exactly these files. A complete folder is reused without a network while they match.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ REQUIREMENTS = (
 """The libraries that the controller imports, without those of the workbench only."""
 
 _PIP_SECONDS = 900.0
-_COMPLETE_MARKER = ".complete"
+REQUIREMENTS_FILE = "requirements.txt"
+"""Versions and digests of the downloaded wheels; written last, so a folder with it is complete."""
 _INSPECT_SCRIPT = """
 import json, platform, sys, sysconfig
 libc, version = platform.libc_ver()
@@ -129,7 +130,7 @@ async def download_wheels(
     pinned = installed_constraints()
     key = hashlib.sha256(repr((pinned, REQUIREMENTS, python, str(source or ""))).encode()).hexdigest()[:16]
     folder = cache / f"wheels-{key}"
-    if (folder / _COMPLETE_MARKER).exists():
+    if _is_complete(folder):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
@@ -140,8 +141,25 @@ async def download_wheels(
     )
     if result.code:
         raise _pip_failure(result.to_error(), result.err)
-    (folder / _COMPLETE_MARKER).touch()
+    (folder / REQUIREMENTS_FILE).write_text(hashed_requirements(folder))
     return folder
+
+
+def hashed_requirements(folder: Path) -> str:
+    """A requirements file with the name, version and digest of each wheel in the folder, for `--require-hashes`."""
+    return "".join(f"{_requirement(wheel)}\n" for wheel in sorted(folder.glob("*.whl")))
+
+
+def _requirement(wheel: Path) -> str:
+    # name-version[-build]-python-abi-platform.whl, https://packaging.python.org/specifications/binary-distribution-format
+    name, version = wheel.name.split("-")[:2]
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether the folder was filled by a whole download and still has its files."""
+    recorded = folder / REQUIREMENTS_FILE
+    return recorded.exists() and recorded.read_text() == hashed_requirements(folder)
 
 
 def _pip_failure(error: ProgramFailedError, output: str) -> KindError:

@@ -11,6 +11,7 @@ import yaml
 from controller.operator.manifests.generate import manifests as generated
 from kind.install import InstallOptions, render_objects
 from kind.kustomize import (
+    CONTROLLER_IMAGE,
     MANIFESTS_FOLDER,
     ManifestValues,
     build_secret,
@@ -92,6 +93,12 @@ def test_connections_to_the_controllers_pods_are_restricted(folder: str, names: 
         sources = policies["c8s-minio"]["ingress"][0]["from"]
         assert steps in [each.get("podSelector", {}).get("matchLabels") for each in sources]
         assert all("ipBlock" in each or "podSelector" in each for each in sources)
+
+
+@pytest.mark.parametrize("folder", ["overlays/kind", "overlays/minio"])
+def test_images_of_others_are_pinned_by_digest(folder: str) -> None:
+    images = {each["image"] for spec in pods(render(MANIFESTS_FOLDER / folder)).values() for each in spec["containers"]}
+    assert {image for image in images if "@sha256:" not in image} == {CONTROLLER_IMAGE}, "ours has a digest in its tag"
 
 
 @pytest.mark.parametrize("folder", ["overlays/kind", "overlays/minio"])

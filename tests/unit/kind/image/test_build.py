@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from kind.errors import KindError, ProgramFailedError
 from kind.image import build
-from kind.image.wheels import REQUIREMENTS, ImagePython, download_wheels, inspect_python, pip_arguments
+from kind.image.wheels import (
+    REQUIREMENTS,
+    ImagePython,
+    download_wheels,
+    hashed_requirements,
+    inspect_python,
+    pip_arguments,
+)
 from kind.tools.docker_cli import Docker
 from kind.tools.kind_cli import Kind
 from tests.unit.kind.conftest import Programs
@@ -46,9 +56,11 @@ def test_build_context_is_readable_by_all_users(tmp_path: Path) -> None:
     folder.mkdir()
     (wheels / "a-1-py3-none-any.whl").write_bytes(b"")
     (wheels / "constraints.txt").write_text("")
+    (wheels / "requirements.txt").write_text("")
     build.prepare_context(recipe, wheels, folder)
     found = sorted(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
-    assert found == ["Dockerfile", "controller/agent/schema.json", "controller/main.py", "wheels/a-1-py3-none-any.whl"]
+    program_files = ["controller/agent/schema.json", "controller/main.py"]
+    assert found == ["Dockerfile", *program_files, "wheels/a-1-py3-none-any.whl", "wheels/requirements.txt"]
     assert (folder / "controller" / "main.py").stat().st_mode & 0o777 == 0o644
 
 
@@ -84,6 +96,54 @@ async def test_complete_wheels_are_reused(tmp_path: Path, programs: Programs) ->
     first = await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",))
     assert await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",)) == first
     assert len(programs.asked) == 1
+
+
+async def test_wheels_are_recorded_with_their_digests(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {"pip download": (0, "")}
+    folder = await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",))
+    (folder / "a_b-1.2-1-cp312-abi3-manylinux_2_17_x86_64.whl").write_bytes(b"wheel")
+    digest = hashlib.sha256(b"wheel").hexdigest()
+    assert hashed_requirements(folder) == f"a_b==1.2 --hash=sha256:{digest}\n"
+    # A folder whose files are not those of the download is downloaded again.
+    await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",))
+    assert (len(programs.asked), list(folder.glob("*.whl"))) == (2, [])
+
+
+def test_pip_installs_only_wheels_with_the_recorded_digest(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    wheel = write_wheel(wheels)
+    recorded = wheels / "requirements.txt"
+    recorded.write_text(hashed_requirements(wheels))
+    flags = next(line for line in build._DOCKERFILE.read_text().splitlines() if "--require-hashes" in line).split()
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        str(tmp_path / "site"),
+    ]
+    install += [flag.replace("/wheels", str(wheels)) for flag in flags]
+    assert subprocess.run(install, capture_output=True, timeout=60).returncode == 0
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("more.py", "")
+    done = subprocess.run(install, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "DO NOT MATCH THE HASHES" in done.stderr) == (1, True)
+
+
+def write_wheel(folder: Path) -> Path:
+    """A minimal wheel."""
+    file, info = folder / "tiny-1.0-py3-none-any.whl", "tiny-1.0.dist-info"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return file
 
 
 async def test_failed_download_is_not_marked_complete(tmp_path: Path, programs: Programs) -> None:
