@@ -51,7 +51,19 @@ def _debug_source(spec: JsonObject) -> dict[str, Any] | None:
 
 def run_status(run: JsonObject) -> "RunStatus":
     """The run's status; `phase` is always present."""
-    return cast("RunStatus", {"phase": RunPhase.PENDING, **(run.get("status") or {})})
+    status = run.get("status") or {}
+    steps = status.get("steps") or ()
+    if any(isinstance(step.get("artifacts"), list) for step in steps):
+        status = {**status, "steps": [_with_artifact_count(step) for step in steps]}
+    return cast("RunStatus", {"phase": RunPhase.PENDING, **status})
+
+
+def _with_artifact_count(step: JsonObject) -> JsonObject:
+    """A step's status, in which older versions listed the artifacts that are now counted."""
+    files = step.get("artifacts")
+    if not isinstance(files, list):
+        return step
+    return {**step, "artifacts": {"files": len(files), "bytes": sum(file["size"] for file in files)}}
 
 
 def run_number(run: JsonObject) -> int | None:

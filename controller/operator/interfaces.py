@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, Protocol
 
 
@@ -38,6 +38,10 @@ class ManifestReader(Protocol):
 
     async def get(self, key: str) -> bytes:
         """The object. Raises the store's error if there is none."""
+        ...
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes [start, end) of the object, in chunks. Raises the store's error if there is none."""
         ...
 
     async def head(self, key: str) -> object | None:

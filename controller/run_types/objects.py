@@ -21,12 +21,14 @@ class Schema(NamedTuple):
         enum: the values that the controller writes, for the OpenAPI document; the CustomResourceDefinition accepts
             others.
         is_open: an object of which all fields are preserved, also unknown ones.
+        is_any: the CustomResourceDefinition accepts any value, because older versions wrote another type.
     """
 
     format: str = ""
     required: bool = False
     enum: type[StrEnum] | None = None
     is_open: bool = False
+    is_any: bool = False
 
 
 Timestamp = Annotated[str, Schema(format="date-time")]
@@ -94,12 +96,11 @@ class AttemptStatus(TypedDict, total=False):
     kept: Annotated[SavedWorkspace, "The saved workspace of a failed attempt."]
 
 
-class ArtifactFile(TypedDict):
-    """A file among a step's artifacts."""
+class ArtifactCount(TypedDict):
+    """How many files a step has stored; their list is in the object store."""
 
-    path: Annotated[str, "Path within the workspace."]
-    size: Annotated[Int64, "Size in bytes."]
-    sha256: Annotated[str, "SHA-256 of the file, in hexadecimal."]
+    files: Annotated[int, "Number of files."]
+    bytes: Annotated[Int64, "Sum of their sizes."]
 
 
 class ReusedAttempt(TypedDict):
@@ -128,7 +129,9 @@ class StepStatus(TypedDict, total=False):
     message: Annotated[str, "One sentence that says why."]
     startTime: Annotated[Timestamp, "When the first attempt was created."]
     completionTime: Annotated[Timestamp, "When the step ended."]
-    artifacts: Annotated[list[ArtifactFile], "The files that the step stored."]
+    artifacts: Annotated[
+        ArtifactCount, Schema(is_any=True), "How many files the step stored. Older versions listed the files here."
+    ]
     firstFailure: Annotated[
         FirstFailure, Schema(is_open=True), "The first line that looks like the cause of a failure."
     ]

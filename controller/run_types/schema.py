@@ -60,6 +60,8 @@ def _crd_object(shape: type) -> JsonSchema:
 
 
 def _crd_value(value_type: Any, schema: Schema) -> JsonSchema:
+    if schema.is_any:
+        return {"x-kubernetes-preserve-unknown-fields": True}
     if schema.is_open:
         return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     if is_typeddict(value_type):

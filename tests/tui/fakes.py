@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.client import (
+    Artifact,
     Attempt,
     AttemptTimes,
     Change,
@@ -155,7 +156,8 @@ class FakeController:
         self.deleted: list[str] = []
         self.rerun_of: list[tuple[str, bool]] = []
         self.run_events: tuple[RunEvent, ...] = ()
-        self.artifacts: dict[str, bytes] = {}
+        self.artifact_files: dict[str, bytes] = {}
+        """Of the step `build`, by path."""
         self.log_requests: list[tuple[str, dict[StreamKey, int]]] = []
         self.live_frames: dict[str, asyncio.Queue[Frame]] = {}
         self.health_report = Health((), 0, None, (), ())
@@ -204,8 +206,11 @@ class FakeController:
     async def events(self, name: str) -> tuple[RunEvent, ...]:
         return self.run_events
 
+    async def artifacts(self, run: str) -> tuple[Artifact, ...]:
+        return tuple(Artifact("build", path, len(data), None) for path, data in self.artifact_files.items())
+
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
-        return target.write_bytes(self.artifacts[path])
+        return target.write_bytes(self.artifact_files[path])
 
     async def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
         yield RunsListed(self.listed)

@@ -146,9 +146,9 @@ def _decode_workspace(raw: object) -> SavedWorkspace | None:
     return SavedWorkspace(size, files, left_out, _text(raw.get("problem")))
 
 
-def decode_artifact(raw: Mapping[str, Any], step: str | None = None) -> Artifact:
+def decode_artifact(raw: Mapping[str, Any]) -> Artifact:
     return Artifact(
-        step=step if step is not None else str(raw.get("step") or ""),
+        step=str(raw.get("step") or ""),
         path=str(raw.get("path") or ""),
         size=_number(raw.get("size")),
         sha256=_text(raw.get("sha256")),
@@ -177,7 +177,7 @@ def _decode_step(raw: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) ->
         message=_text(raw.get("message")),
         start_time=decode_time(raw.get("startTime")),
         completion_time=decode_time(raw.get("completionTime")),
-        artifacts=tuple(decode_artifact(item, slug) for item in _objects(raw.get("artifacts"))),
+        artifact_count=_number(_object(raw.get("artifacts")).get("files")),
         attempts=tuple(_decode_attempt(item) for item in _objects(raw.get("attempts"))),
         reused=_decode_reused(raw.get("reused")),
         first_failure=_decode_failure(raw.get("firstFailure")),

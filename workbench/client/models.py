@@ -143,7 +143,8 @@ class Step:
     message: str | None
     start_time: datetime | None
     completion_time: datetime | None
-    artifacts: tuple[Artifact, ...]
+    artifact_count: int
+    """Number of files that it stored; `Client.artifacts` lists them."""
     attempts: tuple[Attempt, ...]
     reused: Reused | None = None
     first_failure: FirstFailure | None = None

@@ -58,7 +58,7 @@ def _planned(
                 message=None,
                 start_time=None,
                 completion_time=None,
-                artifacts=(),
+                artifact_count=0,
                 attempts=(),
             )
 

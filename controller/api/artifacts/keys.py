@@ -1,14 +1,13 @@
 """The object keys of a step's artifacts, and which attempt's artifacts count."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from controller.api.artifacts.manifest import read_archive_info
+
 if TYPE_CHECKING:
     from controller.storage import ObjectStore
-
-MAX_MANIFEST_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,33 @@ async def committed_artifacts(
         key = ArtifactKey(str(meta["namespace"]), str(uid), str(slug), attempt)
         if await store.head(key.manifest) is None:
             continue
-        archive = json.loads(await store.get(key.manifest, limit=MAX_MANIFEST_BYTES))["archive"]
+        archive = await read_archive_info(store, key.manifest)
         if archive is None:
             # A clone step: its output is the run's source.
             return None
         return ArtifactSet(key, int(archive["size"]), str(archive["sha256"]))
     return None
+
+
+async def stored_manifests(store: "ObjectStore", run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(slug of the step, key of the manifest) of all steps that have artifacts, in the order of the steps.
+
+    Of each step those of its last attempt that committed some, also of one that failed. For a reused step, those of
+    the run that produced them.
+    """
+    meta = run["metadata"]
+    last: dict[str, int] = {}
+    async for info in store.list(f"artifacts/{meta['namespace']}/{meta['uid']}/"):
+        slug, _, name = info.key.split("/", 3)[3].partition("/")
+        number, dot, ending = name.partition(".")
+        if f"{dot}{ending}" == ".json" and number.isdigit():
+            last[slug] = max(last.get(slug, 0), int(number))
+    found = []
+    for step in (run.get("status") or {}).get("steps") or ():
+        made = step.get("reused")
+        if made and (stored := await committed_artifacts(store, run, step)) is not None:
+            found.append((str(step["slug"]), stored.key.manifest))
+        elif not made and step["slug"] in last:
+            slug = str(step["slug"])
+            found.append((slug, ArtifactKey(str(meta["namespace"]), str(meta["uid"]), slug, last[slug]).manifest))
+    return found

@@ -1,17 +1,18 @@
-"""Artifacts of steps: the list is in the run's status, the bytes are in the object store."""
+"""Artifacts of steps: the bytes and the lists of files are in the object store; a run's status only counts them."""
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from controller.api.artifacts.archive import TAR_OVERHEAD, read_file
-from controller.api.artifacts.keys import MAX_MANIFEST_BYTES, ArtifactSet, committed_artifacts, find_step
+from controller.api.artifacts.keys import ArtifactSet, committed_artifacts, find_step, stored_manifests
+from controller.api.artifacts.manifest import read_files
 from controller.api.auth.permissions import HANDLER_TIMEOUT
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.downloads import object_response
@@ -29,13 +30,24 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}/artifacts", tags=[
 @router.get("", operation_id="listArtifacts", response_model=models.ArtifactList)
 async def list_artifacts(request: Request, ns: str, run: str) -> Response:
     """All artifacts of the run, by step."""
-    found = await find_run(get_state(request), ns, run)
-    items = [
-        {"step": step["slug"], "path": file["path"], "size": file["size"], "sha256": file["sha256"]}
-        for step in (found.get("status") or {}).get("steps") or ()
-        for file in step.get("artifacts") or ()
-    ]
-    return JSONResponse({"items": items})
+    state = get_state(request)
+    manifests = await stored_manifests(state.store, await find_run(state, ns, run))
+    pieces = _encode_list(state, manifests)
+    # Wait for the first chunk: a list that can't be read must not start as a 200.
+    first = await anext(pieces, b"")
+    return StreamingResponse(_prepend(first, pieces), media_type="application/json")
+
+
+async def _encode_list(state: AppState, manifests: Sequence[tuple[str, str]]) -> AsyncGenerator[bytes, None]:
+    """The response in pieces: a list can have some 10 MB for each step."""
+    separator = b'{"items":['
+    for slug, key in manifests:
+        async for files in read_files(state.store, key):
+            items = [{"step": slug} | {field: file[field] for field in ("path", "size", "sha256")} for file in files]
+            if items:
+                yield separator + json.dumps(items, separators=(",", ":")).encode()[1:-1]
+                separator = b","
+    yield (separator if separator != b"," else b"") + b"]}"
 
 
 @router.get(
@@ -68,11 +80,12 @@ async def get_artifact_file(request: Request, ns: str, run: str, step: str, path
     """One file of a step's artifacts."""
     state = get_state(request)
     _, stored = await _find_artifacts(state, ns, run, step)
-    files = json.loads(await state.store.get(stored.key.manifest, limit=MAX_MANIFEST_BYTES))["files"]
-    file = next((each for each in files if each["path"] == path), None)
+    file, limit = None, TAR_OVERHEAD
+    async for files in read_files(state.store, stored.key.manifest):
+        file = file or next((each for each in files if each["path"] == path), None)
+        limit += sum(int(each["size"]) + TAR_OVERHEAD for each in files)
     if file is None:
         raise ApiProblemError("not-found", "the step has no such artifact")
-    limit = sum(int(each["size"]) + TAR_OVERHEAD for each in files) + TAR_OVERHEAD
     pieces = read_file(state.store.read(stored.archive_key), path, int(file["size"]), limit)
     # Wait for the first chunk: an archive that can't be read must not start as a 200.
     async with asyncio.timeout(HANDLER_TIMEOUT):

@@ -49,7 +49,7 @@ def _reused_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json 
             return None
     more: Json = {"reused": found.reused}
     if found.artifacts and step.name != observation.source_step:
-        more["artifacts"] = list(found.artifacts)
+        more["artifacts"] = found.artifacts
     message = f"taken from run {found.reused['run']}, where it succeeded"
     verdict = StepVerdict(StepPhase.SUCCEEDED, StepReason.REUSED, message)
     return builder.unstarted_status(step, previous, verdict, **more)

@@ -31,7 +31,8 @@ class ReusableStep:
     """The result of a step in an earlier run. `reused` is the attempt that produced it: `{run, uid, slug, attempt}`."""
 
     reused: Json
-    artifacts: tuple[Json, ...] = ()
+    artifacts: Json | None = None
+    """How many files it stored, and their size: `{files, bytes}`."""
     source: Json | None = None
     """Of the step that cloned: the snapshot."""
 
@@ -137,4 +138,12 @@ def _iter_reusable(run: Json, steps: Iterable[Json], source: Json | None) -> Ite
         reused = step.get("reused") or ({**run, "slug": step["slug"], "attempt": done[-1]} if done else None)
         # Results that were recorded without the run's uid could be another run's by now.
         if reused and reused.get("uid"):
-            yield step["inputs"], ReusableStep(dict(reused), tuple(step.get("artifacts") or ()), source)
+            yield step["inputs"], ReusableStep(dict(reused), _artifact_count(step), source)
+
+
+def _artifact_count(step: Json) -> Json | None:
+    """Of a step's status; older ones list the files."""
+    found = step.get("artifacts")
+    if isinstance(found, list):
+        return {"files": len(found), "bytes": sum(file["size"] for file in found)}
+    return dict(found) if found else None

@@ -184,9 +184,15 @@ def _final_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json |
     )
     manifest = builder.input.view(step, last["number"]).manifest
     if last["phase"] == StepPhase.SUCCEEDED and manifest is not None:
-        files = manifest.get("files") or []
-        status["artifacts"] = [{key: file[key] for key in ("path", "size", "sha256")} for file in files]
+        status["artifacts"] = artifact_count(manifest)
     return status
+
+
+def artifact_count(manifest: Json) -> Json:
+    """How many files a manifest lists, and their size: older ones do not say so themselves."""
+    files = manifest.get("files") or []
+    count: Json = manifest.get("count") or {"files": len(files), "bytes": sum(file["size"] for file in files)}
+    return count
 
 
 def find_settled_steps(status: Json, observed: Observation) -> frozenset[str]:

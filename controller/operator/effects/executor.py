@@ -57,6 +57,10 @@ _MAX_MESSAGE_LENGTH = 500
 _INVALID_JOB_STATUSES = (400, 413, 422)
 
 
+_MANIFEST_HEAD_BYTES = 1024
+_BEFORE_FILES = b',"files":['
+
+
 class JobCreateError(KubeError):
     """The API server rejected the Job of an attempt; the run's state has the failure."""
 
@@ -178,7 +182,14 @@ class ActionExecutor:
     async def _read_manifest(self, run: Json, state: RunState, action: ReadManifest) -> None:
         metadata = run["metadata"]
         key = names.manifest_key(metadata["namespace"], metadata["uid"], action.slug, action.number)
-        state.observed.manifests[AttemptKey(action.slug, action.number)] = await self._read_json(key)
+        state.observed.manifests[AttemptKey(action.slug, action.number)] = await self._read_manifest_summary(key)
+
+    async def _read_manifest_summary(self, key: str) -> Json | None:
+        """A manifest of artifacts, without the list of files if it says itself how many there are; None for none."""
+        if await self._store.head(key) is None:
+            return None
+        head = b"".join([chunk async for chunk in self._store.read(key, 0, _MANIFEST_HEAD_BYTES)])
+        return _decode_manifest_head(head) or json.loads(await self._store.get(key))
 
     async def _read_workspace(self, run: Json, state: RunState, action: ReadWorkspace) -> None:
         metadata = run["metadata"]
@@ -241,6 +252,12 @@ class ActionExecutor:
         if found is None:
             return {plan.source_step: f"there is no secret {name} with the credentials for {git['url']}"}
         return {} if run_secrets.is_for_pipelines(found) else {plan.source_step: run_secrets.describe_withheld(name)}
+
+
+def _decode_manifest_head(head: bytes) -> Json | None:
+    """What stands in a manifest before the list of files; None if the list comes first."""
+    before, found, _ = head.partition(_BEFORE_FILES)
+    return json.loads(before + b"}") if found and before.startswith(b'{"archive"') else None
 
 
 def _create_failure(error: ApiError, times: int, now: datetime) -> CreateFailure:

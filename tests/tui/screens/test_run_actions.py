@@ -38,11 +38,9 @@ async def test_artifact_is_opened_from_a_private_copy(tmp_path: Path, monkeypatc
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     monkeypatch.setenv("DISPLAY", ":0")
-    from workbench.client import Artifact
-
-    made = replace(step("build", (), "Succeeded"), artifacts=(Artifact("build", "out/report.txt", 5, None),))
+    made = step("build", (), "Succeeded")
     app = FakeWorkbench([run("shop-1", "Succeeded", [made])], open_run="shop-1")
-    app.controller.artifacts["out/report.txt"] = b"hello"
+    app.controller.artifact_files["out/report.txt"] = b"hello"
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "✓ build"))
         await pilot.press("d", "left")
@@ -65,7 +63,6 @@ DEFINITION = {
 
 def shop(number: int = 1, phase: str = "Failed", *, took: float = 2) -> FakeWorkbench:
     build = step("build", (), phase, message="exit code 2", duration=took)
-    build = replace(build, artifacts=(Artifact("build", "out/../../evil name.txt", 5, None),))
     made = replace(run(f"shop-{number}", phase, [build]), definition=DEFINITION)
     return FakeWorkbench([made], open_run=made.name)
 
@@ -92,7 +89,7 @@ async def test_details_show_the_environment_without_secrets() -> None:
 async def test_artifact_is_saved_under_a_safe_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     app = shop()
-    app.controller.artifacts["out/../../evil name.txt"] = b"hello"
+    app.controller.artifact_files["out/../../evil name.txt"] = b"hello"
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "✗ build"))
         await pilot.press("d", "left")
@@ -178,6 +175,7 @@ async def test_compare_needs_an_earlier_run() -> None:
 async def test_interrupted_download_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     app = shop()
+    app.controller.artifact_files["out/evil name.txt"] = b"hello"
 
     async def break_off(run: str, step: str, path: str, target: Path) -> int:
         target.write_bytes(b"half")

@@ -84,6 +84,9 @@ class DetailsScreen(WorkbenchScreen):
         self._run_name, self._step_name = run, step
         self._run: Run | None = None
         self._events: tuple[RunEvent, ...] | None = None
+        self._artifacts: tuple[Artifact, ...] = ()
+        self._ended_steps = -1
+        """How many steps had ended when the artifacts were listed: each may have stored some."""
         self._error: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -125,8 +128,11 @@ class DetailsScreen(WorkbenchScreen):
             "Loading …" if self._run is None else "The run does not include its definition."
         )
         self._set_tab("yaml", Text("\n".join(sanitize_line(line, colour=False) for line in yaml.split("\n"))))
-        artifacts = step.artifacts if step is not None else tuple(a for each in run.steps for a in each.artifacts)
-        self.query_one(ArtifactList).show(artifacts)
+        slug = step.slug if step is not None else None
+        self.query_one(ArtifactList).show(tuple(each for each in self._artifacts if slug in (None, each.step)))
+        if sum(each.ended for each in run.steps) != self._ended_steps:
+            self._ended_steps = sum(each.ended for each in run.steps)
+            self._list_artifacts()
 
     def _set_tab(self, name: str, text: Text) -> None:
         self.query_one(f"#details-{name}", Static).update(text)
@@ -162,6 +168,19 @@ class DetailsScreen(WorkbenchScreen):
             self._events = await controller.events(self._run_name)
         except ClientError as error:
             self._error = sanitize_label(str(error), 400)
+        self.runs_changed()
+
+    @work(group="artifacts", exclusive=True, description="list the artifacts")
+    async def _list_artifacts(self) -> None:
+        controller = self.workbench.feed.controller
+        if controller is None:
+            return
+        try:
+            self._artifacts = await controller.artifacts(self._run_name)
+        except ClientError as error:
+            self._ended_steps = -1
+            self._error = sanitize_label(str(error), 400)
+            return
         self.runs_changed()
 
     @on(ListView.Opened)

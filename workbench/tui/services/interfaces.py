@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from textual.signal import Signal
 
-from workbench.client.models import Change, Cluster, Frame, Health, Run, RunEvent, SavedPipeline, StreamKey
+from workbench.client.models import Artifact, Change, Cluster, Frame, Health, Run, RunEvent, SavedPipeline, StreamKey
 from workbench.pipeline_file.load import LintOutcome
 from workbench.report.cluster_health import SandboxHealth
 from workbench.runs.run_list import RunList
@@ -49,6 +49,8 @@ class ControllerApi(RunApi, Protocol):
     async def run(self, name: str) -> Run: ...
 
     async def events(self, name: str) -> tuple[RunEvent, ...]: ...
+
+    async def artifacts(self, run: str) -> tuple[Artifact, ...]: ...
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int: ...
 

@@ -4,7 +4,6 @@ Agents receive short-lived URLs and never the store's credentials. What an agent
 against the store before the manifest makes it count.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api.artifacts.keys import ArtifactKey, committed_artifacts, find_step, possible_attempts
+from controller.api.artifacts.manifest import encode_manifest
 from controller.api.artifacts.workspaces import debug_source, find_workspace, workspace_key
 from controller.api.auth.authorize import unauthenticated
 from controller.api.auth.route import GuardedRoute
@@ -89,7 +89,8 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
         raise ApiProblemError(
             "conflict", f"the archive in the store is {found}, the manifest says {body.archive.size} bytes"
         )
-    document = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":")).encode()
+    sent = body.model_dump(mode="json", by_alias=True)
+    document = await encode_manifest(sent["archive"], sent["files"])
     try:
         await state.store.put(key.manifest, document, if_absent=True)
     except ObjectExistsError:

@@ -220,9 +220,35 @@ async def test_users_list_and_download_artifacts(tmp_path: Path) -> None:
         assert answer.headers["Content-Disposition"] == 'attachment; filename="ci-1-build.tar.gz"'
         part = await api.call("GET", f"{path}/build", headers={"Range": "bytes=2-5"})
         assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"tree", f"bytes 2-5/{len(TREE)}")
-        file = {"path": "dist/a", "size": 1, "sha256": "0" * 64}
+        files = [{key: file[key] for key in ("path", "size", "sha256")} for file in manifest(TREE)["files"]]
+        assert (await api.call("GET", path)).json == {"items": [{"step": "build", **file} for file in files]}
+
+
+async def test_a_status_with_lists_of_files_is_served_with_counts(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        file = {"path": "dist/a", "size": 7, "sha256": "0" * 64}
         api.kubernetes.status("a", "ci-1", steps=[{"name": "build", "slug": "build", "artifacts": [file]}])
-        assert (await api.call("GET", path)).json == {"items": [{"step": "build", **file}]}
+        run = (await api.call("GET", "/api/v1/namespaces/a/runs/ci-1")).json
+        assert run["status"]["steps"][0]["artifacts"] == {"files": 1, "bytes": 7}
+
+
+async def test_artifacts_of_a_failed_step_are_listed(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
+        await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", TREE)
+        commit = await api.call("PUT", f"{AGENT}/artifacts/build/1/manifest", token=token, json=manifest(TREE))
+        assert commit.status == 204
+        attempts = [{"number": 1, "phase": "Failed"}]
+        api.kubernetes.status("a", "ci-1", steps=[{"name": "build", "slug": "build", "attempts": attempts}])
+        listed = (await api.call("GET", "/api/v1/namespaces/a/runs/ci-1/artifacts")).json["items"]
+        assert [each["path"] for each in listed] == [file["path"] for file in manifest(TREE)["files"]]
+
+
+async def test_a_run_without_artifacts_lists_none(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        assert (await api.call("GET", "/api/v1/namespaces/a/runs/ci-1/artifacts")).json == {"items": []}
 
 
 async def test_later_run_of_a_name_has_nothing_of_the_earlier(tmp_path: Path) -> None:
