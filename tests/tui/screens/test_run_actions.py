@@ -10,7 +10,6 @@ import pytest
 from tests.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.client import (
-    Artifact,
     RunEvent,
 )
 from workbench.client.errors import ConflictError

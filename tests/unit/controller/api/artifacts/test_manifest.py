@@ -28,7 +28,9 @@ class OneObject:
 
 
 def files(count: int) -> list[dict[str, Any]]:
-    return [{"path": f'out/"archive":{{}}-{at}.txt', "size": at, "sha256": "0" * 64, "mode": 420} for at in range(count)]
+    return [
+        {"path": f'out/"archive":{{}}-{at}.txt', "size": at, "sha256": "0" * 64, "mode": 420} for at in range(count)
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 999, 1000, 2001])
