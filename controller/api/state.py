@@ -15,6 +15,7 @@ from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
 from controller.api.streaming.log_frames import LineEncoder
 from controller.api.streaming.watch_cache import WatchCache
+from controller.worker import LimitedWorker
 
 if TYPE_CHECKING:
     from controller.kube import KubeClient
@@ -98,6 +99,7 @@ class AppState:
     wall_clock: Callable[[], float] = time.time
     new_request_id: Callable[[], str] = field(default=lambda: token_hex(8))
     locks: dict[tuple[str, str], KeyedLock] = field(default_factory=dict)
+    worker: LimitedWorker = field(default_factory=LimitedWorker)
 
     async def signed_url(self, method: Literal["GET", "PUT"], key: str, *, external: bool = False) -> str:
         """A short-lived URL of an object; `external`: for a user, not for a pod."""

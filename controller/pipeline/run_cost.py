@@ -7,7 +7,9 @@ that was created without the API.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any
 
 from controller.pipeline.conditions import MAX_MATCHED_CHARACTERS
@@ -25,6 +27,13 @@ MAX_STEP_BYTES = 1024 * 1024
 """Maximum size of all texts of one expanded step, filled in, with its parameters and variables."""
 MAX_RUN_BYTES = 16 * 1024 * 1024
 """Maximum size of all texts of all expanded steps."""
+
+MAX_INLINE_BYTES = 8 * 1024
+"""Size of a definition up to which preparing the run takes a few milliseconds."""
+MAX_THREAD_BYTES = 64 * 1024
+"""Size of a definition up to which it takes less than a second."""
+_MAX_INLINE_MATCHES, _MAX_THREAD_MATCHES = 20_000, 500_000
+"""Globs times characters of changed files, likewise."""
 
 
 class RunTooExpensiveError(Exception):
@@ -146,3 +155,28 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _value_sizes(values: Mapping[str, str]) -> dict[str, int]:
     return {name: len(value.encode("utf-8", "surrogatepass")) for name, value in values.items()}
+
+
+class Effort(Enum):
+    """Where to compute what is needed of a run."""
+
+    INLINE = auto()
+    THREAD = auto()
+    PROCESS = auto()
+
+
+def estimate_effort(definition: Any, params: Any = None, changed: Sequence[str] | None = None) -> Effort:
+    """How much work preparing a run may be, from the sizes of what it is computed from. They may have any shape."""
+    size = len(json.dumps([definition, params]))
+    matches = _count_globs(definition) * sum(map(len, changed or ()))
+    if size <= MAX_INLINE_BYTES and matches <= _MAX_INLINE_MATCHES:
+        return Effort.INLINE
+    return Effort.THREAD if size <= MAX_THREAD_BYTES and matches <= _MAX_THREAD_MATCHES else Effort.PROCESS
+
+
+def _count_globs(definition: Any) -> int:
+    steps = definition.get("steps") if isinstance(definition, Mapping) else None
+    steps = steps if isinstance(steps, list) else []
+    conditionals = [each.get("conditional") for each in steps if isinstance(each, Mapping)]
+    paths = [each.get("paths") for each in conditionals if isinstance(each, Mapping)]
+    return sum(len(each) for each in paths if isinstance(each, list))

@@ -21,11 +21,13 @@ from controller.api.http.problems import ApiProblemError
 from controller.api.models import runs as models
 from controller.api.routes.runs import IdempotencyKey, find_run
 from controller.api.runs import validation
+from controller.api.runs.computing import compute
 from controller.api.runs.create import create_pipeline_run
 from controller.api.runs.request import debug_copy, idempotency
 from controller.api.state import get_state
 from controller.pipeline.debug_copy import build_debug_pipeline
 from controller.pipeline.model import Pipeline
+from controller.pipeline.run_cost import estimate_effort
 
 log = logging.getLogger("c8s.api")
 
@@ -45,8 +47,9 @@ async def copy_step(
     slug, attempt = saved_attempt(found, step, body.attempt)
     await find_workspace(state.store, workspace_key(found, slug, attempt))
     definition = await asyncio.to_thread(_debug_definition, found, slug, body.seconds)
-    validated = await asyncio.to_thread(
-        validation.validate_run, definition, (found.get("spec") or {}).get("params") or {}
+    params = (found.get("spec") or {}).get("params") or {}
+    validated = await compute(
+        state, estimate_effort(definition, params), validation.validate_run, dict(definition), params
     )
     created, is_new = await create_pipeline_run(state, ns, debug_copy(found, slug, attempt, validated, user), key)
     if is_new:

@@ -3,7 +3,6 @@
 A stored pipeline is validated like a run's. A run carries a copy: later edits never change it.
 """
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,8 +13,10 @@ from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import pipelines as models
 from controller.api.runs import validation
+from controller.api.runs.computing import compute
 from controller.api.state import get_state
 from controller.kube import PIPELINE_CONFIGS, AlreadyExistsError, ConflictError, NotFoundError
+from controller.pipeline.run_cost import estimate_effort
 
 ATTEMPTS = 10
 
@@ -51,7 +52,7 @@ async def get_pipeline(request: Request, ns: str, pipeline: str) -> Response:
 async def put_pipeline(request: Request, ns: str, pipeline: str, body: models.PipelineRequest) -> Response:
     """Creates or replaces the pipeline: 201 if it is new, else 200."""
     state = get_state(request)
-    definition = await asyncio.to_thread(validation.validate_definition, body.definition)
+    definition = await compute(state, estimate_effort(body.definition), validation.validate_definition, body.definition)
     if definition.pop("name") != pipeline:
         listed = [problem_entry("pipeline.name", f"the path says {pipeline}", path="definition.name")]
         raise ApiProblemError("pipeline-invalid", "the pipeline's name differs from the name in the path", listed)

@@ -3,7 +3,6 @@
 Lists come from the cache of runs; a single run that is not cached yet is read from Kubernetes.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -19,10 +18,12 @@ from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import runs as models
 from controller.api.routes.sources import source_key
 from controller.api.runs import pagination, validation
+from controller.api.runs.computing import compute
 from controller.api.runs.create import create_pipeline_run
 from controller.api.runs.request import Idempotency, NewRun, idempotency, merge_params, rerun
 from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFoundError
+from controller.pipeline.run_cost import estimate_effort
 from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase
 
 SortOrder = Literal["-created", "created", "-duration", "duration", "-name", "name"]
@@ -53,9 +54,11 @@ async def create_run(
     user = request.state.user.name
     key = idempotency(idempotency_key, user, "", body)
     definition = await _definition(request, ns, body)
-    validated = await asyncio.to_thread(
+    validated = await compute(
+        get_state(request),
+        estimate_effort(definition, body.params, body.changed_files),
         validation.validate_run,
-        definition,
+        dict(definition),
         body.params,
         branch=body.branch,
         commit=body.commit,
@@ -90,9 +93,11 @@ async def rerun_run(
         definition = {**definition, "keepOnFailure": True}
     params = merge_params(found, definition, body.params)
     spec = found.get("spec") or {}
-    validated = await asyncio.to_thread(
+    validated = await compute(
+        state,
+        estimate_effort(definition, params, spec.get("changedFiles")),
         validation.validate_run,
-        definition,
+        dict(definition),
         params,
         branch=spec.get("branch"),
         commit=spec.get("commit"),

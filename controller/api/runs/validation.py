@@ -6,9 +6,11 @@ from typing import Any
 from controller.api.http import problems
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.pipeline import definition as pipeline_definition
+from controller.pipeline.conditions import TriggerContext, evaluate_trigger
 from controller.pipeline.diagnostics import Diagnostic
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.graph.run_size import oversize_reason
+from controller.pipeline.lint import lint
 from controller.pipeline.model import Pipeline
 from controller.pipeline.params import resolve_params
 from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
@@ -96,3 +98,13 @@ def _problem_entries(found: Iterable[Diagnostic]) -> list[dict[str, Any]]:
         problem_entry(each.code, each.message, path=each.path, hint=each.hint or None, severity=each.severity)
         for each in found
     ]
+
+
+def lint_response(text: str, event: str | None, branch: str | None) -> dict[str, Any]:
+    """The diagnostics and, if an event was given and the pipeline can be read, whether it would start a run."""
+    result = lint(text)
+    found: dict[str, Any] = {"problems": [serialize_diagnostic(problem) for problem in result.diagnostics]}
+    if event is not None and result.pipeline is not None:
+        verdict = evaluate_trigger(result.pipeline, TriggerContext(event=event, branch=branch or ""))
+        found["wouldRun"] = {"runs": verdict.runs, "why": verdict.reason}
+    return found

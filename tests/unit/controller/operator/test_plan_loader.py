@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from controller.operator.cache.run_plan import InvalidRunError, load_run_plan
-from controller.operator.plan_loader import Effort, PlanDeferredError, PlanLoader, estimate_effort
+from controller.operator.plan_loader import PlanDeferredError, PlanLoader
+from controller.pipeline.run_cost import Effort, estimate_effort
 from controller.worker import WorkLimitError
 from tests.unit.controller.operator.world import build_run, step
 
@@ -34,7 +35,8 @@ class Worker:
     [(SMALL, Effort.INLINE), (MEDIUM, Effort.THREAD), (LARGE, Effort.PROCESS), (MANY_FILES, Effort.PROCESS)],
 )
 def test_large_runs_are_prepared_away_from_the_event_loop(run: Any, effort: Effort) -> None:
-    assert estimate_effort(run) is effort
+    spec = run["spec"]
+    assert estimate_effort(spec["pipeline"], changed=spec.get("changedFiles")) is effort
 
 
 @pytest.mark.parametrize("run", [SMALL, MEDIUM, LARGE])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from controller.worker import LimitedWorker, WorkLimits
 from tests.unit.controller.api.fakes import run_api
 from tests.unit.controller.api.routes.test_runs import HELLO, RUNS, STEP
 
@@ -87,3 +88,36 @@ async def test_env_is_normalised_and_the_version_left_out(tmp_path: Path) -> Non
         assert definition["env"] == {"A": "1"}
         assert "version" not in definition
         assert definition["steps"] == [STEP]
+
+
+LARGE = GOOD.replace("echo hello", "x" * 70_000)
+
+
+async def test_a_large_file_is_checked_in_a_process_of_its_own(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        answer = await api.call("POST", "/api/v1/lint", json={"text": LARGE + "nosuch: 1\n"})
+        assert "unknown-field" in [each["code"] for each in answer.json["problems"]]
+
+
+async def test_an_invalid_large_pipeline_is_reported_like_a_small_one(tmp_path: Path) -> None:
+    steps = [{**STEP, "commands": ["x" * 70_000], "dependsOn": ["nosuch"]}]
+    async with run_api(tmp_path) as api:
+        answer = await api.call("POST", RUNS, json={"pipeline": {**HELLO, "steps": steps}})
+        assert answer.problem == (422, "pipeline-invalid")
+        assert answer.json["problems"][0]["path"] == "steps[0].dependsOn[0]"
+
+
+async def test_a_file_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        api.state.worker = LimitedWorker(WorkLimits(wall_seconds=0.01))
+        answer = await api.call("POST", "/api/v1/lint", json={"text": LARGE})
+        assert answer.problem == (422, "pipeline-invalid")
+        assert "it took longer than 0.01 s" in answer.json["detail"]
+
+
+async def test_large_files_are_refused_for_now_while_others_are_checked(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        api.state.worker = LimitedWorker(max_processes=0)
+        answer = await api.call("POST", "/api/v1/lint", json={"text": LARGE})
+        assert answer.problem == (503, "unavailable")
+        assert (await api.call("POST", "/api/v1/lint", json={"text": GOOD})).status == 200
