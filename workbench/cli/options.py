@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -176,11 +178,39 @@ class ConnectionNotice:
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine. Errors are raised themselves, not in groups."""
+    """Run a coroutine. Errors are raised themselves, not in groups. SIGTERM and SIGHUP end it as Ctrl-C does."""
     try:
-        return asyncio.run(main)
+        return asyncio.run(_until_terminated(main))
     except BaseExceptionGroup as group:
         raise unwrap_group(group) from group
+
+
+async def _until_terminated(main: Coroutine[Any, Any, T]) -> T:
+    """Await a coroutine; a signal that ends the program cancels it first, so that it deletes its temporary files."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    received: list[signal.Signals] = []
+    ends = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
+    handled = [sign for sign in ends if signal.getsignal(sign) is signal.SIG_DFL]
+
+    def end(sign: signal.Signals) -> None:
+        received.append(sign)
+        for each in handled:
+            # The next one ends the program at once.
+            loop.remove_signal_handler(each)
+        task.cancel()
+
+    for sign in handled:
+        loop.add_signal_handler(sign, end, sign)
+    try:
+        return await main
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise click.exceptions.Exit(128 + received[0]) from None
+    finally:
+        for sign in handled:
+            loop.remove_signal_handler(sign)
 
 
 def unwrap_group(group: BaseExceptionGroup[BaseException]) -> BaseException:

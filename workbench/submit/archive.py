@@ -14,7 +14,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,10 +70,27 @@ def pack_archive(
     path = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            nameless = _delete_name(path, descriptor)
             archive = _pack(tree, path, file, stop, pipeline)
-        yield archive
+            file.flush()
+            yield replace(archive, path=nameless)
     finally:
         path.unlink(missing_ok=True)
+
+
+def _delete_name(path: Path, descriptor: int) -> Path:
+    """Delete an open file and return the path that still leads to it, so that nothing is left of it in any case.
+
+    Where there is no such path, which is everywhere but on Linux, the file stays as it is.
+    """
+    nameless = Path(f"/proc/self/fd/{descriptor}")
+    try:
+        if not nameless.samefile(path):
+            return path
+    except OSError:
+        return path
+    path.unlink()
+    return nameless
 
 
 def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], pipeline: str | None) -> SourceArchive:

@@ -300,6 +300,20 @@ def test_changed_files_do_not_break_the_archive(tmp_path: Path) -> None:
     assert not archive.path.exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux reopens deleted files")
+def test_archive_has_no_name_that_could_be_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr("tempfile.tempdir", str(spool))
+    with pack_archive(scan(tmp_path)) as archive:
+        assert list(spool.iterdir()) == []
+        for _ in range(2):
+            with tarfile.open(archive.path) as tar:
+                assert tar.getnames() == ["file"]
+        assert archive.path.stat().st_size == archive.size
+
+
 def test_stopped_packing_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
