@@ -6,6 +6,7 @@ project's interpreter.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import urllib.error
@@ -61,10 +62,13 @@ def kubeconfig(cluster: ClusterProcess, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(autouse=True)
-def _client_environment(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _client_environment(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every client finds the cluster as it would on a developer's machine."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield
+    # Connections that a client has left open are collected here, where its warnings are ignored.
+    gc.collect()
 
 
 class Rest:

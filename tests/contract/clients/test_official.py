@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def client(kubeconfig: Path) -> Iterator[Any]:
     config.load_kube_config(str(kubeconfig))
     with kubernetes.client.ApiClient() as opened:
         yield opened
+        opened.rest_client.pool_manager.clear()
 
 
 @pytest.fixture
@@ -107,40 +109,39 @@ def test_an_informer_has_what_the_server_has(core: Any, namespace: str) -> None:
 
 def test_attach_shows_the_output(core: Any, namespace: str) -> None:
     _start_pod(core, namespace, script="while true; do echo tick; sleep 0.1; done")
-    session = stream(
-        core.connect_get_namespaced_pod_attach, "p", namespace, stdin=True, stdout=True, _preload_content=False
-    )
-    session.write_stdin("ignored\n")
-    assert session.readline_stdout(timeout=20) == "tick"
-    session.close()
+    with closing(
+        stream(core.connect_get_namespaced_pod_attach, "p", namespace, stdin=True, stdout=True, _preload_content=False)
+    ) as session:
+        session.write_stdin("ignored\n")
+        assert session.readline_stdout(timeout=20) == "tick"
 
 
 def test_exec_takes_text(core: Any, namespace: str) -> None:
     _start_pod(core, namespace)
-    session = _exec(core, namespace, "sh", "-c", "read line; echo got $line; echo no >&2; exit 9")
-    session.write_stdin("grüezi\n")
-    session.run_forever(timeout=20)
-    assert (session.read_stdout(), session.read_stderr()) == ("got grüezi\n", "no\n")
-    assert session.returncode == 9
+    with closing(_exec(core, namespace, "sh", "-c", "read line; echo got $line; echo no >&2; exit 9")) as session:
+        session.write_stdin("grüezi\n")
+        session.run_forever(timeout=20)
+        assert (session.read_stdout(), session.read_stderr()) == ("got grüezi\n", "no\n")
+        assert session.returncode == 9
 
 
 def test_exec_takes_bytes(core: Any, namespace: str) -> None:
     _start_pod(core, namespace)
     content = bytes(range(256)) * 10
-    session = _exec(core, namespace, "head", "-c", str(len(content)), binary=True)
-    session.write_stdin(content)
-    session.run_forever(timeout=20)
-    assert session.read_stdout() == content
-    assert session.returncode == 0
+    with closing(_exec(core, namespace, "head", "-c", str(len(content)), binary=True)) as session:
+        session.write_stdin(content)
+        session.run_forever(timeout=20)
+        assert session.read_stdout() == content
+        assert session.returncode == 0
 
 
 def test_a_terminal_is_resized_by_text(core: Any, namespace: str) -> None:
     _start_pod(core, namespace)
-    session = _exec(core, namespace, "sh", "-c", "read line; stty size", stderr=False, tty=True)
-    session.write_channel(4, '{"Width": 101, "Height": 33}')
-    session.write_stdin("go\n")
-    session.run_forever(timeout=20)
-    assert "33 101" in session.read_stdout()
+    with closing(_exec(core, namespace, "sh", "-c", "read line; stty size", stderr=False, tty=True)) as session:
+        session.write_channel(4, '{"Width": 101, "Height": 33}')
+        session.write_stdin("go\n")
+        session.run_forever(timeout=20)
+        assert "33 101" in session.read_stdout()
 
 
 def test_exec_without_streaming_returns_the_output(core: Any, namespace: str) -> None:
