@@ -54,6 +54,11 @@ def not_found(plural: str, name: str, group: str = "") -> ApiError:
     )
 
 
+def too_large() -> ApiError:
+    """The answer of etcd, which kube-apiserver passes on as it is: with status 500, and without a reason."""
+    return ApiError(500, "", "etcdserver: request is too large")
+
+
 def already_exists(plural: str, name: str, group: str = "") -> ApiError:
     message = f'{_qualified_resource(plural, group)} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, _details(plural, name, group))

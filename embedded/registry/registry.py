@@ -20,7 +20,7 @@ from embedded.registry import deletion, object_meta
 from embedded.registry.options import PatchType, WriteOptions, WriteResult
 from embedded.registry.prepare import PreparedWrite, WritePreparer
 from embedded.registry.reader import ObjectReader, storage_key
-from embedded.storage.sqlite import SqliteStore, StorageKey, encode_json
+from embedded.storage.sqlite import ObjectTooLargeError, SqliteStore, StorageKey, encode_json
 from embedded.types import JsonObject
 from embedded.validation import quota
 
@@ -251,7 +251,10 @@ class Registry(ObjectReader):
 
     def _put(self, key: StorageKey, new: JsonObject, old: JsonObject | None) -> bytes:
         # kind and apiVersion come first, as in Kubernetes: lists of built-in kinds cut them off the stored bytes.
-        return self.store.put(key, {"kind": new["kind"], "apiVersion": new["apiVersion"], **new}, old)
+        try:
+            return self.store.put(key, {"kind": new["kind"], "apiVersion": new["apiVersion"], **new}, old)
+        except ObjectTooLargeError:
+            raise status_errors.too_large() from None
 
     def _remove(self, resource: ResourceType, key: StorageKey, obj: JsonObject) -> None:
         self.store.delete(key, obj)

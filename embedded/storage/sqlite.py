@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from embedded.storage.database import StorageError, open_database
+from embedded.storage.object_size import MAX_OBJECT_BYTES, etcd_size
 from embedded.types import JsonObject
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -74,6 +75,14 @@ class CompactedError(Exception):
     def __init__(self, oldest: int) -> None:
         super().__init__(f"the oldest revision kept is {oldest}")
         self.oldest = oldest
+
+
+class ObjectTooLargeError(Exception):
+    """An object is larger than etcd takes."""
+
+    def __init__(self, key: StorageKey, size: int) -> None:
+        name = f"{key.resource} {key.namespace}/{key.name}"
+        super().__init__(f"{name} has {size} bytes; at most {MAX_OBJECT_BYTES} can be stored")
 
 
 class SqliteStore:
@@ -154,10 +163,16 @@ class SqliteStore:
         return int(row[0])
 
     def put(self, key: StorageKey, obj: JsonObject, previous: JsonObject | None) -> bytes:
-        """Store an object with a new resourceVersion; returns its JSON."""
+        """Store an object with a new resourceVersion; returns its JSON.
+
+        Raises:
+            ObjectTooLargeError: it would have more than `MAX_OBJECT_BYTES` in etcd.
+        """
         revision = self._revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
         body = encode_json(obj)
+        if (size := etcd_size(key.resource, obj, body)) > MAX_OBJECT_BYTES:
+            raise ObjectTooLargeError(key, size)
         kind: EventType = "MODIFIED" if previous else "ADDED"
         self._write(
             StoreEvent(revision, kind, key, body, encode_json(previous) if previous else None),

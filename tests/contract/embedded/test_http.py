@@ -213,3 +213,12 @@ def test_wrapped_base64_is_stored_in_one_line(api: Api) -> None:
 def test_an_object_is_selected_by_name_with_an_empty_term(api: Api) -> None:
     status, found = api("GET", f"{_CONFIG_MAPS}?fieldSelector=metadata.name%3Dkube-root-ca.crt,")
     assert (status, [item["metadata"]["name"] for item in found["items"]]) == (200, ["kube-root-ca.crt"])
+
+
+def test_an_object_above_the_limit_of_etcd_is_refused(api: Api) -> None:
+    container = {"name": "main", "image": "busybox", "args": ["x" * 1_600_000]}
+    pod = {"metadata": {"name": "large"}, "spec": {"containers": [container], "restartPolicy": "Never"}}
+    status, body = api("POST", _PODS, pod)
+    assert (status, body["message"]) == (500, "etcdserver: request is too large")
+    assert "reason" not in body
+    assert api("GET", f"{_PODS}/large")[0] == 404
