@@ -25,9 +25,7 @@ def etcd_size(resource: str, obj: JsonObject, body: bytes) -> int:
     field = _BASE64_FIELDS.get(resource)
     if len(body) <= MAX_OBJECT_BYTES or field is None:
         return len(body)
-    return sum(
-        _text_size(value) * 3 // 4 if name == field else _text_size(value) for name, value in obj.items()
-    )
+    return sum(_text_size(value) * 3 // 4 if name == field else _text_size(value) for name, value in obj.items())
 
 
 def _text_size(value: Any) -> int:
