@@ -23,7 +23,7 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
         "namespace": meta["namespace"],
         "uid": meta.get("uid", ""),
         "number": run_number(run),
-        "pipeline": pipeline_of(run) or pipeline.get("name"),
+        "pipeline": pipeline_of(run),
         "createdAt": meta.get("creationTimestamp"),
         "resourceVersion": str(meta.get("resourceVersion", "")),
         "branch": spec.get("branch"),
@@ -84,8 +84,12 @@ def phase_of(run: JsonObject) -> str:
 
 
 def pipeline_of(run: JsonObject) -> str | None:
-    """The name of the run's pipeline, from its label."""
-    name = (run["metadata"].get("labels") or {}).get(labels.PIPELINE)
+    """The name of the run's pipeline: of its definition, or of its label as long as the definition is not copied yet.
+
+    The label can be written by others, and does not decide to which pipeline a run belongs.
+    """
+    definition = (run.get("spec") or {}).get("pipeline") or {}
+    name = definition.get("name") or (run["metadata"].get("labels") or {}).get(labels.PIPELINE)
     return None if name is None else str(name)
 
 

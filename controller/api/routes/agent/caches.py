@@ -86,7 +86,7 @@ def _check_size(state: AppState, body: models.CacheArchive) -> None:
 
 def _cache_prefix(run: Mapping[str, Any], key: str) -> str:
     """The prefix of the keys of a cache's objects."""
-    pipeline = pipeline_of(run) or (run["spec"].get("pipeline") or {}).get("name")
+    pipeline = pipeline_of(run)
     return f"caches/{run['metadata']['namespace']}/{pipeline}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 

@@ -37,6 +37,14 @@ def test_definition_is_included_on_request() -> None:
     assert "definition" not in serialize_run(run("x"), definition=False)
 
 
+def test_the_definition_and_not_a_label_says_which_pipeline_it_is() -> None:
+    forged = run("forged-1")
+    forged["metadata"]["labels"]["c8s.dev/pipeline"] = "release"
+    assert serialize_run(forged, definition=False)["pipeline"] == "app"
+    del forged["spec"]["pipeline"]
+    assert serialize_run(forged, definition=False)["pipeline"] == "release"
+
+
 def test_a_run_made_by_hand_without_labels_is_shown_too() -> None:
     found = serialize_run({"metadata": {"name": "x", "namespace": "a"}, "spec": {}}, definition=True)
     assert (found["number"], found["pipeline"], found["cancelRequested"]) == (None, None, False)
