@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -13,35 +14,45 @@ from controller.pipeline.shell import Quoting, parse_quoting
 
 Json = dict[str, Any]
 
-_COMMAND = r"(?:^|[;&|({!`]|\b(?:if|then|else|elif|do|while|until|time)\b)[ \t]*"
-"""Where a command begins."""
-# Outside of quotes, comments and here-documents. Group 1 is what is shown.
-_SYNTAX = re.compile(
-    "|".join(
-        (
-            rf"{_COMMAND}(\[\[)(?=\s)",
-            rf"{_COMMAND}(source) +[^\s=;&|)]",
-            rf"{_COMMAND}(function +[A-Za-z_][\w-]*)",
-            rf"{_COMMAND}((?:declare|typeset|shopt|mapfile|readarray|pushd|popd|let|disown)\b)(?!=)",
-            rf"{_COMMAND}(\(\()",
-            r"\b(for +\(\()",
-            r"\b(set +(?:[-+]\w+ +)*[-+]\w*o +pipefail)",
-            rf"{_COMMAND}(?:export +|local +|readonly +)?([A-Za-z_]\w*\+?=\()",
-            r"(<<<)",
-            r"(?:^|\s)([<>]\()",
-            r"(?:^|\s)(&>>?|\|&)",
-            r"(\{-?\w+\.\.-?\w+(?:\.\.-?\d+)?\})",
-            r"(?:^|\s)(?:\[|test) [^\[\]\n;&|]{1,200}?\s(==)\s",
-            r"(\$)'",
-        )
-    ),
-    re.MULTILINE,
-)
-# Outside of single quotes and comments.
-_EXPANSION = re.compile(
-    r"(\$\{!\w+|\$\{#?\w+\[|\$\{\w+//?[^}\n]|\$\{\w+(?:\^\^?|,,?)|\$\{\w+:(?:\d|\s+-?\d|\$)"
-    r"|\$\{?(?:RANDOM|PIPESTATUS|BASH_[A-Z]+)\b)"
-)
+# Each construct has a text that it always contains, so that its pattern is compiled and tried only where that occurs.
+# What is shown is group 1 or, without groups, the match.
+_AT_COMMANDS = {
+    "[[": r"\[\[(?=\s)",
+    "((": r"\(\(",
+    "source ": r"source(?= +[^\s=;&|)])",
+    "function ": r"function +[A-Za-z_][\w-]*",
+    "let ": r"let(?= +\w)",
+    **{
+        name: rf"{name}\b(?!=)"
+        for name in ("declare", "typeset", "shopt", "mapfile", "readarray", "pushd", "popd", "disown")
+    },
+}
+"""Constructs of bash at the beginning of a command, outside of quotes, comments and here-documents."""
+_ANYWHERE = {
+    "pipefail": r"\bset +(?:[-+]\w+ +)*[-+]\w*o +pipefail",
+    "=(": r"(?<![\w$.-])[A-Za-z_]\w*\+?=\(",
+    "<<<": r"<<<",
+    "<(": r"(?<!\S)<\(",
+    ">(": r"(?<!\S)>\(",
+    "&>": r"&>>?",
+    "|&": r"\|&(?!&)",
+    "..": r"\{-?\w+\.\.-?\w+(?:\.\.-?\d+)?\}",
+    "==": r"(?<!\S)(?:\[|test) [^\[\]\n;&|]{1,200}?\s(==)\s",
+    "$'": r"\$'",
+}
+"""Other constructs of bash, outside of quotes, comments and here-documents."""
+_EXPANSIONS = {
+    "${": r"\$\{(?:!\w+|#?\w+\[|\w+//?[^}\n]|\w+(?:\^\^?|,,?)|\w+:(?:\d|\s{1,9}-?\d|\$))",
+    "RANDOM": r"\$\{?RANDOM\b",
+    "PIPESTATUS": r"\$\{?PIPESTATUS\b",
+    "BASH_": r"\$\{?BASH_[A-Z]+\b",
+}
+"""Expansions of bash, outside of single quotes and comments."""
+_COMMAND_BEFORE = re.compile(r"(?:^|[\n;&|({!`]|\b(?:if|then|else|elif|do|while|until|time|for)[ \t])[ \t]*\Z")
+_MAX_BEFORE = 80
+"""Characters before a construct that are searched for where its command begins."""
+_MAX_CHECKED = 16_384
+"""Characters of a command that are checked."""
 _SHEBANG = re.compile(r"#![ \t]*(\S{1,200})(?:[ \t]+([\w.-]{1,100}))?")
 _MAX_FINDINGS = 5
 """Constructs that are reported of one command."""
@@ -65,12 +76,32 @@ def _check_syntax(command: str, path: Path, source_map: SourceMap) -> Iterator[D
 
 
 def _bash_constructs(command: str) -> Iterator[str]:
-    script = parse_quoting(command)
-    # A quote character belongs to the part before it, so that `$'` is still seen.
-    for found in _SYNTAX.finditer(script.masked(Quoting.NONE)):
-        yield next(group for group in found.groups() if group)
-    for found in _EXPANSION.finditer(script.masked(Quoting.NONE, Quoting.DOUBLE, Quoting.HEREDOC)):
-        yield found.group(1)
+    text = command[:_MAX_CHECKED]
+    needles = [needle for needle in (*_AT_COMMANDS, *_ANYWHERE, *_EXPANSIONS) if needle in text]
+    if not needles:
+        return
+    script = parse_quoting(text)
+    code = script.masked(Quoting.NONE)
+    expanded = script.masked(Quoting.NONE, Quoting.DOUBLE, Quoting.HEREDOC)
+    for needle in needles:
+        if needle in _EXPANSIONS:
+            yield from (_shown(found) for found in _pattern(_EXPANSIONS[needle]).finditer(expanded))
+        elif needle in _ANYWHERE:
+            yield from (_shown(found) for found in _pattern(_ANYWHERE[needle]).finditer(code))
+        else:
+            for found in _pattern(_AT_COMMANDS[needle]).finditer(code):
+                start = found.start()
+                if _COMMAND_BEFORE.search(code[max(0, start - _MAX_BEFORE) : start]):
+                    yield _shown(found)
+
+
+def _shown(found: re.Match[str]) -> str:
+    return found.group(found.lastindex or 0)
+
+
+@cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 def _check_shebang(command: str, shell: str, path: Path, source_map: SourceMap) -> Iterator[Diagnostic]:
