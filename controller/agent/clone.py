@@ -4,7 +4,7 @@ The repository is untrusted: none of its hooks, filters and settings is used, no
 allowed, and its output is shown as plain text. Credentials come as files, and `git_credentials` gives them to git.
 """
 
-# ruff: noqa: PTH102, PTH110, PTH114, PTH115, PTH118
+# ruff: noqa: PTH102, PTH110, PTH114, PTH115, PTH118, PTH123
 # Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def clone(settings: AgentSettings) -> None:
     with tempfile.TemporaryDirectory(prefix="c8s-", dir=settings.workspace) as scratch:
         tree = os.path.join(scratch, "tree")
         git = Git(tree, scratch, url, settings.optional("C8S_GIT_CREDENTIALS"))
-        commit = git.checkout(revision, submodules=settings.flag("C8S_GIT_SUBMODULES"))
+        history = settings.flag("C8S_GIT_HISTORY")
+        commit = git.checkout(revision, submodules=settings.flag("C8S_GIT_SUBMODULES"), history=history)
         with scratch_file(settings.workspace) as archive:
-            packed = pack(tree, _paths(tree), archive, reproducible=True)
+            packed = pack(tree, _paths(tree, history), archive, reproducible=True)
             _store(AgentClient(settings), slug, attempt, packed, archive, commit)
     took = time.monotonic() - started
     print(f"commit {commit}: {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s", flush=True)
@@ -93,23 +94,37 @@ class Git:
         if shutil.which("git", path=self._environment["PATH"]) is None:
             raise AgentError("there is no git to clone with; the controller image has to contain it")
 
-    def checkout(self, revision: str, *, submodules: bool) -> str:
-        """Check out a revision; the commit that it resolves to (40 or 64 hex digits)."""
+    def checkout(self, revision: str, *, submodules: bool, history: bool = False) -> str:
+        """Check out a revision; the commit that it resolves to (40 or 64 hex digits).
+
+        `history`: `.git` has all commits, branches and tags, and is fit to be copied.
+        """
         os.mkdir(self._tree)
         self.run("init", "-q")
         self.run("remote", "add", "origin", self._url)
-        commit = self._fetch(revision)
+        commit = self._fetch(revision, history=history)
         self.run("checkout", "-q", "--detach", commit)
         if submodules and os.path.exists(os.path.join(self._tree, ".gitmodules")):
             print("cloning its submodules", flush=True)
             self.run("submodule", "update", "-q", "--init", "--recursive", "--depth", "1", "--recommend-shallow")
+        if history:
+            self._clean_git_folder()
         return commit
 
-    def _fetch(self, revision: str) -> str:
-        """Fetch the revision alone, or everything from a server that refuses that; the commit."""
-        shallow = self.run("fetch", "-q", "--depth", "1", "--no-tags", "origin", revision, check=False)
-        if shallow.returncode == 0:
-            return self._resolve("FETCH_HEAD")
+    def _clean_git_folder(self) -> None:
+        """Take out what steps must not get or do not need: a password in the URL, hooks, an empty place for refs."""
+        self.run("remote", "set-url", "origin", _without_credentials(self._url))
+        folder = os.path.join(self._tree, ".git")
+        shutil.rmtree(os.path.join(folder, "hooks"), ignore_errors=True)
+        # Empty folders are not in a snapshot, and git knows a repository by this one.
+        open(os.path.join(folder, "refs", ".keep"), "wb").close()
+
+    def _fetch(self, revision: str, *, history: bool) -> str:
+        """Fetch the revision alone, or everything for its history or from a server that refuses that; the commit."""
+        if not history:
+            shallow = self.run("fetch", "-q", "--depth", "1", "--no-tags", "origin", revision, check=False)
+            if shallow.returncode == 0:
+                return self._resolve("FETCH_HEAD")
         full = self.run(
             "fetch", "-q", "--tags", "origin", "+HEAD:refs/c8s/head", "+refs/heads/*:refs/remotes/origin/*", check=False
         )
@@ -147,10 +162,13 @@ class Git:
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 
 
-def _paths(tree: str) -> list[str]:
-    """The files of the tree without `.git`, sorted; those that can't be packed safely are skipped and reported."""
+def _paths(tree: str, history: bool) -> list[str]:
+    """The files of the tree, sorted; those that can't be packed safely are skipped and reported.
+
+    `history`: `.git` is included.
+    """
     found: list[str] = []
-    for path in sorted(_walk(tree, ""), key=os.fsencode):
+    for path in sorted(_walk(tree, "", history), key=os.fsencode):
         absolute = os.path.join(tree, path)
         try:
             path.encode("utf-8")
@@ -166,14 +184,14 @@ def _paths(tree: str) -> list[str]:
     return found
 
 
-def _walk(tree: str, folder: str) -> Iterator[str]:
+def _walk(tree: str, folder: str, history: bool) -> Iterator[str]:
     left = [folder]
     while left:
         here = left.pop()
         with os.scandir(os.path.join(tree, here)) as entries:
             for entry in entries:
                 # `.git` is a folder, in a submodule a file.
-                if entry.name == ".git":
+                if entry.name == ".git" and not history:
                     continue
                 path = f"{here}{entry.name}"
                 if entry.is_dir(follow_symlinks=False):

@@ -23,7 +23,7 @@ def fetch(settings: AgentSettings) -> None:
     if settings.flag("C8S_FETCH_KEPT"):
         _fetch(settings, client, "source", "the saved workspace", any_link=True)
     elif settings.flag("C8S_FETCH_SOURCE"):
-        _fetch(settings, client, "source", "the source")
+        _fetch(settings, client, "source", "the source", skip_git=not settings.flag("C8S_FETCH_GIT"))
     _fetch_artifacts(settings, client, settings.comma_list("C8S_FETCH_ARTIFACTS"))
     if settings.optional("C8S_CACHES"):
         from .caches import restore
@@ -83,10 +83,13 @@ def _fetch(
     what: str,
     *,
     any_link: bool = False,
+    skip_git: bool = False,
     record: Callable[[str, str], None] | None = None,
 ) -> None:
     started = time.monotonic()
     link = client.download_link(path)
-    files, size = download_and_extract(client, link, settings.workspace, what, any_link=any_link, record=record)
+    files, size = download_and_extract(
+        client, link, settings.workspace, what, any_link=any_link, skip_git=skip_git, record=record
+    )
     took = time.monotonic() - started
     print(f"fetched {what}: {files} files, {size} bytes packed, in {took:.2f} s", flush=True)

@@ -195,6 +195,9 @@ class Step(Model):
     description: Description = ""
     """What the step is for."""
 
+    git: Literal["full"] | None = None
+    """`full`: the workspace has the repository's `.git`, with its history and tags. Without it there is no `.git`."""
+
     @property
     def has_artifacts(self) -> bool:
         """Whether the step stores artifacts, which may turn out to be none if all are optional."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from workbench.submit.git import WorktreeError
+from workbench.submit.history import REFERENCES
 from workbench.submit.worktree import Entry, Worktree
 
 MTIME = 946_684_800
@@ -101,7 +102,7 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
         for entry in tree.entries:
             if stop():
                 raise InterruptedError("packing was stopped")
-            gzip.counts = entry.name != pipeline
+            gzip.counts = entry.name != pipeline and (entry.path is None or entry.name in REFERENCES)
             try:
                 count += _add(gzip, tree.root, entry)
             except _FileChangedError as change:
@@ -156,7 +157,9 @@ def _add(gzip: _Gzip, root: Path, entry: Entry) -> int:
         return 1
     try:
         # Do not follow a link or wait for the writer of a pipe: the file may have been replaced since the scan.
-        descriptor = os.open(f"{root}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(
+            entry.path or f"{root}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
     except FileNotFoundError:
         return 0  # Deleted since the scan.
     except OSError as error:

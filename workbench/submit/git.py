@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _TIMEOUT = 120.0
 _HIDDEN = ("config", "config.lock", "config.worktree", "hooks")
@@ -51,6 +52,18 @@ class Git:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a git command; pass it to `communicate` or `output`."""
         return _start(self.folder, self.environment, *arguments)
+
+    def read(self, *arguments: str, given: bytes = b"", environment: Mapping[str, str] | None = None) -> bytes:
+        """The standard output of a command that reads `given`. Raises WorktreeError if it fails."""
+        with tempfile.TemporaryFile() as file:
+            file.write(given)
+            file.seek(0)
+            process = _start(self.folder, {**self.environment, **(environment or {})}, *arguments, stdin=file)
+            output, errors = self.communicate(process)
+        if process.returncode != 0:
+            message = errors.decode(errors="replace").strip()
+            raise WorktreeError(f"git {arguments[0]} failed in {self.folder}: {message}")
+        return output
 
     def communicate(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
         """The standard output and standard error of git. Raises WorktreeError if it takes too long."""
@@ -106,7 +119,9 @@ _USER_VARIABLES = (
 """The variables of git that users set for all repositories."""
 
 
-def _start(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+def _start(
+    folder: Path, environment: dict[str, str], *arguments: str, stdin: IO[bytes] | int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
     # A monitor of the file system, built into git, would be started for the replaced folder.
     fixed = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
     try:
@@ -114,7 +129,7 @@ def _start(folder: Path, environment: dict[str, str], *arguments: str) -> subpro
             ["git", *fixed, *arguments],
             cwd=folder,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

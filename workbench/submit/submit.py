@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from workbench.client.run_request import ArchiveSource, GitSource, RunRequest
 from workbench.submit.archive import SourceArchive, pack_archive
+from workbench.submit.history import with_history
 from workbench.submit.worktree import Commit, scan
 from workbench.text.format import format_size, plural
 
@@ -38,6 +39,12 @@ class RunSubmission:
     """The folder to upload, if any."""
     file: Path | None = None
     """The pipeline's file, if it has one: editing only this file does not change the contents of the source."""
+
+    @property
+    def has_history(self) -> bool:
+        """Whether a step needs the `.git` of the repository."""
+        steps = self.request.pipeline.get("steps") or ()
+        return any(isinstance(step, Mapping) and step.get("git") == "full" for step in steps)
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,12 @@ def new_idempotency_key() -> str:
 
 @asynccontextmanager
 async def pack_worktree(
-    tree: Path | None, pipeline: Path | None = None
+    tree: Path | None, pipeline: Path | None = None, *, history: bool = False
 ) -> AsyncIterator[asyncio.Task[PackedSource | None]]:
-    """Pack the tree of the file `pipeline` in a thread. Leaving the `with` stops the thread and deletes the archive."""
+    """Pack the tree of the file `pipeline` in a thread. Leaving the `with` stops the thread and deletes the archive.
+
+    `history`: the archive has a `.git` with the history of the commit.
+    """
     stop = threading.Event()
     with ExitStack() as stack:
 
@@ -75,6 +85,8 @@ async def pack_worktree(
             if tree is None:
                 return None
             worktree = scan(tree, Path.home())
+            if history:
+                worktree = stack.enter_context(with_history(worktree))
             archive = pack_archive(worktree, stop.is_set, pipeline=_inside(pipeline, worktree.root))
             return PackedSource(stack.enter_context(archive), worktree.commit)
 

@@ -57,6 +57,8 @@ class Entry:
     size: int
     executable: bool = False
     target: str | None = None
+    path: Path | None = None
+    """Where the file is, if not at its name below the root."""
 
 
 @dataclass(frozen=True)

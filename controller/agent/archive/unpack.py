@@ -38,6 +38,7 @@ class Extractor:
         any_link: links may lead anywhere, as in a saved workspace.
         skip_links: links that lead out of the folder are left out, and listed in `skipped`.
         umask: permissions that folders do not get; those of files depend on the umask of the process.
+        skip_git: `.git` and what is in it is left out.
         record: called with the path and a fingerprint of the content of each file and link.
     """
 
@@ -50,12 +51,14 @@ class Extractor:
         any_link: bool = False,
         skip_links: bool = False,
         umask: int = 0,
+        skip_git: bool = False,
         record: Callable[[str, str], None] | None = None,
     ) -> None:
         self._record = record
         self._any_link = any_link
         self._skip_links = skip_links
         self._umask = umask
+        self._skip_git = skip_git
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._current: tuple[tuple[str, ...], int] = ((), self._root)
         self._max_bytes = max_bytes
@@ -99,6 +102,8 @@ class Extractor:
 
     def _extract(self, member: Member, reader: TarReader) -> None:
         parts = check_member(member)
+        if self._skip_git and ".git" in parts:
+            return
         if self._skipped and any(parts[:length] in self._skipped for length in range(1, len(parts))):
             raise AgentError(f"the archive's entry {printable(member.name)} is below a link; it is refused")
         if member.type == DIRECTORY:
@@ -240,16 +245,17 @@ def download_and_extract(
     *,
     retry: bool = True,
     any_link: bool = False,
+    skip_git: bool = False,
     record: Callable[[str, str], None] | None = None,
 ) -> tuple[int, int]:
     """Download an archive and extract it; the number of files, and the size of the archive in bytes.
 
-    `what` names it in errors. `retry`, `any_link` and `record`: see `AgentClient.download` and `Extractor`.
+    `what` names it in errors. `retry` and the others: see `AgentClient.download` and `Extractor`.
     """
     with scratch_file(root) as archive:
         size = client.download(link, archive, what, retry=retry)
         archive.seek(0)
-        extractor = Extractor(root, any_link=any_link, record=record)
+        extractor = Extractor(root, any_link=any_link, skip_git=skip_git, record=record)
         try:
             extractor.unpack(archive)
         finally:

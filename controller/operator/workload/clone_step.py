@@ -43,8 +43,11 @@ def _after(name: str, step: ExpandedStep) -> ExpandedStep:
     return replace(step, depends_on=(name, *step.depends_on), depends_on_groups=(name, *step.depends_on_groups))
 
 
-def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, security: Json) -> Json:
-    """The container that clones. Credentials are files: variables and arguments are too easily visible."""
+def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, security: Json, *, history: bool) -> Json:
+    """The container that clones. Credentials are files: variables and arguments are too easily visible.
+
+    `history`: whether the snapshot has the repository's `.git`, for steps with `git: full`.
+    """
     git = git_source(run) or {}
     environment = {
         "C8S_API_URL": settings.agent_api_url,
@@ -55,6 +58,7 @@ def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, se
         "C8S_GIT_URL": str(git.get("url", "")),
         "C8S_GIT_REVISION": str(git.get("revision") or "HEAD"),
         "C8S_GIT_SUBMODULES": "1" if git.get("submodules") else "0",
+        "C8S_GIT_HISTORY": "1" if history else "0",
     }
     mounts: list[Json] = [
         {"name": "workspace", "mountPath": names.WORKSPACE},

@@ -107,7 +107,14 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
 
 def _main_container(plan: JobSpec, settings: OperatorSettings) -> Json:
     if plan.is_clone_step:
-        return clone_step.container(plan.run, plan.step.slug, plan.attempt, settings, _agent_security(settings))
+        return clone_step.container(
+            plan.run,
+            plan.step.slug,
+            plan.attempt,
+            settings,
+            _agent_security(settings),
+            history=any(step.git == "full" for step in plan.pipeline.steps),
+        )
     return _step_container(plan, settings)
 
 
@@ -158,6 +165,10 @@ def _step_environment(plan: JobSpec) -> list[Json]:
             environment[name] = {"name": name, "valueFrom": {"secretKeyRef": reference}}
     if any(use.file for use in step.secrets):
         environment["C8S_SECRETS"] = {"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER}
+    if step.git == "full" and "GIT_CONFIG_COUNT" not in environment:
+        # The files belong to the agent's user, and git refuses repositories of others.
+        trust = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": names.WORKSPACE}
+        environment |= {name: {"name": name, "value": value} for name, value in trust.items()}
     return list(environment.values())
 
 
@@ -182,6 +193,7 @@ def _agent_containers(plan: JobSpec, settings: OperatorSettings) -> list[Json]:
             "C8S_FETCH_SOURCE": "1" if plan.run["spec"].get("source") else "0",
             "C8S_FETCH_KEPT": "1" if debug_copies.debug_source(plan.run) else "0",
             "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
+            "C8S_FETCH_GIT": "1" if step.git == "full" else "0",
         }
         fetch = _agent_container(names.FETCH_CONTAINER, environment | caches, settings)
         if caches:

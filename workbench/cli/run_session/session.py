@@ -78,7 +78,8 @@ class RunSession:
         """The run at its end; None if an interrupt came before its creation."""
         fresh = self.submission if isinstance(self.submission, RunSubmission) else None
         tree, file = (fresh.tree, fresh.file) if fresh is not None else (None, None)
-        async with pack_worktree(tree, file) as source, open_client(self.target, start=fresh is not None) as client:
+        packing = pack_worktree(tree, file, history=fresh is not None and fresh.has_history)
+        async with packing as source, open_client(self.target, start=fresh is not None) as client:
             cluster = await client.cluster()
             ready = await source
             if interrupts.requested.is_set():

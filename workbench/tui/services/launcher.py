@@ -43,7 +43,7 @@ class FileLauncher:
             submission = RunSubmission(
                 request, new_idempotency_key(), tree=tree_root(self.path, Path.cwd()), file=self.path
             )
-            async with pack_worktree(submission.tree, submission.file) as packing:
+            async with pack_worktree(submission.tree, submission.file, history=submission.has_history) as packing:
                 source = await packing
                 run = await submit(controller, submission, source)
                 return LaunchResult(run, source.archive.warnings if source is not None else ())

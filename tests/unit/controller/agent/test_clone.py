@@ -133,6 +133,17 @@ def test_submodules_are_cloned_on_request_over_the_same_protocol(
     assert "not allowed" in refused.stderr
 
 
+def test_snapshot_has_the_history_on_request(tmp_path: Path, repository: Path, client: FakeClient) -> None:
+    clone(settings(tmp_path, f"file://{repository}", "main", C8S_GIT_HISTORY="1"))
+    target = tmp_path / "extracted"
+    with tarfile.open(fileobj=io.BytesIO(client.stored[client.committed[-1]["digest"]])) as tar:
+        tar.extractall(target, filter="data")
+    assert git(target, "log", "--format=%s") == "two\none"
+    assert git(target, "describe", "--tags") == "v1-1-g" + git(repository, "rev-parse", "--short", "main")
+    assert git(target, "status", "--porcelain") == ""
+    assert not (target / ".git" / "hooks").exists()
+
+
 def test_links_that_leave_the_tree_are_skipped_and_reported(
     tmp_path: Path, repository: Path, client: FakeClient, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,17 @@ def test_optional_artifacts_are_given_to_the_agent() -> None:
     assert (environment["C8S_ARTIFACTS"], environment["C8S_OPTIONAL_ARTIFACTS"]) == ("[]", '["out/ci-1"]')
 
 
+def test_git_of_the_source_is_for_steps_that_ask_for_it() -> None:
+    steps = (step("a", git="full"), step("b"))
+    fetched = []
+    for number in (0, 1):
+        job = job_of(*steps, of=number, spec=ARCHIVE)
+        [fetch] = [each for each in pod_of(job)["initContainers"] if each["name"] == "fetch"]
+        fetched.append({entry["name"]: entry.get("value") for entry in fetch["env"]}["C8S_FETCH_GIT"])
+        assert ("GIT_CONFIG_COUNT" in env_of(job)) == (number == 0)
+    assert fetched == ["1", "0"]
+
+
 def test_a_job_makes_one_pod_once_and_belongs_to_its_run() -> None:
     job = job_of(step("build"))
     assert job["metadata"]["name"] == "ci-1--build-1"
