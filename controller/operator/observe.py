@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from controller.operator import names
@@ -22,7 +22,8 @@ Json = dict[str, Any]
 class ObservationBuilder:
     """Observes runs through the cache and the log collector."""
 
-    def __init__(self, cache: ResourceCache, logs: AttemptLogs) -> None:
+    def __init__(self, cache: ResourceCache, logs: AttemptLogs, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._cache = cache
         self._logs = logs
 
@@ -48,6 +49,7 @@ class ObservationBuilder:
             group=plan.group,
             blocking_runs=tuple(blocking_runs),
             first_seen=state.first_seen,
+            elapsed=state.timers.elapsed(self._monotonic()),
             creator=state.creator,
             runtime=self._cache.runtime,
             settled_steps=observed.settled_steps,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,7 @@ class Dependencies:
 
     Attributes:
         now: the wall clock, for times in a status.
+        monotonic: seconds on a clock that nobody sets, for time limits.
         process: the identity of this process, which tells it from earlier ones.
     """
 
@@ -77,6 +79,7 @@ class Dependencies:
     settings: OperatorSettings
     recorder: EventRecorder
     now: Callable[[], datetime] = utc_now
+    monotonic: Callable[[], float] = time.monotonic
     process: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
@@ -107,11 +110,12 @@ class Reconciler:
         self._recorder = dependencies.recorder
         self._settings = settings = dependencies.settings
         self._now = dependencies.now
+        self._monotonic = dependencies.monotonic
         self._process = dependencies.process
         self._plans = PlanLoader()
         self._cache = cache
         self._list_runs = list_runs
-        self._observations = ObservationBuilder(cache, dependencies.logs)
+        self._observations = ObservationBuilder(cache, dependencies.logs, dependencies.monotonic)
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         self._executor = ActionExecutor(self._client, dependencies.store, settings, self._now)
         self._writer = StatusWriter(self._client, cache.states, cache.owned, settings, schedule_write)
@@ -190,6 +194,7 @@ class Reconciler:
                 # A step without a Job must not count as started: decide again, knowing the failure.
                 continue
             self._record_decision(key, run, state, decision)
+            state.timers.observe(decision.status, self._now(), self._monotonic())
             state.observed.settled_steps = find_settled_steps(decision.status, observation)
             if failures:
                 raise failures[0]

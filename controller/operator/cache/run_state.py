@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.operator.cache.owned_resources import attempt_key_of
 from controller.operator.cache.run_plan import RunPlan
+from controller.operator.cache.timers import RunTimers
 from controller.operator.decision.observation import CreateFailure, Milestones, update_milestones
 from controller.operator.decision.reuse import ReusableStep
 from controller.run_types.keys import AttemptKey
@@ -145,6 +146,7 @@ class RunState:
     creator: str | None = None
     observed: ObservedCache = field(default_factory=ObservedCache)
     secrets: RunSecrets = field(default_factory=RunSecrets)
+    timers: RunTimers = field(default_factory=RunTimers)
     other_bytes: int = 0
     """The size of the run without its status."""
     reusable: dict[str, ReusableStep] | None = None

@@ -12,7 +12,6 @@ from controller.operator.decision.pod_verdict import evaluate_pod
 from controller.operator.workload.debug_copies import keeps_workspace_on_failure
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Step
-from controller.pipeline.values import duration
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason, StopCause
 
@@ -192,19 +191,21 @@ def _workspace_status(manifest: Json | None) -> Json:
 
 
 def stop_reason(
-    attempt: Json, step: Step, now: datetime, *, cancelled: bool, timed_out: bool
+    attempt: Json, now: datetime, *, cancelled: bool, timed_out: bool, due: datetime | None
 ) -> tuple[str | None, datetime | None]:
-    """(why the attempt has to be stopped, or None; when its timeout is due, if it is running)."""
+    """(why the attempt has to be stopped, or None; when its timeout is due, if it is running).
+
+    Args:
+        due: when its timeout is due; None for an attempt whose step does not run.
+    """
     if attempt.get("stopping"):
         return attempt["stopping"], None
     if cancelled:
         return StopCause.CANCELLED, None
     if timed_out:
         return StopCause.RUN_TIMEOUT, None
-    running = attempt["times"].get("running")
-    if running is None or attempt["times"].get("finished"):
+    if due is None:
         return None, None
-    due = datetime.fromisoformat(running) + timedelta(seconds=duration.parse_duration(step.timeout))
     return (StopCause.STEP_TIMEOUT, None) if now >= due else (None, due)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, CancelRun
 from controller.operator.decision.builder import DecisionBuilder, ReconcileInput
-from controller.operator.decision.observation import Observation
+from controller.operator.decision.observation import LOGS_TIMER, RUN_TIMER, Observation
 from controller.operator.decision.pending_steps import evaluate_start
 from controller.operator.decision.pod_status import is_pod_finished
 from controller.operator.decision.run_status import (
@@ -61,7 +61,10 @@ def decide(
     if old.get("phase") in FINAL_RUN_PHASES:
         return Decision(old)
     start_time = datetime.fromisoformat(old["startTime"]) if old.get("startTime") else now
-    deadline = start_time + timedelta(seconds=duration.parse_duration(pipeline.timeout)) if pipeline.timeout else None
+    deadline = None
+    if pipeline.timeout:
+        limit = timedelta(seconds=duration.parse_duration(pipeline.timeout))
+        deadline = observed.due(RUN_TIMER, start_time, limit, now)
     builder = DecisionBuilder(
         ReconcileInput(
             run=run,
@@ -200,7 +203,9 @@ def _log_deadline(builder: DecisionBuilder, statuses: list[Json]) -> datetime:
     if builder.input.observation.first_seen is not None:
         # Steps may have ended while no operator was running; their logs get the same time.
         ends.append(builder.input.observation.first_seen)
-    return max(ends, default=builder.input.now) + timedelta(seconds=builder.input.settings.log_timeout)
+    limit = timedelta(seconds=builder.input.settings.log_timeout)
+    since = max(ends, default=builder.input.now)
+    return builder.input.observation.due(LOGS_TIMER, since, limit, builder.input.now)
 
 
 def _is_collecting_logs(builder: DecisionBuilder, statuses: list[Json]) -> bool:

@@ -65,6 +65,10 @@ class AttemptView:
 
 
 _EMPTY_VIEW = AttemptView()
+RUN_TIMER = AttemptKey("", 0)
+"""The key of how long the run has been going on, among those of attempts."""
+LOGS_TIMER = AttemptKey("", 1)
+"""The key of how long the ended run has been waiting for its logs."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ class Observation:
     """When this process first reconciled the run."""
     creator: str | None = None
     """The user who created the run, if that is proven."""
+    elapsed: Mapping[AttemptKey, timedelta] = field(default_factory=dict)
+    """How long attempts have been running, and `RUN_TIMER` and `LOGS_TIMER`. What is missing was not known before."""
     runtime: Json | None = None
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""
@@ -131,6 +137,11 @@ class Observation:
     def view(self, slug: str, number: int) -> AttemptView:
         """What is known of an attempt; an empty view for one that was not observed."""
         return self.attempts.get(AttemptKey(slug, number), _EMPTY_VIEW)
+
+    def due(self, key: AttemptKey, since: datetime, limit: timedelta, now: datetime) -> datetime:
+        """When a time limit is over; by the wall clock if `since` was not known at the last decision."""
+        elapsed = self.elapsed.get(key)
+        return since + limit if elapsed is None else now + (limit - elapsed)
 
     def create_failure(self, slug: str, number: int) -> CreateFailure | None:
         """Why the Job of an attempt was not created, if the API server refused it."""

@@ -17,6 +17,8 @@ from controller.operator.decision.observation import AttemptView, Observation
 from controller.operator.decision.pod_status import is_pod_finished
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import RetryPolicy
+from controller.pipeline.values import duration
+from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
 
@@ -103,7 +105,11 @@ def _running_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json
     last, now = updated[-1], builder.input.now
     view = builder.input.view(step, last["number"])
     cause, deadline = attempts.stop_reason(
-        last, step.step, now, cancelled=builder.input.cancelled, timed_out=builder.input.timed_out
+        last,
+        now,
+        cancelled=builder.input.cancelled,
+        timed_out=builder.input.timed_out,
+        due=_timeout_due(builder, step, last),
     )
     if deadline is not None:
         builder.requeue_at(deadline)
@@ -119,6 +125,16 @@ def _running_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json
     phase = StepPhase.RUNNING if last["times"].get("running") else StepPhase.PENDING
     message = last.get("message", "")
     return step_status(step, previous, phase=phase, reason=last["reason"], message=message, attempts=updated)
+
+
+def _timeout_due(builder: DecisionBuilder, step: ExpandedStep, attempt: Json) -> datetime | None:
+    """When the step's timeout is due: it counts while the step's own container runs. None while that does not run."""
+    running = attempt["times"].get("running")
+    if running is None or attempt["times"].get("finished"):
+        return None
+    limit = timedelta(seconds=duration.parse_duration(step.step.timeout))
+    key = AttemptKey(step.slug, attempt["number"])
+    return builder.input.observation.due(key, datetime.fromisoformat(running), limit, builder.input.now)
 
 
 def _after_attempt(builder: DecisionBuilder, step: ExpandedStep, previous: Json | None, updated: list[Json]) -> None:

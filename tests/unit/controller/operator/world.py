@@ -35,6 +35,7 @@ from controller.operator.workload.clone_step import add_clone_step
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext
+from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
@@ -94,6 +95,8 @@ class World:
         self.blocking_runs: tuple[BlockingRun, ...] = ()
         """The runs of its concurrency group that it waits for."""
         self.runtime: Json | None = None
+        self.elapsed: dict[AttemptKey, timedelta] = {}
+        """How long what runs has been running; without an entry, the wall clock counts."""
 
     # -- asking
 
@@ -137,6 +140,7 @@ class World:
             blocking_runs=self.blocking_runs,
             first_seen=self.first_seen,
             runtime=self.runtime,
+            elapsed=self.elapsed,
         )
 
     def decide(self) -> Decision:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from controller.operator.decision.actions import ReadManifest, StartAttempt, StopPod
-from controller.operator.decision.observation import CreateFailure
+from controller.operator.decision.observation import RUN_TIMER, CreateFailure
+from controller.run_types.keys import AttemptKey
 from controller.run_types.status_size import json_size
 from tests.unit.controller.operator.world import MANIFEST, T0, World, step
 
@@ -177,6 +179,25 @@ def test_timeout_is_recognised_after_a_restart() -> None:
     world.end_step("a", 143)
     assert world.reconcile().step_status("a")["reason"] == "Timeout"
     assert world.started == [("a", 1)]
+
+
+def test_a_suspended_machine_uses_up_no_timeout() -> None:
+    world = World(step("a", timeout="10s"), timeout="1m").reconcile()
+    world.start_step("a")
+    world.reconcile().pass_time(8 * 3600)
+    world.elapsed = {AttemptKey("a", 1): timedelta(seconds=4), RUN_TIMER: timedelta(seconds=5)}
+    assert world.reconcile().actions == ()
+    assert world.requeue_at == world.now + timedelta(seconds=6)
+    world.elapsed[AttemptKey("a", 1)] = timedelta(seconds=10)
+    assert world.reconcile().actions == (StopPod("team", "a-1-pod"),)
+
+
+def test_a_clock_that_is_set_back_prolongs_no_timeout() -> None:
+    world = World(step("a", timeout="10s")).reconcile()
+    world.start_step("a")
+    world.reconcile().pass_time(-3600)
+    world.elapsed = {AttemptKey("a", 1): timedelta(seconds=10)}
+    assert world.reconcile().actions == (StopPod("team", "a-1-pod"),)
 
 
 def test_a_runs_timeout_stops_what_runs_and_fails_the_run() -> None:

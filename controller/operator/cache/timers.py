@@ -1,0 +1,55 @@
+"""How long a run and its attempts have been going on, for their time limits.
+
+While this process watches them, the monotonic clock counts: it stands still while the machine is suspended, as the
+steps do, and nobody sets it. Only what passed before, under an earlier process, is taken from the wall clock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from controller.operator.decision.observation import LOGS_TIMER, RUN_TIMER
+from controller.run_types.keys import AttemptKey
+from controller.run_types.phases import FINAL_STEP_PHASES
+from controller.run_types.reasons import RunReason
+
+Json = dict[str, Any]
+
+
+class RunTimers:
+    """The timers of one run."""
+
+    def __init__(self) -> None:
+        self._started: dict[AttemptKey, tuple[timedelta, float]] = {}
+        """What had passed when it was first observed, and when that was on the monotonic clock."""
+
+    def observe(self, status: Json, now: datetime, monotonic: float) -> None:
+        """Start the timers of what has started, and drop those of attempts that have ended."""
+        running = _running_since(status)
+        self._started = {key: timer for key, timer in self._started.items() if key in running}
+        for key, since in running.items():
+            if key not in self._started:
+                passed = max(timedelta(0), now - since) if since is not None else timedelta(0)
+                self._started[key] = passed, monotonic
+
+    def elapsed(self, monotonic: float) -> dict[AttemptKey, timedelta]:
+        """How long each has been going on."""
+        return {
+            key: passed + timedelta(seconds=monotonic - since) for key, (passed, since) in self._started.items()
+        }
+
+
+def _running_since(status: Json) -> dict[AttemptKey, datetime | None]:
+    found: dict[AttemptKey, datetime | None] = {}
+    if status.get("startTime"):
+        found[RUN_TIMER] = datetime.fromisoformat(status["startTime"])
+    if status.get("reason") == RunReason.COLLECTING_LOGS:
+        # Each process waits as long: logs of steps that ended while none was running are only collected now.
+        found[LOGS_TIMER] = None
+    for step in status.get("steps") or []:
+        for attempt in (step.get("attempts") or [])[-1:]:
+            if attempt["phase"] not in FINAL_STEP_PHASES and attempt["times"].get("running"):
+                key = AttemptKey(step["slug"], attempt["number"])
+                found[key] = datetime.fromisoformat(attempt["times"]["running"])
+    return found
