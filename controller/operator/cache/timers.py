@@ -35,9 +35,7 @@ class RunTimers:
 
     def elapsed(self, monotonic: float) -> dict[AttemptKey, timedelta]:
         """How long each has been going on."""
-        return {
-            key: passed + timedelta(seconds=monotonic - since) for key, (passed, since) in self._started.items()
-        }
+        return {key: passed + timedelta(seconds=monotonic - since) for key, (passed, since) in self._started.items()}
 
 
 def _running_since(status: Json) -> dict[AttemptKey, datetime | None]:
