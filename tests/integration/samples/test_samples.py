@@ -34,6 +34,15 @@ def test_fan_out_runs_a_diamond_of_twelve(c8s: C8s, repository: Path) -> None:
     assert lines.index("all ten parts are done") > max(lines.index(f"part {n}, line 3") for n in range(1, 11))
 
 
+def test_matrix_runs_each_combination_in_bash(c8s: C8s, repository: Path) -> None:
+    out = run(c8s, repository, "matrix.yaml")
+    assert set(parse_step_table(out).values()) == {"Succeeded"}
+    said = [line.partition("| ")[2] for line in out.splitlines()]
+    for system, python in (("linux", "3.11"), ("linux", "3.12"), ("windows 11", "3.12")):
+        assert f"prepared for {system}" in said
+        assert f"{system} with {python}" in said
+
+
 def test_failing_skips_descendants_finishes_siblings_and_exits_1(c8s: C8s, repository: Path) -> None:
     out = run(c8s, repository, "failing.yaml", expect=1)
     assert parse_step_table(out) == {

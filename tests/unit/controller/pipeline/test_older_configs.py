@@ -85,6 +85,37 @@ def test_older_config_is_valid_and_keeps_its_steps(config: Json) -> None:
     assert [step["name"] for step in found.pipeline["steps"]] == [step["name"] for step in config["spec"]["steps"]]
 
 
+def test_older_file_with_templates_in_commands_is_valid() -> None:
+    found = lint(
+        """\
+version: v1alpha1
+name: matrix-pipeline
+description: Test across versions and platforms
+repository: https://example.com/org/app
+branches: [main, develop]
+matrix:
+  dimensions:
+    go_version: ["1.24", "1.25"]
+    os: ["ubuntu", "alpine"]
+  exclude:
+    - go_version: "1.24"
+      os: "alpine"
+steps:
+  - name: build
+    description: Build one combination
+    image: golang:${{ matrix.go_version }}-${{ matrix.os }}
+    commands:
+      - go build -o app-${{ matrix.os }}-go${{ matrix.go_version }} .
+      - ls -lh app-*
+    artifacts:
+      - app-${{ matrix.os }}-go${{ matrix.go_version }}
+    conditional: {branch: main, onSuccess: true}
+"""
+    )
+    assert found.diagnostics == ()
+    assert found.pipeline is not None
+
+
 def test_older_matrix_form_is_accepted_with_a_hint() -> None:
     found = lint(
         """\
