@@ -46,7 +46,7 @@ from controller.log_relay import LogMirror, OperatorServer, derive_relay_key, le
 from controller.logs import LogCollector, LogHub, LogReader
 from controller.loop_watchdog import LoopWatchdog
 from controller.operator import OperatorSettings, RunController
-from controller.provenance import sign_creator
+from controller.provenance import CreatorProofs
 from controller.run_types.keys import RunId
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
@@ -285,7 +285,7 @@ class Manager:
             readiness=self._readiness,
             metrics=self._metrics,
             capability=lambda token: verify(self._key, token, now=time.time()),
-            sign_creator=lambda run: sign_creator(self._key, run, time.time()),
+            creator_proofs=CreatorProofs(self._key),
             kubernetes_version=self._kubernetes_version,
         )
 

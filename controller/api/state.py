@@ -15,6 +15,7 @@ from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
 from controller.api.streaming.log_frames import LineEncoder
 from controller.api.streaming.watch_cache import WatchCache
+from controller.provenance import CreatorProofs
 from controller.worker import LimitedWorker
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class KeyedLock:
 class AppState:
     """Everything that a route may use. `capability` returns what an agent's token is for, None for an invalid one.
 
-    `sign_creator` proves to the operator who created a run.
+    `creator_proofs` shows the operator, and later requests, which runs this API created, and for whom.
     """
 
     client: "KubeClient"
@@ -93,7 +94,7 @@ class AppState:
     readiness: Readiness
     metrics: ApiMetrics
     capability: Callable[[str], "Capability | None"]
-    sign_creator: Callable[[Mapping[str, Any]], str]
+    creator_proofs: CreatorProofs
     kubernetes_version: Callable[[], Awaitable[str | None]]
     encoder: LineEncoder = field(default_factory=LineEncoder)
     wall_clock: Callable[[], float] = time.time

@@ -114,7 +114,7 @@ async def _create_object(
     name = numbering.run_name(new.pipeline, number)
     try:
         body = run_object(namespace, name, number, new, key)
-        body["metadata"]["annotations"][labels.CREATOR_PROOF] = state.sign_creator(body)
+        body["metadata"]["annotations"][labels.CREATOR_PROOF] = state.creator_proofs.sign(body)
         return await state.client.create(PIPELINE_RUNS, body, namespace=namespace)
     except AlreadyExistsError:
         return await _find_existing(state, namespace, key) if key is not None else None
@@ -123,10 +123,15 @@ async def _create_object(
 
 
 async def _find_existing(state: AppState, namespace: str, key: Idempotency) -> Run | None:
-    """The run that this key created before, asked of Kubernetes itself: the cache may lag."""
+    """The run that this key created before, asked of Kubernetes itself: the cache may lag.
+
+    Labels can be written by others: only a run that the API created can be the answer to a repeated request.
+    """
     selector = f"{labels.IDEMPOTENCY_KEY}={key.key}"
     found = await state.client.list(PIPELINE_RUNS, namespace=namespace, label_selector=selector)
     for run in found["items"]:
+        if state.creator_proofs.creator(run) is None:
+            continue
         if not is_same_request(run, key):
             raise _key_reused_problem()
         return dict(run)

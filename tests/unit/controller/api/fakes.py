@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from controller.api.state import ApiSettings, AppState
 from controller.api.streaming.watch_cache import WatchCache
 from controller.kube import PIPELINE_RUNS, AlreadyExistsError, ConflictError, NotFoundError
 from controller.logs import LogHub, LogReader
+from controller.provenance import CreatorProofs
 from controller.storage import DirectoryStore
 
 ANN, BOB = "token-of-ann", "token-of-bob"
 OPS = "token-of-ops"
+CREATED_AT = "2026-01-01T00:00:00Z"
 RIGHTS = {ANN: ("ann", {"a"}), BOB: ("bob", {"b"}), OPS: ("ops", {"/metrics"})}
 
 
@@ -73,7 +76,7 @@ class FakeKubernetes:
         again = self.created.count(key)
         self.created.append(key)
         uid = f"uid-of-{key[2]}" + (f"-again-{again}" if again else "")
-        found["metadata"] |= {"uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"}
+        found["metadata"] |= {"uid": uid, "creationTimestamp": CREATED_AT}
         return self._store(key, found, "added")
 
     async def update(self, resource: Any, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +232,7 @@ async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **sett
         readiness=Readiness(),
         metrics=ApiMetrics(),
         capability=capabilities.get,
-        sign_creator=lambda run: f"signature of {run['metadata']['name']}",
+        creator_proofs=CreatorProofs(b"key", lambda: datetime.fromisoformat(CREATED_AT).timestamp()),
         kubernetes_version=version,
     )
     stop = asyncio.Event()

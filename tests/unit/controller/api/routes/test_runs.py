@@ -80,7 +80,7 @@ async def test_created_runs_are_signed_and_their_creator_is_shown(tmp_path: Path
     async with run_api(tmp_path) as api:
         assert (await create(api, triggeredBy="cfo")).json["createdBy"] is None
         stored = api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]
-        assert stored["metadata"]["annotations"]["c8s.dev/creator-proof"] == "signature of hello-1"
+        assert api.state.creator_proofs.creator(stored) == "ann"
         api.kubernetes.status("a", "hello-1", phase="Running", createdBy="ann")
         shown = (await api.call("GET", f"{RUNS}/hello-1")).json
         assert (shown["createdBy"], shown["triggeredBy"]) == ("ann", "cfo")
@@ -94,6 +94,16 @@ async def test_the_same_key_and_request_is_the_same_run(tmp_path: Path) -> None:
         assert not api.state.locks
         labels = api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["metadata"]["labels"]
         assert "k1" not in labels.values()
+
+
+async def test_a_run_with_a_forged_key_answers_no_request(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await create(api, key="k1", branch="x")
+        forged = api.kubernetes.objects.pop((PIPELINE_RUNS, "a", "hello-1"))
+        forged["metadata"] |= {"name": "forged-1"}
+        forged["spec"]["pipeline"]["steps"][0]["commands"] = ["echo evil"]
+        await api.kubernetes.create(PIPELINE_RUNS, forged, "a")
+        assert (await create(api, key="k1", branch="x")).json["name"] == "hello-2"
 
 
 async def test_the_same_key_with_another_request_is_refused(tmp_path: Path) -> None:
