@@ -21,7 +21,7 @@ from workbench.cli.output.console import InputError, echo, echo_error, print_doc
 from workbench.text.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from workbench.sandbox import SandboxStatus
+    from workbench.sandbox import Endpoint, SandboxStatus
 
 _kind_flag = click.option("--kind", is_flag=True, help="Use the default kind sandbox if --name is not given.")
 
@@ -63,11 +63,17 @@ def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -
         return
     if dry_run or any(given.values()):
         raise InputError("--dry-run and the options of a cluster require --kind")
-    from workbench.sandbox import Sandboxes
-
     name = name or DEFAULT_SANDBOX
-    endpoint = run_async(Sandboxes().up(name, echo_error))
+    endpoint = run_async(_up(name))
     echo(f"sandbox {name} is ready: {endpoint.url}")
+
+
+async def _up(name: str) -> Endpoint:
+    from workbench.sandbox import Sandboxes
+    from workbench.sandbox.disk import report_full_disk, sandbox_disk
+
+    async with report_full_disk(echo_error, sandbox_disk()):
+        return await Sandboxes().up(name, echo_error)
 
 
 @click.command()
