@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from controller.pipeline import normalize
 from controller.pipeline.values import duration, quantity
+from controller.run_types.patterns import MAX_PARAM_VALUE_LENGTH, MAX_PARAMS
 
 NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 PARAM_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
@@ -20,8 +21,15 @@ VARIABLE_PATTERN = "^[-._A-Za-z][-._A-Za-z0-9]{0,252}$"
 """Names of environment variables in Kubernetes. The length is part of the pattern, because maps have no other limit."""
 DIMENSION_PATTERN = "^[A-Za-z0-9_][-A-Za-z0-9_.]{0,62}$"
 MAX_STEPS = 300
+MAX_VARIABLES = 1000
+"""Maximum number of variables in one `env`."""
+MAX_COMMANDS = 1000
+"""Maximum number of commands of a step or service."""
+MAX_LIST_ENTRIES = 100
+"""Maximum number of entries of the other lists of a step: artifacts, caches, services, secrets, arguments."""
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
+Dependency = Annotated[str, StringConstraints(max_length=253)]
 StepName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=253)]
 # The name of its container is `svc-<name>`, with at most 63 characters.
 ServiceName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=59)]
@@ -34,7 +42,14 @@ Quantity = Annotated[str, StringConstraints(pattern=quantity.PATTERN, max_length
 Text = Annotated[str, StringConstraints(min_length=1)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Globs = Annotated[list[Glob], Field(max_length=100)]
-Environment = Annotated[dict[VariableName, str], BeforeValidator(normalize.normalize_env)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""A text that is a name: of an image, a file or folder, a group, an argument."""
+ParamValue = Annotated[str, StringConstraints(max_length=MAX_PARAM_VALUE_LENGTH)]
+# Linux takes no longer variable.
+EnvValue = Annotated[str, StringConstraints(max_length=128 * 1024 - 1)]
+Environment = Annotated[
+    dict[VariableName, EnvValue], BeforeValidator(normalize.normalize_env), Field(max_length=MAX_VARIABLES)
+]
 Description = Annotated[str, StringConstraints(max_length=4000)]
 Shell = Literal["sh", "bash"]
 
@@ -57,11 +72,11 @@ class Model(BaseModel):
 class Param(Model):
     name: ParamName
     """Steps get the value as PARAM_<NAME>."""
-    default: str | None = None
+    default: ParamValue | None = None
     """Used when a run gives no value; without a default the run has to give one."""
-    options: list[str] = Field(default=[], max_length=100)
+    options: list[ParamValue] = Field(default=[], max_length=100)
     """The values that are allowed; none listed means any."""
-    description: str = ""
+    description: Description = ""
     """What it is for, shown to who starts a run."""
 
 
@@ -87,7 +102,7 @@ class RetryPolicy(Model):
 
 
 class Concurrency(Model):
-    group: Text
+    group: Word
     """Runs with the same group take turns. May use {{run.branch}} and {{params.x}}."""
     policy: Literal["queue", "cancel-running"] = "queue"
     """queue: a run waits for the one before it. cancel-running: it cancels the one before it."""
@@ -100,7 +115,7 @@ class SecretUse(Model):
     """The key in it."""
     env_var: VariableName | None = None
     """The variable that gets the value; by default the key."""
-    file: Text | None = None
+    file: Word | None = None
     """Instead of a variable: the file below $C8S_SECRETS that holds the value."""
 
 
@@ -112,25 +127,25 @@ class Resources(Model):
 
 
 class Cache(Model):
-    key: Text
+    key: Word
     """May use {{hash FILE}}: another content, another cache."""
-    paths: list[Text] = Field(min_length=1)
+    paths: list[Word] = Field(min_length=1, max_length=MAX_LIST_ENTRIES)
     """Files and folders below the workspace to keep."""
 
 
 class Ready(Model):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Ready when this port accepts connections."""
-    exec: list[Text] | None = None
+    exec: Annotated[list[Word], Field(max_length=MAX_LIST_ENTRIES)] | None = None
     """Ready when this command, a list of words, succeeds."""
 
 
 class Service(Model):
     name: ServiceName
     """Unique in the step."""
-    image: Text
+    image: Word
     """The container image."""
-    commands: list[Text] = []
+    commands: list[Text] = Field(default=[], max_length=MAX_COMMANDS)
     """Run instead of what the image runs by itself. An embedded sandbox needs them."""
     env: Environment = {}
     """Variables of the service."""
@@ -141,7 +156,7 @@ class Service(Model):
 class Conditional(Model):
     branch: Glob | None = None
     """A glob: the step runs on branches that match."""
-    event: Text | None = None
+    event: Word | None = None
     """push, pull_request or tag."""
     tag: Glob | None = None
     """A glob on the tag's name."""
@@ -156,29 +171,29 @@ class Conditional(Model):
 class Step(Model):
     name: StepName
     """Unique in the pipeline."""
-    image: Text
+    image: Word
     """The container image. An embedded sandbox runs the commands on this machine and ignores it."""
-    commands: list[Text] = Field(min_length=1)
+    commands: list[Text] = Field(min_length=1, max_length=MAX_COMMANDS)
     """Run in one shell (sh -e), in order, up to the first that fails. Values of a matrix are filled in."""
     shell: Shell | None = None
     """The shell that runs the commands: sh -e, or bash -e -o pipefail. By default as the pipeline says."""
-    depends_on: list[str] = []
+    depends_on: list[Dependency] = Field(default=[], max_length=MAX_STEPS)
     """Steps that have to end before."""
     env: Environment = {}
     """Variables of this step."""
-    secrets: list[SecretUse] = []
+    secrets: list[SecretUse] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Values of Secrets, as variables or files. They are written as *** in logs."""
     resources: Resources | None = None
     """What the step may use, and is given."""
     timeout: Duration = "30m"
     """From the start of the step's own container: a number and s, m or h."""
-    artifacts: list[Text] = []
+    artifacts: list[Glob] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Globs below the workspace: files to keep, and to hand to every step downstream."""
-    optional_artifacts: list[Text] = []
+    optional_artifacts: list[Glob] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Like `artifacts`, but a glob may match nothing. The normalized form of artifacts with `optional: true`."""
-    cache: list[Cache] = []
+    cache: list[Cache] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Folders that are kept from run to run."""
-    services: list[Service] = []
+    services: list[Service] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Programs that run beside the step, such as a database."""
     conditional: Conditional | None = None
     """When the step runs and when it is skipped."""
@@ -190,7 +205,7 @@ class Step(Model):
     """A failure of this step fails neither the run nor what depends on it."""
     keep_on_failure: bool | None = None
     """Keep the workspace of an attempt that fails, for `c8s shell RUN STEP`. By default as the pipeline says."""
-    working_dir: str | None = None
+    working_dir: Annotated[str, StringConstraints(max_length=1000)] | None = None
     """The folder below the workspace in which the commands begin."""
     description: Description = ""
     """What the step is for."""
@@ -211,15 +226,15 @@ class Pipeline(Model):
     """Runs are called after it: my-app-1, my-app-2."""
     description: Description = ""
     """What the pipeline is for."""
-    repository: str | None = None
+    repository: Annotated[str, StringConstraints(max_length=2048)] | None = None
     """The URL of the repository; not needed in a file that lives in it."""
     branches: Globs = ["*"]
     """Globs: pushes to other branches start no run."""
-    events: list[Literal["push", "pull_request", "tag"]] = ["push"]
+    events: Annotated[list[Literal["push", "pull_request", "tag"]], Field(max_length=10)] = ["push"]
     """What starts a run."""
     paths: Globs | None = None
     """Globs: a run only when a changed file matches."""
-    params: list[Param] = []
+    params: list[Param] = Field(default=[], max_length=MAX_PARAMS)
     """Values that who starts a run may choose."""
     env: Environment = {}
     """Variables of every step."""

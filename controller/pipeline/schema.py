@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from controller.pipeline.model import VARIABLE_PATTERN, Pipeline
+from controller.pipeline.model import MAX_VARIABLES, VARIABLE_PATTERN, Pipeline
 from controller.pipeline.normalize import EXTENSION_PREFIX
 from controller.pipeline.values import quantity
 
@@ -90,12 +90,12 @@ def _file_env(env: Json) -> Json:
         "type": "object",
         "properties": {
             "name": {"type": "string", "pattern": VARIABLE_PATTERN},
-            "value": {"type": "string"},
+            "value": {"type": "string", "maxLength": env["patternProperties"][VARIABLE_PATTERN]["maxLength"]},
         },
         "required": ["name"],
         "additionalProperties": False,
     }
-    as_list = {"type": "array", "items": entry}
+    as_list = {"type": "array", "items": entry, "maxItems": MAX_VARIABLES}
     as_map = {key: value for key, value in env.items() if key not in ("default", "description")}
     about = f"{env['description']} A map NAME: value, or a list of name and value."
     return {"description": about, "anyOf": [as_map, as_list]}

@@ -34,7 +34,7 @@ def test_an_ordinary_run_is_cheap() -> None:
 
 @pytest.mark.parametrize("field", ["env", "image", "artifacts", "cache", "services"])
 def test_a_text_that_becomes_too_long_is_refused(field: str) -> None:
-    text = "{{params.p}}" * 1_600
+    text = "{{params.p}}" * 80
     values: dict[str, Any] = {
         "env": {"A": text},
         "image": text,
@@ -42,7 +42,7 @@ def test_a_text_that_becomes_too_long_is_refused(field: str) -> None:
         "cache": [{"key": text, "paths": ["a"]}],
         "services": [{"name": "s", "image": text}],
     }
-    with pytest.raises(RunTooExpensiveError, match=r"a text of the step `a` has 104,857,\d\d\d bytes"):
+    with pytest.raises(RunTooExpensiveError, match=r"a text of the step `a` has 5,242,88\d bytes"):
         check({"steps": [{field: values[field]}]}, {"p": "x" * 65_536})
 
 
