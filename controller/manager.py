@@ -172,6 +172,7 @@ class Manager:
             time.monotonic,
             lambda stream: archived_logs.put_nowait(RunId(stream.namespace, stream.run_uid)),
             hub=self._hub,
+            run_limit=self._settings.log_limit,
         )
         operator = RunController(
             self._client,

@@ -47,6 +47,7 @@ class Settings:
     source_limit: int
     cache_limit: int
     workspace_limit: int
+    log_limit: int
     log_level: str
 
 
@@ -114,6 +115,12 @@ FLAGS = (
         "MIB",
         "maximum size of a packed workspace of a failed step, in MiB; 0: none is saved",
         "512",
+    ),
+    Flag(
+        "log-limit-mib",
+        "MIB",
+        "maximum size of all logs of a run, in MiB; what exceeds it is not stored, and the log says so",
+        "1024",
     ),
     Flag("log-level", "LEVEL", "log level on stderr", "info", choices=LEVELS),
 )
@@ -184,6 +191,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         cache_limit=_parse_int("cache-limit-mib", values["cache_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         # No archive of a step may be larger, so that a larger limit would have no effect.
         workspace_limit=_parse_int("kept-workspace-limit-mib", values["kept_workspace_limit_mib"], 0, 2048) * MEBIBYTE,
+        log_limit=_parse_int("log-limit-mib", values["log_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         log_level=values["log_level"],
     )
 

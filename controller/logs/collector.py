@@ -7,6 +7,7 @@ so the output stays in the cluster.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -31,6 +32,8 @@ MAX_CHUNK_BYTES = 4 * 1024 * 1024
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 MAX_CHUNK_AGE = 5.0
 FLUSH_INTERVAL = 1.0
+MAX_RUN_BYTES = 1024 * 1024 * 1024
+"""Default of the maximum size of all logs of a run. What exceeds it is read and dropped, and the log says so."""
 _YIELD_BYTES = 256 * 1024
 _MAX_RETRY_DELAY = 10.0
 
@@ -43,6 +46,7 @@ class _ActiveStream:
 
     archive: ArchiveWriter
     log: LiveLog
+    record: "_StreamRecord"
     writable: asyncio.Event = field(default_factory=asyncio.Event)
     writing: asyncio.Task[None] | None = None
     pending_since: float | None = None
@@ -56,6 +60,8 @@ class _StreamRecord:
 
     task: asyncio.Task[None] | None = None
     summary: Summary | None = None
+    size: int = 0
+    """Bytes that count towards the limit of its run."""
 
 
 class LogCollector:
@@ -75,6 +81,7 @@ class LogCollector:
         hub: LogHub | None = None,
         retry_policy: ReconnectPolicy | None = None,
         sleep: Sleep = asyncio.sleep,
+        run_limit: int = MAX_RUN_BYTES,
     ) -> None:
         self._client = client
         self._store = store
@@ -87,6 +94,8 @@ class LogCollector:
         self._not_started: list[Callable[[asyncio.TaskGroup], None]] = []
         self._group: asyncio.TaskGroup | None = None
         self._active: set[_ActiveStream] = set()
+        self._run_limit = run_limit
+        self._run_sizes: Counter[tuple[str, str]] = Counter()
         self.hub = hub or LogHub()
         self.bytes_collected = 0
 
@@ -155,6 +164,7 @@ class LogCollector:
             if entry.task is not None and not entry.task.done():
                 entry.task.cancel()
         self._patterns.pop((namespace, run_uid), None)
+        self._run_sizes.pop((namespace, run_uid), None)
         self.hub.forget(namespace, run_uid)
 
     def _secret_patterns(self, namespace: str, run_uid: str, secrets: Iterable[bytes]) -> SecretPatterns:
@@ -170,7 +180,7 @@ class LogCollector:
         failures = 0
         while entry.summary is None:
             try:
-                entry.summary = await self._collect_once(stream, pod, patterns)
+                entry.summary = await self._collect_once(stream, pod, patterns, entry)
             except Exception:
                 # An unexpected error must neither end the other streams nor leave this one without a log.
                 logger.exception("log collection for %s failed; restarting", stream.key)
@@ -178,13 +188,16 @@ class LogCollector:
                 await self._sleep(min(60.0, 2.0**failures))
         self._on_archived(stream)
 
-    async def _collect_once(self, stream: Stream, pod: PodId, patterns: SecretPatterns) -> Summary:
+    async def _collect_once(
+        self, stream: Stream, pod: PodId, patterns: SecretPatterns, entry: _StreamRecord
+    ) -> Summary:
         archive, summary = await self._retry_store(lambda: self._open_archive(stream), stream)
         log = self.hub.open(stream, archive.lines + 1 if summary is None else summary.lines + 1, archive.chunks)
+        self._set_size(stream, entry, archive.size if summary is None else summary.size)
         if summary is not None:
             self.hub.mark_archived(log)
             return summary
-        work = _ActiveStream(archive, log)
+        work = _ActiveStream(archive, log, entry)
         self._active.add(work)
         try:
             exit_code = await self._follow(work, pod, patterns)
@@ -229,17 +242,28 @@ class LogCollector:
             monotonic=self._clock,
         )
         numberer = LineNumberer(SecretMasker(patterns), archive.lines + 1, archive.gaps)
+        # An earlier process may have cut it off.
+        is_cut = self._is_over_limit(stream) and archive.lines > 0
         bytes_since_yield = 0
         async for event in follower.events():
             if isinstance(event, Finished):
-                self._add(work, numberer.end(), numberer.gaps)
+                if not is_cut:
+                    self._add(work, numberer.end(), numberer.gaps)
                 return event.exit_code
+            if is_cut:
+                await asyncio.sleep(0)
+                continue
             if isinstance(event, Gap):
                 logger.warning("log %s has a gap: %s", stream.key, event.why)
                 self._add(work, numberer.gap(event.why), numberer.gaps)
                 continue
             _raise_error(work)
             self._add(work, numberer.add(event), numberer.gaps)
+            if self._is_over_limit(stream):
+                is_cut = True
+                limit = f"the logs of a run may have {self._run_limit:,} bytes in all"
+                self._add(work, numberer.gap(f"the rest of this log is not stored: {limit}"), numberer.gaps)
+                logger.warning("log %s is cut off: %s", stream.key, limit)
             bytes_since_yield += len(event.data)
             if bytes_since_yield > _YIELD_BYTES:
                 # A stream that always has more to read must not starve the others.
@@ -258,10 +282,18 @@ class LogCollector:
         self.hub.publish(work.log, block)
         work.archive.add(block)
         self.bytes_collected += len(block.data)
+        self._set_size(work.log.stream, work.record, work.archive.size)
         if work.pending_since is None:
             work.pending_since = self._clock()
         if work.archive.pending_bytes >= CHUNK_BYTES:
             self._start_writing(work)
+
+    def _set_size(self, stream: Stream, record: _StreamRecord, size: int) -> None:
+        self._run_sizes[stream.namespace, stream.run_uid] += size - record.size
+        record.size = size
+
+    def _is_over_limit(self, stream: Stream) -> bool:
+        return self._run_sizes[stream.namespace, stream.run_uid] >= self._run_limit
 
     def _write_aged_chunks(self) -> None:
         now = self._clock()

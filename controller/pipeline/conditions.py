@@ -16,8 +16,6 @@ _DEPENDENCY_POLICIES: Mapping[Any, DependencyPolicy] = {"success": "success", "f
 
 MAX_CHANGED_FILES = 3_000
 """Maximum number of changed files that a run lists; with more the list is omitted, and every path condition holds."""
-MAX_FILE_NAME_LENGTH = 1_024
-"""Maximum length of the name of a changed file, in characters."""
 MAX_MATCHED_CHARACTERS = 50_000_000
 """Maximum number of different globs of a pipeline's steps, times the characters of all changed files.
 

@@ -39,11 +39,11 @@ NAMED: dict[str, Any] = {"namespace": "ns", "run_uid": "run-1", "slug": "build",
 class Collection:
     """A running collector, its store and a reader."""
 
-    def __init__(self, folder: Path, cluster: FakeCluster, hub: LogHub | None = None) -> None:
+    def __init__(self, folder: Path, cluster: FakeCluster, hub: LogHub | None = None, **more: Any) -> None:
         self.store = FailingStore(folder, b"key", "http://localhost")
         self.archived: asyncio.Queue[Stream] = asyncio.Queue()
         self.collector = LogCollector(
-            cluster, self.store, time.monotonic, self.archived.put_nowait, hub=hub, sleep=no_sleep
+            cluster, self.store, time.monotonic, self.archived.put_nowait, hub=hub, sleep=no_sleep, **more
         )
         self.reader = LogReader(self.collector.hub, self.store)
 
@@ -55,8 +55,10 @@ class Collection:
 
 
 @asynccontextmanager
-async def run_collector(folder: Path, cluster: FakeCluster, hub: LogHub | None = None) -> AsyncIterator[Collection]:
-    found = Collection(folder, cluster, hub)
+async def run_collector(
+    folder: Path, cluster: FakeCluster, hub: LogHub | None = None, **more: Any
+) -> AsyncIterator[Collection]:
+    found = Collection(folder, cluster, hub, **more)
     running = asyncio.create_task(found.collector.run())
     try:
         yield found
@@ -83,6 +85,33 @@ async def test_short_log_is_archived_in_three_writes(tmp_path: Path) -> None:
         assert summary == {"lines": 2, "bytes": 9, "sha256": digest, "gaps": 0, "firstFailure": None, "lastLine": None}
         assert len(await logs.store.get(STREAM.times_key)) == 16
         assert await logs.text() == b"one\n\xff\x00two"
+
+
+async def test_logs_beyond_the_limit_of_their_run_are_cut_off_visibly(tmp_path: Path) -> None:
+    async with run_collector(tmp_path, FakeCluster(numbered(50)), run_limit=20) as logs:
+        logs.follow()
+        await logs.archived.get()
+        text = await logs.text()
+        logs.follow(attempt=2)
+        await logs.archived.get()
+        later = logs.collector.result(**{**NAMED, "attempt": 2})
+    first, *_, last = text.decode().splitlines()
+    assert first == "line 1"
+    assert last == "[c8s: the rest of this log is not stored: the logs of a run may have 20 bytes in all]"
+    assert text.count(b"\n") < 50
+    assert later is not None
+    assert later["bytes"] < 200, "what other logs of the run have counts too"
+
+
+async def test_a_log_that_was_cut_off_stays_so_after_a_restart(tmp_path: Path) -> None:
+    async with run_collector(tmp_path, FakeCluster(numbered(50)), run_limit=20) as logs:
+        logs.follow()
+        await logs.archived.get()
+        text = await logs.text()
+    async with run_collector(tmp_path, FakeCluster(numbered(50)), run_limit=20) as logs:
+        logs.follow()
+        await logs.archived.get()
+        assert await logs.text() == text
 
 
 async def test_an_empty_log_is_its_summary_only(tmp_path: Path) -> None:

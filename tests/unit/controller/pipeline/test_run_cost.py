@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from controller.pipeline import run_cost
-from controller.pipeline.conditions import MAX_CHANGED_FILES, MAX_FILE_NAME_LENGTH
+from controller.pipeline.conditions import MAX_CHANGED_FILES
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
 from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
 from controller.pipeline.templates import TemplateSize, render
 from controller.pipeline.variables import RunContext
+from controller.run_types.patterns import MAX_FILE_NAME_LENGTH
 
 
 def check(definition: dict[str, Any], params: dict[str, str] | None = None, changed: list[str] | None = None) -> None:
