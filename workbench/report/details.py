@@ -40,6 +40,13 @@ def run_details(run: Run) -> tuple[Detail, ...]:
     return tuple(fact for fact in found if fact.text)
 
 
+def description(run: Run, step: Step | None) -> tuple[Detail, ...]:
+    """What the step, or without one the pipeline, is for, as its definition says; empty if it does not."""
+    definition = step_definition(run, step) if step is not None else run.definition
+    text = (definition or {}).get("description")
+    return (Detail("for", " ".join(text.split())),) if isinstance(text, str) and text.strip() else ()
+
+
 def _creator(run: Run) -> str:
     """Who started a run: the user whom the API authenticated, and what the request says if that is another name."""
     if run.triggered_by in (None, run.created_by):

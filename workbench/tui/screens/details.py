@@ -19,7 +19,7 @@ from textual.widgets import Footer, Static, TabbedContent, TabPane
 from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, RunEvent, Step
 from workbench.logs.save import SaveError, reserve_path
-from workbench.report.details import Detail, environment, frozen_yaml, run_details, step_details
+from workbench.report.details import Detail, description, environment, frozen_yaml, run_details, step_details
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.keys import key_label
 from workbench.tui.screens.base import WorkbenchScreen
@@ -120,7 +120,11 @@ class DetailsScreen(WorkbenchScreen):
         step = run.step(self._step_name) if self._step_name is not None else None
         frozen = self._run or run
         colours, now = palette(self.app), self.workbench.now()
-        why = (*(step_details(run, step, now) if step is not None else ()), *run_details(run))
+        why = (
+            *description(frozen, step),
+            *(step_details(run, step, now) if step is not None else ()),
+            *run_details(run),
+        )
         self._set_tab("why", details_text(why, colours))
         self._set_tab("environment", self._environment_text(frozen, step, colours))
         self._set_tab("events", self._events_text(colours))
