@@ -2,8 +2,8 @@
 
 What has to be hidden is known here because it was put there: no code of the mask is used to say so. Values are words,
 binary, texts of many lines, or made of each other, so that they overlap; they are written as they are, in base64
-of a longer text at any alignment, broken into lines of 76, as part of a URL, in JSON, and quoted for a shell. What
-surrounds them is of letters that no value has.
+of a longer text at any alignment, broken into lines of any length, as part of a URL, in JSON, XML, with escapes, and
+quoted for a shell, with colours and invisible characters within. What surrounds them is of letters that no value has.
 
 python bench/mask_fuzz.py [--cases N] [--seed N]
 """
@@ -28,12 +28,28 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from controller.logs.masking.mask import SecretMasker, SecretPatterns
 
 _FILLER = ("Ж", "Ω", "Ж\n", "\n", "ЖΩЖΩ")
+_UNSEEN = tuple(
+    each.encode()
+    for each in (
+        "\x1b[31m",
+        "\x1b[0m",
+        "\x1b[K",
+        "\x1b]8;;http://x\x1b\\",
+        "\x1b]0;t\x07",
+        "\u200b",
+        "\u2060",
+        "\ufeff",
+        "\x07",
+        "\r",
+    )
+)
 _WORDS = string.ascii_letters + string.digits
 _SPECIAL = _WORDS + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ "
 _LETTERS = "äöüßéñ日本語😀" + _WORDS
 _LEAST = 4
 _LEAST_LINE = 8
 _BASE64_LINE = 76
+_BYTE_BY_BYTE = 0.1
 
 
 @dataclass(frozen=True)
@@ -193,6 +209,65 @@ def _shell(chance: random.Random, value: bytes) -> Piece:
     return Piece(f'"{text}"'.encode(), b'"?' + _hidden(text.encode()).expected + b'"?')
 
 
+def _decorated(chance: random.Random, value: bytes) -> Piece:
+    """With colours, links, and characters that a reader doesn't see, anywhere within."""
+    try:
+        letters = [each.encode() for each in value.decode()]
+    except UnicodeDecodeError:
+        return _hidden(value)
+    if len(letters) < 2:
+        return _hidden(value)
+    for _ in range(chance.randint(1, 4)):
+        letters.insert(chance.randint(1, len(letters) - 1), chance.choice(_UNSEEN))
+    text = b"".join(letters)
+    # What is inserted beside a line break may stay.
+    lines = [rb"(?:\*\*\*)+" if line else b"" for line in value.split(b"\n")]
+    unseen = b"(?:" + b"|".join(map(re.escape, _UNSEEN)) + b")*"
+    return Piece(text, (unseen + b"\n" + unseen).join(lines) if b"\n" in value else lines[0])
+
+
+def _wrapped(chance: random.Random, value: bytes) -> Piece:
+    """Base64 or hexadecimal digits in lines of any length from 8 on, maybe indented."""
+    form = chance.choice((base64.standard_b64encode, base64.urlsafe_b64encode, bytes.hex))
+    encoded = form(value)
+    digits = encoded.encode() if isinstance(encoded, str) else encoded
+    width, indent = chance.randint(8, 80), b" " * chance.randint(0, 3)
+    lines = [digits[at : at + width] for at in range(0, len(digits), width)]
+    return Piece((b"\n" + indent).join(lines), (b"\n" + b" *").join([rb"(?:\*\*\*)+"] * len(lines)))
+
+
+def _markup(chance: random.Random, value: bytes) -> Piece:
+    try:
+        words = value.decode()
+    except UnicodeDecodeError:
+        return _hidden(value)
+    table = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+    table |= {'"': chance.choice(("&quot;", '"', "&#34;")), "'": chance.choice(("&#39;", "&#x27;", "'", "&apos;"))}
+    return _hidden("".join(table.get(each, each) for each in words).encode())
+
+
+def _nested_json(chance: random.Random, value: bytes) -> Piece:
+    try:
+        words = value.decode()
+    except UnicodeDecodeError:
+        return _hidden(value)
+    once = json.dumps(words, ensure_ascii=chance.random() < 0.5)[1:-1]
+    return _hidden(json.dumps(once)[1:-1].encode() if once.isascii() else _hidden(value).text)
+
+
+def _escapes(chance: random.Random, value: bytes) -> Piece:
+    """Each byte as an escape of a shell or of C, or what is not ASCII as Python or `set -x` write it."""
+    kind = chance.randint(0, 3)
+    if kind == 0:
+        return _hidden(b"".join(b"\\x%02x" % each for each in value))
+    if kind == 1:
+        return _hidden(b"".join(b"\\%03o" % each for each in value))
+    if kind == 2:
+        return _hidden(b"".join(b"%%%02X" % each for each in value).replace(b"%", b"%25"))
+    plain = all(each not in b"\\'\"" for each in value)
+    return _hidden(repr(value)[2:-1].encode() if plain else value)
+
+
 _FORMS: Sequence[Callable[[random.Random, bytes], Piece]] = (
     _plain,
     _plain,
@@ -203,6 +278,13 @@ _FORMS: Sequence[Callable[[random.Random, bytes], Piece]] = (
     _url,
     _json,
     _shell,
+    _decorated,
+    _decorated,
+    _wrapped,
+    _wrapped,
+    _markup,
+    _nested_json,
+    _escapes,
 )
 
 
@@ -231,30 +313,34 @@ def output(secrets: Sequence[bytes], pieces: Sequence[bytes], patterns: SecretPa
     return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()])
 
 
-def wrong(case: Case) -> str | None:
-    """What is wrong with the mask's output, whole and cut at every point; None when nothing is."""
+def wrong(case: Case, chance: random.Random, cuts: int = 8) -> str | None:
+    """What is wrong with the mask's output, whole, cut at so many points, and byte by byte; None when nothing is."""
     text, patterns = case.text, SecretPatterns(case.secrets)
     whole = output(case.secrets, [text], patterns)
     if not case.expected.fullmatch(whole):
         return f"secrets {case.secrets}\n  text {text!r}\n  masked {whole!r}\n  wanted {case.expected.pattern!r}"
-    for cut in range(1, len(text)):
+    points = range(1, len(text))
+    for cut in points if cuts >= len(points) else chance.sample(points, cuts):
         if (cutted := output(case.secrets, [text[:cut], text[cut:]], patterns)) != whole:
             return f"secrets {case.secrets}\n  text {text!r}\n  cut at {cut}: {cutted!r}\n  whole {whole!r}"
-    if (single := output(case.secrets, [text[at : at + 1] for at in range(len(text))], patterns)) != whole:
-        return f"secrets {case.secrets}\n  text {text!r}\n  byte by byte: {single!r}\n  whole {whole!r}"
+    if chance.random() < _BYTE_BY_BYTE:
+        single = output(case.secrets, [text[at : at + 1] for at in range(len(text))], patterns)
+        if single != whole:
+            return f"secrets {case.secrets}\n  text {text!r}\n  byte by byte: {single!r}\n  whole {whole!r}"
     return None
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--cuts", type=int, default=8, help="points at which each text is cut")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     args = parser.parse_args()
     chance, failed, cuts, began = random.Random(args.seed), 0, 0, time.monotonic()
     for _ in range(args.cases):
         case = make(chance)
-        cuts += len(case.text)
-        if (what := wrong(case)) is not None:
+        cuts += min(args.cuts, len(case.text) - 1)
+        if (what := wrong(case, chance, args.cuts)) is not None:
             failed += 1
             if failed <= 5:
                 print(what)

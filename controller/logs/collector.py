@@ -90,7 +90,7 @@ class LogCollector:
         self._clock = clock
         self._sleep = sleep
         self._records: dict[tuple[str, str], dict[Stream, _StreamRecord]] = {}
-        self._patterns: dict[tuple[str, str], dict[frozenset[bytes], SecretPatterns]] = {}
+        self._patterns: dict[tuple[str, str], dict[frozenset[bytes], asyncio.Future[SecretPatterns]]] = {}
         self._not_started: list[Callable[[asyncio.TaskGroup], None]] = []
         self._group: asyncio.TaskGroup | None = None
         self._active: set[_ActiveStream] = set()
@@ -139,12 +139,12 @@ class LogCollector:
         if stream in kept:
             return
         entry = kept[stream] = _StreamRecord()
-        patterns = self._secret_patterns(namespace, run_uid, secrets)
+        values = frozenset(secrets)
 
         def begin(group: asyncio.TaskGroup) -> None:
             if self._records.get((namespace, run_uid), {}).get(stream) is entry:
                 entry.task = group.create_task(
-                    self._collect(stream, PodId(pod, pod_uid), patterns, entry), name=stream.key
+                    self._collect(stream, PodId(pod, pod_uid), values, entry), name=stream.key
                 )
 
         if self._group is None:
@@ -167,19 +167,24 @@ class LogCollector:
         self._run_sizes.pop((namespace, run_uid), None)
         self.hub.forget(namespace, run_uid)
 
-    def _secret_patterns(self, namespace: str, run_uid: str, secrets: Iterable[bytes]) -> SecretPatterns:
-        """The patterns, compiled once for all containers of a run that see the same secrets."""
-        values = frozenset(secrets)
-        known = self._patterns.setdefault((namespace, run_uid), {})
-        if values not in known:
-            known[values] = SecretPatterns(values)
-        return known[values]
+    async def _secret_patterns(self, stream: Stream, values: frozenset[bytes]) -> SecretPatterns:
+        """The patterns, compiled once for all containers of a run that see the same secrets.
 
-    async def _collect(self, stream: Stream, pod: PodId, patterns: SecretPatterns, entry: _StreamRecord) -> None:
+        In a thread: large values take up to a second, in which the other logs and runs go on.
+        """
+        known = self._patterns.setdefault((stream.namespace, stream.run_uid), {})
+        found = known.get(values)
+        if found is None or (found.done() and found.exception() is not None):
+            found = known[values] = asyncio.ensure_future(asyncio.to_thread(SecretPatterns, values))
+        # The other containers of the run need the patterns even if this one is no longer followed.
+        return await asyncio.shield(found)
+
+    async def _collect(self, stream: Stream, pod: PodId, values: frozenset[bytes], entry: _StreamRecord) -> None:
         """Collects one stream, from where it stands to its archive."""
         failures = 0
         while entry.summary is None:
             try:
+                patterns = await self._secret_patterns(stream, values) if values else SecretPatterns(())
                 entry.summary = await self._collect_once(stream, pod, patterns, entry)
             except Exception:
                 # An unexpected error must neither end the other streams nor leave this one without a log.

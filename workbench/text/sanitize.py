@@ -10,6 +10,7 @@ Control sequences follow ECMA-48: https://ecma-international.org/publications-an
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import dataclass, fields, replace
@@ -21,6 +22,7 @@ LIMIT = 4_096
 """Maximum number of displayed characters of a line; a step may print megabytes without a newline."""
 
 _RAW_LIMIT = 65_536
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _TAB = 8
 
 Colour = int | tuple[int, int, int]
@@ -109,6 +111,22 @@ def sanitize_line(line: str, *, colour: bool, limit: int | None = _RAW_LIMIT) ->
 def sanitize_label(text: str, cells: int) -> str:
     """A name or a message as one plain line of at most `cells` columns, truncated with `…`."""
     return truncate(sanitize_line(" ".join(text.split("\n")), colour=False, limit=LIMIT), cells)
+
+
+def has_hidden_characters(text: str) -> bool:
+    """Whether the text has control or format characters, other than newlines and tabs, that a terminal may act on."""
+    return not text.isprintable() and any(_is_hidden(char) for char in set(text))
+
+
+def escape_json_controls(document: str) -> str:
+    """A JSON document with such characters escaped: they are only within its strings."""
+    if not has_hidden_characters(document):
+        return document
+    return "".join(json.dumps(char)[1:-1] if _is_hidden(char) else char for char in document)
+
+
+def _is_hidden(char: str) -> bool:
+    return char not in "\n\t" and unicodedata.category(char) in _HIDDEN_CATEGORIES
 
 
 def truncate(text: str, cells: int) -> str:

@@ -5,6 +5,7 @@ archiving happen elsewhere.
 """
 
 import asyncio
+from array import array
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ class Follower:
         self._failing_since: float | None = None
         self._state: ContainerState | None = None
         self._is_complete = False
+        self._restarts: int | None = None
+        """Restarts of the container when a stream was last read to its end; None if the last one broke."""
 
     async def events(self) -> AsyncGenerator[ParsedChunk | Gap | Finished, None]:
         """Yields output and gaps, and Finished at the end."""
@@ -103,39 +106,63 @@ class Follower:
             async with aclosing(self._chunks(self._resume_point.since)) as chunks:
                 async for chunk in chunks:
                     self._failures = 0
-                    for event in self._unseen(parser.feed(chunk), overlap):
+                    for event in await self._unseen(parser.feed(chunk), overlap):
                         yield event
             await self._on_stream_end(opened)
             if self._is_complete and not overlap.is_caught_up:
-                self._resume_point.discard_partial_line()
-                yield Gap("output may have been lost while the connection was broken")
+                for event in await self._missing("output may have been lost while the connection was broken"):
+                    yield event
         except ContainerNotStartedError:
             await self._on_not_started()
         except PodGoneError:
             raise
         except LogError:
+            self._restarts = None
             await self._refresh_state()
         except TimeoutError:
             self._failures = 0
 
-    def _unseen(self, chunk: ParsedChunk, overlap: Deduplicator) -> list[ParsedChunk | Gap]:
+    async def _unseen(self, chunk: ParsedChunk, overlap: Deduplicator) -> list[ParsedChunk | Gap]:
         """The part of the output that has not been passed on before."""
         found: list[ParsedChunk | Gap] = []
         if not overlap.done:
             chunk = overlap.new_part(chunk)
             if overlap.has_gap:
                 overlap.has_gap = False
-                self._resume_point.discard_partial_line()
-                found.append(Gap("output was lost while the connection was broken"))
+                found += await self._missing("output was lost while the connection was broken")
         if chunk.data or chunk.times:
             self._resume_point.advance(chunk)
             found.append(chunk)
         return found
 
+    async def _missing(self, why: str) -> list[ParsedChunk | Gap]:
+        """What to pass on where lines that were read do not come again.
+
+        After a restart that is right: the new container has a log of its own, and the old one was read to its end.
+        """
+        restarted = await self._is_next_start()
+        ends_line = restarted and self._resume_point.has_partial_line
+        self._resume_point.discard_partial_line()
+        if not restarted:
+            return [Gap(why)]
+        return [ParsedChunk(b"\n", array("q"))] if ends_line else []
+
+    async def _is_next_start(self) -> bool:
+        """Whether the log that is read now is that of the start after the one whose log was read to its end."""
+        if self._restarts is None:
+            return False
+        try:
+            state = await self._source.state()
+        except LogError:
+            return False
+        missed = state.restarts - self._restarts > 1
+        return not missed and state.started_at is not None and self._resume_point.precedes(state.started_at)
+
     async def _on_stream_end(self, opened: float) -> None:
         """Finds out whether the server ended the stream because the container has ended."""
         ended = self._monotonic()
         self._state = await self._source.state()
+        self._restarts = self._state.restarts
         over = self._state.phase in ("terminated", "never", "gone")
         # If the cluster was slow to report the end, the container might have printed more after the stream broke.
         self._is_complete = over and self._monotonic() - ended < 1.0

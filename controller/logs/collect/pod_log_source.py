@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 from controller.kube import PODS, ApiError, KubeError, NotFoundError, Resource
 from controller.logs.collect.source import ContainerState
 from controller.logs.errors import ContainerNotStartedError, PodGoneError, StreamBrokenError
+from controller.logs.model import UNKNOWN_TIME
+from controller.logs.timestamps import parse_timestamp
 
 _STATUS_FIELDS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 
@@ -82,20 +84,25 @@ class PodLogSource:
 def container_state(pod: Mapping[str, Any], container: str) -> ContainerState:
     """The state of a container according to its pod's status."""
     status = pod.get("status") or {}
+    over = status.get("phase") in ("Succeeded", "Failed")
     for name in _STATUS_FIELDS:
         for each in status.get(name) or ():
             if each.get("name") == container:
-                found = _state(each.get("state") or {})
-                if found is not None:
+                found = _state(each)
+                if found is not None and not (over and found.phase == "waiting"):
                     return found
-    over = status.get("phase") in ("Succeeded", "Failed")
     return ContainerState("never" if over else "waiting")
 
 
-def _state(state: Mapping[str, Any]) -> ContainerState | None:
+def _state(status: Mapping[str, Any]) -> ContainerState | None:
+    state = status.get("state") or {}
+    restarts = int(status.get("restartCount") or 0)
+    latest = state.get("running") or state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    started = parse_timestamp(str(latest.get("startedAt") or "").encode())
+    started_at = None if started == UNKNOWN_TIME else started
     if "terminated" in state:
         code = (state["terminated"] or {}).get("exitCode")
-        return ContainerState("terminated", None if code is None else int(code))
+        return ContainerState("terminated", None if code is None else int(code), restarts, started_at)
     if "running" in state:
-        return ContainerState("running")
-    return None
+        return ContainerState("running", None, restarts, started_at)
+    return ContainerState("waiting", None, restarts, started_at) if restarts else None

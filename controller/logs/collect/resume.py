@@ -26,6 +26,15 @@ class ResumePoint:
         """Where to resume (`sinceTime`); None at the very beginning."""
         return None if self._newest == UNKNOWN_TIME else format_since_time(self._newest)
 
+    @property
+    def has_partial_line(self) -> bool:
+        """Whether the end of the last line has not come yet."""
+        return self._line_bytes is not None
+
+    def precedes(self, started_at: int) -> bool:
+        """Whether everything was read before a container's start, whose time has whole seconds."""
+        return self._newest < started_at + NANOSECONDS
+
     def advance(self, chunk: ParsedChunk) -> None:
         """Records output that has been passed on."""
         self._record_times(chunk.times)

@@ -10,10 +10,14 @@ class ContainerState:
     """The state of a container; the exit code is known once it has terminated.
 
     `gone` means that the pod no longer exists; `never` that the pod has ended and the container never ran.
+    `restarts` is how often the kubelet has restarted it, `started_at` when it was last started (nanoseconds since
+    1970, of whole seconds), if known.
     """
 
     phase: Literal["waiting", "running", "terminated", "never", "gone"]
     exit_code: int | None = None
+    restarts: int = 0
+    started_at: int | None = None
 
 
 class LogSource(Protocol):

@@ -1,108 +1,88 @@
-"""The encodings in which a secret value may appear in a log. Pure; matching happens in `mask.py`."""
+"""The texts to mask for a set of secret values: the values, their members, and both in every encoding. Pure.
 
-import base64
-import json
-import shlex
+Matching happens in `mask.py`.
+"""
+
+import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from dataclasses import dataclass
+
+from controller.logs.masking.binary_forms import MIN_LINE_BYTES, base64_forms, dump_forms, hex_forms, line_forms
+from controller.logs.masking.control_sequences import strip_controls
+from controller.logs.masking.members import secret_members
+from controller.logs.masking.text_forms import text_forms
 
 MIN_VALUE_BYTES = 4
-MIN_LINE_BYTES = 8
-_BASE64_LINE = 76
+MIN_WRAPPED_BYTES = 12
+"""Encoded text of this length is found although it is broken over lines."""
+MAX_ENCODED_BYTES = 8 * 1024
+"""Longer values are masked as they are, line by line, and in base64 of one line or in lines of 64 or 76."""
+MAX_MULTILINE_BYTES = 8 * 1024
+"""Longer values of many lines are masked only line by line: lines of less than 8 bytes in them are not."""
+
+_UNBROKEN = re.compile(rb"[A-Za-z0-9+/_=.-]{24,}")
 
 
-def encode_secret_variants(values: Iterable[bytes]) -> frozenset[bytes]:
+@dataclass(frozen=True)
+class SecretVariants:
+    """What to mask: `literal` as it is, `wrapped` also where line breaks are within."""
+
+    literal: frozenset[bytes]
+    wrapped: frozenset[bytes]
+
+
+def encode_secret_variants(values: Iterable[bytes]) -> SecretVariants:
     """All byte strings to mask for these secret values; values under 4 bytes are not masked.
 
     Of a multi-line value, each line of 8 bytes or more is masked too, without surrounding white space: an indentation
-    alone is not secret.
+    alone is not secret. Of a structured value, each member of 8 bytes or more is.
     """
-    found: set[bytes] = set()
+    literal: set[bytes] = set()
+    wrapped: set[bytes] = set()
     for value in values:
-        # Newlines at the ends would mask the ends of lines, and hold every line back.
-        texts = {value.strip(b"\r\n"), value.strip()}
         if len(value.strip()) < MIN_VALUE_BYTES:
             continue
-        forms = (form for text in texts for form in _text_forms(text))
-        encoded = (form for whole in texts | {value} for form in _encoded_forms(whole))
-        found.update(form for form in (*forms, *encoded) if len(form.strip()) >= MIN_VALUE_BYTES)
-        lines = (line.strip() for line in value.splitlines())
-        found.update(line for line in lines if len(line) >= MIN_LINE_BYTES)
-    return frozenset(found)
+        for each in (value, *secret_members(value)):
+            literal.update(_literal_forms(each))
+            encoded = set(_wrapped_forms(each))
+            literal.update(encoded)
+            wrapped.update(form for form in encoded if len(form) >= MIN_WRAPPED_BYTES)
+    # A reader doesn't see the control characters of a value, and the search ignores them.
+    literal.update([strip_controls(form) for form in literal])
+    return SecretVariants(
+        frozenset(form for form in literal if len(form.strip()) >= MIN_VALUE_BYTES and _is_matched(form)),
+        frozenset(wrapped),
+    )
 
 
-def _text_forms(value: bytes) -> Iterator[bytes]:
-    yield value
-    yield from _shell_forms(value)
-    if b"\n" in value:
-        yield value.replace(b"\n", b"\r\n")
+def _is_matched(form: bytes) -> bool:
+    """Long texts of many lines are masked line by line only: what is remembered grows with lines times length."""
+    return len(form) <= MAX_MULTILINE_BYTES or b"\n" not in form
 
 
-def _encoded_forms(value: bytes) -> Iterator[bytes]:
-    yield from _base64_forms(value)
-    yield from _url_forms(value)
-    yield from _json_forms(value)
+def _trimmed(value: bytes) -> set[bytes]:
+    """The value without newlines at its ends, which would mask the ends of lines and hold every line back."""
+    return {value.strip(b"\r\n"), value.strip()}
 
 
-def _base64_forms(value: bytes) -> Iterator[bytes]:
-    """Base64 of a text that contains the value.
-
-    Three bytes become four characters, so the value may begin at one of three positions of such a group. Characters
-    that also depend on the bytes around the value are left out; where the text ends with the value, its last
-    characters and the padding are known too. Programs wrap long output after 76 characters.
-    """
-    for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
-        for shift, skipped in ((0, 0), (1, 2), (2, 3)):
-            encoded = encode(bytes(shift) + value)
-            known = (shift + len(value)) * 8 // 6
-            yield encoded[skipped:known]
-            yield encoded[skipped:]
-            yield encoded.rstrip(b"=")[skipped:]
-    encoded = base64.standard_b64encode(value)
-    if len(encoded) > _BASE64_LINE:
-        pieces = (encoded[at : at + _BASE64_LINE] for at in range(0, len(encoded), _BASE64_LINE))
-        yield from (piece for piece in pieces if len(piece) >= MIN_LINE_BYTES)
+def _literal_forms(value: bytes) -> Iterator[bytes]:
+    for text in _trimmed(value):
+        yield text
+        if len(value) <= MAX_ENCODED_BYTES:
+            yield from text_forms(text)
+            yield from dump_forms(text)
+    if len(value) > MAX_ENCODED_BYTES:
+        yield from base64_forms(value)
+    yield from line_forms(value)
+    lines = (line.strip() for line in value.splitlines())
+    yield from (line for line in lines if len(line) >= MIN_LINE_BYTES)
 
 
-def _url_forms(value: bytes) -> Iterator[bytes]:
-    for quoted in (quote(value, safe=""), quote(value), quote_plus(value), quote(value, safe="!~*'()")):
-        yield quoted.encode()
-        yield _lower_escapes(quoted).encode()
-
-
-def _lower_escapes(quoted: str) -> str:
-    first, *rest = quoted.split("%")
-    return "%".join([first, *(each[:2].lower() + each[2:] for each in rest)])
-
-
-def _json_forms(value: bytes) -> Iterator[bytes]:
-    text = value.decode("utf-8", "surrogateescape")
-    for ascii_only in (True, False):
-        quoted = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
-        for each in (quoted, quoted.replace("/", "\\/"), _html_safe(quoted)):
-            yield each.encode("utf-8", "surrogateescape")
-
-
-def _html_safe(quoted: str) -> str:
-    """JSON as Go writes it."""
-    for character in "<>&":
-        quoted = quoted.replace(character, f"\\u{ord(character):04x}")
-    return quoted
-
-
-def _shell_forms(value: bytes) -> Iterator[bytes]:
-    text = value.decode("utf-8", "surrogateescape")
-    forms = {
-        text.replace("'", "'\"'\"'"),
-        text.replace("'", "'\\''"),
-        _escaped(text, '\\"$`'),
-        _escaped(text, '\\"$`!'),
-        "".join(each if shlex.quote(each) == each or each == "\n" else f"\\{each}" for each in text),
-        _escaped(text, "\\'").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r"),
-    }
-    for form in forms:
-        yield form.encode("utf-8", "surrogateescape")
-
-
-def _escaped(text: str, characters: str) -> str:
-    return "".join(f"\\{each}" if each in characters else each for each in text)
+def _wrapped_forms(value: bytes) -> Iterator[bytes]:
+    if len(value) > MAX_ENCODED_BYTES:
+        return
+    for text in {value} | _trimmed(value):
+        yield from base64_forms(text)
+        yield from hex_forms(text)
+        if _UNBROKEN.fullmatch(text):
+            yield text

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from controller.run_types.phases import StepPhase
-from workbench.text.sanitize import sanitize_line, truncate
+from workbench.text.sanitize import escape_json_controls, has_hidden_characters, sanitize_line, truncate
 from workbench.text.width import cell_width
 
 RESET = "\x1b[0m"
@@ -101,11 +101,16 @@ def echo_error(text: str) -> None:
 def print_document(value: Any, form: str) -> None:
     """Print JSON or YAML to standard output."""
     if form == "json":
-        echo(json.dumps(value, indent=2, ensure_ascii=not _unicode_out()))
+        text = json.dumps(value, indent=2, ensure_ascii=not _unicode_out())
+        echo(escape_json_controls(text))
         return
     import yaml
 
-    echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=_unicode_out()).rstrip("\n"))
+    # YAML has escapes only within quotes: a document with characters to escape is written in ASCII.
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=_unicode_out())
+    if has_hidden_characters(text):
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=False)
+    echo(text.rstrip("\n"))
 
 
 def print_table(

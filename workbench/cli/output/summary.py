@@ -89,11 +89,15 @@ def _totals(report: RunReport, style: ConsoleStyle) -> str:
 
 
 def _next_steps(report: RunReport, hint: str) -> list[str]:
+    """Further commands, for the failures that failed the run; none after a success."""
+    if report.phase == RunPhase.SUCCEEDED:
+        return []
     name = sanitize_line(report.name, colour=False)
-    if report.failures:
-        lines = [f"see more: c8s logs{hint} {name} {sanitize_line(report.failures[0].slug, colour=False)}"]
-        kept = next((failure for failure in report.failures if failure.has_workspace), None)
-        if kept is not None:
-            lines.append(f"enter its workspace: c8s shell{hint} {name} {sanitize_line(kept.slug, colour=False)}")
-        return lines
-    return [f"see more: c8s logs{hint} {name}"] if report.phase != RunPhase.SUCCEEDED else []
+    failures = [failure for failure in report.failures if not failure.allowed]
+    if not failures:
+        return [f"see more: c8s logs{hint} {name}"]
+    lines = [f"see more: c8s logs{hint} {name} {sanitize_line(failures[0].slug, colour=False)}"]
+    saved = next((failure for failure in failures if failure.has_workspace), None)
+    if saved is not None:
+        lines.append(f"enter its workspace: c8s shell{hint} {name} {sanitize_line(saved.slug, colour=False)}")
+    return lines

@@ -32,6 +32,8 @@ class FakeCluster:
     gone: bool = False
     rotated: bool = False
     clean_breaks: bool = False
+    restarts: tuple[int, float] | None = None
+    """The number of restarts from the second connection on, and the second of the last start."""
     connections: list[str | None] = field(default_factory=list)
     on_connect: Callable[[], Awaitable[None]] | None = None
 
@@ -42,9 +44,13 @@ class FakeCluster:
             state: dict[str, Any] = {"running": {}}
         else:
             state = {"terminated": {"exitCode": self.exit_code}}
+        status = {"name": "step", "state": state}
+        if self.restarts is not None and len(self.connections) > 1:
+            next(iter(state.values()))["startedAt"] = f"{T0}{int(self.restarts[1]):02d}Z"
+            status["restartCount"] = self.restarts[0]
         return {
             "metadata": {"uid": "pod-uid"},
-            "status": {"phase": "Running", "containerStatuses": [{"name": "step", "state": state}]},
+            "status": {"phase": "Running", "containerStatuses": [status]},
         }
 
     async def stream_log(

@@ -1,5 +1,6 @@
 """Following a log: each byte once, in order, whatever the connection does."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +79,38 @@ async def test_lines_lost_to_rotation_are_a_visible_gap() -> None:
     cluster = FakeCluster(lines, breaks=[len(lines[0]) + len(lines[1])], rotated=True, piece=1000)
     data, _, gaps, _ = await follow(cluster)
     assert data == b"one\ntwo\nnine\n"
+    assert gaps == ["output was lost while the connection was broken"]
+
+
+async def test_a_restarted_container_has_lost_nothing() -> None:
+    lines = [timestamped_line(1, b"one\n"), timestamped_line(2, b"two"), timestamped_line(9, b"nine\n")]
+    cluster = FakeCluster(lines, [len(lines[0] + lines[1])], 1000, rotated=True, clean_breaks=True, restarts=(1, 9.0))
+    cluster.running_until_connection = 2
+    data, _, gaps, _ = await follow(cluster)
+    assert (data, gaps) == (b"one\ntwo\nnine\n", [])
+
+
+async def test_a_restart_that_printed_nothing_has_lost_nothing() -> None:
+    lines = [timestamped_line(1, b"one\n"), b""]
+    cluster = FakeCluster(lines, [len(lines[0])], 1000, rotated=True, clean_breaks=True, restarts=(1, 9.0))
+    cluster.running_until_connection = 2
+    data, _, gaps, _ = await follow(cluster)
+    assert (data, gaps) == (b"one\n", [])
+
+
+@pytest.mark.parametrize(
+    ("clean", "restarts"),
+    [
+        pytest.param(False, (1, 9.0), id="the stream broke before the restart"),
+        pytest.param(True, (2, 9.0), id="the log of one start was never read"),
+        pytest.param(True, (0, 1.0), id="the log was rotated"),
+    ],
+)
+async def test_output_between_two_streams_is_lost(clean: bool, restarts: tuple[int, float]) -> None:
+    lines = [timestamped_line(1, b"one\n"), timestamped_line(2, b"two\n"), timestamped_line(9, b"nine\n")]
+    cluster = FakeCluster(lines, [len(lines[0] + lines[1])], 1000, rotated=True, clean_breaks=clean, restarts=restarts)
+    cluster.running_until_connection = 2
+    _, _, gaps, _ = await follow(cluster)
     assert gaps == ["output was lost while the connection was broken"]
 
 

@@ -1,0 +1,132 @@
+"""The forms in which a secret has been seen in logs."""
+
+import base64
+import binascii
+import html
+import json
+import unicodedata
+from urllib.parse import quote
+
+import pytest
+
+from controller.logs.masking.control_sequences import strip_controls
+from controller.logs.masking.encodings import MAX_MULTILINE_BYTES
+from controller.logs.masking.mask import SecretMasker, SecretPatterns
+from controller.logs.masking.members import secret_members
+
+SECRET = b"correct-horse-battery-staple"
+ODD = "a\"b<c>&d'e\\f\u00e4/ü"
+KEY = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw\n" * 2 + "-----END PRIVATE KEY-----\n"
+ACCOUNT = json.dumps({"private_key_id": "0123456789abcdef0123", "private_key": KEY}, indent=2).encode()
+
+
+def masked(values: list[bytes], text: bytes) -> bytes:
+    mask = SecretMasker(SecretPatterns(values))
+    return mask.feed(text) + mask.flush()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"correct-\x1b[01;31m\x1b[Khorse\x1b[m\x1b[K-battery-staple",
+        b"correct-\x1b]8;;http://x\x07horse\x1b]8;;\x1b\\-battery-staple",
+        b"correct-\x1bP1$r\x1b\\horse-battery-staple",
+        "cor\u200brect-ho\u2060rse-bat\u00adtery\ufeff-staple".encode(),
+        "correct-\u009b31mhorse-battery-staple".encode(),
+        b"correct-ho\rrse-battery-staple",
+        b"correct-hox\brse-battery-staple",
+        b"correct-horse-bxxxxxx-staple\rcorrect-horse-battery",
+    ],
+)
+def test_a_secret_with_control_sequences_within_is_hidden(text: bytes) -> None:
+    assert masked([SECRET], text + b"\n") == b"***\n"
+
+
+@pytest.mark.parametrize("width", [10, 20, 64, 76])
+@pytest.mark.parametrize("indent", [b"", b"    "])
+def test_base64_in_lines_of_any_length_is_hidden(width: int, indent: bytes) -> None:
+    encoded = base64.b64encode(SECRET * 4)
+    lines = [encoded[at : at + width] for at in range(0, len(encoded), width)]
+    out = masked([SECRET * 4], b"data:\n" + b"".join(indent + line + b"\n" for line in lines) + b"end\n")
+    assert out == b"data:\n" + indent + b"***\n" * len(lines) + b"end\n"
+
+
+def test_base64_that_begins_at_the_end_of_a_line_is_hidden() -> None:
+    encoded = base64.b64encode(b"x" * 44 + SECRET)
+    assert masked([SECRET], encoded[:64] + b"\n" + encoded[64:] + b"\n").endswith(b"***\n***\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        html.escape(ODD),
+        html.escape(ODD, quote=False),
+        json.dumps(json.dumps(ODD)),
+        json.dumps(json.dumps(ODD, ensure_ascii=False), ensure_ascii=False),
+        quote(quote(ODD)),
+        repr(ODD),
+        repr(ODD.encode()),
+        ascii(ODD),
+        "$'a\"b<c>&d\\'e\\\\f\\303\\244/\\303\\274'",
+        "".join(f"\\x{byte:02x}" for byte in ODD.encode()),
+        "".join(f"\\{byte:03o}" for byte in ODD.encode()),
+        ODD.encode().hex(),
+        ODD.encode().hex().upper(),
+        base64.urlsafe_b64encode(ODD.encode()).decode(),
+    ],
+)
+def test_a_secret_in_another_notation_is_hidden(text: str) -> None:
+    out = masked([ODD.encode()], text.encode()).replace(b"***", b"")
+    assert out.strip(b"b\"'$\\") == b"", out
+
+
+def test_a_hexadecimal_dump_is_hidden() -> None:
+    digits = binascii.hexlify(SECRET, " ").decode().split()
+    dump = "\n".join(" ".join(digits[at : at + 16]) for at in range(0, len(digits), 16))
+    assert masked([SECRET], dump.encode()) == b"***\n***"
+
+
+def test_members_of_a_json_secret_are_hidden() -> None:
+    out = masked([ACCOUNT], f"id 0123456789abcdef0123\n{KEY}{json.dumps(KEY)}\n".encode())
+    assert out == b"id ***\n" + b"***\n" * 4 + b'"***\\n"\n'
+
+
+@pytest.mark.parametrize(
+    ("secret", "member"),
+    [
+        (b"users:\n- name: x\n  user:\n    token: abcdefgh12345678\n", b"abcdefgh12345678"),
+        (b"export A=1\nTOKEN='abcdefgh 12345678'\n", b"abcdefgh 12345678"),
+        (b"postgres://app:hunter2222@db/main", b"hunter2222"),
+        (KEY.encode(), b"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw" * 2),
+        (json.dumps({"inner": json.dumps({"token": "abcdefgh12345678"})}).encode(), b"abcdefgh12345678"),
+    ],
+)
+def test_members_are_found(secret: bytes, member: bytes) -> None:
+    assert member in secret_members(secret)
+
+
+def test_aliases_of_a_yaml_secret_cost_little() -> None:
+    lines = ["a0: &a0 [lollollol]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
+    assert secret_members("\n".join(lines).encode()) == [b"lollollol"]
+
+
+def test_members_are_bounded_in_number() -> None:
+    assert len(secret_members(json.dumps([f"member-{n:06d}" for n in range(5_000)]).encode())) == 200
+
+
+def test_short_lines_of_a_very_long_value_are_not_hidden() -> None:
+    value = b"\n".join(b"%07d" % number for number in range(MAX_MULTILINE_BYTES // 8 + 1))
+    assert masked([value], b"0000001\n") == b"0000001\n"
+
+
+def test_a_sequence_without_end_is_not_held_back_for_ever() -> None:
+    patterns = SecretPatterns([SECRET])
+    mask = SecretMasker(patterns)
+    out = b"".join(mask.feed(b"correct-" + b"\x1b[m" * 20_000) for _ in range(10))
+    assert len(out) > 400_000
+
+
+def test_every_format_character_is_ignored() -> None:
+    ignored = {chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Cc", "Cf")} - {"\n", "\t"}
+    assert strip_controls("".join(sorted(ignored)).encode()) == b""
+    assert strip_controls("ä ✓ 日本語 😀 é\t\n".encode()) == "ä ✓ 日本語 😀 é\t\n".encode()
