@@ -221,6 +221,23 @@ async def test_archive_that_writes_through_a_link_is_refused(api: FakeApi, c8s: 
     assert list((tmp_path / "victim").iterdir()) == []
 
 
+async def test_links_longer_than_a_path_do_not_hide_where_they_lead(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
+    """CVE-2025-4517: a path over PATH_MAX made the filter of `tarfile` stop resolving links."""
+    await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
+    (tmp_path / "victim").mkdir()
+    members, folder, long = [], "", "d" * 247
+    for letter in "abcdefghijklmnop":
+        members += [(f"{folder}{long}", tarfile.DIRTYPE, ""), (f"{folder}{letter}", tarfile.SYMTYPE, long)]
+        folder += f"{long}/"
+    through = "/".join("abcdefghijklmnop") + "/" + "l" * 254
+    members += [(through, tarfile.SYMTYPE, "../" * 16), ("escape", tarfile.SYMTYPE, f"{through}/../victim")]
+    api.archives[("hello-1", "build")] = _tar(*members, ("escape/file", tarfile.REGTYPE, ""))
+    result = await c8s("artifacts", "hello-1", "build", "--extract", str(tmp_path / "out"))
+    assert result.code == 1
+    assert "link" in result.err
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"no gzip" + data, lambda data: data[:12]])
 async def test_damaged_archive_changes_no_file(
     api: FakeApi, c8s: Command, tmp_path: Path, damage: Callable[[bytes], bytes]
