@@ -6,9 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from controller.pipeline.diagnostics import Diagnostic, SourceMap, quote
-from controller.pipeline.lint.rules.accessors import artifact_globs, iter_mappings, iter_steps, iter_strings
+from controller.pipeline.graph import dag
+from controller.pipeline.lint.rules.accessors import (
+    MAX_STEPS,
+    artifact_globs,
+    dependencies,
+    iter_mappings,
+    iter_steps,
+    iter_strings,
+)
 
 Json = dict[str, Any]
+
+_MAX_COMPARISONS = 1_000
+"""Pairs of steps with the same glob that are looked at: each costs as much as there are steps."""
 
 
 def _artifacts(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
@@ -24,6 +35,39 @@ def _artifacts(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
                 message = f"{quote(glob)} is listed twice"
                 yield source_map.diagnostic(path, "listed-twice", message, "keep one", severity="hint")
             seen.add(glob)
+
+
+def _overlapping_artifacts(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    """The same glob in two steps that don't depend on each other, while a third one gets the files of both."""
+    graph = dependencies(data)
+    if len(graph) > MAX_STEPS or dag.find_cycle(graph) is not None:
+        return
+    left = _MAX_COMPARISONS
+    above = {name: frozenset(found) for name, found in dag.transitive_dependencies(graph).items()}
+    owners: dict[str, list[str]] = {}
+    for index, step in iter_steps(data):
+        name = step.get("name")
+        if not isinstance(name, str) or name not in above or _has_template(step):
+            continue
+        for below, glob in artifact_globs(step):
+            others = owners.setdefault(glob, [])
+            for other in others[:left]:
+                left -= 1
+                if name == other or other in above[name] or name in above[other]:
+                    continue
+                common = next((each for each, found in above.items() if name in found and other in found), None)
+                if common is not None:
+                    message = f"{quote(common)} gets {quote(glob)} of both {quote(other)} and {quote(name)}"
+                    hint = "of a file that both store it gets one only: store them in different folders"
+                    at = ("steps", index, *below)
+                    yield source_map.diagnostic(at, "artifact-overlap", message, hint, severity="hint")
+                    break
+            others.append(name)
+
+
+def _has_template(step: Json) -> bool:
+    """Whether the step's globs may differ between its expansions or are not known yet."""
+    return any("{{" in glob for _, glob in artifact_globs(step))
 
 
 def _folders(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
@@ -47,4 +91,4 @@ def _escapes_workspace(path: str) -> bool:
     return path.startswith("/") or ".." in parts or not parts
 
 
-RULES = (_artifacts, _folders)
+RULES = (_artifacts, _overlapping_artifacts, _folders)

@@ -205,3 +205,15 @@ def test_definition_is_checked_like_a_file() -> None:
     (problem,) = check_definition({"name": "x", "steps": [step]})
     assert (problem.path, problem.code) == ("steps[0].dependsOn[0]", "unknown-dependency")
     assert [p.code for p in check_definition({"name": "x", "steps": [step | {"env": {"A": 1}, "dependsOn": []}]})] == ["wrong-type"]  # fmt: skip
+
+
+THIRD = "  - {name: c, image: 'b:1', commands: [ls], dependsOn: [a, b]}\n"
+
+
+def test_same_artifacts_of_independent_steps_are_a_hint_where_both_arrive() -> None:
+    both = two_steps("artifacts: [dist]", "artifacts: [x, {path: dist}]")
+    assert codes(both) == []
+    assert codes(both + THIRD) == ["11:27 hint artifact-overlap"]
+    assert "`c` gets `dist` of both `a` and `b`" in messages(both + THIRD)
+    chained = two_steps("artifacts: [dist]", "artifacts: [dist]\ndependsOn: [a]")
+    assert codes(chained + THIRD) == []
