@@ -110,7 +110,7 @@ def _file_artifact(glob: Json) -> Json:
         "required": ["path"],
         "additionalProperties": False,
     }
-    return {"anyOf": [entry, glob]}
+    return {"anyOf": [glob, entry]}
 
 
 def _file_matrix(matrix: Json) -> Json:

@@ -71,12 +71,18 @@ def strict_schema() -> Json:
     return schema
 
 
+def _kind(schema: Json) -> str:
+    """The first type that a schema allows."""
+    kind = schema.get("type", "")
+    return str(kind[0]) if isinstance(kind, list) else str(kind)
+
+
 def _strict(node: Any) -> Any:
     if isinstance(node, list):
         return [_strict(item) for item in node]
     if not isinstance(node, dict):
         return node
-    if "anyOf" in node and "string" in node["anyOf"][0].get("type", ()):
+    if "anyOf" in node and [_kind(option) for option in node["anyOf"]] == ["string", "array"]:
         # The reader splices lists into lists of texts.
         return _strict(node["anyOf"][0])
     fresh = {key: _strict(value) for key, value in node.items()}
