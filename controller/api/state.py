@@ -21,6 +21,7 @@ from controller.worker import LimitedWorker
 if TYPE_CHECKING:
     from controller.kube import KubeClient
     from controller.logs import LogReader
+    from controller.operator.cache.run_plan import RunPlan
     from controller.storage import ObjectStore
 
 MEBIBYTE = 1024 * 1024
@@ -53,12 +54,13 @@ class ApiSettings:
     cache_limit: int = 1024 * MEBIBYTE
     workspace_limit: int = 512 * MEBIBYTE
     link_seconds: int = 900
+    default_branches: tuple[str, ...] = ("main", "master")
     idle_seconds: float = 30.0
     heartbeat_seconds: float = 15.0
 
 
 class Capability(Protocol):
-    """The run that an agent's token is for, by its uid too, because names can be used again."""
+    """The agent that a token is for: of an attempt of a step of the run with this uid."""
 
     @property
     def namespace(self) -> str: ...
@@ -66,6 +68,12 @@ class Capability(Protocol):
     def run(self) -> str: ...
     @property
     def uid(self) -> str: ...
+    @property
+    def slug(self) -> str: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def role(self) -> str: ...
 
 
 @dataclass
@@ -101,6 +109,10 @@ class AppState:
     new_request_id: Callable[[], str] = field(default=lambda: token_hex(8))
     locks: dict[tuple[str, str], KeyedLock] = field(default_factory=dict)
     worker: LimitedWorker = field(default_factory=LimitedWorker)
+    plans: "dict[str, RunPlan]" = field(default_factory=dict)
+    """The plans of runs whose agents have called, by uid; the oldest are dropped."""
+    namespace_uids: dict[str, str] = field(default_factory=dict)
+    """The uids of the namespaces of runs, by the uid of the run; the oldest are dropped."""
 
     async def signed_url(self, method: Literal["GET", "PUT"], key: str, *, external: bool = False) -> str:
         """A short-lived URL of an object; `external`: for a user, not for a pod."""

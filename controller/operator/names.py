@@ -43,8 +43,25 @@ def secrets_name(run: str) -> str:
     return truncate_name(f"{run}-secrets")
 
 
-def agent_secret_name(run: str) -> str:
-    return truncate_name(f"{run}-agent")
+def agent_secret_name(run: str, slug: str, attempt: int) -> str:
+    """The name of the Secret with the tokens of an attempt's agents."""
+    return token_secret_of(job_name(run, slug, attempt))
+
+
+def token_secret_of(job: str) -> str:
+    """The name of the Secret with the tokens of the agents of the Job with this name."""
+    return f"{job}-agent"
+
+
+def token_volume(run: str, slug: str, attempt: int, role: str) -> Json:
+    """The volume with the token of one agent, which only that agent mounts."""
+    secret = {"secretName": agent_secret_name(run, slug, attempt), "items": [{"key": role, "path": "token"}]}
+    return {"name": f"agent-{role}", "secret": {**secret, "defaultMode": 0o444}}
+
+
+def token_mount(role: str) -> Json:
+    """The mount of the volume with the token of one agent."""
+    return {"name": f"agent-{role}", "mountPath": TOKEN_FOLDER, "readOnly": True}
 
 
 def secret_key(use: SecretUse) -> str:

@@ -77,6 +77,7 @@ class AttemptTimes(TypedDict, total=False):
     running: Annotated[Timestamp, "The step's own container started."]
     finished: Annotated[Timestamp, "The step's own container ended; uploads follow."]
     uploaded: Annotated[Timestamp, "The artifacts were stored."]
+    ended: Annotated[Timestamp, "The whole pod had ended, with its uploads; its agents' tokens are refused since then."]
 
 
 class AttemptStatus(TypedDict, total=False):

@@ -42,7 +42,7 @@ class Permission:
             case "path":
                 return f"the right to {self.verb} this path"
             case "capability":
-                return "the capability token of a run"
+                return "the capability token of an agent"
         return "a valid signature"
 
 

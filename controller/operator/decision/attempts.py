@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.operator import names
 from controller.operator.decision.observation import AttemptView, Milestones
-from controller.operator.decision.pod_status import is_upload_finished, started_containers
+from controller.operator.decision.pod_status import is_pod_finished, is_upload_finished, started_containers
 from controller.operator.decision.pod_verdict import evaluate_pod
 from controller.operator.workload.debug_copies import keeps_workspace_on_failure
 from controller.pipeline.graph.expand import ExpandedStep
@@ -64,6 +64,8 @@ def update_attempt(attempt: Json, view: AttemptView, step: Step, now: datetime, 
         if containers := started_containers(view.pod):
             known = attempt.get("containers") or []
             fresh["containers"] = [*known, *(name for name in containers if name not in known)]
+        if is_pod_finished(view.pod):
+            fresh["times"].setdefault("ended", format_time(now))
     if view.log is not None:
         fresh["log"] = view.log
     if attempt["phase"] in FINAL_STEP_PHASES:

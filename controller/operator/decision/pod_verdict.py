@@ -110,10 +110,10 @@ def _verdict_of_terminated(
 
 def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
     """The verdict once the commands have succeeded: whether the artifacts are stored."""
-    if view.manifest is not None:
-        return _SUCCEEDED
     upload = container_status(pod or {}, names.UPLOAD_CONTAINER)
     ended = ((upload or {}).get("state") or {}).get("terminated")
+    if view.manifest is not None and not (ended or {}).get("exitCode"):
+        return _SUCCEEDED
     if ended is None and pod is not None and not is_pod_finished(pod) and _has_upload_sidecar(pod):
         return _unfinished(StepReason.UPLOADING, "its commands succeeded; the artifacts are being stored", 0)
     if not view.manifest_read:

@@ -107,11 +107,15 @@ class ActionExecutor:
 
     async def _start_attempt(self, run: Json, state: RunState, action: StartAttempt) -> None:
         observed = state.observed
-        job = jobs.build_job(self._job_spec(run, state, action), self._settings)
+        spec = self._job_spec(run, state, action)
+        job = jobs.build_job(spec, self._settings)
         if job["metadata"]["name"] in observed.created_jobs:
             return
         key = AttemptKey(action.step.slug, action.number)
         try:
+            if spec.agent_roles:
+                now = self._now().timestamp()
+                await run_secrets.create_agent_tokens(self._client, run, key, spec.agent_roles, self._settings, now)
             created = await self._create_job(run, job)
         except ApiError as error:
             observed.create_failure_counts[key] += 1
@@ -235,8 +239,6 @@ class ActionExecutor:
             copied = await run_secrets.copy_secrets(self._client, run, plan.steps)
             missing = run_secrets.missing_secrets(plan.steps, copied)
             missing |= await self._missing_credentials(run, plan)
-            if jobs.uses_agents(plan.steps, run, plan.pipeline):
-                await run_secrets.create_agent_token(self._client, run, self._settings, self._now().timestamp())
         except KubeError as error:
             state.secrets = replace(state.secrets, error=str(error)[:_MAX_MESSAGE_LENGTH])
             raise

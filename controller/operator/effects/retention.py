@@ -58,7 +58,7 @@ class RetainedObjects:
     run_uids: frozenset[str]
     """Of runs whose logs and artifacts stay."""
     caches: frozenset[str] = frozenset()
-    """Prefixes of the names of caches that were used recently."""
+    """Prefixes of the keys of caches that were used recently."""
     workspace_uids: frozenset[str] = frozenset()
     """Of runs whose workspaces stay."""
     known_uids: frozenset[str] = frozenset()
@@ -101,7 +101,7 @@ def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: dat
         return False
     if kind == "caches":
         # Its document has the date of its last use, the archive that of its making.
-        return key.endswith(".json") or key.rpartition("/")[2].partition(".")[0] not in retained.caches
+        return key.endswith(".json") or _cache_prefix(key) not in retained.caches
     if kind == "sources":
         return parts[0].split(".", 1)[0] not in retained.sources
     if kind == "workspaces" and len(parts) > 1:
@@ -109,6 +109,12 @@ def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: dat
     if kind in ("logs", "artifacts") and len(parts) > 1:
         return parts[1] not in retained.run_uids
     return False
+
+
+def _cache_prefix(key: str) -> str:
+    """What the keys of a cache's objects have in common."""
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/{name.partition('.')[0]}"
 
 
 class RetentionSweeper:
@@ -173,7 +179,7 @@ class RetentionSweeper:
                 if self._now() - info.modified > least:
                     old.append(info)
                 elif prefix == "caches/":
-                    young.add(info.key.rpartition("/")[2].partition(".")[0])
+                    young.add(_cache_prefix(info.key))
             needs = replace(retained_objects(list(self._runs()), self._now(), retention), caches=frozenset(young))
             # Manifests are deleted first, so that no reader finds a manifest without its archive.
             for info in sorted(old, key=lambda each: not each.key.endswith(".json")):

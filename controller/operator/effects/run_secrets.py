@@ -1,4 +1,4 @@
-"""The run's own Secrets: copies of the values its steps use, and the token of its agents.
+"""The run's own Secrets: copies of the values its steps use, and the tokens of its agents.
 
 The copies are created once, at the start, and never change: a secret that is renewed while the run goes on would
 otherwise appear unmasked in its logs.
@@ -7,17 +7,18 @@ otherwise appear unmasked in its logs.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from controller import labels
-from controller.capability import Capability, mint
+from controller.capability import AgentRole, Capability, mint
 from controller.kube import SECRETS, AlreadyExistsError, KubeClient, NotFoundError
 from controller.operator import names
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import SecretUse
+from controller.run_types.keys import AttemptKey
 
 Json = dict[str, Any]
 
@@ -58,13 +59,25 @@ async def copy_secrets(client: KubeClient, run: Json, steps: Sequence[ExpandedSt
     return CopiedSecrets(values, withheld)
 
 
-async def create_agent_token(client: KubeClient, run: Json, settings: OperatorSettings, now: float) -> None:
-    """Create the Secret with the capability token that the agents of this run mount."""
+async def create_agent_tokens(
+    client: KubeClient,
+    run: Json,
+    attempt: AttemptKey,
+    roles: Iterable[AgentRole],
+    settings: OperatorSettings,
+    now: float,
+) -> None:
+    """Create the Secret with the capability tokens of an attempt's agents, one for each role."""
     metadata = run["metadata"]
-    capability = Capability(metadata["namespace"], metadata["name"], metadata["uid"])
-    token = mint(settings.agent_key, capability, expires=now + settings.capability_lifetime)
-    name = names.agent_secret_name(metadata["name"])
-    await _create(client, run, name, {"data": {"token": base64.b64encode(token.encode()).decode()}})
+    data = {}
+    for role in roles:
+        capability = Capability(
+            metadata["namespace"], metadata["name"], metadata["uid"], attempt.slug, attempt.number, role
+        )
+        token = mint(settings.agent_key, capability, expires=now + settings.capability_lifetime)
+        data[role] = base64.b64encode(token.encode()).decode()
+    name = names.agent_secret_name(metadata["name"], attempt.slug, attempt.number)
+    await _create(client, run, name, {"data": data, "immutable": True})
 
 
 def missing_secrets(steps: Sequence[ExpandedStep], copied: CopiedSecrets) -> dict[str, str]:

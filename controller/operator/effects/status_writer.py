@@ -5,12 +5,14 @@ After the final status the run's Jobs may expire: their logs and artifacts are s
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from controller.kube import JOBS, PIPELINE_RUNS, ConflictError, KubeClient, NotFoundError, TooLargeError
+from controller.kube import JOBS, PIPELINE_RUNS, SECRETS, ConflictError, KubeClient, NotFoundError, TooLargeError
+from controller.operator import names
 from controller.operator.cache.owned_resources import OwnedResources
 from controller.operator.cache.run_state import RunState
 from controller.operator.settings import OperatorSettings
@@ -129,11 +131,14 @@ class StatusWriter:
         )
 
     async def expire_jobs(self, key: RunKey, uid: str) -> None:
-        """Let the cluster delete the Jobs of an ended run after a while. Their logs and artifacts are stored."""
+        """Let the cluster delete the Jobs of an ended run after a while, and delete the tokens of its agents.
+
+        Its logs and artifacts are stored.
+        """
         patch = {"spec": {"ttlSecondsAfterFinished": self._settings.job_ttl}}
         for name, job in self._owned.jobs(key, uid).items():
             if job["spec"].get("ttlSecondsAfterFinished") is None:
-                try:
+                with contextlib.suppress(NotFoundError):
+                    await self._client.delete(SECRETS, names.token_secret_of(name), namespace=key.namespace)
+                with contextlib.suppress(NotFoundError):
                     await self._client.patch(JOBS, name, patch, namespace=key.namespace)
-                except NotFoundError:
-                    continue

@@ -101,7 +101,11 @@ OPERATOR_GRANTS = (
     Grant(
         "",
         "secrets",
-        {"get": "the values that steps use", "create": "a run's copies of them, and the tokens of its agents"},
+        {
+            "get": "the values that steps use",
+            "create": "a run's copies of them, and the tokens of its agents",
+            "delete": "the tokens of the agents of a run that has ended",
+        },
     ),
     Grant(
         "",
@@ -157,7 +161,7 @@ API_GRANTS = (
     Grant("", "configmaps", {"create": "the numbers of a namespace's runs"}),
     Grant("", "configmaps", {"get": "the last numbers", "update": "the next number"}, (RUN_NUMBERS,)),
     Grant("", "nodes", {"list": "the state of the cluster"}),
-    Grant("", "namespaces", {"list": "the state of the cluster"}),
+    Grant("", "namespaces", {"get": "the uid, which the keys of caches contain", "list": "the state of the cluster"}),
     Grant("", "pods", {"list": "a step's pod, for a shell in it; the state of a namespace"}),
     Grant("", "events", {"list": "the Events of a run"}),
     Grant("", "resourcequotas", {"list": "the state of a namespace"}),

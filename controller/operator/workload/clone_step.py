@@ -62,7 +62,7 @@ def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, se
     }
     mounts: list[Json] = [
         {"name": "workspace", "mountPath": names.WORKSPACE},
-        {"name": "agent", "mountPath": names.TOKEN_FOLDER, "readOnly": True},
+        names.token_mount("source"),
     ]
     if git.get("secretRef"):
         environment["C8S_GIT_CREDENTIALS"] = CREDENTIALS_FOLDER
@@ -78,14 +78,10 @@ def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, se
     }
 
 
-def volumes(run: Json) -> list[Json]:
+def volumes(run: Json, slug: str, attempt: int) -> list[Json]:
     """The volumes of the pod that clones."""
-    token = {
-        "secretName": names.agent_secret_name(run["metadata"]["name"]),
-        "items": [{"key": "token", "path": "token"}],
-        "defaultMode": 0o444,
-    }
-    found: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "agent", "secret": token}]
+    token = names.token_volume(run["metadata"]["name"], slug, attempt, "source")
+    found: list[Json] = [{"name": "workspace", "emptyDir": {}}, token]
     secret = (git_source(run) or {}).get("secretRef")
     if secret:
         found.append({"name": "git", "secret": {"secretName": secret, "defaultMode": 0o444}})

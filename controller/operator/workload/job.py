@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller import labels
+from controller.capability import AgentRole
 from controller.operator import names
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import clone_step, debug_copies, entrypoint, services
@@ -49,6 +50,14 @@ class JobSpec:
         return bool(self.step.step.has_artifacts or self.step.step.cache) or self.saves_workspace
 
     @property
+    def agent_roles(self) -> tuple[AgentRole, ...]:
+        """The agents of the pod, each of which has a token of its own."""
+        if self.is_clone_step:
+            return ("source",)
+        fetch: tuple[AgentRole, ...] = ("fetch",) if self.has_fetch else ()
+        return (*fetch, "upload") if self.has_upload else fetch
+
+    @property
     def saves_workspace(self) -> bool:
         """Whether the workspace is saved if the attempt fails."""
         return not self.is_clone_step and debug_copies.keeps_workspace(self.pipeline, self.step.step)
@@ -57,14 +66,6 @@ class JobSpec:
     def exports_exit_code(self) -> bool:
         """Whether the step's exit code is written to a file for its agent."""
         return bool(self.step.step.cache) or self.saves_workspace
-
-
-def uses_agents(steps: Sequence[ExpandedStep], run: Json, pipeline: Pipeline) -> bool:
-    """Whether any pod of the run has an agent."""
-    return bool(run["spec"].get("source")) or any(
-        step.step.has_artifacts or step.step.cache or debug_copies.keeps_workspace(pipeline, step.step)
-        for step in steps
-    )
 
 
 def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
@@ -79,7 +80,7 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
         "activeDeadlineSeconds": duration.parse_duration(expanded.step.timeout) + _DEADLINE_MARGIN_SECONDS,
         "securityContext": _pod_security(settings),
         "containers": [_main_container(plan, settings)],
-        "volumes": clone_step.volumes(run) if plan.is_clone_step else _volumes(plan),
+        "volumes": clone_step.volumes(run, expanded.slug, plan.attempt) if plan.is_clone_step else _volumes(plan),
     }
     uid = {labels.RUN_UID: run["metadata"]["uid"]}
     agents = [] if plan.is_clone_step else _agent_containers(plan, settings)
@@ -250,7 +251,7 @@ def _agent_container(role: str, environment: dict[str, str], settings: OperatorS
         "workingDir": names.WORKSPACE,
         "volumeMounts": [
             {"name": "workspace", "mountPath": names.WORKSPACE},
-            {"name": "agent", "mountPath": names.TOKEN_FOLDER, "readOnly": True},
+            names.token_mount(role),
         ],
         # No CPU limit: a limit on an init container was measured to make pods start four times slower.
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
@@ -283,9 +284,7 @@ def _agent_security(settings: OperatorSettings) -> Json:
 def _volumes(plan: JobSpec) -> list[Json]:
     run_name = plan.run["metadata"]["name"]
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}]
-    if plan.has_fetch or plan.has_upload:
-        token = {"secretName": names.agent_secret_name(run_name), "items": [{"key": "token", "path": "token"}]}
-        volumes.append({"name": "agent", "secret": {**token, "defaultMode": 0o444}})
+    volumes += [names.token_volume(run_name, plan.step.slug, plan.attempt, role) for role in plan.agent_roles]
     if plan.has_upload:
         volumes.append({"name": "handoff", "emptyDir": {}})
     if plan.exports_exit_code:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from controller.capability import Capability, mint, verify
 
 KEY = b"the key of this controller"
-capabilities = st.builds(Capability, st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
+names = st.text(max_size=20)
+roles = st.sampled_from(["fetch", "upload", "source"])
+capabilities = st.builds(Capability, names, names, names, names, st.integers(1, 1000), roles)
 
 
 @given(capability=capabilities, key=st.binary(min_size=1))
@@ -18,8 +20,14 @@ def test_token_stands_for_its_capability(capability: Capability, key: bytes) -> 
 
 def test_format_of_tokens_is_stable() -> None:
     """Pods hold tokens across an upgrade of the controller."""
+    token = "WzIsIm5zIiwicnVuLTEiLCJ1IiwiYnVpbGQiLDEsImZldGNoIiwxMDBd.dDP3CTtgxLm6bFFZE6D6iBnMYLHmGvJI04tRTjPmsqQ"
+    assert mint(KEY, Capability("ns", "run-1", "u", "build", 1, "fetch"), expires=100) == token
+
+
+def test_token_for_a_whole_run_is_invalid() -> None:
+    """Earlier versions minted such tokens."""
     token = "WyJucyIsInJ1bi0xIiwidSIsMTAwXQ.DeUBebkUtnwOLvkOx5mnABh7RRzgzH36DBqCjFAjBzU"
-    assert mint(KEY, Capability("ns", "run-1", "u"), expires=100) == token
+    assert verify(KEY, token, now=1) is None
 
 
 @given(capability=capabilities, late=st.integers(0, 10**6))

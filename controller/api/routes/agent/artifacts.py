@@ -1,4 +1,4 @@
-"""Routes for agents in step pods: a run's capability token gives access to that run's objects and nothing else.
+"""Routes for agents in step pods: a capability token gives one agent of one attempt what its step needs.
 
 Agents receive short-lived URLs and never the store's credentials. What an agent reports about its archive is checked
 against the store before the manifest makes it count.
@@ -10,16 +10,16 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.artifacts.keys import ArtifactKey, committed_artifacts, find_step, possible_attempts
+from controller.api.artifacts.keys import ArtifactKey, committed_artifacts, find_step
 from controller.api.artifacts.manifest import encode_manifest
 from controller.api.artifacts.workspaces import debug_source, find_workspace, workspace_key
-from controller.api.auth.authorize import unauthenticated
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
+from controller.api.routes.agent.access import authorize_agent
 from controller.api.routes.runs import find_run
 from controller.api.routes.sources import source_key
-from controller.api.state import AppState, Capability, get_state
+from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_RUNS
 from controller.storage import ObjectExistsError
 
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRo
 async def agent_source(request: Request) -> Response:
     """The URL of the run's source."""
     state = get_state(request)
-    run = await authorized_run(state, request)
+    run = (await authorize_agent(state, request, "fetch")).run
     if (copied := debug_source(run)) is not None:
         return JSONResponse(await _workspace_link(state, run, copied))
     digest = await _source_digest(state, run)
@@ -45,9 +45,11 @@ async def agent_source(request: Request) -> Response:
 
 @router.get("/artifacts/{slug}", operation_id="agentArtifacts", response_model=models.ObjectLink)
 async def agent_artifacts(request: Request, slug: str) -> Response:
-    """The URL of the artifacts of a step of the same run."""
+    """The URL of the artifacts of a step that the own one depends on."""
     state = get_state(request)
-    run = await authorized_run(state, request)
+    access = await authorize_agent(state, request, "fetch")
+    access.check_upstream(slug)
+    run = access.run
     stored = await committed_artifacts(state.store, run, await _find_run_step(state, run, slug))
     if stored is None:
         raise ApiProblemError("not-found", f"the step {slug} has no artifacts (yet)")
@@ -59,8 +61,7 @@ async def agent_artifacts(request: Request, slug: str) -> Response:
 async def agent_upload(request: Request, slug: str, attempt: int, body: models.UploadRequest) -> Response:
     """The URL to PUT the archive of an attempt's artifacts to."""
     state = get_state(request)
-    run = await authorized_run(state, request)
-    key = await authorized_attempt(state, run, slug, attempt)
+    key = await _own_artifacts(state, request, slug, attempt)
     if body.size > state.settings.artifact_limit:
         limit = state.settings.artifact_limit
         raise ApiProblemError("too-large", f"the archive has {body.size} bytes; the limit is {limit}")
@@ -81,8 +82,7 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
     Repeating the same manifest has no effect; a different one is refused.
     """
     state = get_state(request)
-    run = await authorized_run(state, request)
-    key = await authorized_attempt(state, run, slug, attempt)
+    key = await _own_artifacts(state, request, slug, attempt)
     stored = await state.store.head(key.archive(body.archive.sha256))
     if stored is None or stored.size != body.archive.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
@@ -119,13 +119,10 @@ async def _source_digest(state: AppState, run: Mapping[str, Any]) -> str | None:
     return found.get("digest")
 
 
-async def authorized_run(state: AppState, request: Request) -> Mapping[str, Any]:
-    """The run of the token. A later run of the same name is another run."""
-    capability: Capability = request.state.capability
-    run = await find_run(state, capability.namespace, capability.run)
-    if run["metadata"].get("uid") != capability.uid:
-        raise unauthenticated("the token belongs to a run that no longer exists")
-    return run
+async def _own_artifacts(state: AppState, request: Request, slug: str, attempt: int) -> ArtifactKey:
+    access = await authorize_agent(state, request, "upload", slug, attempt)
+    access.check_artifacts()
+    return access.key
 
 
 async def _find_run_step(state: AppState, run: Mapping[str, Any], slug: str) -> Mapping[str, Any]:
@@ -137,10 +134,3 @@ async def _find_run_step(state: AppState, run: Mapping[str, Any], slug: str) -> 
     if step is None or step.get("slug") != slug:
         raise ApiProblemError("not-found", f"the run {run['metadata']['name']} has no step {slug}")
     return step
-
-
-async def authorized_attempt(state: AppState, run: Mapping[str, Any], slug: str, attempt: int) -> ArtifactKey:
-    step = await _find_run_step(state, run, slug)
-    if attempt not in possible_attempts(step):
-        raise ApiProblemError("not-found", f"the step {slug} has no attempt {attempt}")
-    return ArtifactKey(str(run["metadata"]["namespace"]), str(run["metadata"]["uid"]), slug, attempt)

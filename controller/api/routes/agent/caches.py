@@ -1,12 +1,15 @@
 """Caches for agents: runs of a pipeline restore what earlier runs saved, and save what did not exist.
 
-A cache belongs to a pipeline of a namespace and never changes: the first one committed under a key stays. Its archive's
-name contains its digest, so two writers of one key, or one with an old URL, can't overwrite each other's archive.
+A cache belongs to a pipeline of a namespace and to a scope: a branch, a tag or the pull requests of a branch. A run
+saves in its own scope only, and restores from that first, then from those of the default branches. So a pull request
+can't change what runs of other branches restore. A cache never changes: the first one committed under a key stays. Its
+archive's name contains its digest, so two writers of one key, or one with an old URL, can't overwrite each other's
+archive.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,42 +19,38 @@ from fastapi.responses import JSONResponse, Response
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
-from controller.api.routes.agent.artifacts import authorized_run
+from controller.api.routes.agent.access import authorize_agent
 from controller.api.serializers import pipeline_of
 from controller.api.state import AppState, get_state
+from controller.kube import NAMESPACES
 from controller.storage import ObjectExistsError, ObjectNotFoundError
 
 router = APIRouter(prefix="/api/v1/agent/caches", tags=["agent"], route_class=GuardedRoute)
 
 _TOUCH_INTERVAL = timedelta(days=1)
 _MAX_DOCUMENT_BYTES = 64 * 1024
+_MAX_NAMESPACE_UIDS = 1024
 
 
 @router.post("/lookup", operation_id="agentCacheLookup", response_model=models.ObjectLink)
 async def look_up(request: Request, body: models.CacheLookup) -> Response:
     """The URL of the cache with this key; 404 if there is none."""
     state = get_state(request)
-    prefix = _cache_prefix(await authorized_run(state, request), body.key)
-    try:
-        document = await state.store.get(_document_key(prefix), limit=_MAX_DOCUMENT_BYTES)
-        found = json.loads(document)
-        key = _archive_key(prefix, found["sha256"])
-        stored, noted = await state.store.head(key), await state.store.head(_document_key(prefix))
-    except ObjectNotFoundError:
-        stored = noted = None
-    if stored is None or noted is None:
-        raise ApiProblemError("not-found", "there is no cache of this key")
-    if datetime.now(UTC) - noted.modified > _TOUCH_INTERVAL:
-        # The document's date says when the cache was last used: retention deletes unused ones.
-        await state.store.put(_document_key(prefix), document)
-    return JSONResponse({"url": await state.signed_url("GET", key), "sha256": found["sha256"], "size": stored.size})
+    access = await authorize_agent(state, request, "fetch")
+    access.check_cache_key(body.key)
+    namespace_uid = await _namespace_uid(state, access.run)
+    for scope in readable_scopes(access.run, state.settings.default_branches):
+        link = await _find_cache(state, _cache_prefix(access.run, namespace_uid, scope, body.key))
+        if link is not None:
+            return JSONResponse(link)
+    raise ApiProblemError("not-found", "there is no cache of this key")
 
 
 @router.post("", operation_id="agentCacheUpload", response_model=models.UploadLink)
 async def upload(request: Request, body: models.CacheArchive) -> Response:
     """The URL to PUT the archive of a cache to."""
     state = get_state(request)
-    prefix = _cache_prefix(await authorized_run(state, request), body.key)
+    _, prefix = await _own_cache(state, request, body)
     _check_size(state, body)
     if await state.store.head(_document_key(prefix)) is not None:
         raise ApiProblemError("conflict", "there is already a cache with this key")
@@ -62,14 +61,17 @@ async def upload(request: Request, body: models.CacheArchive) -> Response:
 async def commit(request: Request, body: models.CacheArchive) -> Response:
     """Commits a cache. Repeating the same call has no effect; another cache with the key is refused."""
     state = get_state(request)
-    run = await authorized_run(state, request)
-    prefix = _cache_prefix(run, body.key)
+    run, prefix = await _own_cache(state, request, body)
     _check_size(state, body)
     stored = await state.store.head(_archive_key(prefix, body.sha256))
     if stored is None or stored.size != body.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
         raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
-    cache_document = {**body.model_dump(mode="json", by_alias=True), "run": run["metadata"]["name"]}
+    cache_document = {
+        **body.model_dump(mode="json", by_alias=True),
+        "run": run["metadata"]["name"],
+        "scope": own_scope(run),
+    }
     try:
         await state.store.put(_document_key(prefix), json.dumps(cache_document).encode(), if_absent=True)
     except ObjectExistsError:
@@ -84,10 +86,60 @@ def _check_size(state: AppState, body: models.CacheArchive) -> None:
         raise ApiProblemError("too-large", f"the cache has {body.size} bytes; the limit is {limit}")
 
 
-def _cache_prefix(run: Mapping[str, Any], key: str) -> str:
+def own_scope(run: Mapping[str, Any]) -> str:
+    """The scope that a run saves caches in. Names of branches, tags and pull requests are different scopes."""
+    spec = run["spec"]
+    event = spec.get("event") or "push"
+    kind = event if event in ("pull_request", "tag") else "branch"
+    return f"{kind}:{spec.get('branch') or ''}"
+
+
+def readable_scopes(run: Mapping[str, Any], default_branches: Iterable[str]) -> list[str]:
+    """The scopes that a run restores caches from, the preferred one first."""
+    return list(dict.fromkeys((own_scope(run), *(f"branch:{name}" for name in default_branches))))
+
+
+async def _find_cache(state: AppState, prefix: str) -> dict[str, Any] | None:
+    """The URL of a cache, with its digest and size; None if there is none."""
+    try:
+        document = await state.store.get(_document_key(prefix), limit=_MAX_DOCUMENT_BYTES)
+        found = json.loads(document)
+        key = _archive_key(prefix, found["sha256"])
+        stored, noted = await state.store.head(key), await state.store.head(_document_key(prefix))
+    except ObjectNotFoundError:
+        return None
+    if stored is None or noted is None:
+        return None
+    if datetime.now(UTC) - noted.modified > _TOUCH_INTERVAL:
+        # The document's date says when the cache was last used: retention deletes unused ones.
+        await state.store.put(_document_key(prefix), document)
+    return {"url": await state.signed_url("GET", key), "sha256": found["sha256"], "size": stored.size}
+
+
+async def _own_cache(state: AppState, request: Request, body: models.CacheArchive) -> tuple[Mapping[str, Any], str]:
+    """The run and the prefix of the keys of a cache that it saves."""
+    access = await authorize_agent(state, request, "upload")
+    access.check_cache_key(body.key)
+    namespace_uid = await _namespace_uid(state, access.run)
+    return access.run, _cache_prefix(access.run, namespace_uid, own_scope(access.run), body.key)
+
+
+async def _namespace_uid(state: AppState, run: Mapping[str, Any]) -> str:
+    """The uid of the run's namespace: one that is made again under the same name has other caches."""
+    uid = str(run["metadata"]["uid"])
+    if uid not in state.namespace_uids:
+        namespace = await state.client.get(NAMESPACES, str(run["metadata"]["namespace"]))
+        state.namespace_uids[uid] = str(namespace["metadata"]["uid"])
+        while len(state.namespace_uids) > _MAX_NAMESPACE_UIDS:
+            del state.namespace_uids[next(iter(state.namespace_uids))]
+    return state.namespace_uids[uid]
+
+
+def _cache_prefix(run: Mapping[str, Any], namespace_uid: str, scope: str, key: str) -> str:
     """The prefix of the keys of a cache's objects."""
     pipeline = pipeline_of(run)
-    return f"caches/{run['metadata']['namespace']}/{pipeline}/{hashlib.sha256(key.encode()).hexdigest()}"
+    folder = hashlib.sha256(f"{pipeline}\0{scope}".encode()).hexdigest()[:32]
+    return f"caches/{run['metadata']['namespace']}/{namespace_uid}/{folder}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _document_key(prefix: str) -> str:

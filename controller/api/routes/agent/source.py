@@ -15,7 +15,7 @@ from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.http.uploads import verify_chunks
 from controller.api.models import agent as models
-from controller.api.routes.agent.artifacts import authorized_attempt, authorized_run
+from controller.api.routes.agent.access import authorize_agent
 from controller.api.routes.sources import GZIP, source_key
 from controller.api.state import AppState, get_state
 from controller.storage import ObjectExistsError
@@ -77,12 +77,6 @@ async def _promote_snapshot(state: AppState, key: str, body: models.Snapshot) ->
 
 
 async def _snapshot_attempt(state: AppState, request: Request, body: models.SnapshotRequest) -> ArtifactKey:
-    run = await authorized_run(state, request)
-    if not ((run.get("spec") or {}).get("source") or {}).get("git"):
-        raise ApiProblemError("not-found", "the run's source is not a repository")
-    # Only the first step, which depends on none, may be a clone.
-    attempt_key = await authorized_attempt(state, run, body.slug, body.attempt)
-    steps = (run.get("status") or {}).get("steps") or []
-    if steps and steps[0].get("slug") != body.slug:
-        raise ApiProblemError("not-found", f"the step {body.slug} is not a clone step")
-    return attempt_key
+    access = await authorize_agent(state, request, "source", body.slug, body.attempt)
+    access.check_clone()
+    return access.key

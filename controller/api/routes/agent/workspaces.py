@@ -14,7 +14,7 @@ from controller.api.artifacts.workspaces import WorkspaceKey, workspace_key
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
-from controller.api.routes.agent.artifacts import authorized_attempt, authorized_run
+from controller.api.routes.agent.access import authorize_agent
 from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_RUNS
 from controller.storage import ObjectExistsError
@@ -79,9 +79,9 @@ async def workspace_manifest(request: Request, slug: str, attempt: int, body: mo
 async def _workspace(
     state: AppState, request: Request, slug: str, attempt: int
 ) -> tuple[Mapping[str, Any], WorkspaceKey]:
-    run = await authorized_run(state, request)
-    await authorized_attempt(state, run, slug, attempt)
-    return run, workspace_key(run, slug, attempt)
+    access = await authorize_agent(state, request, "upload", slug, attempt)
+    access.check_workspace()
+    return access.run, workspace_key(access.run, slug, attempt)
 
 
 def _refusal_reason(state: AppState, run: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,7 @@ from controller.api.readiness import Readiness
 from controller.api.server import serve
 from controller.api.state import ApiSettings, AppState
 from controller.api.streaming.watch_cache import WatchCache
-from controller.kube import PIPELINE_RUNS, AlreadyExistsError, ConflictError, NotFoundError
+from controller.kube import NAMESPACES, PIPELINE_RUNS, AlreadyExistsError, ConflictError, NotFoundError
 from controller.logs import LogHub, LogReader
 from controller.provenance import CreatorProofs
 from controller.storage import DirectoryStore
@@ -36,6 +36,7 @@ class FakeKubernetes:
     def __init__(self) -> None:
         self.objects: dict[tuple[Any, str | None, str], dict[str, Any]] = {}
         self.created: list[tuple[Any, str | None, str]] = []
+        self.namespace_uids = {"a": "uid-of-a", "b": "uid-of-b"}
         self.version = 100
         self.history = WatchCache()
         self.history.mark_synced("100")
@@ -47,6 +48,8 @@ class FakeKubernetes:
 
     async def get(self, resource: Any, name: str, namespace: str | None = None) -> dict[str, Any]:
         self._fail()
+        if resource == NAMESPACES and name in self.namespace_uids:
+            return {"metadata": {"name": name, "uid": self.namespace_uids[name]}}
         try:
             return copy.deepcopy(self.objects[(resource, namespace, name)])
         except KeyError:
@@ -161,6 +164,9 @@ class FakeCapability:
     namespace: str
     run: str
     uid: str
+    slug: str = "build"
+    attempt: int = 1
+    role: str = "upload"
 
 
 @dataclass

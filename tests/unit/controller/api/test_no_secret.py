@@ -29,7 +29,7 @@ async def test_no_route_tells_a_secret(tmp_path: Path, caplog: pytest.LogCapture
         run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
         steps = [{"name": "say", "slug": "say", "phase": "Running", "attempts": [{"number": 1}]}]
         api.kubernetes.status("a", "hello-1", phase="Running", steps=steps)
-        api.capabilities[CAPABILITY] = FakeCapability("a", "hello-1", run["metadata"]["uid"])
+        api.capabilities[CAPABILITY] = FakeCapability("a", "hello-1", run["metadata"]["uid"], "say")
         for method, path, _ in HTTP:
             if path.endswith(("/watch", "/runs")) and method == "GET":
                 # Its stream goes on; what is in it are runs, which the list shows too.

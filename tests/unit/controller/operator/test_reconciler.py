@@ -78,9 +78,9 @@ class Cluster:
             found["spec"] |= patch["spec"]
         return self.put(resource, found)
 
-    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str) -> None:
+    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str | None = None) -> None:
         found = await self.get(resource, name)
-        if found["metadata"]["uid"] != uid:
+        if uid not in (None, found["metadata"]["uid"]):
             raise ConflictError("another", status=409)
         del self.objects[resource, name]
 

@@ -13,7 +13,7 @@ from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
 from controller.operator.manifests import crds
-from controller.operator.workload.job import JobSpec, build_job, uses_agents
+from controller.operator.workload.job import JobSpec, build_job
 from tests.unit.controller.operator.decision.test_deletion import MONTH, Client, Info, Shelf, old, run
 from tests.unit.controller.operator.manifests.test_generate import _fits
 from tests.unit.controller.operator.workload.test_job import container_of, env_of, job_of, pod_of
@@ -38,8 +38,6 @@ def upload_of(job: Json) -> Json:
 def test_keep_on_failure_of_step_overrides_pipeline(of_step: Json, of_pipeline: Json, keeps: bool) -> None:
     pod = pod_of(job_of(step("a", **of_step), **of_pipeline))
     assert ("initContainers" in pod) is keeps
-    plan = load_run_plan(build_run([step("a", **of_step)], **of_pipeline))
-    assert uses_agents(plan.steps, build_run([]), plan.pipeline) is keeps
 
 
 def test_agent_of_saved_workspace_gets_the_exit_code() -> None:

@@ -79,17 +79,41 @@ async def test_a_source_whose_sender_falls_silent_leaves_nothing(tmp_path: Path)
         assert stored_objects(api) == []
 
 
-async def run_with_step(api: ApiServer) -> str:
-    """A run `ci-1` with a source and a step `build` in its first attempt; the token of its agent."""
+PIPELINE = {
+    "name": "ci",
+    "steps": [
+        {
+            "name": "build",
+            "image": "b:1",
+            "commands": ["make"],
+            "artifacts": ["dist/**"],
+            "cache": [{"key": "go-1", "paths": ["p"]}, {"key": "go-{{run.branch}}-{{hash go.sum}}", "paths": ["q"]}],
+        },
+        {"name": "later", "image": "b:1", "commands": ["make"], "dependsOn": ["build"]},
+        {"name": "aside", "image": "b:1", "commands": ["make"]},
+    ],
+}
+AGENTS = [
+    ("fetch", "build", "fetch"),
+    ("upload", "build", "upload"),
+    ("later", "later", "fetch"),
+    ("aside", "aside", "fetch"),
+]
+
+
+async def run_with_step(api: ApiServer, name: str = "ci-1", **spec: Any) -> str:
+    """A run with a source and a step `build` in its first attempt; the token of its agent `upload`.
+
+    `fetch`, `later` and `aside` are the tokens of the agents that prepare its steps.
+    """
     await api.store.put(f"sources/{HEX}.tar.gz", TREE)
-    spec = {"pipeline": {"name": "ci"}, "source": {"archive": {"digest": f"sha256:{HEX}"}}}
-    run = await api.kubernetes.create(
-        PIPELINE_RUNS, {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": spec}, "a"
-    )
+    given = {"pipeline": PIPELINE, "source": {"archive": {"digest": f"sha256:{HEX}"}}, **spec}
+    run = await api.kubernetes.create(PIPELINE_RUNS, {"metadata": {"name": name, "namespace": "a"}, "spec": given}, "a")
     steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "later", "slug": "later"}]
-    api.kubernetes.status("a", "ci-1", phase="Running", steps=steps)
-    api.capabilities["cap"] = FakeCapability("a", "ci-1", run["metadata"]["uid"])
-    return "cap"
+    api.kubernetes.status("a", name, phase="Running", steps=steps)
+    for token, slug, role in AGENTS:
+        api.capabilities[token] = FakeCapability("a", name, run["metadata"]["uid"], slug, 1, role)
+    return "upload"
 
 
 def manifest(data: bytes) -> dict[str, Any]:
@@ -103,7 +127,7 @@ def manifest(data: bytes) -> dict[str, Any]:
 async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
-        source = (await api.call("GET", f"{AGENT}/source", token=token)).json
+        source = (await api.call("GET", f"{AGENT}/source", token="fetch")).json
         assert (source["sha256"], source["size"]) == (HEX, len(TREE))
         assert (await api.call("GET", source["url"], token=None)).body == TREE
 
@@ -111,10 +135,10 @@ async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
         body = {"size": len(TREE), "sha256": HEX}
         link = (await api.call("POST", place, token=token, json=body)).json["url"]
         assert (await api.call("PUT", link, token=None, data=TREE)).status == 201
-        assert (await api.call("GET", f"{AGENT}/artifacts/build", token=token)).problem == (404, "not-found")
+        assert (await api.call("GET", f"{AGENT}/artifacts/build", token="later")).problem == (404, "not-found")
         for _ in range(2):
             assert (await api.call("PUT", f"{place}/manifest", token=token, json=manifest(TREE))).status == 204
-        found = (await api.call("GET", f"{AGENT}/artifacts/build", token=token)).json
+        found = (await api.call("GET", f"{AGENT}/artifacts/build", token="later")).json
         assert (found["sha256"], found["size"]) == (HEX, len(TREE))
         assert (await api.call("GET", found["url"], token=None)).body == TREE
         assert (await api.call("POST", place, token=token, json=body)).problem == (409, "conflict")
@@ -129,12 +153,12 @@ async def test_first_cache_of_a_key_stays_within_its_pipeline(tmp_path: Path) ->
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
         caches, body = f"{AGENT}/caches", {"key": "go-1", "size": len(TREE), "sha256": HEX}
-        assert (await api.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
+        assert (await api.call("POST", f"{caches}/lookup", token="fetch", json={"key": "go-1"})).status == 404
         late = (await api.call("POST", caches, token=token, json={**body, "size": 1, "sha256": "0" * 64})).json["url"]
         link = (await api.call("POST", caches, token=token, json=body)).json["url"]
         assert (await api.call("PUT", f"{caches}/manifest", token=token, json=body)).problem == (409, "conflict")
         assert (await api.call("PUT", link, token=None, data=TREE)).status == 201
-        assert (await api.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
+        assert (await api.call("POST", f"{caches}/lookup", token="fetch", json={"key": "go-1"})).status == 404
         for _ in range(2):
             assert (await api.call("PUT", f"{caches}/manifest", token=token, json=body)).status == 204
         # Who asked before and comes late changes nothing.
@@ -142,15 +166,67 @@ async def test_first_cache_of_a_key_stays_within_its_pipeline(tmp_path: Path) ->
         other = {**body, "size": 1, "sha256": "0" * 64}
         assert (await api.call("PUT", f"{caches}/manifest", token=token, json=other)).problem == (409, "conflict")
         assert (await api.call("POST", caches, token=token, json=body)).problem == (409, "conflict")
-        found = (await api.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).json
+        found = (await api.call("POST", f"{caches}/lookup", token="fetch", json={"key": "go-1"})).json
         assert (found["sha256"], found["size"]) == (HEX, len(TREE))
         assert (await api.call("GET", found["url"], token=None)).body == TREE
 
-        spec = {"pipeline": {"name": "deploy"}}
-        made = {"metadata": {"name": "deploy-1", "namespace": "a"}, "spec": spec}
-        run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
-        api.capabilities["else"] = FakeCapability("a", "deploy-1", run["metadata"]["uid"])
-        assert (await api.call("POST", f"{caches}/lookup", token="else", json={"key": "go-1"})).status == 404
+        await run_with_step(api, "deploy-1", pipeline={**PIPELINE, "name": "deploy"})
+        assert (await api.call("POST", f"{caches}/lookup", token="fetch", json={"key": "go-1"})).status == 404
+
+
+async def save_cache(api: ApiServer, key: str = "go-1") -> int:
+    """The status of the last answer."""
+    body = {"key": key, "size": len(TREE), "sha256": HEX}
+    answer = await api.call("POST", f"{AGENT}/caches", token="upload", json=body)
+    if answer.status == 200:
+        assert (await api.call("PUT", answer.json["url"], token=None, data=TREE)).status == 201
+        answer = await api.call("PUT", f"{AGENT}/caches/manifest", token="upload", json=body)
+    return answer.status
+
+
+async def finds_cache(api: ApiServer, key: str = "go-1") -> bool:
+    return (await api.call("POST", f"{AGENT}/caches/lookup", token="fetch", json={"key": key})).status == 200
+
+
+async def test_pull_request_saves_caches_for_itself_alone(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        for name, event, branch in (("pr-1", "pull_request", "main"), ("tag-1", "tag", "main"), ("x-1", "push", "x")):
+            await run_with_step(api, name, event=event, branch=branch)
+            assert await save_cache(api) == 204, name
+            assert await finds_cache(api), name
+        for name, event, branch in (("main-1", "push", "main"), ("pr-2", "pull_request", "y"), ("y-1", "manual", "y")):
+            await run_with_step(api, name, event=event, branch=branch)
+            assert not await finds_cache(api), name
+
+
+async def test_every_run_finds_caches_of_the_default_branch(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api, "main-1", event="push", branch="main")
+        assert await save_cache(api) == 204
+        for name, event, branch in (("pr-1", "pull_request", "x"), ("x-1", "push", "x"), ("no-1", "manual", "")):
+            await run_with_step(api, name, event=event, branch=branch)
+            assert await finds_cache(api), name
+
+
+async def test_namespace_that_was_made_again_has_no_caches(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api, "ci-1", branch="main")
+        assert await save_cache(api) == 204
+        api.kubernetes.namespace_uids["a"] = "uid-of-a-again"
+        await run_with_step(api, "ci-2", branch="main")
+        assert not await finds_cache(api)
+
+
+async def test_agent_reaches_only_the_caches_of_its_step(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api, branch="v.1")
+        hashed = f"go-v.1-{'0' * 64}"
+        assert await save_cache(api, hashed) == 204
+        assert await finds_cache(api, hashed)
+        for key in ("other", "go-1x", f"go-vx1-{'0' * 64}", "go-v.1-0", f"{hashed}\n"):
+            assert await save_cache(api, key) == 403, key
+            answer = await api.call("POST", f"{AGENT}/caches/lookup", token="fetch", json={"key": key})
+            assert answer.problem == (403, "forbidden"), key
 
 
 async def test_cache_over_the_limit_is_refused(tmp_path: Path) -> None:
@@ -164,16 +240,13 @@ async def test_cache_over_the_limit_is_refused(tmp_path: Path) -> None:
 
 async def test_using_a_cache_gives_it_a_new_date_once_a_day(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
-        token = await run_with_step(api)
-        name = hashlib.sha256(b"go-1").hexdigest()
-        await api.store.put(f"caches/a/ci/{name}.{HEX}.tar.gz", TREE)
-        await api.store.put(f"caches/a/ci/{name}.json", json.dumps({"sha256": HEX}).encode())
-        document = next(path for path in stored_objects(api) if path.name == f"{name}.json")
+        await run_with_step(api)
+        await save_cache(api)
+        document = next(path for path in stored_objects(api) if "caches" in path.parts and path.suffix == ".json")
         for age, renewed in ((3600, False), (2 * 86400, True)):
             before = time.time() - age
             os.utime(document, (before, before))
-            answer = await api.call("POST", f"{AGENT}/caches/lookup", token=token, json={"key": "go-1"})
-            assert answer.status == 200
+            assert await finds_cache(api)
             assert (document.stat().st_mtime > before + 60) is renewed
 
 
@@ -187,24 +260,70 @@ async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:
         assert await api.store.head("artifacts/a/uid-of-ci-1/build/1.json") is None
 
 
-async def test_an_agent_reaches_nothing_but_its_run(tmp_path: Path) -> None:
+async def test_agent_reaches_nothing_but_its_own_attempt(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
-        await api.store.put("artifacts/a/uid-of-other-1/build/1.json", b"{}")
         body = {"size": 1, "sha256": HEX}
-        for place in ("nosuch/1", "build/3", "build/0", "build/x", "..%2f..%2fb/1"):
+        for place in ("nosuch/1", "build/2", "later/1"):
+            answer = await api.call("POST", f"{AGENT}/artifacts/{place}", token=token, json=body)
+            assert answer.problem == (403, "forbidden"), place
+        for place in ("build/0", "build/x", "..%2f..%2fb/1"):
             assert (await api.call("POST", f"{AGENT}/artifacts/{place}", token=token, json=body)).status == 404, place
         api.capabilities["old"] = FakeCapability("a", "ci-1", "the-uid-of-a-run-that-is-gone")
-        assert (await api.call("GET", f"{AGENT}/source", token="old")).problem == (401, "unauthenticated")
+        assert (await api.call("POST", f"{AGENT}/artifacts/build/1", token="old", json=body)).status == 401
+
+
+async def test_token_of_one_role_does_not_serve_another(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        body = {"size": 1, "sha256": HEX}
+        for method, path, token in (
+            ("GET", "source", "upload"),
+            ("GET", "artifacts/build", "upload"),
+            ("POST", "artifacts/build/1", "fetch"),
+            ("GET", "workspaces/build/1", "upload"),
+            ("GET", "artifacts/build", "aside"),
+            ("GET", "artifacts/build", "fetch"),
+            ("GET", "artifacts/later", "later"),
+        ):
+            given = {"json": body} if method == "POST" else {}
+            answer = await api.call(method, f"{AGENT}/{path}", token=token, **given)
+            assert answer.problem == (403, "forbidden"), (path, token)
+
+
+ENDED = {"number": 1, "phase": "Succeeded", "times": {"ended": "2026-01-01T00:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    ("phase", "attempts", "status"),
+    [
+        ("Running", [], 200),
+        ("Running", [{"number": 1, "phase": "Running"}], 200),
+        # Its workspace and its caches are stored after its commands have ended.
+        ("Running", [{"number": 1, "phase": "Failed", "times": {}}], 200),
+        ("Running", [ENDED], 409),
+        ("Running", [{"number": 1, "phase": "Failed"}, {"number": 2, "phase": "Running"}], 409),
+        ("Succeeded", [], 409),
+        ("Failed", [{"number": 1, "phase": "Running"}], 409),
+    ],
+)
+async def test_token_ends_with_its_attempt(tmp_path: Path, phase: str, attempts: list[Any], status: int) -> None:
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
+        api.kubernetes.status(
+            "a", "ci-1", phase=phase, steps=[{"name": "build", "slug": "build", "attempts": attempts}]
+        )
+        body = {"size": 1, "sha256": HEX}
+        assert (await api.call("POST", f"{AGENT}/artifacts/build/1", token=token, json=body)).status == status
 
 
 async def test_agent_is_served_before_the_cache_has_its_step(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
         api.kubernetes.lagging = True
-        api.kubernetes.status("a", "ci-1", steps=[{"name": "quick", "slug": "quick", "attempts": []}])
+        api.kubernetes.status("a", "ci-1", steps=[])
         body = {"size": 1, "sha256": HEX}
-        assert (await api.call("POST", f"{AGENT}/artifacts/quick/1", token=token, json=body)).status == 200
+        assert (await api.call("POST", f"{AGENT}/artifacts/build/1", token=token, json=body)).status == 200
 
 
 async def test_users_list_and_download_artifacts(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ async def run_in(api: ApiServer, namespace: str = "a", **spec: Any) -> str:
     labels = {"c8s.dev/pipeline": "ci", "c8s.dev/run-number": "4"}
     made = {"metadata": {"name": "ci-4", "namespace": namespace, "labels": labels}, "spec": given}
     run = await api.kubernetes.create(PIPELINE_RUNS, made, namespace)
-    mark_failed(api, namespace)
-    api.capabilities["cap"] = FakeCapability(namespace, "ci-4", run["metadata"]["uid"])
+    mark_failed(api, namespace, "Running")
+    api.capabilities["cap"] = FakeCapability(namespace, "ci-4", run["metadata"]["uid"], "test")
     return "cap"
 
 
@@ -114,10 +114,10 @@ async def test_cancelled_run_saves_no_workspace_despite_a_stale_cache(tmp_path: 
 async def test_an_agent_reaches_no_other_step_attempt_or_run(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_in(api)
-        for place in ("build2/1", "test/7", "test/0", "..%2ftest/1"):
+        for place, status in (("build2/1", 403), ("test/7", 403), ("test/0", 404), ("..%2ftest/1", 404)):
             answer = await api.call("GET", f"/api/v1/agent/workspaces/{place}", token=token)
-            assert answer.status == 404, place
-        api.capabilities["old"] = FakeCapability("a", "ci-4", "the-uid-of-a-run-that-is-gone")
+            assert answer.status == status, place
+        api.capabilities["old"] = FakeCapability("a", "ci-4", "the-uid-of-a-run-that-is-gone", "test")
         assert (await api.call("GET", WORKSPACE_PATH, token="old")).problem == (401, "unauthenticated")
 
 
@@ -134,7 +134,7 @@ async def test_debug_copy_runs_only_the_step_on_its_workspace(tmp_path: Path) ->
         made = api.kubernetes.objects[PIPELINE_RUNS, "a", "ci-debug-1"]
         assert made["spec"]["source"] == {"kept": {"run": "ci-4", "number": "4", "step": "test", "attempt": 1}}
 
-        api.capabilities["copy"] = FakeCapability("a", "ci-debug-1", made["metadata"]["uid"])
+        api.capabilities["copy"] = FakeCapability("a", "ci-debug-1", made["metadata"]["uid"], "test", 1, "fetch")
         found = (await api.call("GET", "/api/v1/agent/source", token="copy")).json
         assert (found["sha256"], found["size"]) == (HEX, len(TREE))
         assert (await api.call("GET", found["url"], token=None)).body == TREE
@@ -204,7 +204,7 @@ async def test_a_workspace_of_another_namespace_is_out_of_reach(tmp_path: Path) 
         spec = {"pipeline": DEFINITION, "source": {"kept": {"run": "ci-4", "step": "test", "attempt": 1}}}
         made = {"metadata": {"name": "mine-1", "namespace": "a"}, "spec": spec}
         run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
-        api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"])
+        api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"], "test", 1, "fetch")
         assert (await api.call("GET", "/api/v1/agent/source", token="copy")).problem == (404, "not-found")
         request = {"pipeline": DEFINITION, "source": {"kept": {"run": "ci-4", "step": "test", "attempt": 1}}}
         assert (await api.call("POST", RUNS, json=request)).problem == (422, "invalid")
@@ -226,6 +226,7 @@ async def test_rerun_can_save_failed_workspaces(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         plain = {name: value for name, value in DEFINITION.items() if name != "keepOnFailure"}
         await run_in(api, pipeline=plain)
+        mark_failed(api)
         answer = await api.call("POST", f"{RUNS}/ci-4/rerun", json={"keepOnFailure": True}, token=ANN)
         assert answer.json["definition"]["keepOnFailure"] is True
         assert "reuseFrom" not in api.kubernetes.objects[PIPELINE_RUNS, "a", answer.json["name"]]["spec"]

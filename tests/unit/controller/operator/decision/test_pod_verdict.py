@@ -142,6 +142,15 @@ def test_eviction_during_upload_is_a_disruption() -> None:
     assert seen(status, artifacts=True, manifest_read=True).reason == "Disrupted"
 
 
+def test_failed_upload_is_no_success_because_of_a_manifest() -> None:
+    for code, phase in ((0, "Succeeded"), (1, "Failed"), (137, "Failed")):
+        status = {**SHAPED, "initContainerStatuses": [container("fetch", ended(0)), container("upload", ended(code))]}
+        view = AttemptView(pod=pod(status), manifest={"files": []}, manifest_read=True)
+        found = evaluate_pod(view, artifacts=True, memory_limit=None)
+        assert found.phase == phase, code
+        assert found.reason == ("ArtifactUploadFailed" if code else "Succeeded")
+
+
 def test_without_a_pod_the_job_tells_how_it_ended() -> None:
     def job(kind: str) -> AttemptView:
         return AttemptView(job={"status": {"conditions": [{"type": kind, "status": "True", "message": "gone"}]}})

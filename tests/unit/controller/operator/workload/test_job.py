@@ -106,9 +106,11 @@ def test_the_token_is_mounted_in_the_agents_only() -> None:
     fetch, upload = pod_of(job)["initContainers"]
     assert (fetch["name"], upload["name"], upload["restartPolicy"]) == ("fetch", "upload", "Always")
     for agent in (fetch, upload):
-        assert {"name": "agent", "mountPath": "/var/run/c8s", "readOnly": True} in agent["volumeMounts"]
+        assert {"name": f"agent-{agent['name']}", "mountPath": "/var/run/c8s", "readOnly": True} in agent[
+            "volumeMounts"
+        ]
         assert "limits" not in agent["resources"], "a CPU limit makes pods start slowly"
-    assert not [mount for mount in container_of(job)["volumeMounts"] if mount["name"] == "agent"]
+    assert not [mount for mount in container_of(job)["volumeMounts"] if mount["name"].startswith("agent")]
     assert "token" not in str(container_of(job)["env"])
 
 
@@ -190,7 +192,7 @@ def test_names_fit_however_long_their_parts(run: str, slug: str) -> None:
     job = job_of(step(slug), run_name=run)
     assert len(job["metadata"]["name"]) <= 57, "the Job controller adds six characters for its pod"
     assert len(names.secrets_name(run)) <= 63
-    assert len(names.agent_secret_name(run)) <= 63
+    assert len(names.agent_secret_name(run, "s" * 40, 100)) <= 63
 
 
 def test_long_names_that_differ_at_the_end_stay_different() -> None:
