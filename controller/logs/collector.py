@@ -5,12 +5,14 @@ is retried with back-off; meanwhile a stream's output stays in memory, and when 
 so the output stays in the cluster.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from controller.logs.archive.chunk import read_chunk
 from controller.logs.archive.summary import Failure, Summary
@@ -24,6 +26,9 @@ from controller.logs.live.hub import LiveLog, LogHub
 from controller.logs.masking.mask import SecretMasker, SecretPatterns
 from controller.logs.model import Block, Stream
 from controller.storage import ObjectStore, StorageError
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import LogSummary
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +51,7 @@ class _ActiveStream:
 
     archive: ArchiveWriter
     log: LiveLog
-    record: "_StreamRecord"
+    record: _StreamRecord
     writable: asyncio.Event = field(default_factory=asyncio.Event)
     writing: asyncio.Task[None] | None = None
     pending_since: float | None = None
@@ -152,7 +157,7 @@ class LogCollector:
         else:
             begin(self._group)
 
-    def result(self, *, namespace: str, run_uid: str, slug: str, attempt: int, container: str) -> dict[str, Any] | None:
+    def result(self, *, namespace: str, run_uid: str, slug: str, attempt: int, container: str) -> LogSummary | None:
         """The `log` object of an attempt's status once the log is archived; None before."""
         stream = Stream(namespace, run_uid, slug, attempt, container)
         entry = self._records.get((namespace, run_uid), {}).get(stream)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from controller import labels
 from controller.kube import (
@@ -33,9 +33,13 @@ from controller.operator.effects.status_writer import WriteResult
 from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.log_context import reconcile_scope
 from controller.operator.reconciler import Dependencies, Reconciler, utc_now
+from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
 from controller.run_types.keys import RunId, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -79,14 +83,14 @@ class RunController:
             Dependencies(client, logs, store, settings, self._recorder, now),
             self._cache,
             self._schedule_status_write,
-            self._runs.list,
+            self._list_runs,
         )
         self._jobs = Informer(client, JOBS, label_selector=labels.MANAGED_SELECTOR)
         self._pods = Informer(client, PODS, label_selector=labels.MANAGED_SELECTOR)
         self._nodes = Informer(client, NODES)
         self._create_failures = Informer(client, EVENTS, field_selector="reason=FailedCreate")
         self._image_pulls = Informer(client, EVENTS, field_selector="reason=Pulling")
-        self._sweeper = RetentionSweeper(client, store, settings, lambda: list(self._runs.list()), now)
+        self._sweeper = RetentionSweeper(client, store, settings, self._list_runs, now)
 
     @property
     def healthy(self) -> bool:
@@ -131,21 +135,33 @@ class RunController:
     # -- changes
 
     def _on_run(self, kind: str, old: Json | None, new: Json | None) -> None:
-        run = new or old
-        assert run is not None
+        found = new or old
+        assert found is not None
+        run = as_run(found)
         key = names.run_key(run)
         if kind == "DELETED" or (_is_finished(run) and self._reconciler.is_done(key)):
             self._reconciler.forget(key)
             if kind != "DELETED" and is_deleted(run):
                 self._enqueue(key)
-        elif old is None or _needs_reconcile(old, run):
+        elif old is None or _needs_reconcile(as_run(old), run):
             self._enqueue(key)
-        if kind == "DELETED" or _is_finished(run) or (_is_initialized(run) and not _is_initialized(old or {})):
+        if (
+            kind == "DELETED"
+            or _is_finished(run)
+            or (_is_initialized(run) and not (old and _is_initialized(as_run(old))))
+        ):
             self._enqueue_group_members(run)
 
-    def _enqueue_group_members(self, run: Json) -> None:
+    def _run(self, key: RunKey) -> RunObject | None:
+        run = self._runs.get(*key)
+        return as_run(run) if run is not None else None
+
+    def _list_runs(self, namespace: str | None = None) -> list[RunObject]:
+        return [as_run(run) for run in self._runs.list(namespace)]
+
+    def _enqueue_group_members(self, run: RunObject) -> None:
         """Reconcile the runs that may wait for this one, after its group became known or it ended."""
-        for other in self._runs.list(run["metadata"]["namespace"]):
+        for other in self._list_runs(run["metadata"]["namespace"]):
             if concurrency.may_be_waiting(other) and concurrency.pipeline_name(other) == concurrency.pipeline_name(run):
                 self._enqueue(names.run_key(other))
 
@@ -183,7 +199,7 @@ class RunController:
         self._queue.add(key, priority=self._priority(key))
 
     def _priority(self, key: RunKey) -> int:
-        run = self._runs.get(*key)
+        run = self._run(key)
         return _PRIORITIES.get(run["spec"].get("priority", "normal"), 0) if run is not None else 0
 
     def _schedule_status_write(self, key: RunKey, seconds: float) -> None:
@@ -218,7 +234,7 @@ class RunController:
                     self._queue.done(key)
 
     async def _reconcile(self, key: RunKey) -> None:
-        run = self._runs.get(*key)
+        run = self._run(key)
         if run is None:
             return
         result = await self._reconciler.reconcile(run)
@@ -249,7 +265,7 @@ class RunController:
             # By then the informer has what the API server has.
             self._queue.add_after(key, _STALE_RETRY_SECONDS)
         elif result is WriteResult.DONE:
-            run = self._runs.get(*key)
+            run = self._run(key)
             # While the informer still shows the run as active, it must be remembered that it is done.
             if run is None or _is_finished(run):
                 self._reconciler.forget(key)
@@ -257,16 +273,16 @@ class RunController:
                     self._enqueue(key)
 
 
-def _is_finished(run: Json) -> bool:
-    return (run.get("status") or {}).get("phase") in FINAL_RUN_PHASES
+def _is_finished(run: RunObject) -> bool:
+    return status_of(run).get("phase") in FINAL_RUN_PHASES
 
 
-def _is_initialized(run: Json) -> bool:
+def _is_initialized(run: RunObject) -> bool:
     """Whether the run has a status, so that its concurrency group is known."""
-    return bool((run.get("status") or {}).get("phase"))
+    return bool(status_of(run).get("phase"))
 
 
-def _needs_reconcile(old: Json, new: Json) -> bool:
+def _needs_reconcile(old: RunObject, new: RunObject) -> bool:
     """Whether more has changed than the status, which the operator itself writes."""
     return bool(
         old["metadata"]["uid"] != new["metadata"]["uid"]

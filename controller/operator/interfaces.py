@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import LogSummary
 
 
 class AttemptLogs(Protocol):
@@ -24,7 +27,7 @@ class AttemptLogs(Protocol):
         """Start to collect a container's log. Calling it again is harmless."""
         ...
 
-    def result(self, *, namespace: str, run_uid: str, slug: str, attempt: int, container: str) -> dict[str, Any] | None:
+    def result(self, *, namespace: str, run_uid: str, slug: str, attempt: int, container: str) -> LogSummary | None:
         """The `log` object of an attempt's status, once the log is archived."""
         ...
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.pipeline.model import SecretUse
 from controller.run_types.keys import RunKey
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 
@@ -78,19 +81,19 @@ def workspace_manifest_key(namespace: str, run_uid: str, slug: str, attempt: int
     return f"workspaces/{namespace}/{run_uid}/{slug}/{attempt}.json"
 
 
-def run_key(run: Json) -> RunKey:
+def run_key(run: RunObject) -> RunKey:
     """The key of a run."""
     return RunKey(run["metadata"]["namespace"], run["metadata"]["name"])
 
 
-def run_labels(run: Json) -> dict[str, str]:
+def run_labels(run: RunObject) -> dict[str, str]:
     """The labels of every object that is created for a run."""
     own = run["metadata"].get("labels") or {}
     pipeline = own.get(labels.PIPELINE) or run["spec"].get("pipeline", {}).get("name", "")
     return {labels.PIPELINE: pipeline, labels.RUN: run["metadata"]["name"], labels.MANAGED_BY: labels.MANAGER}
 
 
-def owner_reference(run: Json) -> Json:
+def owner_reference(run: RunObject) -> Json:
     """The ownerReference to a run."""
     metadata = run["metadata"]
     return {

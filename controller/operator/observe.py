@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
 from controller.operator.cache.owned_resources import attempt_key_of
@@ -16,6 +16,9 @@ from controller.operator.interfaces import AttemptLogs
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.keys import AttemptKey, RunKey
 
+if TYPE_CHECKING:
+    from controller.run_types.objects import LogSummary, RunObject
+
 Json = dict[str, Any]
 
 
@@ -27,7 +30,7 @@ class ObservationBuilder:
         self._cache = cache
         self._logs = logs
 
-    def build(self, key: RunKey, run: Json, state: RunState, blocking_runs: Sequence[BlockingRun]) -> Observation:
+    def build(self, key: RunKey, run: RunObject, state: RunState, blocking_runs: Sequence[BlockingRun]) -> Observation:
         """Everything that is known of a run besides the run itself."""
         plan, observed, server = state.plan, state.observed, state.status.server
         digests = state.input_digests(run["spec"])
@@ -83,8 +86,8 @@ class ObservationBuilder:
         found = {attempt: name for name, job in jobs.items() if (attempt := attempt_key_of(job)) is not None}
         found |= {attempt: names.job_name(key.name, attempt.slug, attempt.number) for attempt in pods}
         for step in state.status.current.get("steps") or []:
-            for attempt in step.get("attempts") or []:
-                found[AttemptKey(step["slug"], attempt["number"])] = attempt["jobName"]
+            for recorded in step.get("attempts") or []:
+                found[AttemptKey(step["slug"], recorded["number"])] = recorded["jobName"]
         return found
 
     def _view_without_pod(
@@ -113,7 +116,7 @@ class ObservationBuilder:
             open_logs=tuple(name for name, log in logs.items() if log is None),
         )
 
-    def _log_summary(self, key: RunKey, state: RunState, attempt: AttemptKey, container: str) -> Json | None:
+    def _log_summary(self, key: RunKey, state: RunState, attempt: AttemptKey, container: str) -> LogSummary | None:
         return self._logs.result(
             namespace=key.namespace,
             run_uid=state.uid,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator.cache.run_plan import InvalidRunError, RunPlan, load_run_plan
 from controller.pipeline.run_cost import Effort, estimate_effort
 from controller.run_types.reasons import RunReason
 from controller.worker import LimitedWorker, WorkLimitError
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 
@@ -23,7 +26,7 @@ class PlanLoader:
     def __init__(self, worker: LimitedWorker | None = None) -> None:
         self._worker = worker or LimitedWorker()
 
-    async def load(self, run: Json) -> RunPlan:
+    async def load(self, run: RunObject) -> RunPlan:
         """The plan of a run whose spec has a pipeline.
 
         Raises:

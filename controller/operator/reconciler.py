@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
@@ -29,12 +29,16 @@ from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.observe import ObservationBuilder
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
+from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.debug_copies import debug_source
 from controller.provenance import verified_creator
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.reasons import RunReason
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -44,12 +48,12 @@ _READS = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
 """Actions whose results change the next decision."""
 
 
-def _require_creator_of_copy(run: Json, creator: str | None) -> None:
+def _require_creator_of_copy(run: RunObject, creator: str | None) -> None:
     """Raises InvalidRunError for a new copy of a failed step that was not created by the API.
 
     The saved workspace may hold whatever the step wrote. Only the API checks that the user may open a shell in pods.
     """
-    is_new = not (run.get("status") or {}).get("phase")
+    is_new = not status_of(run).get("phase")
     if is_new and creator is None and debug_source(run) is not None:
         raise InvalidRunError(
             "only the API creates runs with source.kept, for users who may create pods/exec; open a shell in the "
@@ -103,7 +107,7 @@ class Reconciler:
         dependencies: Dependencies,
         cache: ResourceCache,
         schedule_write: Callable[[RunKey, float], None],
-        list_runs: Callable[[], Iterable[Json]],
+        list_runs: Callable[[], Iterable[RunObject]],
     ) -> None:
         self._client = dependencies.client
         self._logs = dependencies.logs
@@ -121,7 +125,7 @@ class Reconciler:
         self._writer = StatusWriter(self._client, cache.states, cache.owned, settings, schedule_write)
         self.durations = StepDurations()
 
-    async def reconcile(self, run: Json) -> Result:
+    async def reconcile(self, run: RunObject) -> Result:
         """Do what a run needs next.
 
         Raises:
@@ -161,8 +165,8 @@ class Reconciler:
             return Result()
         return Result(max(0.0, (requeue_at - self._now()).total_seconds()))
 
-    async def _reconcile_active(self, key: RunKey, run: Json, state: RunState | None) -> datetime | None:
-        if (run.get("status") or {}).get("phase") in FINAL_RUN_PHASES:
+    async def _reconcile_active(self, key: RunKey, run: RunObject, state: RunState | None) -> datetime | None:
+        if status_of(run).get("phase") in FINAL_RUN_PHASES:
             await self._reconcile_terminal(key, run, state)
             return None
         if state is None:
@@ -174,19 +178,19 @@ class Reconciler:
             return None
         return await self._reconcile_until_stable(key, run, state)
 
-    async def _reconcile_terminal(self, key: RunKey, run: Json, state: RunState | None) -> None:
+    async def _reconcile_terminal(self, key: RunKey, run: RunObject, state: RunState | None) -> None:
         if state is None:
             await self._writer.expire_jobs(key, run["metadata"]["uid"])
         elif state.status.current.get("phase") not in FINAL_RUN_PHASES:
             # Another operator has ended it.
             self.forget(key)
 
-    async def _reconcile_until_stable(self, key: RunKey, run: Json, state: RunState) -> datetime | None:
+    async def _reconcile_until_stable(self, key: RunKey, run: RunObject, state: RunState) -> datetime | None:
         """Decide and act until no action has a result to decide on; returns when to reconcile again."""
         while True:
             await self._load_existing(key, run, state)
             observation = self._observations.build(key, run, state, await self._find_blocking_runs(run, state))
-            known = {**run, "status": state.status.current}
+            known: RunObject = {**run, "status": state.status.current}
             plan = state.plan
             decision = decide(known, plan.pipeline, plan.steps, observation, self._now(), self._settings)
             failures = await self._executor.execute(run, state, decision.actions)
@@ -201,7 +205,7 @@ class Reconciler:
             if not any(isinstance(action, _READS) for action in decision.actions):
                 return decision.requeue_at
 
-    async def _load_existing(self, key: RunKey, run: Json, state: RunState) -> None:
+    async def _load_existing(self, key: RunKey, run: RunObject, state: RunState) -> None:
         """Load what was made by an earlier process, or by the run whose steps are reused."""
         has_started = state.status.has_started or self._cache.owned.has_any(key, state.uid)
         if has_started and not state.secrets.ready:
@@ -210,7 +214,7 @@ class Reconciler:
         if state.reusable is None and run["spec"].get("reuseFrom"):
             state.reusable = await self._executor.load_reusable_steps(run)
 
-    async def _find_blocking_runs(self, run: Json, state: RunState) -> tuple[BlockingRun, ...]:
+    async def _find_blocking_runs(self, run: RunObject, state: RunState) -> tuple[BlockingRun, ...]:
         """The runs of its concurrency group that it waits for; none once it holds the group's lock."""
         group = state.plan.group
         if group is None or state.holds_lock or state.status.has_started or run["spec"].get("cancel"):
@@ -230,10 +234,10 @@ class Reconciler:
         # The cache is stale: it will show that run, or its end, in a moment.
         return () if holder is None else (BlockingRun(holder, created_before=False, cancel_requested=False),)
 
-    async def _initialize(self, key: RunKey, run: Json) -> RunState | None:
+    async def _initialize(self, key: RunKey, run: RunObject) -> RunState | None:
         """Load a run that was not known before. A run that is invalid gets its final status at once."""
         # A status is the operator's own: what it proved before stays proven.
-        creator = (run.get("status") or {}).get("createdBy") or verified_creator(self._settings.agent_key, run)
+        creator = status_of(run).get("createdBy") or verified_creator(self._settings.agent_key, run)
         try:
             if not run["spec"].get("pipeline"):
                 await self._copy_pipeline_config(run)
@@ -243,9 +247,10 @@ class Reconciler:
                 raise InvalidRunError(message, RunReason.TOO_EXPENSIVE)
             if load_attempts.needs_mark(run, self._process):
                 patch = load_attempts.mark_patch(run, self._process)
-                run = await self._client.patch(
+                patched = await self._client.patch(
                     PIPELINE_RUNS, key.name, patch, namespace=key.namespace, patch_type="json"
                 )
+                run = as_run(patched)
             _require_creator_of_copy(run, creator)
             state = new_run_state(run, await self._plans.load(run), self._now(), creator)
         except InvalidRunError as error:
@@ -259,7 +264,7 @@ class Reconciler:
             _log.info("run %s/%s is accepted, %s", *key, describe_trigger(run, creator), extra=extra)
         return state
 
-    async def _copy_pipeline_config(self, run: Json) -> None:
+    async def _copy_pipeline_config(self, run: RunObject) -> None:
         """Copy the definition that `pipelineConfigRef` names into the run, where later changes do not affect it."""
         namespace, name = names.run_key(run)
         reference = (run["spec"].get("pipelineConfigRef") or {}).get("name")
@@ -281,9 +286,9 @@ class Reconciler:
                 raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error
             raise
 
-    async def _finalize_deletion(self, key: RunKey, run: Json, state: RunState | None) -> bool:
+    async def _finalize_deletion(self, key: RunKey, run: RunObject, state: RunState | None) -> bool:
         """Remove the finalizer of a deleted run once nothing of it runs any more; returns whether the run is gone."""
-        status = run.get("status") or {}
+        status = status_of(run)
         has_started = (
             (state is not None and state.status.has_started)
             or self._cache.owned.has_any(key, run["metadata"]["uid"])
@@ -295,11 +300,11 @@ class Reconciler:
             await self._patch_finalizers(key, run, hold=False)
         return True
 
-    async def _patch_finalizers(self, key: RunKey, run: Json, *, hold: bool) -> Json:
+    async def _patch_finalizers(self, key: RunKey, run: RunObject, *, hold: bool) -> Json:
         patch = deletion.finalizers_patch(run, hold=hold)
         return await self._client.patch(PIPELINE_RUNS, key.name, patch, namespace=key.namespace, patch_type="json")
 
-    def _record_decision(self, key: RunKey, run: Json, state: RunState, decision: Decision) -> None:
+    def _record_decision(self, key: RunKey, run: RunObject, state: RunState, decision: Decision) -> None:
         old, new = state.status.current, decision.status
         state.status.current = new
         if old == new:

@@ -9,8 +9,11 @@ What the texts of a status need beyond that is not known before: a status that h
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import AttemptStatus, RunStatus
 
 Json = dict[str, Any]
 
@@ -67,12 +70,12 @@ def json_size(value: Any) -> int:
 # -- by construction
 
 
-def summarize_attempts(attempts: Sequence[Json]) -> list[Json]:
+def summarize_attempts(attempts: Sequence[AttemptStatus]) -> list[AttemptStatus]:
     """The attempts of a step: the last one whole, the earlier ones without the texts of their logs."""
-    return [*map(_summarize, attempts[:-1]), *attempts[-1:]]
+    return [*(cast("AttemptStatus", _summarize(each)) for each in attempts[:-1]), *attempts[-1:]]
 
 
-def _summarize(attempt: Json) -> Json:
+def _summarize(attempt: Mapping[str, Any]) -> Json:
     found = _pick(attempt, _SUMMARY_FIELDS)
     if "message" in found:
         found["message"] = _cut(found["message"], _MAX_SUMMARY_MESSAGE)
@@ -85,7 +88,7 @@ def _summarize(attempt: Json) -> Json:
 # -- when it has become too large
 
 
-def shorten(status: Json, level: int, size: int) -> Json:
+def shorten(status: RunStatus, level: int, size: int) -> RunStatus:
     """A status with less in it.
 
     Args:
@@ -96,7 +99,7 @@ def shorten(status: Json, level: int, size: int) -> Json:
         return status
     steps = status.get("steps") or []
     if level == 1:
-        fresh = {**status, "steps": [_without_texts(step) for step in steps]}
+        fresh: Json = {**status, "steps": [_without_texts(step) for step in steps]}
     else:
         fresh = {key: value for key, value in status.items() if key not in ("criticalPath", "steps")}
         fresh["steps"] = [_shortest(step) for step in steps] if level < MOST_SHORTENED else []
@@ -105,10 +108,10 @@ def shorten(status: Json, level: int, size: int) -> Json:
     fresh["message"] = f"{_cut(str(status.get('message', '')), _MAX_RUN_MESSAGE)}; {said}"
     condition = {"type": SHORTENED_CONDITION, "status": "True", "reason": _REASON, "message": said}
     fresh["conditions"] = [*(_with_short_message(each) for each in status.get("conditions") or []), condition]
-    return fresh
+    return cast("RunStatus", fresh)
 
 
-def fitting_level(status: Json, least: int, other_bytes: int) -> tuple[int, int]:
+def fitting_level(status: RunStatus, least: int, other_bytes: int) -> tuple[int, int]:
     """(the level of `shorten` at which the run can be stored; the size of the run with its whole status).
 
     Args:
@@ -125,21 +128,21 @@ def fitting_level(status: Json, least: int, other_bytes: int) -> tuple[int, int]
     return level, size
 
 
-def _without_texts(step: Json) -> Json:
+def _without_texts(step: Mapping[str, Any]) -> Json:
     fresh = {**step, "message": _cut(str(step.get("message", "")), _MAX_SUMMARY_MESSAGE)}
     if "attempts" in step:
         fresh["attempts"] = [_without_log_texts(attempt) for attempt in step["attempts"]]
     return fresh
 
 
-def _without_log_texts(attempt: Json) -> Json:
+def _without_log_texts(attempt: Mapping[str, Any]) -> Json:
     fresh = {**attempt, "message": _cut(str(attempt.get("message", "")), _MAX_SUMMARY_MESSAGE)}
     if "log" in attempt:
         fresh["log"] = {key: value for key, value in attempt["log"].items() if key not in _LOG_TEXTS}
     return fresh
 
 
-def _shortest(step: Json) -> Json:
+def _shortest(step: Mapping[str, Any]) -> Json:
     fresh = _pick(step, _SHORTEST_STEP)
     if "attempts" in step:
         fresh["attempts"] = [_shortest_attempt(attempt) for attempt in step["attempts"]]
@@ -151,11 +154,11 @@ def _shortest_attempt(attempt: Json) -> Json:
     return {**_pick(attempt, _SHORTEST_ATTEMPT), **kept, "times": _pick(attempt["times"], _SHORTEST_TIMES)}
 
 
-def _with_short_message(condition: Json) -> Json:
+def _with_short_message(condition: Mapping[str, Any]) -> Json:
     return {**condition, "message": _cut(str(condition.get("message", "")), _MAX_RUN_MESSAGE)}
 
 
-def _pick(obj: Json, fields: Sequence[str]) -> Json:
+def _pick(obj: Mapping[str, Any], fields: Sequence[str]) -> Json:
     return {field: obj[field] for field in fields if field in obj}
 
 
@@ -200,7 +203,7 @@ def least_step_bytes(name: str, matrix_of: str, depends_on: Sequence[str], attem
     return _STEP_BYTES + texts + attempts * _ATTEMPT_BYTES
 
 
-def least_run_bytes(spec: Json, steps_bytes: int) -> int:
+def least_run_bytes(spec: Mapping[str, Any], steps_bytes: int) -> int:
     """The size of a run with the shortest status that describes all its steps.
 
     Args:

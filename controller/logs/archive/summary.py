@@ -1,10 +1,15 @@
 """The summary of an archived log: stored beside it and repeated in the run's status."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.logs.errors import BadArchiveError
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import FirstFailure, LogSummary
 
 
 @dataclass(frozen=True)
@@ -48,18 +53,22 @@ class Summary:
             separators=(",", ":"),
         ).encode()
 
-    def to_status(self) -> dict[str, Any]:
+    def to_status(self) -> LogSummary:
         """The `log` object of an attempt's status."""
-        found = {"lines": self.lines, "bytes": self.size, "sha256": self.sha256, "archived": True}
-        found |= {"firstFailure": self._failure_document()} if self.failure else {}
-        return found | ({"lastLine": self.last_line} if self.last_line else {})
+        found: LogSummary = {"lines": self.lines, "bytes": self.size, "sha256": self.sha256, "archived": True}
+        if (failure := self._failure_document()) is not None:
+            found["firstFailure"] = failure
+        if self.last_line:
+            found["lastLine"] = self.last_line
+        return found
 
-    def _failure_document(self) -> dict[str, Any] | None:
+    def _failure_document(self) -> FirstFailure | None:
         if self.failure is None:
             return None
-        found: dict[str, Any] = {"line": self.failure.line, "text": self.failure.text}
-        if self.failure.file is not None:
-            found |= {"file": self.failure.file, "fileLine": self.failure.file_line}
+        found: FirstFailure = {"line": self.failure.line, "text": self.failure.text}
+        if self.failure.file is not None and self.failure.file_line is not None:
+            found["file"] = self.failure.file
+            found["fileLine"] = self.failure.file_line
         return found
 
 

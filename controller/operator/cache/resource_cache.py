@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator.cache.owned_resources import OwnedResources, run_key_of
 from controller.operator.cache.run_state import RunState
 from controller.operator.decision.pod_status import is_step_image_pull
 from controller.run_types.keys import RunKey
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RuntimeInfo
 
 Json = dict[str, Any]
 _MAX_MESSAGE_LENGTH = 500
@@ -33,7 +36,7 @@ class ResourceCache:
         """The keys of the active runs, by uid."""
         self.owned = OwnedResources()
         self.nodes: tuple[Json, ...] = ()
-        self.runtime: Json | None = None
+        self.runtime: RuntimeInfo | None = None
         """The container runtime of the nodes, as a run's status has it."""
 
     def on_pod(self, pod: Json, *, deleted: bool) -> RunKey | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.operator.decision.concurrency import concurrency_group
 from controller.operator.decision.reuse import definition_digests, input_digests
+from controller.operator.run_object import status_of
 from controller.operator.workload.clone_step import add_clone_step
 from controller.operator.workload.debug_copies import debug_source
 from controller.pipeline import params
@@ -21,6 +22,9 @@ from controller.pipeline.model import Pipeline
 from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
 from controller.pipeline.variables import RunContext
 from controller.run_types.reasons import RunReason
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject, RunSpec, SourceSnapshot
 
 Json = dict[str, Any]
 
@@ -64,7 +68,7 @@ class RunPlan:
     unmet_conditions: Mapping[str, str]
     definition_digests: Mapping[str, str]
 
-    def input_digests(self, spec: Json, cloned: Json | None) -> dict[str, str]:
+    def input_digests(self, spec: RunSpec, cloned: SourceSnapshot | None) -> dict[str, str]:
         """Name of a step -> digest of what it is made from, as far as that is known.
 
         Args:
@@ -73,7 +77,7 @@ class RunPlan:
         return input_digests(self.steps, self.definition_digests, spec, cloned, self.source_step)
 
 
-def load_run_plan(run: Json) -> RunPlan:
+def load_run_plan(run: RunObject) -> RunPlan:
     """The plan of a run whose spec has a pipeline: everything about the run that is computed from untrusted data.
 
     Raises:
@@ -100,7 +104,7 @@ def load_run_plan(run: Json) -> RunPlan:
     except RunTooExpensiveError as error:
         raise InvalidRunError(str(error), RunReason.TOO_EXPENSIVE) from error
     # One that has steps already was accepted by an earlier version: its status is shortened if need be.
-    if not (run.get("status") or {}).get("steps") and (reason := oversize_reason(spec, pipeline, steps)) is not None:
+    if not status_of(run).get("steps") and (reason := oversize_reason(spec, pipeline, steps)) is not None:
         raise InvalidRunError(f"the run is too large: {reason}", RunReason.TOO_EXPENSIVE)
     return RunPlan(
         uid=metadata["uid"],
@@ -115,12 +119,12 @@ def load_run_plan(run: Json) -> RunPlan:
     )
 
 
-def find_unmet_conditions(run: Json, steps: Sequence[ExpandedStep]) -> dict[str, str]:
+def find_unmet_conditions(run: RunObject, steps: Sequence[ExpandedStep]) -> dict[str, str]:
     """Name of a step whose condition does not hold -> the reason."""
     return unmet_conditions({step.name: _conditional(step) for step in steps}, _trigger_context(run))
 
 
-def _trigger_context(run: Json) -> TriggerContext:
+def _trigger_context(run: RunObject) -> TriggerContext:
     """What started the run, for conditions."""
     spec = run["spec"]
     event = spec.get("event") or "push"

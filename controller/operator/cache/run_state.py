@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator.cache.owned_resources import attempt_key_of
 from controller.operator.cache.run_plan import RunPlan
 from controller.operator.cache.timers import RunTimers
 from controller.operator.decision.observation import CreateFailure, Milestones, update_milestones
 from controller.operator.decision.reuse import ReusableStep
+from controller.operator.run_object import status_of
 from controller.run_types.keys import AttemptKey
 from controller.run_types.status_size import UNSHORTENED, json_size
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject, RunSpec, RunStatus, SourceSnapshot
 
 Json = dict[str, Any]
 
@@ -49,11 +53,11 @@ class StatusRecord:
         shortening: how much of it is left out, see `status_size.shorten`: it never becomes smaller again.
     """
 
-    current: Json
-    server: Json
+    current: RunStatus
+    server: RunStatus
     resource_version: str
-    written: Json | None = None
-    sent: tuple[Json, Json] | None = None
+    written: RunStatus | None = None
+    sent: tuple[RunStatus, RunStatus] | None = None
     shortening: int = UNSHORTENED
 
     @property
@@ -152,14 +156,14 @@ class RunState:
     reusable: dict[str, ReusableStep] | None = None
     holds_lock: bool = False
     is_done: bool = False
-    _input_digests: tuple[Json | None, dict[str, str]] | None = None
+    _input_digests: tuple[SourceSnapshot | None, dict[str, str]] | None = None
     """The digests, and the source that they were computed with."""
 
     @property
     def uid(self) -> str:
         return self.plan.uid
 
-    def input_digests(self, spec: Json) -> dict[str, str]:
+    def input_digests(self, spec: RunSpec) -> dict[str, str]:
         """Name of a step -> digest of what it is made from, as far as that is known."""
         source = self.status.current.get("source")
         if self._input_digests is None or self._input_digests[0] != source:
@@ -167,9 +171,9 @@ class RunState:
         return self._input_digests[1]
 
 
-def new_run_state(run: Json, plan: RunPlan, now: datetime, creator: str | None = None) -> RunState:
+def new_run_state(run: RunObject, plan: RunPlan, now: datetime, creator: str | None = None) -> RunState:
     """The state of a run that was not known before."""
-    status = run.get("status") or {}
+    status = status_of(run)
     record = StatusRecord(status, status, run["metadata"]["resourceVersion"], written=run.get("status"))
     others = {field: value for field, value in run.items() if field != "status"}
     return RunState(plan, now, record, creator, other_bytes=json_size(others))

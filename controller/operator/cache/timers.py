@@ -7,12 +7,15 @@ steps do, and nobody sets it. Only what passed before, under an earlier process,
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision.observation import LOGS_TIMER, RUN_TIMER
 from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_STEP_PHASES
 from controller.run_types.reasons import RunReason
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunStatus
 
 Json = dict[str, Any]
 
@@ -24,7 +27,7 @@ class RunTimers:
         self._started: dict[AttemptKey, tuple[timedelta, float]] = {}
         """What had passed when it was first observed, and when that was on the monotonic clock."""
 
-    def observe(self, status: Json, now: datetime, monotonic: float) -> None:
+    def observe(self, status: RunStatus, now: datetime, monotonic: float) -> None:
         """Start the timers of what has started, and drop those of attempts that have ended."""
         running = _running_since(status)
         self._started = {key: timer for key, timer in self._started.items() if key in running}
@@ -38,7 +41,7 @@ class RunTimers:
         return {key: passed + timedelta(seconds=monotonic - since) for key, (passed, since) in self._started.items()}
 
 
-def _running_since(status: Json) -> dict[AttemptKey, datetime | None]:
+def _running_since(status: RunStatus) -> dict[AttemptKey, datetime | None]:
     found: dict[AttemptKey, datetime | None] = {}
     if status.get("startTime"):
         found[RUN_TIMER] = datetime.fromisoformat(status["startTime"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from controller.operator import names
 from controller.operator.decision.observation import AttemptView, Milestones
@@ -15,7 +15,17 @@ from controller.pipeline.model import Step
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason, StopCause
 
+if TYPE_CHECKING:
+    from controller.run_types.objects import AttemptStatus, AttemptTimes, RunObject, SavedWorkspace
+
 Json = dict[str, Any]
+_MILESTONES: tuple[Literal["scheduled", "fetching", "pulling", "running", "finished"], ...] = (
+    "scheduled",
+    "fetching",
+    "pulling",
+    "running",
+    "finished",
+)
 
 MAX_DISRUPTIONS = 5
 _STOP_REASONS = {
@@ -36,7 +46,7 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def new_attempt(run: Json, step: ExpandedStep, number: int, now: datetime) -> Json:
+def new_attempt(run: RunObject, step: ExpandedStep, number: int, now: datetime) -> AttemptStatus:
     return {
         "number": number,
         "jobName": names.job_name(run["metadata"]["name"], step.slug, number),
@@ -46,19 +56,21 @@ def new_attempt(run: Json, step: ExpandedStep, number: int, now: datetime) -> Js
     }
 
 
-def adopt_attempt(run: Json, step: ExpandedStep, number: int, view: AttemptView, now: datetime) -> Json:
+def adopt_attempt(run: RunObject, step: ExpandedStep, number: int, view: AttemptView, now: datetime) -> AttemptStatus:
     """An attempt that has a Job but no status: the operator was stopped between creating and writing."""
     created_at = ((view.job or view.pod or {}).get("metadata") or {}).get("creationTimestamp")
     return new_attempt(run, step, number, datetime.fromisoformat(created_at) if created_at else now)
 
 
-def update_attempt(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stopped_by: str) -> Json:
+def update_attempt(
+    attempt: AttemptStatus, view: AttemptView, step: Step, now: datetime, *, stopped_by: str
+) -> AttemptStatus:
     """The attempt updated from its pod. A final phase stays; times, containers and the log may still be added.
 
     Args:
         stopped_by: why it was stopped, if its pod shows that it was and the status has no cause.
     """
-    fresh = {**attempt, "times": _times(attempt["times"], view.milestones)}
+    fresh: AttemptStatus = {**attempt, "times": _times(attempt["times"], view.milestones)}
     if view.pod is not None:
         fresh["podName"] = view.pod["metadata"]["name"]
         if containers := started_containers(view.pod):
@@ -95,7 +107,7 @@ def is_stop_requested(pod: Json) -> bool:
     return bool((pod["spec"].get("activeDeadlineSeconds") or STOP_DEADLINE_SECONDS + 1) <= STOP_DEADLINE_SECONDS)
 
 
-def _finish(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
+def _finish(fresh: AttemptStatus, phase: str, step: Step, now: datetime) -> AttemptStatus:
     """The attempt with its final phase. One that was stopped did not succeed, whatever its exit code is."""
     fresh["phase"] = phase
     fresh["times"].setdefault("finished", format_time(now))
@@ -120,7 +132,7 @@ def _finish(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
     return fresh
 
 
-def _finish_lost(fresh: Json, now: datetime) -> Json:
+def _finish_lost(fresh: AttemptStatus, now: datetime) -> AttemptStatus:
     """The attempt ends because its Job no longer exists."""
     stopping = fresh.pop("stopping", None)
     fresh["times"].setdefault("finished", format_time(now))
@@ -135,32 +147,33 @@ def _finish_lost(fresh: Json, now: datetime) -> Json:
     }
 
 
-def missing_deadline(attempt: Json, view: AttemptView) -> datetime | None:
+def missing_deadline(attempt: AttemptStatus, view: AttemptView) -> datetime | None:
     """When to verify the Job of an attempt that has neither Job nor pod; None for any other attempt."""
     if attempt["phase"] in FINAL_STEP_PHASES or view.job is not None or view.pod is not None:
         return None
     return datetime.fromisoformat(attempt["times"]["created"]) + _MISSING_AFTER
 
 
-def _times(times: Json, seen: Milestones) -> Json:
+def _times(times: AttemptTimes, seen: Milestones) -> AttemptTimes:
     """The times with new milestones; none is earlier than the one before it, whatever other clocks say."""
-    result, last = dict(times), str(times.get("created", ""))
-    for name in ("scheduled", "fetching", "pulling", "running", "finished"):
-        moment = getattr(seen, name)
+    result: AttemptTimes = {**times}
+    last = times.get("created", "")
+    for name in _MILESTONES:
+        moment: datetime | None = getattr(seen, name)
         if moment is not None and name not in result:
             result[name] = max(format_time(moment), last)
-        last = max(last, str(result.get(name, "")))
+        last = max(last, result.get(name, ""))
     return result
 
 
-def needs_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
+def needs_manifest(attempt: AttemptStatus, view: AttemptView, step: Step) -> bool:
     """Whether the upload has ended and its manifest has not been read."""
     if not step.has_artifacts or attempt["phase"] in FINAL_STEP_PHASES:
         return False
     return evaluate_pod(view, artifacts=True, memory_limit=None).check_manifest
 
 
-def awaiting_workspace(attempt: Json, view: AttemptView, *, read: bool = False) -> bool:
+def awaiting_workspace(attempt: AttemptStatus, view: AttemptView, *, read: bool = False) -> bool:
     """Whether the status of a failed attempt still lacks what was saved of its workspace.
 
     The workspace of a cancelled run is not saved, nor that of a disrupted pod, which says nothing about the step.
@@ -177,23 +190,25 @@ def awaiting_workspace(attempt: Json, view: AttemptView, *, read: bool = False) 
     return keeps_workspace_on_failure(view.pod) and "running" in attempt["times"] and view.workspace_read is read
 
 
-def needs_workspace(attempt: Json, view: AttemptView) -> bool:
+def needs_workspace(attempt: AttemptStatus, view: AttemptView) -> bool:
     """Whether the upload has ended and the manifest of the workspace has not been read."""
     return awaiting_workspace(attempt, view) and view.pod is not None and is_upload_finished(view.pod)
 
 
-def _workspace_status(manifest: Json | None) -> Json:
+def _workspace_status(manifest: Json | None) -> SavedWorkspace:
     """The field `kept` of the status, from the manifest that the agent wrote."""
     if manifest is None:
         return {"problem": "its upload did not finish; the log of upload may say more"}
     if "problem" in manifest:
         return {"problem": str(manifest["problem"])[:_MAX_PROBLEM_LENGTH]}
-    left_out = {"leftOut": manifest["leftOut"]} if manifest.get("leftOut") else {}
-    return {"bytes": manifest["size"], "files": manifest.get("files", 0), **left_out}
+    saved: SavedWorkspace = {"bytes": manifest["size"], "files": manifest.get("files", 0)}
+    if manifest.get("leftOut"):
+        saved["leftOut"] = manifest["leftOut"]
+    return saved
 
 
 def stop_reason(
-    attempt: Json, now: datetime, *, cancelled: bool, timed_out: bool, due: datetime | None
+    attempt: AttemptStatus, now: datetime, *, cancelled: bool, timed_out: bool, due: datetime | None
 ) -> tuple[str | None, datetime | None]:
     """(why the attempt has to be stopped, or None; when its timeout is due, if it is running).
 
@@ -211,9 +226,14 @@ def stop_reason(
     return (StopCause.STEP_TIMEOUT, None) if now >= due else (None, due)
 
 
-def cancelled_before_start(attempt: Json, why: str, now: datetime) -> Json:
+def cancelled_before_start(attempt: AttemptStatus, why: str, now: datetime) -> AttemptStatus:
     """An attempt that is stopped before its Job was created."""
-    times = {**attempt["times"], "finished": format_time(now)}
-    fresh = {**attempt, "phase": StepPhase.CANCELLED, "reason": _STOP_REASONS[StopCause(why)], "times": times}
+    fresh: AttemptStatus = {
+        **attempt,
+        "phase": StepPhase.CANCELLED,
+        "reason": _STOP_REASONS[StopCause(why)],
+        "message": "stopped before it began",
+        "times": {**attempt["times"], "finished": format_time(now)},
+    }
     fresh.pop("stopping", None)
-    return {**fresh, "message": "stopped before it began"}
+    return fresh

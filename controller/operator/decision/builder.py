@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, StartAttempt, StopPod
@@ -16,6 +16,9 @@ from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Pipeline
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason, StopCause
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import AttemptStatus, RunObject, StepStatus
 
 Json = dict[str, Any]
 
@@ -40,13 +43,13 @@ class ReconcileInput:
         timed_out: whether the run has exceeded the pipeline's timeout.
     """
 
-    run: Json
+    run: RunObject
     pipeline: Pipeline
     steps: Sequence[ExpandedStep]
     observation: Observation
     now: datetime
     settings: OperatorSettings
-    previous: Mapping[str, Json]
+    previous: Mapping[str, StepStatus]
     cancelled: bool
     timed_out: bool
 
@@ -78,8 +81,8 @@ class DecisionBuilder:
     """
 
     input: ReconcileInput
-    attempts: dict[str, list[Json]] = field(default_factory=dict)
-    statuses: dict[str, Json] = field(default_factory=dict)
+    attempts: dict[str, list[AttemptStatus]] = field(default_factory=dict)
+    statuses: dict[str, StepStatus] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     requeue_times: list[datetime] = field(default_factory=list)
     active_count: int = 0
@@ -97,7 +100,9 @@ class DecisionBuilder:
         if pod is not None and not is_pod_finished(pod) and not attempts.is_stop_requested(pod):
             self.act(StopPod(pod["metadata"]["namespace"], pod["metadata"]["name"]))
 
-    def start_attempt(self, step: ExpandedStep, previous: Json | None, earlier: list[Json], number: int) -> None:
+    def start_attempt(
+        self, step: ExpandedStep, previous: StepStatus | None, earlier: list[AttemptStatus], number: int
+    ) -> None:
         """Start an attempt after the `earlier` ones."""
         self.act(StartAttempt(step, number))
         self.active_count += 1
@@ -127,14 +132,16 @@ class DecisionBuilder:
             return StepVerdict(StepPhase.PENDING, StepReason.MAX_PARALLEL, message)
         return None
 
-    def unstarted_status(self, step: ExpandedStep, previous: Json | None, verdict: StepVerdict, **more: Any) -> Json:
+    def unstarted_status(
+        self, step: ExpandedStep, previous: StepStatus | None, verdict: StepVerdict, **more: Any
+    ) -> StepStatus:
         """The status of a step that does not start now, or never starts."""
         if verdict.phase in FINAL_STEP_PHASES:
             more["completionTime"] = attempts.format_time(self.input.now)
         return step_status(step, previous, **verdict._asdict(), **more)
 
 
-def step_status(step: ExpandedStep, previous: Json | None, **values: Any) -> Json:
+def step_status(step: ExpandedStep, previous: StepStatus | None, **values: Any) -> StepStatus:
     """A step's status: `values` over what is preserved of the previous one."""
     status: Json = {
         "name": step.name,
@@ -144,8 +151,9 @@ def step_status(step: ExpandedStep, previous: Json | None, **values: Any) -> Jso
     }
     if step.group != step.name:
         status["matrixOf"] = step.group
-    status |= {field: previous[field] for field in _PRESERVED_FIELDS if field in previous} if previous else {}
+    if previous:
+        status |= {field: value for field, value in previous.items() if field in _PRESERVED_FIELDS}
     status |= values
     if status.get("attempts"):
         status.setdefault("startTime", status["attempts"][0]["times"]["created"])
-    return status
+    return cast("StepStatus", status)

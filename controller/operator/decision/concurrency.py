@@ -7,12 +7,16 @@ result is based on a cache that may be stale; the final decision is that of `Con
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
+from controller.operator.run_object import status_of
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext, render, template_context
 from controller.run_types.phases import FINAL_RUN_PHASES
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 
@@ -24,19 +28,19 @@ def concurrency_group(pipeline: Pipeline, facts: RunContext) -> str | None:
     return render(pipeline.concurrency.group, template_context(facts, {}))
 
 
-def pipeline_name(run: Json) -> str:
+def pipeline_name(run: RunObject) -> str:
     """The name of a run's pipeline."""
     run_labels, spec = run["metadata"].get("labels") or {}, run["spec"]
     named = (spec.get("pipeline") or {}).get("name") or (spec.get("pipelineConfigRef") or {}).get("name")
     return str(run_labels.get(labels.PIPELINE) or named or "")
 
 
-def is_run_finished(run: Json) -> bool:
+def is_run_finished(run: RunObject) -> bool:
     """Whether a run has its final status."""
-    return (run.get("status") or {}).get("phase") in FINAL_RUN_PHASES
+    return status_of(run).get("phase") in FINAL_RUN_PHASES
 
 
-def predecessors(run: Json, group: str, others: Iterable[Json]) -> list[Json]:
+def predecessors(run: RunObject, group: str, others: Iterable[RunObject]) -> list[RunObject]:
     """The runs of the same namespace, pipeline and group that have to end before this one starts."""
     mine, pipeline, namespace = _creation_order(run), pipeline_name(run), run["metadata"]["namespace"]
     found = []
@@ -51,27 +55,27 @@ def predecessors(run: Json, group: str, others: Iterable[Json]) -> list[Json]:
     return sorted(found, key=_creation_order)
 
 
-def is_created_before(one: Json, other: Json) -> bool:
+def is_created_before(one: RunObject, other: RunObject) -> bool:
     """Whether a run was created before another one."""
     return _creation_order(one) < _creation_order(other)
 
 
-def may_be_waiting(run: Json) -> bool:
+def may_be_waiting(run: RunObject) -> bool:
     """Whether a run may be waiting for others of its group: it has neither started nor ended."""
-    return "group" in (run.get("status") or {}) and not is_run_finished(run) and not _has_started(run)
+    return "group" in status_of(run) and not is_run_finished(run) and not _has_started(run)
 
 
-def _recorded_group(run: Json) -> str | None:
+def _recorded_group(run: RunObject) -> str | None:
     """The group in the status of a run; None for a run without status, which may belong to any group."""
-    status = run.get("status") or {}
+    status = status_of(run)
     return str(status.get("group") or "") if status.get("phase") else None
 
 
-def _has_started(run: Json) -> bool:
-    return any(step.get("attempts") for step in (run.get("status") or {}).get("steps") or [])
+def _has_started(run: RunObject) -> bool:
+    return any(step.get("attempts") for step in status_of(run).get("steps") or [])
 
 
-def _creation_order(run: Json) -> tuple[str, int, str]:
+def _creation_order(run: RunObject) -> tuple[str, int, str]:
     """Times are whole seconds; runs of one second are in the order of their numbers."""
     metadata = run["metadata"]
     head, _, number = str(metadata["name"]).rpartition("-")

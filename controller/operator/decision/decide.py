@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, CancelRun
@@ -25,12 +25,16 @@ from controller.operator.decision.run_status import (
     running_status,
 )
 from controller.operator.decision.started_steps import update_attempts, update_current_attempt
+from controller.operator.run_object import status_of
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Pipeline
 from controller.pipeline.values import duration
-from controller.run_types.phases import FINAL_RUN_PHASES, FINAL_STEP_PHASES, StepPhase
+from controller.run_types.phases import FINAL_RUN_PHASES, FINAL_STEP_PHASES, RunPhase, StepPhase
 from controller.run_types.status_size import summarize_attempts
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject, RunStatus, SourceSnapshot, StepStatus
 
 Json = dict[str, Any]
 
@@ -43,13 +47,13 @@ class Decision:
         requeue_at: when to reconcile again even if nothing changes; None for never.
     """
 
-    status: Json
+    status: RunStatus
     actions: tuple[Action, ...] = ()
     requeue_at: datetime | None = None
 
 
 def decide(
-    run: Json,
+    run: RunObject,
     pipeline: Pipeline,
     steps: Sequence[ExpandedStep],
     observed: Observation,
@@ -57,7 +61,7 @@ def decide(
     settings: OperatorSettings,
 ) -> Decision:
     """The run's next status, and the actions that it needs. `steps` is the expanded pipeline."""
-    old = run.get("status") or {}
+    old = status_of(run)
     if old.get("phase") in FINAL_RUN_PHASES:
         return Decision(old)
     start_time = datetime.fromisoformat(old["startTime"]) if old.get("startTime") else now
@@ -99,12 +103,12 @@ def _decide_steps(builder: DecisionBuilder) -> None:
             evaluate_start(builder, step)
 
 
-def _with_inputs(builder: DecisionBuilder, status: Json) -> Json:
+def _with_inputs(builder: DecisionBuilder, status: StepStatus) -> StepStatus:
     digest = builder.input.observation.inputs.get(status["name"])
     return {**status, "inputs": digest} if digest and status.get("inputs") != digest else status
 
 
-def _summarized(status: Json) -> Json:
+def _summarized(status: StepStatus) -> StepStatus:
     return {**status, "attempts": summarize_attempts(status["attempts"])} if status.get("attempts") else status
 
 
@@ -133,7 +137,7 @@ def _topological_order(steps: Sequence[ExpandedStep]) -> list[ExpandedStep]:
     return list(ordered.values())
 
 
-def _conclude(builder: DecisionBuilder, old: Json, statuses: list[Json], start_time: datetime) -> Decision:
+def _conclude(builder: DecisionBuilder, old: RunStatus, statuses: list[StepStatus], start_time: datetime) -> Decision:
     """The decision about the whole run, once all its steps are decided."""
     now, base = builder.input.now, _base_status(builder, old, statuses, start_time)
     blocking = builder.input.observation.blocking_runs if not builder.input.stopping else ()
@@ -149,7 +153,7 @@ def _conclude(builder: DecisionBuilder, old: Json, statuses: list[Json], start_t
         collecting_logs = _is_collecting_logs(builder, statuses) and now < give_up
         if not collecting_logs:
             final = finished_status(
-                base | {"criticalPath": critical_path(statuses, builder.input.steps)}, old, statuses, now
+                {**base, "criticalPath": critical_path(statuses, builder.input.steps)}, old, statuses, now
             )
             return Decision(final, actions)
         builder.requeue_at(give_up)
@@ -164,10 +168,13 @@ def _conclude(builder: DecisionBuilder, old: Json, statuses: list[Json], start_t
     return Decision(status, actions, min(builder.requeue_times, default=None))
 
 
-def _base_status(builder: DecisionBuilder, old: Json, statuses: list[Json], start_time: datetime) -> Json:
+def _base_status(
+    builder: DecisionBuilder, old: RunStatus, statuses: list[StepStatus], start_time: datetime
+) -> RunStatus:
     """The fields of the status that do not depend on the run's phase."""
-    base: Json = {
+    base: RunStatus = {
         "observedGeneration": builder.input.run["metadata"].get("generation", 1),
+        "phase": RunPhase.PENDING,
         "startTime": attempts.format_time(start_time),
         "steps": statuses,
     }
@@ -182,7 +189,7 @@ def _base_status(builder: DecisionBuilder, old: Json, statuses: list[Json], star
     return base
 
 
-def _source_snapshot(builder: DecisionBuilder, old: Json) -> Json | None:
+def _source_snapshot(builder: DecisionBuilder, old: RunStatus) -> SourceSnapshot | None:
     """The snapshot that the clone step made or reused, once there is one."""
     observation = builder.input.observation
     if old.get("source") or observation.source_step is None:
@@ -197,7 +204,7 @@ def _source_snapshot(builder: DecisionBuilder, old: Json) -> Json | None:
     return manifest.get("source")
 
 
-def _log_deadline(builder: DecisionBuilder, statuses: list[Json]) -> datetime:
+def _log_deadline(builder: DecisionBuilder, statuses: list[StepStatus]) -> datetime:
     """Until when an ended run waits for its logs and workspaces."""
     ends = [datetime.fromisoformat(status["completionTime"]) for status in statuses if status.get("completionTime")]
     if builder.input.observation.first_seen is not None:
@@ -208,7 +215,7 @@ def _log_deadline(builder: DecisionBuilder, statuses: list[Json]) -> datetime:
     return builder.input.observation.due(LOGS_TIMER, since, limit, builder.input.now)
 
 
-def _is_collecting_logs(builder: DecisionBuilder, statuses: list[Json]) -> bool:
+def _is_collecting_logs(builder: DecisionBuilder, statuses: list[StepStatus]) -> bool:
     """Whether pods are running, logs are incomplete, or workspaces are being saved."""
     observation = builder.input.observation
     for view in observation.attempts.values():

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.operator import names
+from controller.operator.run_object import status_of
 from controller.operator.workload.debug_copies import debug_source
 from controller.run_types.phases import FINAL_RUN_PHASES
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 
@@ -22,27 +26,27 @@ DELETION_TIMEOUT = timedelta(seconds=90)
 """30 s until SIGKILL, 30 s for the ends of logs, and as much again for a slow cluster."""
 
 
-def is_deleted(run: Json) -> bool:
+def is_deleted(run: RunObject) -> bool:
     """Whether the run is being deleted."""
     return "deletionTimestamp" in run["metadata"]
 
 
-def has_finalizer(run: Json) -> bool:
+def has_finalizer(run: RunObject) -> bool:
     """Whether the run has the operator's finalizer."""
     return labels.RUN_FINALIZER in (run["metadata"].get("finalizers") or [])
 
 
-def deadline(run: Json) -> datetime:
+def deadline(run: RunObject) -> datetime:
     """When a run that is being deleted loses its finalizer, whatever its pods do."""
     return datetime.fromisoformat(run["metadata"]["deletionTimestamp"]) + DELETION_TIMEOUT
 
 
-def mark_cancelled(run: Json) -> Json:
+def mark_cancelled(run: RunObject) -> RunObject:
     """The run as it is reconciled while it is being deleted: as if it were cancelled."""
     return {**run, "spec": {**run["spec"], "cancel": True}}
 
 
-def finalizers_patch(run: Json, *, hold: bool) -> list[Json]:
+def finalizers_patch(run: RunObject, *, hold: bool) -> list[Json]:
     """A JSON patch that adds or removes the finalizer, if the run still has its resourceVersion."""
     others = [name for name in run["metadata"].get("finalizers") or [] if name != labels.RUN_FINALIZER]
     return [
@@ -51,15 +55,15 @@ def finalizers_patch(run: Json, *, hold: bool) -> list[Json]:
     ]
 
 
-def runs_over_limit(runs: Iterable[Json], limit: int) -> list[Json]:
+def runs_over_limit(runs: Iterable[RunObject], limit: int) -> list[RunObject]:
     """The oldest ended runs of each pipeline, beyond the newest `limit`, and all ended debug copies.
 
     A client deletes its debug copy when it leaves it; these are the ones that were left behind.
     """
-    ended: dict[tuple[str, str], list[Json]] = defaultdict(list)
-    copies: list[Json] = []
+    ended: dict[tuple[str, str], list[RunObject]] = defaultdict(list)
+    copies: list[RunObject] = []
     for run in runs:
-        if (run.get("status") or {}).get("phase") not in FINAL_RUN_PHASES or is_deleted(run):
+        if status_of(run).get("phase") not in FINAL_RUN_PHASES or is_deleted(run):
             continue
         if debug_source(run) is not None:
             copies.append(run)
@@ -73,7 +77,7 @@ def runs_over_limit(runs: Iterable[Json], limit: int) -> list[Json]:
     return found
 
 
-def _creation_order(run: Json) -> tuple[str, int, str]:
+def _creation_order(run: RunObject) -> tuple[str, int, str]:
     number = (run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, "")
     created = str(run["metadata"].get("creationTimestamp", ""))
     return created, int(number) if number.isascii() and number.isdigit() else 0, run["metadata"]["name"]

@@ -6,10 +6,14 @@ processes only: one that tries again after a failed request counts once. From th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.operator.decision import deletion
+from controller.operator.run_object import status_of
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 
@@ -17,27 +21,27 @@ MAX_LOAD_ATTEMPTS = 5
 """So many processes may have ended while they prepared a run; whoever stops them need not be the run."""
 
 
-def _recorded(run: Json) -> tuple[int, str]:
+def _recorded(run: RunObject) -> tuple[int, str]:
     """The number of processes, and the identity of the last."""
     count, _, process = str((run["metadata"].get("annotations") or {}).get(labels.LOAD_ATTEMPTS, "")).partition(" ")
     return (int(count) if count.isascii() and count.isdigit() and len(count) < 4 else 0), process
 
 
-def needs_mark(run: Json, process: str) -> bool:
+def needs_mark(run: RunObject, process: str) -> bool:
     """Whether this process has to be recorded before it prepares the run."""
     if deletion.is_deleted(run):
         return False
-    is_started = bool((run.get("status") or {}).get("phase"))
+    is_started = bool(status_of(run).get("phase"))
     return not deletion.has_finalizer(run) or (not is_started and _recorded(run)[1] != process)
 
 
-def is_exhausted(run: Json, process: str) -> bool:
+def is_exhausted(run: RunObject, process: str) -> bool:
     """Whether too many processes ended while they prepared the run."""
     count, last = _recorded(run)
-    return not (run.get("status") or {}).get("phase") and count >= MAX_LOAD_ATTEMPTS and last != process
+    return not status_of(run).get("phase") and count >= MAX_LOAD_ATTEMPTS and last != process
 
 
-def mark_patch(run: Json, process: str) -> list[Json]:
+def mark_patch(run: RunObject, process: str) -> list[Json]:
     """A JSON patch that records this process and adds the finalizer."""
     mark = f"{_recorded(run)[0] + 1} {process}"
     if run["metadata"].get("annotations"):

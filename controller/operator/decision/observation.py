@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
 from controller.operator.decision.pod_status import (
@@ -15,6 +15,9 @@ from controller.operator.decision.pod_status import (
 )
 from controller.operator.decision.reuse import ReusableStep
 from controller.run_types.keys import AttemptKey
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import LogSummary, RuntimeInfo
 
 Json = dict[str, Any]
 
@@ -49,7 +52,7 @@ class AttemptView:
     """The manifest of the saved workspace of a failed attempt."""
     workspace_read: bool = False
     """Whether that manifest was read after the upload ended."""
-    log: Json | None = None
+    log: LogSummary | None = None
     """The log object, once the step's log is archived."""
     open_logs: tuple[str, ...] = ()
     """Containers whose logs are not archived yet."""
@@ -130,7 +133,7 @@ class Observation:
     """The user who created the run, if that is proven."""
     elapsed: Mapping[AttemptKey, timedelta] = field(default_factory=dict)
     """How long attempts have been running, and `RUN_TIMER` and `LOGS_TIMER`. What is missing was not known before."""
-    runtime: Json | None = None
+    runtime: RuntimeInfo | None = None
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""
 

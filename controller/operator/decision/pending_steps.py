@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision.actions import PrepareSecrets
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict
@@ -13,6 +13,9 @@ from controller.pipeline.conditions import dependency_policy
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import StepStatus
 
 Json = dict[str, Any]
 
@@ -33,7 +36,7 @@ def evaluate_start(builder: DecisionBuilder, step: ExpandedStep) -> None:
         builder.statuses[step.name] = builder.unstarted_status(step, previous, verdict)
 
 
-def _reused_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json | None) -> Json | None:
+def _reused_status(builder: DecisionBuilder, step: ExpandedStep, previous: StepStatus | None) -> StepStatus | None:
     """The status of a step whose result is taken from an earlier run; None for a step that has to run.
 
     All that it depends on must be reused too, except for the step that clones the source.
@@ -143,7 +146,7 @@ def _conditional(step: ExpandedStep) -> Json | None:
     return conditional.model_dump(by_alias=True, exclude_none=True) if conditional else None
 
 
-def _counts_as_failure(status: Json) -> bool:
+def _counts_as_failure(status: StepStatus) -> bool:
     if status["phase"] in (StepPhase.FAILED, StepPhase.CANCELLED):
         return not status["allowFailure"]
     return bool(status["phase"] == StepPhase.SKIPPED and status["reason"] == StepReason.DEPENDENCY_FAILED)

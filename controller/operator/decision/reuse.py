@@ -10,12 +10,23 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from controller.operator.run_object import status_of
 from controller.pipeline.graph.expand import ExpandedStep, topological_order
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext, render, template_context
 from controller.run_types.phases import StepPhase
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import (
+        ArtifactCount,
+        ReusedAttempt,
+        RunObject,
+        RunSpec,
+        SourceSnapshot,
+        StepStatus,
+    )
 
 Json = dict[str, Any]
 
@@ -30,23 +41,23 @@ _WITHOUT_EFFECT = (
 class ReusableStep:
     """The result of a step in an earlier run. `reused` is the attempt that produced it: `{run, uid, slug, attempt}`."""
 
-    reused: Json
-    artifacts: Json | None = None
+    reused: ReusedAttempt
+    artifacts: ArtifactCount | None = None
     """How many files it stored, and their size: `{files, bytes}`."""
-    source: Json | None = None
+    source: SourceSnapshot | None = None
     """Of the step that cloned: the snapshot."""
 
 
-def source_identity(spec: Json, cloned: Json | None) -> Json | None:
+def source_identity(spec: RunSpec, cloned: SourceSnapshot | None) -> Json | None:
     """What names the source's content: nothing for none; None while a repository is not cloned yet."""
     source = spec.get("source") or {}
     if source.get("git"):
         return {"commit": cloned["commit"]} if cloned else None
     if source.get("kept"):
         return {"kept": source["kept"]}
-    archive = source.get("archive") or {}
+    archive = source.get("archive")
     # An edit of the pipeline's own file alone, which lies among the others, makes no other source.
-    return {"contents": archive.get("contents") or archive.get("digest")}
+    return {"contents": (archive.get("contents") or archive["digest"]) if archive is not None else None}
 
 
 def definition_digests(pipeline: Pipeline, steps: Sequence[ExpandedStep], facts: RunContext) -> dict[str, str]:
@@ -57,8 +68,8 @@ def definition_digests(pipeline: Pipeline, steps: Sequence[ExpandedStep], facts:
 def input_digests(
     steps: Sequence[ExpandedStep],
     definitions: Mapping[str, str],
-    spec: Json,
-    cloned: Json | None,
+    spec: RunSpec,
+    cloned: SourceSnapshot | None,
     source_step: str | None,
 ) -> dict[str, str]:
     """Step name -> digest of the step's inputs, as far as they are known.
@@ -121,14 +132,16 @@ def _is_commit(revision: str) -> bool:
     return len(revision) in (40, 64) and all(char in "0123456789abcdef" for char in revision)
 
 
-def reusable_steps(run: Json) -> dict[str, ReusableStep]:
+def reusable_steps(run: RunObject) -> dict[str, ReusableStep]:
     """The reusable steps of an earlier run, by input digest."""
-    status = run.get("status") or {}
+    status = status_of(run)
     made = {"run": run["metadata"]["name"], "uid": run["metadata"]["uid"]}
     return dict(_iter_reusable(made, status.get("steps") or [], status.get("source")))
 
 
-def _iter_reusable(run: Json, steps: Iterable[Json], source: Json | None) -> Iterable[tuple[str, ReusableStep]]:
+def _iter_reusable(
+    run: Json, steps: Iterable[StepStatus], source: SourceSnapshot | None
+) -> Iterable[tuple[str, ReusableStep]]:
     for step in steps:
         if step.get("phase") != StepPhase.SUCCEEDED or not step.get("inputs"):
             continue
@@ -138,12 +151,12 @@ def _iter_reusable(run: Json, steps: Iterable[Json], source: Json | None) -> Ite
         reused = step.get("reused") or ({**run, "slug": step["slug"], "attempt": done[-1]} if done else None)
         # Results that were recorded without the run's uid could be another run's by now.
         if reused and reused.get("uid"):
-            yield step["inputs"], ReusableStep(dict(reused), _artifact_count(step), source)
+            yield step["inputs"], ReusableStep(cast("ReusedAttempt", reused), _artifact_count(step), source)
 
 
-def _artifact_count(step: Json) -> Json | None:
+def _artifact_count(step: StepStatus) -> ArtifactCount | None:
     """Of a step's status; older ones list the files."""
-    found = step.get("artifacts")
+    found: Any = step.get("artifacts")
     if isinstance(found, list):
         return {"files": len(found), "bytes": sum(file["size"] for file in found)}
-    return dict(found) if found else None
+    return cast("ArtifactCount", found) if found else None

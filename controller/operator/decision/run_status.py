@@ -8,38 +8,48 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision.attempts import format_time
+from controller.operator.run_object import status_of
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.phases import FINAL_STEP_PHASES, RunPhase, StepPhase
 from controller.run_types.reasons import RunReason, StepReason
 
+if TYPE_CHECKING:
+    from controller.run_types.objects import Condition, RunObject, RunStatus, RunSummary, StepStatus
+
 Json = dict[str, Any]
 
-_COUNTED_PHASES = ("succeeded", "failed", "skipped", "cancelled", "running", "pending")
 
-
-def count_steps(statuses: Sequence[Json]) -> Json:
+def count_steps(statuses: Sequence[StepStatus]) -> RunSummary:
     """The `summary` of a run's status."""
-    found = Counter(status["phase"].lower() for status in statuses)
-    counts = {phase: found.get(phase, 0) for phase in _COUNTED_PHASES}
-    return {"total": len(statuses), **counts, "progress": f"{_count_ended(statuses)}/{len(statuses)}"}
+    found = Counter(status["phase"] for status in statuses)
+    return {
+        "total": len(statuses),
+        "succeeded": found[StepPhase.SUCCEEDED],
+        "failed": found[StepPhase.FAILED],
+        "skipped": found[StepPhase.SKIPPED],
+        "cancelled": found[StepPhase.CANCELLED],
+        "running": found[StepPhase.RUNNING],
+        "pending": found[StepPhase.PENDING],
+        "progress": f"{_count_ended(statuses)}/{len(statuses)}",
+    }
 
 
-def _count_ended(statuses: Sequence[Json]) -> int:
+def _count_ended(statuses: Sequence[StepStatus]) -> int:
     return sum(status["phase"] in FINAL_STEP_PHASES for status in statuses)
 
 
 def running_status(
-    base: Json,
-    old: Json,
-    statuses: Sequence[Json],
+    base: RunStatus,
+    old: RunStatus,
+    statuses: Sequence[StepStatus],
     now: datetime,
     *,
     blocking_runs: Sequence[str] = (),
     collecting_logs: bool = False,
-) -> Json:
+) -> RunStatus:
     """The status of a run that has not ended.
 
     Args:
@@ -59,15 +69,15 @@ def running_status(
     elif collecting_logs:
         reason = RunReason.COLLECTING_LOGS
         message = "all steps are over; their last lines are being stored"
-    status = {**base, "phase": phase, "summary": summary, "reason": reason, "message": message}
+    status: RunStatus = {**base, "phase": phase, "summary": summary, "reason": reason, "message": message}
     return _with_condition(status, old, "Unknown", now)
 
 
-def finished_status(base: Json, old: Json, statuses: Sequence[Json], now: datetime) -> Json:
+def finished_status(base: RunStatus, old: RunStatus, statuses: Sequence[StepStatus], now: datetime) -> RunStatus:
     """The status of a run whose last step has ended."""
     phase, reason, message = _final_verdict(statuses)
     ends = [status["completionTime"] for status in statuses if status.get("completionTime")]
-    status = {
+    status: RunStatus = {
         **base,
         "phase": phase,
         "reason": reason,
@@ -78,7 +88,7 @@ def finished_status(base: Json, old: Json, statuses: Sequence[Json], now: dateti
     return _with_condition(status, old, "True" if phase == RunPhase.SUCCEEDED else "False", now)
 
 
-def _final_verdict(entries: Sequence[Json]) -> tuple[RunPhase, RunReason, str]:
+def _final_verdict(entries: Sequence[StepStatus]) -> tuple[RunPhase, RunReason, str]:
     failed = [entry for entry in entries if entry["phase"] == StepPhase.FAILED and not entry["allowFailure"]]
     stopped = [entry for entry in entries if entry["phase"] == StepPhase.CANCELLED]
     late = [entry for entry in stopped if entry["reason"] == StepReason.TIMEOUT]
@@ -107,10 +117,10 @@ def _final_verdict(entries: Sequence[Json]) -> tuple[RunPhase, RunReason, str]:
     return RunPhase.SUCCEEDED, RunReason.SUCCEEDED, f"{succeeded} of {len(entries)} steps succeeded{tail}"
 
 
-def _with_condition(status: Json, old: Json, value: str, now: datetime) -> Json:
+def _with_condition(status: RunStatus, old: RunStatus, value: str, now: datetime) -> RunStatus:
     before = next((c for c in old.get("conditions") or [] if c["type"] == "Succeeded"), None)
     since = before["lastTransitionTime"] if before and before["status"] == value else format_time(now)
-    condition = {
+    condition: Condition = {
         "type": "Succeeded",
         "status": value,
         "reason": status["reason"],
@@ -121,9 +131,9 @@ def _with_condition(status: Json, old: Json, value: str, now: datetime) -> Json:
     return {**status, "conditions": [condition]}
 
 
-def invalid_status(run: Json, reason: RunReason, why: str, now: datetime, creator: str | None = None) -> Json:
+def invalid_status(run: RunObject, reason: RunReason, why: str, now: datetime, creator: str | None = None) -> RunStatus:
     """The status of a run that can't be run at all. `creator`: the user who created it, if that is proven."""
-    base: Json = {
+    base: RunStatus = {
         "observedGeneration": run["metadata"].get("generation", 1),
         "startTime": format_time(now),
         "completionTime": format_time(now),
@@ -135,7 +145,7 @@ def invalid_status(run: Json, reason: RunReason, why: str, now: datetime, creato
     }
     if creator is not None:
         base["createdBy"] = creator
-    return _with_condition(base, run.get("status") or {}, "False", now)
+    return _with_condition(base, status_of(run), "False", now)
 
 
 _MAX_LINE_LENGTH = 300
@@ -143,13 +153,13 @@ _EXTERNAL_REASONS = (StepReason.TIMEOUT, StepReason.RUN_CANCELLED, StepReason.DI
 """Causes outside the step: what it wrote when it was stopped does not explain the failure."""
 
 
-def add_failure_excerpt(entry: Json) -> Json:
+def add_failure_excerpt(entry: StepStatus) -> StepStatus:
     """A failed step's status with the first line that looks like the cause, and its last line."""
     if entry["phase"] != StepPhase.FAILED or not entry.get("attempts"):
         return entry
     last = entry["attempts"][-1]
     log = last.get("log") or {}
-    found = dict(entry)
+    found: StepStatus = {**entry}
     if log.get("firstFailure") and last.get("reason") not in _EXTERNAL_REASONS:
         found["firstFailure"] = log["firstFailure"]
     line = str(log.get("lastLine") or "").strip()[:_MAX_LINE_LENGTH]
@@ -158,7 +168,7 @@ def add_failure_excerpt(entry: Json) -> Json:
     return found
 
 
-def add_queue_times(entries: Sequence[Json], steps: Sequence[ExpandedStep], began: str) -> list[Json]:
+def add_queue_times(entries: Sequence[StepStatus], steps: Sequence[ExpandedStep], began: str) -> list[StepStatus]:
     """The statuses with `queued` in each attempt: from then on only limits held it back."""
     by_name = {entry["name"]: entry for entry in entries}
     return [
@@ -167,7 +177,9 @@ def add_queue_times(entries: Sequence[Json], steps: Sequence[ExpandedStep], bega
     ]
 
 
-def _with_queue_times(entry: Json, step: ExpandedStep, by_name: Mapping[str, Json], began: str) -> Json:
+def _with_queue_times(
+    entry: StepStatus, step: ExpandedStep, by_name: Mapping[str, StepStatus], began: str
+) -> StepStatus:
     if all("queued" in attempt["times"] for attempt in entry["attempts"]):
         return entry
     ready = max((by_name[n].get("completionTime") or "" for n in step.depends_on if n in by_name), default="")
@@ -182,7 +194,7 @@ def _with_queue_times(entry: Json, step: ExpandedStep, by_name: Mapping[str, Jso
     return {**entry, "attempts": attempts}
 
 
-def critical_path(entries: Sequence[Json], steps: Sequence[ExpandedStep]) -> list[str]:
+def critical_path(entries: Sequence[StepStatus], steps: Sequence[ExpandedStep]) -> list[str]:
     """The chain of steps that the run's end waited for, first to last: before each the latest of what it needs."""
     ran = {entry["name"]: entry for entry in entries if entry.get("attempts") and entry.get("completionTime")}
     needs = {step.name: step.depends_on for step in steps}
@@ -194,5 +206,5 @@ def critical_path(entries: Sequence[Json], steps: Sequence[ExpandedStep]) -> lis
     return chain[::-1]
 
 
-def _latest(entries: Sequence[Json]) -> Json | None:
+def _latest(entries: Sequence[StepStatus]) -> StepStatus | None:
     return max(entries, key=lambda entry: datetime.fromisoformat(entry["completionTime"]), default=None)

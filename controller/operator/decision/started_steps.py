@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import DeleteJob, ReadManifest, ReadWorkspace, VerifyJob
@@ -21,6 +21,9 @@ from controller.pipeline.values import duration
 from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import ArtifactCount, AttemptStatus, RunStatus, StepStatus
 
 Json = dict[str, Any]
 
@@ -36,7 +39,7 @@ def update_attempts(builder: DecisionBuilder, step: ExpandedStep, observed: Sequ
         builder.statuses[step.name] = previous
         return
     has_ended = previous is not None and previous["phase"] in FINAL_STEP_PHASES
-    known = list((previous or {}).get("attempts") or [])
+    known = list(previous.get("attempts") or []) if previous is not None else []
     numbers = {attempt["number"] for attempt in known}
     for number in (each for each in observed if each not in numbers):
         view = builder.input.view(step, number)
@@ -52,7 +55,7 @@ def update_attempts(builder: DecisionBuilder, step: ExpandedStep, observed: Sequ
         builder.attempts[step.name] = updated
 
 
-def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Json) -> Json:
+def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: AttemptStatus) -> AttemptStatus:
     """The updated attempt; adds the actions that do not depend on what becomes of the step."""
     now, cause = builder.input.now, builder.input.default_stop_cause
     view = builder.input.view(step, attempt["number"])
@@ -96,11 +99,13 @@ def update_current_attempt(builder: DecisionBuilder, step: ExpandedStep) -> None
         builder.statuses[step.name] = _running_status(builder, step, previous, updated)
 
 
-def _verdict_fields(status: Json) -> Json:
-    return {key: status[key] for key in ("phase", "reason", "message", "firstFailure") if key in status}
+def _verdict_fields(status: StepStatus) -> Json:
+    return {key: value for key, value in status.items() if key in ("phase", "reason", "message", "firstFailure")}
 
 
-def _running_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json | None, updated: list[Json]) -> Json:
+def _running_status(
+    builder: DecisionBuilder, step: ExpandedStep, previous: StepStatus | None, updated: list[AttemptStatus]
+) -> StepStatus:
     """The status of a step whose last attempt goes on; stops that attempt where needed."""
     last, now = updated[-1], builder.input.now
     view = builder.input.view(step, last["number"])
@@ -127,7 +132,7 @@ def _running_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json
     return step_status(step, previous, phase=phase, reason=last["reason"], message=message, attempts=updated)
 
 
-def _timeout_due(builder: DecisionBuilder, step: ExpandedStep, attempt: Json) -> datetime | None:
+def _timeout_due(builder: DecisionBuilder, step: ExpandedStep, attempt: AttemptStatus) -> datetime | None:
     """When the step's timeout is due: it counts while the step's own container runs. None while that does not run."""
     running = attempt["times"].get("running")
     if running is None or attempt["times"].get("finished"):
@@ -137,7 +142,9 @@ def _timeout_due(builder: DecisionBuilder, step: ExpandedStep, attempt: Json) ->
     return builder.input.observation.due(key, datetime.fromisoformat(running), limit, builder.input.now)
 
 
-def _after_attempt(builder: DecisionBuilder, step: ExpandedStep, previous: Json | None, updated: list[Json]) -> None:
+def _after_attempt(
+    builder: DecisionBuilder, step: ExpandedStep, previous: StepStatus | None, updated: list[AttemptStatus]
+) -> None:
     """Decide what follows the end of the last attempt: the step ends, waits for a retry, or is retried now."""
     last = updated[-1]
     delay = _retry_delay(builder, step, updated)
@@ -146,7 +153,7 @@ def _after_attempt(builder: DecisionBuilder, step: ExpandedStep, previous: Json 
         return
     if builder.input.stopping:
         final = _final_status(builder, step, previous, updated)
-        builder.statuses[step.name] = final | _stopped_before_retry(builder, last)
+        builder.statuses[step.name] = _stopped_before_retry(builder, final, last)
         return
     number = last["number"] + 1
     due = datetime.fromisoformat(last["times"]["finished"]) + timedelta(seconds=delay)
@@ -163,17 +170,18 @@ def _after_attempt(builder: DecisionBuilder, step: ExpandedStep, previous: Json 
         builder.statuses[step.name] = builder.unstarted_status(step, previous, blocker, attempts=updated)
 
 
-def _stopped_before_retry(builder: DecisionBuilder, last: Json) -> Json:
-    """Why a step that would be tried again is not: it did not end by itself, even if its failure is allowed."""
+def _stopped_before_retry(builder: DecisionBuilder, status: StepStatus, last: AttemptStatus) -> StepStatus:
+    """The status of a step that is not tried again: it did not end by itself, even if its failure is allowed."""
     why = "the run was cancelled" if builder.input.cancelled else "the run took too long"
     return {
+        **status,
         "phase": StepPhase.CANCELLED,
         "reason": StepReason.RUN_CANCELLED if builder.input.cancelled else StepReason.TIMEOUT,
         "message": f"not tried again after attempt {last['number']}, because {why}",
     }
 
 
-def _retry_delay(builder: DecisionBuilder, step: ExpandedStep, updated: list[Json]) -> int | None:
+def _retry_delay(builder: DecisionBuilder, step: ExpandedStep, updated: list[AttemptStatus]) -> int | None:
     """Seconds between the last attempt's end and the next attempt; None when the step is not retried."""
     last = updated[-1]
     if last["phase"] != StepPhase.FAILED or last["reason"] in (StepReason.TIMEOUT, StepReason.NEVER_FITS):
@@ -186,7 +194,9 @@ def _retry_delay(builder: DecisionBuilder, step: ExpandedStep, updated: list[Jso
     return policy.backoff_seconds if failed <= policy.max_retries else None
 
 
-def _final_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json | None, updated: list[Json]) -> Json:
+def _final_status(
+    builder: DecisionBuilder, step: ExpandedStep, previous: StepStatus | None, updated: list[AttemptStatus]
+) -> StepStatus:
     """The status of a step that ends with its last attempt."""
     last = updated[-1]
     status = step_status(
@@ -204,14 +214,14 @@ def _final_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json |
     return status
 
 
-def artifact_count(manifest: Json) -> Json:
+def artifact_count(manifest: Json) -> ArtifactCount:
     """How many files a manifest lists, and their size: older ones do not say so themselves."""
     files = manifest.get("files") or []
-    count: Json = manifest.get("count") or {"files": len(files), "bytes": sum(file["size"] for file in files)}
+    count: ArtifactCount = manifest.get("count") or {"files": len(files), "bytes": sum(file["size"] for file in files)}
     return count
 
 
-def find_settled_steps(status: Json, observed: Observation) -> frozenset[str]:
+def find_settled_steps(status: RunStatus, observed: Observation) -> frozenset[str]:
     """The slugs of ended steps whose pods and logs can show nothing new.
 
     Args:

@@ -10,11 +10,15 @@ import hashlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExistsError, ConflictError, KubeClient, NotFoundError
 from controller.operator.decision.concurrency import is_run_finished, pipeline_name
+from controller.operator.run_object import as_run
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -35,7 +39,7 @@ class ConcurrencyLock:
         self._namespace = namespace
         self._now = now
 
-    async def try_acquire(self, run: Json, group: str) -> str | None:
+    async def try_acquire(self, run: RunObject, group: str) -> str | None:
         """Acquire the lock for a run: None if it holds the lock now, else the name of the run that does.
 
         Raises:
@@ -85,19 +89,19 @@ class ConcurrencyLock:
             count += 1
         return count
 
-    async def _holder(self, lease: Json) -> Json | None:
+    async def _holder(self, lease: Json) -> RunObject | None:
         """The run that holds a Lease; None if that has ended."""
         namespace, _, name = str(lease["spec"].get("holderIdentity") or "").partition("/")
         if not name:
             return None
         try:
-            run = await self._client.get(PIPELINE_RUNS, name, namespace)
+            run = as_run(await self._client.get(PIPELINE_RUNS, name, namespace))
         except NotFoundError:
             return None
         same = run["metadata"]["uid"] == (lease["metadata"].get("annotations") or {}).get(labels.RUN_UID)
         return run if same and not is_run_finished(run) else None
 
-    def _lease(self, run: Json, group: str) -> Json:
+    def _lease(self, run: RunObject, group: str) -> Json:
         metadata = run["metadata"]
         words = "\0".join((metadata["namespace"], pipeline_name(run), group))
         return {

@@ -7,13 +7,16 @@ import hashlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from controller.kube import EVENTS, AlreadyExistsError, KubeClient, KubeError
 from controller.operator.decision.attempts import format_time
 from controller.provenance import describe_creator
 from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase, StepPhase
 from controller.run_types.reasons import RunReason, StepReason
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject, RunStatus
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -33,7 +36,7 @@ _ACTIONABLE_REASONS = (
 )
 
 
-def event_name(run: Json, kind: str, reason: str, message: str) -> str:
+def event_name(run: RunObject, kind: str, reason: str, message: str) -> str:
     """A name derived from the content, so that the same Event from any process counts on the same object."""
     said = "\0".join((run["metadata"]["uid"], kind, reason, message))
     return f"{run['metadata']['name'][:180]}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
@@ -47,7 +50,7 @@ class EventRecorder:
         self._now = now
         self._pending: asyncio.Queue[Json] = asyncio.Queue(_MAX_PENDING)
 
-    def record(self, run: Json, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+    def record(self, run: RunObject, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         metadata, message = run["metadata"], message[:_MAX_MESSAGE_LENGTH]
         seconds = format_time(self._now())[:19] + "Z"
         event = {
@@ -112,7 +115,7 @@ class EventRecorder:
             _log.warning("an event was not counted: %s", error)
 
 
-def describe_trigger(run: Json, creator: str | None) -> str:
+def describe_trigger(run: RunObject, creator: str | None) -> str:
     """Who started a run and why, as a phrase. `creator`: the user who created it, if that is proven."""
     spec = run["spec"]
     what = f"{spec.get('event') or 'push'} on {spec['branch']}" if spec.get("branch") else spec.get("event") or "push"
@@ -127,17 +130,17 @@ def describe_trigger(run: Json, creator: str | None) -> str:
 _AUDITED_FIELDS = ("triggeredBy", "commit", "branch", "event", "rerunOf")
 
 
-def audit_fields(run: Json, outcome: str, creator: str | None) -> Json:
+def audit_fields(run: RunObject, outcome: str, creator: str | None) -> Json:
     """The same, and the outcome, as fields of an audit log record. `user` is proven, `triggeredBy` is not."""
     spec, metadata = run["spec"], run["metadata"]
-    fields = {field: spec[field] for field in _AUDITED_FIELDS if spec.get(field)}
+    fields = {field: value for field, value in spec.items() if field in _AUDITED_FIELDS and value}
     where = {"namespace": metadata["namespace"], "run": metadata["name"], "uid": metadata["uid"]}
     if creator is not None:
         fields["user"] = creator
     return {"audit": True, **where, "pipeline": (spec.get("pipeline") or {}).get("name"), "outcome": outcome, **fields}
 
 
-def record_transitions(recorder: EventRecorder, run: Json, old: Json, new: Json) -> None:
+def record_transitions(recorder: EventRecorder, run: RunObject, old: RunStatus, new: RunStatus) -> None:
     """Record the Events of a status change."""
     before, after = old.get("phase"), new.get("phase")
     name, creator = run["metadata"]["name"], new.get("createdBy")
@@ -153,8 +156,8 @@ def record_transitions(recorder: EventRecorder, run: Json, old: Json, new: Json)
         recorder.record(run, kind, after, f"{new.get('message', '')}; {describe_trigger(run, creator)}")
     known = {entry["name"]: entry for entry in old.get("steps") or []}
     for entry in new.get("steps") or []:
-        earlier = known.get(entry["name"]) or {}
-        if (entry["phase"], entry.get("reason")) == (earlier.get("phase"), earlier.get("reason")):
+        earlier = known.get(entry["name"])
+        if earlier and (entry["phase"], entry.get("reason")) == (earlier["phase"], earlier.get("reason")):
             continue
         if entry["phase"] == StepPhase.FAILED:
             recorder.record(run, "Warning", RunReason.STEP_FAILED, f"{entry['name']}: {entry.get('message', '')}")

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.kube import (
     JOBS,
@@ -42,11 +42,15 @@ from controller.operator.decision.observation import CreateFailure
 from controller.operator.decision.reuse import ReusableStep, reusable_steps
 from controller.operator.effects import run_secrets
 from controller.operator.interfaces import ManifestReader
+from controller.operator.run_object import as_run
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import job as jobs
 from controller.operator.workload.clone_step import git_source
 from controller.run_types.keys import AttemptKey
 from controller.run_types.reasons import StepReason
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -76,7 +80,7 @@ class ActionExecutor:
         self._settings = settings
         self._now = now
 
-    async def execute(self, run: Json, state: RunState, actions: Sequence[Action]) -> list[Exception]:
+    async def execute(self, run: RunObject, state: RunState, actions: Sequence[Action]) -> list[Exception]:
         """Execute all actions concurrently, independently of each other. Returns the failures."""
         answers = await asyncio.gather(
             *(self._execute_one(run, state, action) for action in actions), return_exceptions=True
@@ -86,7 +90,7 @@ class ActionExecutor:
                 raise answer
         return [answer for answer in answers if isinstance(answer, Exception)]
 
-    async def _execute_one(self, run: Json, state: RunState, action: Action) -> None:
+    async def _execute_one(self, run: RunObject, state: RunState, action: Action) -> None:
         match action:
             case StartAttempt():
                 await self._start_attempt(run, state, action)
@@ -105,7 +109,7 @@ class ActionExecutor:
             case CancelRun():
                 await self._cancel_run(run, action)
 
-    async def _start_attempt(self, run: Json, state: RunState, action: StartAttempt) -> None:
+    async def _start_attempt(self, run: RunObject, state: RunState, action: StartAttempt) -> None:
         observed = state.observed
         spec = self._job_spec(run, state, action)
         job = jobs.build_job(spec, self._settings)
@@ -124,7 +128,7 @@ class ActionExecutor:
         observed.create_failures.pop(key, None)
         observed.on_job_created(created)
 
-    def _job_spec(self, run: Json, state: RunState, action: StartAttempt) -> jobs.JobSpec:
+    def _job_spec(self, run: RunObject, state: RunState, action: StartAttempt) -> jobs.JobSpec:
         plan, context = state.plan, state.plan.run_context
         if source := state.status.current.get("source"):
             context = replace(context, commit=source["commit"])
@@ -138,7 +142,7 @@ class ActionExecutor:
             is_clone_step=action.step.name == plan.source_step,
         )
 
-    async def _create_job(self, run: Json, job: Json) -> Json:
+    async def _create_job(self, run: RunObject, job: Json) -> Json:
         name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
         try:
             return await self._client.create(JOBS, job, namespace)
@@ -149,7 +153,7 @@ class ActionExecutor:
             message = f"Job {name} exists but belongs to another run; retrying until it is deleted"
             raise ApiError(message, status=409, reason=StepReason.NAME_TAKEN) from None
 
-    async def _cancel_run(self, run: Json, action: CancelRun) -> None:
+    async def _cancel_run(self, run: RunObject, action: CancelRun) -> None:
         namespace = run["metadata"]["namespace"]
         try:
             await self._client.patch(PIPELINE_RUNS, action.name, {"spec": {"cancel": True}}, namespace=namespace)
@@ -170,7 +174,7 @@ class ActionExecutor:
             # A conflict: another object has that name now.
             _log.info("job %s/%s no longer exists", action.namespace, action.name)
 
-    async def _verify_job(self, run: Json, state: RunState, action: VerifyJob) -> None:
+    async def _verify_job(self, run: RunObject, state: RunState, action: VerifyJob) -> None:
         observed = state.observed
         try:
             found = await self._client.get(JOBS, action.job_name, run["metadata"]["namespace"])
@@ -183,7 +187,7 @@ class ActionExecutor:
         else:
             observed.missing_jobs.add(action.job_name)
 
-    async def _read_manifest(self, run: Json, state: RunState, action: ReadManifest) -> None:
+    async def _read_manifest(self, run: RunObject, state: RunState, action: ReadManifest) -> None:
         metadata = run["metadata"]
         key = names.manifest_key(metadata["namespace"], metadata["uid"], action.slug, action.number)
         state.observed.manifests[AttemptKey(action.slug, action.number)] = await self._read_manifest_summary(key)
@@ -195,7 +199,7 @@ class ActionExecutor:
         head = b"".join([chunk async for chunk in self._store.read(key, 0, _MANIFEST_HEAD_BYTES)])
         return _decode_manifest_head(head) or json.loads(await self._store.get(key))
 
-    async def _read_workspace(self, run: Json, state: RunState, action: ReadWorkspace) -> None:
+    async def _read_workspace(self, run: RunObject, state: RunState, action: ReadWorkspace) -> None:
         metadata = run["metadata"]
         key = names.workspace_manifest_key(metadata["namespace"], metadata["uid"], action.slug, action.number)
         state.observed.workspaces[AttemptKey(action.slug, action.number)] = await self._read_json(key)
@@ -207,11 +211,11 @@ class ActionExecutor:
         found: Json = json.loads(await self._store.get(key))
         return found
 
-    async def load_reusable_steps(self, run: Json) -> dict[str, ReusableStep]:
+    async def load_reusable_steps(self, run: RunObject) -> dict[str, ReusableStep]:
         """The steps of the run named by `reuseFrom`, by input digest, without those whose artifacts were deleted."""
         namespace, name = run["metadata"]["namespace"], run["spec"]["reuseFrom"]
         try:
-            found = reusable_steps(await self._client.get(PIPELINE_RUNS, name, namespace))
+            found = reusable_steps(as_run(await self._client.get(PIPELINE_RUNS, name, namespace)))
         except NotFoundError:
             _log.warning(
                 "run %s/%s: the run %s, whose steps it should reuse, no longer exists",
@@ -232,7 +236,7 @@ class ActionExecutor:
         key = names.manifest_key(namespace, made["uid"], made["slug"], made["attempt"])
         return await self._store.head(key) is not None
 
-    async def prepare_secrets(self, run: Json, state: RunState) -> None:
+    async def prepare_secrets(self, run: RunObject, state: RunState) -> None:
         """Create the run's Secrets, or read those that an earlier process created. Raises KubeError."""
         plan = state.plan
         try:
@@ -244,12 +248,12 @@ class ActionExecutor:
             raise
         state.secrets = RunSecrets(ready=True, values=copied.values, missing=missing)
 
-    async def _missing_credentials(self, run: Json, plan: RunPlan) -> dict[str, str]:
+    async def _missing_credentials(self, run: RunObject, plan: RunPlan) -> dict[str, str]:
         """Name of the clone step -> why it lacks the credentials for its repository; empty if it does not."""
-        git = git_source(run) or {}
-        if plan.source_step is None or not git.get("secretRef"):
+        git = git_source(run)
+        name = git.get("secretRef") if git is not None else None
+        if plan.source_step is None or git is None or not name:
             return {}
-        name = git["secretRef"]
         found = await run_secrets.find_secret(self._client, run["metadata"]["namespace"], name)
         if found is None:
             return {plan.source_step: f"there is no secret {name} with the credentials for {git['url']}"}

@@ -11,13 +11,17 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from controller.kube import PIPELINE_RUNS, ConflictError, KubeClient, KubeError, NotFoundError
 from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
+from controller.operator.run_object import status_of
 from controller.operator.settings import OperatorSettings
 from controller.run_types.phases import FINAL_RUN_PHASES
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -65,22 +69,24 @@ class RetainedObjects:
     """The uids of all runs there are."""
 
 
-def retained_objects(runs: Collection[Json], now: datetime, retention: timedelta) -> RetainedObjects:
+def retained_objects(runs: Collection[RunObject], now: datetime, retention: timedelta) -> RetainedObjects:
     """The objects to retain: of active and recent runs, and of the runs that they reuse."""
     sources, retained_runs, uids = set[str](), set[str](), set[str]()
     known = {(run["metadata"]["namespace"], run["metadata"]["name"]): run["metadata"]["uid"] for run in runs}
     for run in runs:
-        metadata, spec, status = run["metadata"], run["spec"], run.get("status") or {}
+        metadata, spec, status = run["metadata"], run["spec"], status_of(run)
         young = now - datetime.fromisoformat(metadata["creationTimestamp"]) < retention
         if status.get("phase") in FINAL_RUN_PHASES and not young:
             continue
         uids.add(metadata["uid"])
-        archive = (spec.get("source") or {}).get("archive") or {}
-        for digest in (archive.get("digest"), (status.get("source") or {}).get("digest")):
+        archive, snapshot = spec.get("source", {}).get("archive"), status.get("source")
+        for digest in (archive and archive["digest"], snapshot and snapshot.get("digest")):
             if digest:
-                sources.add(str(digest).removeprefix("sha256:"))
-        named = (known.get((metadata["namespace"], spec.get(field))) for field in ("reuseFrom", "rerunOf"))
-        reused = ((step.get("reused") or {}).get("uid") for step in status.get("steps") or [])
+                sources.add(digest.removeprefix("sha256:"))
+        named = (
+            known.get((metadata["namespace"], name or "")) for name in (spec.get("reuseFrom"), spec.get("rerunOf"))
+        )
+        reused = (step["reused"].get("uid") for step in status.get("steps") or [] if step.get("reused"))
         retained_runs |= {uid for uid in (metadata["uid"], *named, *reused) if uid}
     return RetainedObjects(
         frozenset(sources),
@@ -129,7 +135,7 @@ class RetentionSweeper:
         client: KubeClient,
         store: RetentionStore,
         settings: OperatorSettings,
-        runs: Callable[[], Iterable[Json]],
+        runs: Callable[[], Iterable[RunObject]],
         now: Callable[[], datetime],
     ) -> None:
         self._client = client

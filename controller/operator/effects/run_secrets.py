@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.capability import AgentRole, Capability, mint
@@ -19,6 +19,9 @@ from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import SecretUse
 from controller.run_types.keys import AttemptKey
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 
@@ -36,7 +39,7 @@ class CopiedSecrets:
     withheld: frozenset[str] = frozenset()
 
 
-async def copy_secrets(client: KubeClient, run: Json, steps: Sequence[ExpandedStep]) -> CopiedSecrets:
+async def copy_secrets(client: KubeClient, run: RunObject, steps: Sequence[ExpandedStep]) -> CopiedSecrets:
     """Create the run's Secret, or read the existing one."""
     uses = {names.secret_key(use): use for step in steps for use in step.step.secrets}
     if not uses:
@@ -61,7 +64,7 @@ async def copy_secrets(client: KubeClient, run: Json, steps: Sequence[ExpandedSt
 
 async def create_agent_tokens(
     client: KubeClient,
-    run: Json,
+    run: RunObject,
     attempt: AttemptKey,
     roles: Iterable[AgentRole],
     settings: OperatorSettings,
@@ -125,7 +128,7 @@ def describe_withheld(name: str) -> str:
     )
 
 
-async def _create(client: KubeClient, run: Json, name: str, content: Json) -> Json:
+async def _create(client: KubeClient, run: RunObject, name: str, content: Json) -> Json:
     namespace = run["metadata"]["namespace"]
     metadata = {
         "name": name,

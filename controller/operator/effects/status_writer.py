@@ -9,16 +9,20 @@ import contextlib
 import logging
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.kube import JOBS, PIPELINE_RUNS, SECRETS, ConflictError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
 from controller.operator.cache.owned_resources import OwnedResources
 from controller.operator.cache.run_state import RunState
+from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.status_size import MOST_SHORTENED, fitting_level, shorten
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject, RunStatus
 
 Json = dict[str, Any]
 _SMALL_RUN_STEPS = 100
@@ -58,7 +62,7 @@ class StatusWriter:
         self._settings = settings
         self.schedule = schedule
 
-    def write_delay(self, status: Json) -> float:
+    def write_delay(self, status: RunStatus) -> float:
         """Seconds to collect further changes before a status is written; it grows with the status."""
         return self._settings.status_interval * max(1.0, len(status["steps"]) / _SMALL_RUN_STEPS)
 
@@ -79,14 +83,14 @@ class StatusWriter:
                 answer = await self._write_fitting(key, state, status)
             except ConflictError:
                 return await self._after_conflict(key, state, (previously_sent, record.sent))
-            record.written, record.server = status, answer.get("status") or {}
+            record.written, record.server = status, status_of(answer)
             record.resource_version = answer["metadata"]["resourceVersion"]
         if not state.is_done and status.get("phase") in FINAL_RUN_PHASES:
             await self.expire_jobs(key, state.uid)
             state.is_done = True
         return WriteResult.DONE if state.is_done else WriteResult.ACTIVE
 
-    async def _write_fitting(self, key: RunKey, state: RunState, status: Json) -> Json:
+    async def _write_fitting(self, key: RunKey, state: RunState, status: RunStatus) -> RunObject:
         """Write a status, shortened as far as needed. Raises TooLargeError if even its shortest form is refused."""
         record = state.status
         while True:
@@ -102,11 +106,11 @@ class StatusWriter:
                 _log.warning("run %s/%s: its status of %d bytes is shortened: %s", *key, size, error)
 
     async def _after_conflict(
-        self, key: RunKey, state: RunState, sent: tuple[tuple[Json, Json] | None, ...]
+        self, key: RunKey, state: RunState, sent: tuple[tuple[RunStatus, RunStatus] | None, ...]
     ) -> WriteResult:
         """Find out who has changed the run. `sent`: the statuses that may have arrived, as decided and as sent."""
-        live = await self._client.get(PIPELINE_RUNS, key.name, key.namespace)
-        status, record = live.get("status") or {}, state.status
+        live = as_run(await self._client.get(PIPELINE_RUNS, key.name, key.namespace))
+        status, record = status_of(live), state.status
         arrived = next((decided for decided, body in filter(None, sent) if body == status), None)
         if live["metadata"]["uid"] == state.uid and (status == record.server or arrived is not None):
             # Only the spec has changed, as by a cancellation; or a write arrived and its answer was lost.
@@ -120,15 +124,16 @@ class StatusWriter:
         _log.warning("run %s/%s: its status was changed by something else; reading it again", *key)
         return WriteResult.STALE
 
-    async def write_now(self, key: RunKey, status: Json, version: str) -> Json:
+    async def write_now(self, key: RunKey, status: RunStatus, version: str) -> RunObject:
         """Replace the whole status, if the run is still at `version`. Raises ConflictError and other KubeErrors."""
         patch = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
             {"op": "add", "path": "/status", "value": status},
         ]
-        return await self._client.patch(
+        written = await self._client.patch(
             PIPELINE_RUNS, key.name, patch, namespace=key.namespace, subresource="status", patch_type="json"
         )
+        return as_run(written)
 
     async def expire_jobs(self, key: RunKey, uid: str) -> None:
         """Let the cluster delete the Jobs of an ended run after a while, and delete the tokens of its agents.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.kube import Histogram
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunStatus
 
 Json = dict[str, Any]
 
@@ -19,7 +22,7 @@ class StepDurations:
     def __init__(self) -> None:
         self.by_phase: dict[str, Histogram] = {}
 
-    def observe_transition(self, old: Json, new: Json) -> None:
+    def observe_transition(self, old: RunStatus, new: RunStatus) -> None:
         """Count the steps that ended by a change of a run's status."""
         before = {entry["name"]: entry["phase"] for entry in old.get("steps") or []}
         for entry in new.get("steps") or []:

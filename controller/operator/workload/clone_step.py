@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
 from controller.operator.settings import OperatorSettings
@@ -12,19 +12,22 @@ from controller.operator.workload import entrypoint
 from controller.pipeline.graph.expand import ExpandedStep, slug_of
 from controller.pipeline.model import Step
 
+if TYPE_CHECKING:
+    from controller.run_types.objects import GitSource, RunObject
+
 Json = dict[str, Any]
 
 CREDENTIALS_FOLDER = "/var/run/c8s-git"
 _NAME = "source"
 
 
-def git_source(run: Json) -> Json | None:
+def git_source(run: RunObject) -> GitSource | None:
     """The git source of a run; None for any other source."""
-    found: Json | None = (run["spec"].get("source") or {}).get("git")
-    return found
+    source = run["spec"].get("source")
+    return source.get("git") if source is not None else None
 
 
-def add_clone_step(run: Json, steps: Sequence[ExpandedStep]) -> tuple[tuple[ExpandedStep, ...], str | None]:
+def add_clone_step(run: RunObject, steps: Sequence[ExpandedStep]) -> tuple[tuple[ExpandedStep, ...], str | None]:
     """(the steps, with the clone step first if the run is on a repository; the name of that step, or None).
 
     A step of the file that is named `source` keeps its name.
@@ -43,12 +46,14 @@ def _after(name: str, step: ExpandedStep) -> ExpandedStep:
     return replace(step, depends_on=(name, *step.depends_on), depends_on_groups=(name, *step.depends_on_groups))
 
 
-def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, security: Json, *, history: bool) -> Json:
+def container(
+    run: RunObject, slug: str, attempt: int, settings: OperatorSettings, security: Json, *, history: bool
+) -> Json:
     """The container that clones. Credentials are files: variables and arguments are too easily visible.
 
     `history`: whether the snapshot has the repository's `.git`, for steps with `git: full`.
     """
-    git = git_source(run) or {}
+    git: Mapping[str, Any] = git_source(run) or {}
     environment = {
         "C8S_API_URL": settings.agent_api_url,
         "C8S_TOKEN_FILE": f"{names.TOKEN_FOLDER}/token",
@@ -78,11 +83,11 @@ def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, se
     }
 
 
-def volumes(run: Json, slug: str, attempt: int) -> list[Json]:
+def volumes(run: RunObject, slug: str, attempt: int) -> list[Json]:
     """The volumes of the pod that clones."""
     token = names.token_volume(run["metadata"]["name"], slug, attempt, "source")
     found: list[Json] = [{"name": "workspace", "emptyDir": {}}, token]
-    secret = (git_source(run) or {}).get("secretRef")
-    if secret:
+    git = git_source(run)
+    if git is not None and (secret := git.get("secretRef")):
         found.append({"name": "git", "secret": {"secretName": secret, "defaultMode": 0o444}})
     return found

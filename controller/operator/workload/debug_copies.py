@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
 from controller.pipeline.model import Pipeline, Step
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject, SavedWorkspaceSource
 
 Json = dict[str, Any]
 
 KEEP_WORKSPACE_ENV = "C8S_KEEP_WORKSPACE"
 
 
-def debug_source(run: Json) -> Json | None:
+def debug_source(run: RunObject) -> SavedWorkspaceSource | None:
     """The attempt that a run is a debug copy of: `{run, number, step (slug), attempt}`; None for other runs."""
-    found: Json | None = (run["spec"].get("source") or {}).get("kept")
-    return found
+    source = run["spec"].get("source")
+    return source.get("kept") if source is not None else None
 
 
 def keeps_workspace(pipeline: Pipeline, step: Step) -> bool:

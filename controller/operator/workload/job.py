@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.capability import AgentRole
@@ -17,6 +17,9 @@ from controller.pipeline.model import Cache, Pipeline
 from controller.pipeline.shell import fill_commands
 from controller.pipeline.values import duration
 from controller.pipeline.variables import RunContext, render, step_environment, template_context
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
 
@@ -31,7 +34,7 @@ _DEADLINE_MARGIN_SECONDS = 15 * 60
 class JobSpec:
     """One attempt of one step of a run."""
 
-    run: Json
+    run: RunObject
     pipeline: Pipeline
     step: ExpandedStep
     attempt: int
@@ -144,13 +147,14 @@ def _step_container(plan: JobSpec, settings: OperatorSettings) -> Json:
 def _step_environment(plan: JobSpec) -> list[Json]:
     """The environment of the step's container. A secret overrides a variable of the same name."""
     step = plan.step.step
+    copied = debug_copies.debug_source(plan.run)
     variables = step_environment(
         plan.pipeline,
         step,
         plan.run_context,
         plan.step.matrix,
         # A debug copy has the variables of the attempt that it is a copy of.
-        attempt=(debug_copies.debug_source(plan.run) or {}).get("attempt") or plan.attempt,
+        attempt=copied["attempt"] if copied is not None else plan.attempt,
         name=plan.step.name,
         workspace=names.WORKSPACE,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
 from controller.operator.workload import entrypoint
@@ -11,6 +11,9 @@ from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Service
 from controller.pipeline.shell import fill_commands
 from controller.pipeline.variables import render
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import RuntimeInfo
 
 Json = dict[str, Any]
 
@@ -58,9 +61,9 @@ def _probe(service: Service) -> Json | None:
     return {**check, "periodSeconds": _PROBE_PERIOD, "failureThreshold": _PROBE_ATTEMPTS, "timeoutSeconds": 5}
 
 
-def unsupported_reason(step: ExpandedStep, runtime: Json | None) -> str | None:
+def unsupported_reason(step: ExpandedStep, runtime: RuntimeInfo | None) -> str | None:
     """Why a step's services can't run where images are ignored; None when they can."""
-    if (runtime or {}).get("images") != "ignored":
+    if runtime is None or runtime["images"] != "ignored":
         return None
     for service in step.step.services:
         if not service.commands:

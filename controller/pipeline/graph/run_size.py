@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controller.pipeline.graph.expand import ExpandedStep
@@ -10,7 +10,7 @@ from controller.pipeline.model import Pipeline, RetryPolicy
 from controller.run_types.status_size import MAX_RUN_BYTES, least_run_bytes, least_step_bytes, too_large_message
 
 
-def oversize_reason(spec: dict[str, Any], pipeline: Pipeline, steps: Sequence[ExpandedStep]) -> str | None:
+def oversize_reason(spec: Mapping[str, Any], pipeline: Pipeline, steps: Sequence[ExpandedStep]) -> str | None:
     """Why a run of this spec is too large, as a sentence for users; None for one that is not."""
     needed = sum(_step_bytes(pipeline, step) for step in steps)
     size = least_run_bytes(spec, needed)
