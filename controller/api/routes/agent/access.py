@@ -16,6 +16,7 @@ from controller.capability import AgentRole
 from controller.kube import PIPELINE_RUNS
 from controller.operator.cache.run_plan import InvalidRunError, RunPlan
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
+from controller.operator.run_object import as_run
 from controller.operator.workload.debug_copies import keeps_workspace
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.templates import find_references
@@ -129,7 +130,7 @@ async def _load_plan(state: AppState, run: Mapping[str, Any]) -> RunPlan:
     plan = state.plans.get(uid)
     if plan is None:
         try:
-            plan = await PlanLoader(state.worker).load(dict(run))
+            plan = await PlanLoader(state.worker).load(as_run(dict(run)))
         except InvalidRunError as error:
             raise ApiProblemError("not-found", str(error)) from error
         except PlanDeferredError:
