@@ -213,4 +213,7 @@ def _error_text(done: subprocess.CompletedProcess[str]) -> str:
     lines = [
         line for line in _without_credentials(done.stderr).splitlines() if line.strip() and line not in _SSH_ADVICE
     ]
-    return printable(" ".join(lines[-3:])) or f"exit code {done.returncode}"
+    text = printable(" ".join(lines[-3:])) or f"exit code {done.returncode}"
+    if "could not read Username" in done.stderr:
+        text += "; credentials are given to the server of the run's own URL only"
+    return text
