@@ -107,6 +107,12 @@ class SecretKeys(ResponseModel):
     keys: list[str]
 
 
+class StoredSecret(SecretKeys):
+    """A secret that was set, and which of the values that were sent are hard to mask in logs."""
+
+    warnings: list[str]
+
+
 class SecretList(ResponseModel):
     """The secrets that were set through this API."""
 

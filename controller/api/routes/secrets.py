@@ -18,6 +18,7 @@ from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import cluster as models
 from controller.api.state import AppState, get_state
 from controller.kube import SECRETS, AlreadyExistsError, ConflictError, NotFoundError
+from controller.logs.masking.weak_values import masking_warning
 
 ATTEMPTS = 10
 MAX_BYTES = 1024 * 1024
@@ -34,9 +35,9 @@ async def list_secrets(request: Request, ns: str) -> Response:
     return JSONResponse({"items": items})
 
 
-@router.put("/{name}", operation_id="putSecret", response_model=models.SecretKeys)
+@router.put("/{name}", operation_id="putSecret", response_model=models.StoredSecret)
 async def put_secret(request: Request, ns: str, name: str, body: models.SecretRequest) -> Response:
-    """Sets the named keys; others keep their values."""
+    """Sets the named keys; others keep their values. Warns of values that are too short or common to mask."""
     state = get_state(request)
     values = _encode_values(body.data)
     for _ in range(ATTEMPTS):
@@ -49,7 +50,8 @@ async def put_secret(request: Request, ns: str, name: str, body: models.SecretRe
                 stored = await state.client.update(SECRETS, {**current, "data": data})
         except (AlreadyExistsError, ConflictError):
             continue
-        return JSONResponse(_serialize_secret(stored))
+        warnings = [found for key, value in body.data.items() if (found := masking_warning(key, value.encode()))]
+        return JSONResponse({**_serialize_secret(stored), "warnings": warnings})
     raise ApiProblemError("conflict", f"the secret {name} is being changed by other requests; try again")
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_FRAME_BYTES = 128 * 1024
-MAX_LINE_CHARACTERS = 64 * 1024
+MAX_LINE_CHARACTERS = 1024 * 1024 + 1024
+"""Every line that the archive holds whole (1 MiB), and the note of one that was truncated there."""
 MAX_PENDING_BYTES = 1024 * 1024
 BURST = 8
 PER_SECOND = 40.0

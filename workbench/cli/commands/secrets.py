@@ -91,8 +91,10 @@ def _text(value: bytes, origin: str) -> str:
 
 async def _set(target: Target, secret: str, data: dict[str, str]) -> None:
     async with open_client(target) as client:
-        await client.put_secret(secret, data)
+        warnings = await client.put_secret(secret, data)
     echo_error(f"secret {secret}: {', '.join(data)} set")
+    for warning in warnings:
+        echo_error(f"warning: {warning}")
 
 
 @secrets.command("list")

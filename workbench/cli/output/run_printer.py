@@ -69,10 +69,10 @@ class RunPrinter:
     def _line(self, line: Line) -> str:
         time = f"{format_timestamp(line.time):27} " if self.timestamps else ""
         if line.container is None:
-            return self._prefix(line.slug) + time + sanitize_line(line.text, colour=self.style.colour)
-        return self._prefix(line.slug) + self.style.paint(
-            f"{time}[{sanitize_line(line.container, colour=False)}] {sanitize_line(line.text, colour=False)}", DIM
-        )
+            return self._prefix(line.slug) + time + sanitize_line(line.text, colour=self.style.colour, limit=None)
+        container = sanitize_line(line.container, colour=False)
+        text = sanitize_line(line.text, colour=False, limit=None)
+        return self._prefix(line.slug) + self.style.paint(f"{time}[{container}] {text}", DIM)
 
     def _note(self, note: StepTransition) -> str:
         text = sanitize_line(note.text, colour=False)

@@ -58,7 +58,7 @@ async def _print_step(
     batch: list[str] = []
     async for number, text in _numbered(client, selection, step):
         line = Line(step.slug, number, None, text, None)
-        batch += [sanitize_line(text, colour=colour)] if printer is None else printer.lines([line])
+        batch += [sanitize_line(text, colour=colour, limit=None)] if printer is None else printer.lines([line])
         if len(batch) >= _BATCH:
             echo("\n".join(batch))
             batch = []
@@ -104,7 +104,9 @@ async def follow_logs(target: Target, selection: LogSelection) -> None:
 
 
 def _alone(line: Line, timestamps: bool, colour: bool) -> str:
-    return (f"{format_timestamp(line.time)} " if timestamps else "") + sanitize_line(line.text, colour=colour)
+    return (f"{format_timestamp(line.time)} " if timestamps else "") + sanitize_line(
+        line.text, colour=colour, limit=None
+    )
 
 
 def _chosen(run: Run, names: tuple[str, ...]) -> tuple[Step, ...]:

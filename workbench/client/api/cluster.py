@@ -24,11 +24,13 @@ class ClusterCalls(ApiCalls):
         items = await self._get_items(self._path("secrets"), "list secrets")
         return tuple(decode.decode_secret(item) for item in items)
 
-    async def put_secret(self, name: str, data: Mapping[str, str]) -> None:
-        """Set keys of a secret; its other keys are unchanged."""
-        await self._transport.call(
+    async def put_secret(self, name: str, data: Mapping[str, str]) -> tuple[str, ...]:
+        """Set keys of a secret; its other keys are unchanged. Returns warnings of values that are hard to mask."""
+        answer = await self._transport.call(
             "PUT", self._path("secrets", name), f"set secret {name}", document={"data": dict(data)}
         )
+        warnings = answer.get("warnings") if isinstance(answer, Mapping) else None
+        return tuple(str(each) for each in warnings or ())
 
     async def delete_secret(self, name: str) -> None:
         await self._transport.call("DELETE", self._path("secrets", name), f"delete secret {name}")

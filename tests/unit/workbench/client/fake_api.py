@@ -347,8 +347,11 @@ class FakeApi:
         return web.json_response({"items": [{"name": n, "keys": sorted(d)} for n, d in self.secrets.items()]})
 
     async def _put_secret(self, request: web.Request) -> web.Response:
-        self.secrets.setdefault(request.match_info["name"], {}).update((await request.json())["data"])
-        return web.Response(status=204)
+        name, data = request.match_info["name"], (await request.json())["data"]
+        keys = self.secrets.setdefault(name, {})
+        keys.update(data)
+        warnings = [f"the value of {key} is short" for key in data]
+        return web.json_response({"name": name, "keys": sorted(keys), "warnings": warnings})
 
     async def _delete_secret(self, request: web.Request) -> web.Response:
         del self.secrets[request.match_info["name"]]

@@ -309,7 +309,7 @@ async def test_download_that_is_not_what_was_stored_is_refused(api: FakeApi, cli
 
 async def test_secrets_are_set_listed_and_deleted(api: FakeApi, client: Client) -> None:
     await client.put_secret("db", {"password": "p"})
-    await client.put_secret("db", {"user": "u"})
+    assert await client.put_secret("db", {"user": "u"}) == ("the value of user is short",)
     assert [(secret.name, secret.keys) for secret in await client.secrets()] == [("db", ("password", "user"))]
     await client.delete_secret("db")
     assert await client.secrets() == ()

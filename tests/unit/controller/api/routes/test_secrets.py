@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.kube import SECRETS
+from controller.logs.masking.weak_values import masking_warning
 from tests.unit.controller.api.fakes import run_api
 
 SECRETS_PATH = "/api/v1/namespaces/a/secrets"
@@ -22,7 +23,8 @@ async def test_values_go_in_and_only_names_come_out(tmp_path: Path, caplog: pyte
                 await api.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"user": "ann"}}),
                 await api.call("GET", SECRETS_PATH),
             ]
-            assert answers[1].json == {"name": "db", "keys": ["password", "user"]}
+            warnings = [masking_warning("user", b"ann")]
+            assert answers[1].json == {"name": "db", "keys": ["password", "user"], "warnings": warnings}
             assert answers[2].json == {"items": [{"name": "db", "keys": ["password", "user"]}]}
             stored = api.kubernetes.objects[(SECRETS, "a", "db")]
             assert base64.b64decode(stored["data"]["password"]) == b"hunter2"

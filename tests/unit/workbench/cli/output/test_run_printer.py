@@ -17,7 +17,7 @@ from workbench.cli.output.run_printer import RunPrinter
 from workbench.cli.output.summary import summary_lines
 from workbench.client.decode import decode_run
 from workbench.client.models import Diagnostic
-from workbench.logs.run_log import StepTransition
+from workbench.logs.run_log import Line, StepTransition
 from workbench.report.report import build_report
 from workbench.text.format import format_age, format_duration
 from workbench.text.width import cell_width
@@ -108,3 +108,11 @@ def test_message_that_repeats_the_phase_is_shortened() -> None:
     assert RunPrinter(ConsoleStyle(colour=False, width=None)).lines([note]) == [
         "ship | -- skipped because unit-tests failed"
     ]
+
+
+@pytest.mark.parametrize("container", [None, "svc-db"])
+@pytest.mark.parametrize("length", [65_537, 1_048_576])
+def test_a_long_line_is_printed_whole(length: int, container: str | None) -> None:
+    printer = RunPrinter(ConsoleStyle(colour=False, width=None))
+    [text] = printer.lines([Line("build", 1, None, "x" * length + "\x1b[m [c8s: 5 more bytes]", container)])
+    assert text.endswith("x" * length + " [c8s: 5 more bytes]")
