@@ -41,7 +41,7 @@ from controller.api.routes.agent import caches, source, workspaces
 from controller.api.state import AppState
 from controller.kube import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
 from controller.logs import LogError, LogNotFoundError
-from controller.storage import ObjectNotFoundError, StorageError, StoreFullError
+from controller.storage import InvalidKeyError, ObjectNotFoundError, StorageError, StoreFullError
 
 VERSION = "v1"
 ROUTERS: Sequence[APIRouter] = (
@@ -172,6 +172,9 @@ def to_problem(error: Exception) -> ApiProblemError:
             return ApiProblemError("not-found", "there is no such log (yet)")
         case LogError():
             return ApiProblemError("internal", "the log can't be read; see the controller's log")
+        case InvalidKeyError():
+            # Never later either: agents must not try again.
+            return ApiProblemError("invalid", "no object can have this name: a part of it is too long or not allowed")
         case StoreFullError():
             return ApiProblemError("unavailable", "the object store is full; free some space")
         case StorageError():

@@ -124,7 +124,7 @@ async def _definition(request: Request, namespace: str, body: models.RunRequest)
 
 async def _create_response(state: AppState, namespace: str, new: NewRun, key: Idempotency | None) -> Response:
     digest = new.source_digest
-    if digest is not None and await state.store.head(source_key(digest)) is None:
+    if digest is not None and await state.store.head(source_key(namespace, digest)) is None:
         raise ApiProblemError("source-missing", f"the source {digest} is not in the store: upload it first")
     run, is_new = await create_pipeline_run(state, namespace, new, key)
     if is_new:

@@ -19,15 +19,18 @@ GZIP = b"\x1f\x8b"
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/sources", tags=["sources"], route_class=GuardedRoute)
 
 
-def source_key(digest: str) -> str:
-    """The object store's key of the source with this digest (`sha256:<hex>`)."""
-    return f"sources/{digest.removeprefix('sha256:')}.tar.gz"
+def source_key(namespace: str, digest: str) -> str:
+    """The object store's key of the source of a namespace with this digest (`sha256:<hex>`).
+
+    Who knows the digest of a source of another namespace has no access to it, and does not learn that it is stored.
+    """
+    return f"sources/{namespace}/{digest.removeprefix('sha256:')}.tar.gz"
 
 
 @router.head("/{digest}", operation_id="headSource", response_class=Response)
 async def head_source(request: Request, ns: str, digest: str) -> Response:
     """Whether the source is stored already: 200 or 404."""
-    stored = await get_state(request).store.head(source_key(digest))
+    stored = await get_state(request).store.head(source_key(ns, digest))
     if stored is None:
         raise ApiProblemError("not-found", f"the source {digest} is not stored")
     return Response(status_code=200)
@@ -43,7 +46,7 @@ async def head_source(request: Request, ns: str, digest: str) -> Response:
 async def put_source(request: Request, ns: str, digest: str) -> Response:
     """Stores a tar.gz under its digest. If it is stored already, the body is not read."""
     state = get_state(request)
-    key = source_key(digest)
+    key = source_key(ns, digest)
     stored = await state.store.head(key)
     if stored is not None:
         return JSONResponse({"digest": digest, "size": stored.size}, status_code=201)

@@ -109,7 +109,7 @@ def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: dat
         # Its document has the date of its last use, the archive that of its making.
         return key.endswith(".json") or _cache_prefix(key) not in retained.caches
     if kind == "sources":
-        return parts[0].split(".", 1)[0] not in retained.sources
+        return parts[-1].split(".", 1)[0] not in retained.sources
     if kind == "workspaces" and len(parts) > 1:
         return parts[1] not in retained.workspace_uids
     if kind in ("logs", "artifacts") and len(parts) > 1:

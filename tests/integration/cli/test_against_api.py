@@ -105,7 +105,7 @@ async def test_run_from_working_tree_to_summary(
     spec = api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"]
     assert (spec["branch"], spec["event"]) == ("main", "push")
     digest = spec["source"]["archive"]["digest"].removeprefix("sha256:")
-    assert await api.store.head(f"sources/{digest}.tar.gz") is not None
+    assert await api.store.head(f"sources/a/{digest}.tar.gz") is not None
 
 
 async def test_api_errors_become_client_errors(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:

@@ -36,10 +36,11 @@ async def agent_source(request: Request) -> Response:
     digest = await _source_digest(state, run)
     if not digest:
         raise ApiProblemError("not-found", "the run has no source archive")
-    stored = await state.store.head(source_key(digest))
+    key = source_key(str(run["metadata"]["namespace"]), digest)
+    stored = await state.store.head(key)
     if stored is None:
         raise ApiProblemError("not-found", f"the run's source {digest} is not stored, or no longer")
-    url = await state.signed_url("GET", source_key(digest))
+    url = await state.signed_url("GET", key)
     return JSONResponse({"url": url, "sha256": digest.removeprefix("sha256:"), "size": stored.size})
 
 

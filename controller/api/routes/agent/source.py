@@ -31,7 +31,7 @@ async def upload_source(request: Request, body: models.SnapshotRequest) -> Respo
     if body.size > state.settings.source_limit:
         limit = state.settings.source_limit
         raise ApiProblemError("too-large", f"the snapshot has {body.size} bytes; the limit is {limit}")
-    stored = await state.store.head(source_key(body.digest))
+    stored = await state.store.head(source_key(attempt_key.namespace, body.digest))
     if stored is not None and stored.size == body.size:
         return JSONResponse({"present": True})
     return JSONResponse({"url": await state.signed_url("PUT", _upload_key(attempt_key, body)), "present": False})
@@ -42,9 +42,9 @@ async def commit_source(request: Request, body: models.Snapshot) -> Response:
     """Commits the snapshot as the run's source. Repeating the same call has no effect."""
     state = get_state(request)
     attempt_key = await _snapshot_attempt(state, request, body)
-    stored = await state.store.head(source_key(body.digest))
+    stored = await state.store.head(source_key(attempt_key.namespace, body.digest))
     if stored is None:
-        await _promote_snapshot(state, _upload_key(attempt_key, body), body)
+        await _promote_snapshot(state, attempt_key, body)
     elif stored.size != body.size:
         raise ApiProblemError("conflict", f"the source {body.digest} has {stored.size} bytes, not {body.size}")
     source: dict[str, Any] = {"digest": body.digest, "commit": body.commit, "size": body.size}
@@ -65,12 +65,13 @@ def _upload_key(attempt: ArtifactKey, body: models.SnapshotRequest) -> str:
     return attempt.archive(body.digest.removeprefix("sha256:"))
 
 
-async def _promote_snapshot(state: AppState, key: str, body: models.Snapshot) -> None:
+async def _promote_snapshot(state: AppState, attempt: ArtifactKey, body: models.Snapshot) -> None:
+    key = _upload_key(attempt, body)
     if await state.store.head(key) is None:
         raise ApiProblemError("conflict", "the snapshot was not uploaded")
     content = verify_chunks(state.store.read(key), body.digest.removeprefix("sha256:"), body.size, magic=GZIP)
     try:
-        await state.store.put(source_key(body.digest), content, if_absent=True)
+        await state.store.put(source_key(attempt.namespace, body.digest), content, if_absent=True)
     except ObjectExistsError:
         # Another run has stored the same snapshot at the same time.
         return

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from controller.kube import PIPELINE_RUNS
-from tests.unit.controller.api.fakes import ApiServer, FakeCapability, run_api
+from tests.unit.controller.api.fakes import BOB, ApiServer, FakeCapability, run_api
 
 TREE = b"\x1f\x8b" + b"tree" * 1000
 HEX = hashlib.sha256(TREE).hexdigest()
@@ -37,7 +37,7 @@ async def test_a_source_is_stored_by_its_digest(tmp_path: Path) -> None:
         answer = await api.call("PUT", path, data=in_pieces(TREE))
         assert (answer.status, answer.json) == (201, {"digest": f"sha256:{HEX}", "size": len(TREE)})
         assert (await api.call("HEAD", path)).status == 200
-        assert await api.store.get(f"sources/{HEX}.tar.gz") == TREE
+        assert await api.store.get(f"sources/a/{HEX}.tar.gz") == TREE
         assert (await api.call("PUT", path, data=TREE)).json["size"] == len(TREE)
 
 
@@ -106,7 +106,7 @@ async def run_with_step(api: ApiServer, name: str = "ci-1", **spec: Any) -> str:
 
     `fetch`, `later` and `aside` are the tokens of the agents that prepare its steps.
     """
-    await api.store.put(f"sources/{HEX}.tar.gz", TREE)
+    await api.store.put(f"sources/a/{HEX}.tar.gz", TREE)
     given = {"pipeline": PIPELINE, "source": {"archive": {"digest": f"sha256:{HEX}"}}, **spec}
     run = await api.kubernetes.create(PIPELINE_RUNS, {"metadata": {"name": name, "namespace": "a"}, "spec": given}, "a")
     steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "later", "slug": "later"}]
@@ -271,6 +271,14 @@ async def test_agent_reaches_nothing_but_its_own_attempt(tmp_path: Path) -> None
             assert (await api.call("POST", f"{AGENT}/artifacts/{place}", token=token, json=body)).status == 404, place
         api.capabilities["old"] = FakeCapability("a", "ci-1", "the-uid-of-a-run-that-is-gone")
         assert (await api.call("POST", f"{AGENT}/artifacts/build/1", token="old", json=body)).status == 401
+
+
+async def test_source_of_another_namespace_is_not_there(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        assert (await api.call("PUT", f"{SOURCES}/sha256:{HEX}", data=TREE)).status == 201
+        path = f"/api/v1/namespaces/b/sources/sha256:{HEX}"
+        assert (await api.call("HEAD", path, token=BOB)).status == 404
+        assert (await api.call("HEAD", f"{SOURCES}/sha256:{HEX}")).status == 200
 
 
 async def test_token_of_one_role_does_not_serve_another(tmp_path: Path) -> None:

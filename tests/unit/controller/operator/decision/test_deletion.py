@@ -102,8 +102,8 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
     live = run("ci-9", "Running", days=40, source={"archive": {"digest": "sha256:aa"}}, reuseFrom="ci-3")
     earlier = run("ci-3", days=50)
     shelf = Shelf(
-        old("sources/aa.tar.gz"),
-        old("sources/bb.tar.gz"),
+        old("sources/team/aa.tar.gz"),
+        old("sources/team/bb.tar.gz"),
         old("artifacts/team/uid-ci-3/a/1.tar.gz"),
         old("artifacts/team/uid-ci-2/a/1.tar.gz"),
         old("artifacts/team/uid-ci-2/a/1.json"),
@@ -120,7 +120,7 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
     )  # type: ignore[arg-type]
     manifest, archive = "artifacts/team/uid-ci-2/a/1.json", "artifacts/team/uid-ci-2/a/1.tar.gz"
     unused = {"caches/team/ci/cc.json", "caches/team/ci/cc.00.tar.gz"}
-    assert set(shelf.deleted) == {manifest, archive, "sources/bb.tar.gz", *unused}
+    assert set(shelf.deleted) == {manifest, archive, "sources/team/bb.tar.gz", *unused}
     assert shelf.deleted.index(manifest) < shelf.deleted.index(archive), "nobody may be promised what is gone"
 
 
@@ -128,7 +128,7 @@ def test_an_ended_run_needs_its_source_only_while_it_is_young() -> None:
     source = {"archive": {"digest": "sha256:aa"}}
     for days, stays in ((29, True), (31, False)):
         needs = retained_objects([run("ci-1", days=days, source=source)], T0, MONTH)
-        assert is_expired("sources/aa.tar.gz", T0 - timedelta(days=60), needs, T0, MONTH) is not stays
+        assert is_expired("sources/team/aa.tar.gz", T0 - timedelta(days=60), needs, T0, MONTH) is not stays
 
 
 def test_what_is_no_kind_of_ours_stays() -> None:
