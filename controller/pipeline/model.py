@@ -34,7 +34,7 @@ StepName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=253
 # The name of its container is `svc-<name>`, with at most 63 characters.
 ServiceName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=59)]
 ParamName = Annotated[str, StringConstraints(pattern=PARAM_PATTERN, max_length=63)]
-VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN)]
+VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=253)]
 Dimension = Annotated[str, StringConstraints(pattern=DIMENSION_PATTERN)]
 DimensionValue = Annotated[str, StringConstraints(max_length=253)]
 Duration = Annotated[str, StringConstraints(pattern=duration.PATTERN, max_length=12)]
@@ -48,7 +48,7 @@ ParamValue = Annotated[str, StringConstraints(max_length=MAX_PARAM_VALUE_LENGTH)
 # Linux takes no longer variable.
 EnvValue = Annotated[str, StringConstraints(max_length=128 * 1024 - 1)]
 Environment = Annotated[
-    dict[VariableName, EnvValue], BeforeValidator(normalize.normalize_env), Field(max_length=MAX_VARIABLES)
+    dict[VariableName, EnvValue], Field(max_length=MAX_VARIABLES), BeforeValidator(normalize.normalize_env)
 ]
 Description = Annotated[str, StringConstraints(max_length=4000)]
 Shell = Literal["sh", "bash"]
@@ -85,7 +85,7 @@ class Matrix(Model):
         min_length=1, max_length=16
     )
     """Names and their values: every combination becomes a step of its own."""
-    exclude: list[dict[Dimension, DimensionValue]] = Field(default=[], max_length=1000)
+    exclude: list[Annotated[dict[Dimension, DimensionValue], Field(max_length=16)]] = Field(default=[], max_length=1000)
     """Combinations to leave out; a part of one leaves out all that contain it."""
 
     @model_validator(mode="before")
