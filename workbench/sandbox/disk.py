@@ -37,7 +37,9 @@ def free_space(path: Path) -> FreeSpace | None:
         found = os.statvfs(path)
     except OSError:
         return None
-    return FreeSpace(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
+    # File systems keep a reserve that only root may use.
+    blocks, files = (found.f_bfree, found.f_ffree) if os.geteuid() == 0 else (found.f_bavail, found.f_favail)
+    return FreeSpace(blocks * found.f_frsize, files if found.f_files else None)
 
 
 def describe_full_disk(space: FreeSpace | None, folder: Path, *, was_full: bool = False) -> str | None:
