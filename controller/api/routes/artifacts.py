@@ -15,7 +15,7 @@ from controller.api.artifacts.keys import ArtifactSet, committed_artifacts, find
 from controller.api.artifacts.manifest import read_files
 from controller.api.auth.permissions import HANDLER_TIMEOUT
 from controller.api.auth.route import GuardedRoute
-from controller.api.http.downloads import object_response
+from controller.api.http.downloads import object_response, verify_digest
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import runs as models
 from controller.api.openapi import binary_response, redirect_response
@@ -66,7 +66,7 @@ async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect
     filename = f"{run}-{status['slug']}.tar.gz"
     headers = {"ETag": f'"{stored.sha256}"', "Content-Disposition": f'attachment; filename="{filename}"'}
     return await object_response(
-        state.store, stored.archive_key, request.headers.get("range"), "application/gzip", headers
+        state.store, stored.archive_key, request.headers.get("range"), "application/gzip", headers, stored.sha256
     )
 
 
@@ -86,7 +86,8 @@ async def get_artifact_file(request: Request, ns: str, run: str, step: str, path
         limit += sum(int(each["size"]) + TAR_OVERHEAD for each in files)
     if file is None:
         raise ApiProblemError("not-found", "the step has no such artifact")
-    pieces = read_file(state.store.read(stored.archive_key), path, int(file["size"]), limit)
+    content = read_file(state.store.read(stored.archive_key), path, int(file["size"]), limit)
+    pieces = verify_digest(content, file["sha256"])
     # Wait for the first chunk: an archive that can't be read must not start as a 200.
     async with asyncio.timeout(HANDLER_TIMEOUT):
         first = await anext(pieces, b"")

@@ -273,6 +273,15 @@ async def test_agent_reaches_nothing_but_its_own_attempt(tmp_path: Path) -> None
         assert (await api.call("POST", f"{AGENT}/artifacts/build/1", token="old", json=body)).status == 401
 
 
+async def test_archive_is_served_only_with_its_digest(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", b"x" * len(TREE))
+        await api.store.put("artifacts/a/uid-of-ci-1/build/1.json", json.dumps(manifest(TREE)).encode())
+        answer = await api.call("GET", "/api/v1/namespaces/a/runs/ci-1/artifacts/build")
+        assert answer.problem == (500, "internal")
+
+
 async def test_source_of_another_namespace_is_not_there(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         assert (await api.call("PUT", f"{SOURCES}/sha256:{HEX}", data=TREE)).status == 201
