@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from controller.kube import PODS, ApiError, KubeError, NotFoundError, Resource
@@ -89,8 +90,8 @@ def container_state(pod: Mapping[str, Any], container: str) -> ContainerState:
         for each in status.get(name) or ():
             if each.get("name") == container:
                 found = _state(each)
-                if found is not None and not (over and found.phase == "waiting"):
-                    return found
+                if found is not None:
+                    return replace(found, phase="never") if over and found.phase == "waiting" else found
     return ContainerState("never" if over else "waiting")
 
 

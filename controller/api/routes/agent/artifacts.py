@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from controller.api.artifacts.keys import ArtifactKey, committed_artifacts, find_step
 from controller.api.artifacts.manifest import encode_manifest
+from controller.api.artifacts.secret_names import check_file_names
 from controller.api.artifacts.workspaces import debug_source, find_workspace, workspace_key
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
@@ -83,7 +84,10 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
     Repeating the same manifest has no effect; a different one is refused.
     """
     state = get_state(request)
-    key = await _own_artifacts(state, request, slug, attempt)
+    access = await authorize_agent(state, request, "upload", slug, attempt)
+    access.check_artifacts()
+    key = access.key
+    await check_file_names(state.client, access.run, [each.path for each in body.files])
     stored = await state.store.head(key.archive(body.archive.sha256))
     if stored is None or stored.size != body.archive.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
