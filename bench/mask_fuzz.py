@@ -231,7 +231,9 @@ def _wrapped(chance: random.Random, value: bytes) -> Piece:
     form = chance.choice((base64.standard_b64encode, base64.urlsafe_b64encode, bytes.hex))
     encoded = form(value)
     digits = encoded.encode() if isinstance(encoded, str) else encoded
-    width, indent = chance.randint(8, 80), b" " * chance.randint(0, 3)
+    # Shorter texts are found only in one piece.
+    width = chance.randint(8, 80) if len(digits) >= 12 else len(digits)
+    indent = b" " * chance.randint(0, 3)
     lines = [digits[at : at + width] for at in range(0, len(digits), width)]
     return Piece((b"\n" + indent).join(lines), (b"\n" + b" *").join([rb"(?:\*\*\*)+"] * len(lines)))
 
