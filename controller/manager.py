@@ -48,6 +48,7 @@ from controller.loop_watchdog import LoopWatchdog
 from controller.operator import OperatorSettings, RunController
 from controller.provenance import CreatorProofs
 from controller.run_types.keys import RunId
+from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
 
@@ -107,7 +108,7 @@ class Manager:
         self._metrics = ApiMetrics()
         self._watchdog = LoopWatchdog()
         self._history = WatchCache()
-        self._runs = Informer(client, PIPELINE_RUNS)
+        self._runs = Informer(client, PIPELINE_RUNS, page_size=RUNS_PAGE_SIZE, transform=summarize_run)
         self._authenticator = Authenticator(self._post_review, time.monotonic)
         self._is_leader: Callable[[], bool] = lambda: False
         self._operator_address = ""

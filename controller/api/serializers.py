@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from controller import labels
 from controller.run_types.patterns import RUN_NUMBER_PATTERN
 from controller.run_types.phases import RunPhase
+from controller.run_types.summary import status_of
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunStatus
@@ -51,7 +52,7 @@ def _debug_source(spec: JsonObject) -> dict[str, Any] | None:
 
 def run_status(run: JsonObject) -> "RunStatus":
     """The run's status; `phase` is always present."""
-    status = run.get("status") or {}
+    status = status_of(run)
     steps = status.get("steps") or ()
     if any(isinstance(step.get("artifacts"), list) for step in steps):
         status = {**status, "steps": [_with_artifact_count(step) for step in steps]}

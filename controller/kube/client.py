@@ -28,7 +28,7 @@ _PATCH_TYPES = {
     "apply": "application/apply-patch+yaml",
 }
 _APPLY_QUERY = {"fieldManager": "c8s", "force": "true"}
-_PAGE_SIZE = 500
+PAGE_SIZE = 500
 _CLOSE_TIMEOUT = 5.0
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _TOKEN_REQUEST_META = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
@@ -94,14 +94,21 @@ class KubeClient:
         *,
         label_selector: str = "",
         field_selector: str = "",
+        page_size: int = PAGE_SIZE,
+        transform: Callable[[Json], Json] | None = None,
     ) -> Json:
-        """The whole list, read page by page: `{"items": […], "metadata": {"resourceVersion": …}}`."""
-        query = _selector_query(label_selector, field_selector) | {"limit": str(_PAGE_SIZE)}
+        """The whole list, read page by page: `{"items": […], "metadata": {"resourceVersion": …}}`.
+
+        Args:
+            transform: applied to each object before the next page is read.
+        """
+        query = _selector_query(label_selector, field_selector) | {"limit": str(page_size)}
         path = resource.path(namespace)
         items: list[Json] = []
         while True:
             page = await self._call("GET", path, query=query)
-            items += page.get("items") or []
+            found = page.pop("items", None) or []
+            items += map(transform, found) if transform is not None else found
             rest = page.get("metadata", {}).get("continue")
             if not rest:
                 return {**page, "items": items}

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
-from controller.kube.client import KubeClient, WatchEvent, sleep
+from controller.kube.client import PAGE_SIZE, KubeClient, WatchEvent, sleep
 from controller.kube.errors import GoneError, KubeError
 from controller.kube.resources import Resource
 
@@ -37,6 +37,8 @@ class Informer:
     They must be quick and must not modify the objects, which belong to the cache.
 
     Args:
+        page_size: how many objects are read at once; fewer for large ones, which are decoded in one piece.
+        transform: what is kept of an object; it keeps the metadata that identifies the object and its version.
         pause: waits for so many seconds.
         jitter: a random number in [0, 1), so that clients of a restarted server do not reconnect all at once.
         clock: seconds on a monotonic clock.
@@ -50,6 +52,8 @@ class Informer:
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
+        page_size: int = PAGE_SIZE,
+        transform: Callable[[Json], Json] | None = None,
         pause: Callable[[float], Awaitable[None]] = sleep,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
@@ -59,6 +63,8 @@ class Informer:
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
+        self._page_size = page_size
+        self._transform = transform
         self._pause = pause
         self._jitter = jitter
         self._clock = clock
@@ -133,7 +139,12 @@ class Informer:
 
     async def _list(self) -> str:
         answer = await self._client.list(
-            self._resource, self._namespace, label_selector=self._label_selector, field_selector=self._field_selector
+            self._resource,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            page_size=self._page_size,
+            transform=self._transform,
         )
         fresh = {object_key(obj): obj for obj in answer["items"]}
         for key in [key for key in self._objects if key not in fresh]:
@@ -156,7 +167,7 @@ class Informer:
             self._objects.pop(key, None)
             self._notify("DELETED", event.object, None)
         else:
-            self._store(key, event.object)
+            self._store(key, event.object if self._transform is None else self._transform(event.object))
 
     def _store(self, key: ObjectKey, obj: Json) -> None:
         old = self._objects.get(key)

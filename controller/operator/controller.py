@@ -37,6 +37,7 @@ from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
 from controller.run_types.keys import RunId, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -76,7 +77,7 @@ class RunController:
         self._queue: WorkQueue[RunKey] = WorkQueue(fairness_key=lambda key: key.namespace)
         self._status_queue: WorkQueue[RunKey] = WorkQueue(fairness_key=lambda key: key.namespace)
         self._owns_run_informer = runs is None
-        self._runs = runs or Informer(client, PIPELINE_RUNS)
+        self._runs = runs or Informer(client, PIPELINE_RUNS, page_size=RUNS_PAGE_SIZE, transform=summarize_run)
         self._archived_logs = archived_logs or asyncio.Queue()
         self._cache = ResourceCache(now)
         self._reconciler = Reconciler(

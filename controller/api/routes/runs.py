@@ -25,6 +25,7 @@ from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFoundError
 from controller.pipeline.run_cost import estimate_effort
 from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase
+from controller.run_types.summary import is_summary
 
 SortOrder = Literal["-created", "created", "-duration", "duration", "-name", "name"]
 
@@ -198,12 +199,12 @@ async def delete_run(request: Request, ns: str, run: str) -> Response:
 
 
 async def find_run(state: AppState, namespace: str, name: str) -> Mapping[str, Any]:
-    """The run from the cache, or from Kubernetes while the cache may lag behind its creation.
+    """The run from the cache, or from Kubernetes: one that has ended, or that the cache may not know yet.
 
     Raises a problem 404 if it does not exist.
     """
     cached = state.runs.get(namespace, name)
-    if cached is not None:
+    if cached is not None and not is_summary(cached):
         return cached
     try:
         return await state.client.get(PIPELINE_RUNS, name, namespace=namespace)

@@ -19,6 +19,7 @@ from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.run_object import status_of
 from controller.operator.settings import OperatorSettings
 from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.summary import reused_attempts
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -86,7 +87,7 @@ def retained_objects(runs: Collection[RunObject], now: datetime, retention: time
         named = (
             known.get((metadata["namespace"], name or "")) for name in (spec.get("reuseFrom"), spec.get("rerunOf"))
         )
-        reused = (step["reused"].get("uid") for step in status.get("steps") or [] if step.get("reused"))
+        reused = (attempt.get("uid") for attempt in reused_attempts(run))
         retained_runs |= {uid for uid in (metadata["uid"], *named, *reused) if uid}
     return RetainedObjects(
         frozenset(sources),
