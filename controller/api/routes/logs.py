@@ -28,6 +28,7 @@ from controller.logs import Block, ReusedLogs, Stream, format_lines
 from controller.run_types.keys import RunKey
 from controller.run_types.patterns import NAME_PATTERN
 from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.summary import status_of
 
 CONTAINER_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 MAX_STEPS = 300
@@ -141,7 +142,7 @@ def resume_points(namespace: str, run_uid: str, texts: Iterable[str]) -> dict[St
 
 def reused_steps(namespace: str, run: Mapping[str, Any]) -> dict[str, Stream]:
     """The reused steps, by slug, and the streams that hold their lines."""
-    steps = (run.get("status") or {}).get("steps") or ()
+    steps = status_of(run).get("steps") or ()
     return {str(step["slug"]): log_stream(namespace, "", step, None, "step") for step in steps if step.get("reused")}
 
 
