@@ -19,6 +19,7 @@ from controller.logs.masking.control_sequences import (
     rewritten_lines,
     strip_controls,
     visible,
+    visible_text,
 )
 from controller.logs.masking.encodings import encode_secret_variants
 from controller.logs.masking.prefixes import LinePrefixIndex, PrefixIndex
@@ -57,9 +58,9 @@ class SecretPatterns:
         if not has_controls(data):
             spans, is_marked = self._find_literal(data)
         else:
-            view = visible(data)
-            in_view, is_marked = self._find_literal(view.text)
-            spans = [view.span(start, end) for start, end in in_view]
+            in_view, is_marked = self._find_literal(visible_text(data))
+            view = visible(data) if in_view else None
+            spans = [view.span(start, end) for start, end in in_view] if view is not None else []
             if self._has_controls:
                 spans += self._find_literal(data)[0]
             for line in rewritten_lines(data):
