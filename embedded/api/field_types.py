@@ -29,11 +29,13 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
+_NULL_WHEN_EMPTY = frozenset((kind, "rules") for kind in ("Role", "ClusterRole"))
+"""Lists that Kubernetes writes as null when they are empty."""
 _NULLABLE_FIELDS = frozenset(
     {
         *(("PodCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
         *(("JobCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
-        *((kind, "rules") for kind in ("Role", "ClusterRole")),
+        *_NULL_WHEN_EMPTY,
         *(("Event", field) for field in ("eventTime", "firstTimestamp", "lastTimestamp")),
     }
 )
@@ -104,6 +106,13 @@ def drop_unknown_fields(resource: ResourceType, obj: JsonObject) -> list[str]:
         raise decode_error(resource, str(error)) from None
 
 
+def complete_fields(resource: ResourceType, obj: JsonObject) -> None:
+    """Add the fields that a real server always writes, in place. No client owns them by that."""
+    if resource.schema is None:
+        for name, nothing in _ALWAYS_PRESENT.get(resource.kind, _NO_FIELDS).items():
+            obj.setdefault(name, copy.copy(nothing))
+
+
 def decode_error(resource: ResourceType, detail: str) -> ApiError:
     kind = resource.kind
     return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {detail}')
@@ -150,15 +159,14 @@ def _check_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Ite
         if name not in fields:
             del value[name]
             yield path
-        elif value[name] is None:
+        elif value[name] is None or (not value[name] and (kind, name) in _NULL_WHEN_EMPTY):
+            value[name] = None
             if (kind, name) not in _NULLABLE_FIELDS:
                 del value[name]
         elif (normalize := _NORMALIZERS.get(fields[name])) is not None:
             value[name] = normalize(value[name], path)
         else:
             yield from _check_value(value[name], fields[name], path)
-    for name, nothing in _ALWAYS_PRESENT.get(kind, _NO_FIELDS).items():
-        value.setdefault(name, copy.copy(nothing))
 
 
 def _normalize_bytes(value: Any, path: str) -> str:

@@ -179,6 +179,9 @@ BUILT_IN: tuple[ResourceType, ...] = (
     SELF_SUBJECT_RULES_REVIEWS,
 )
 
+GO_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+"""The machine's architecture as Go, and so Kubernetes, names it."""
+
 SERVER_VERSION = {
     "major": "1",
     "minor": "36",
@@ -192,7 +195,7 @@ SERVER_VERSION = {
     "buildDate": "1970-01-01T00:00:00Z",
     "goVersion": "",
     "compiler": "cpython",
-    "platform": f"{sys.platform}/{platform.machine()}",
+    "platform": f"{sys.platform}/{GO_ARCHITECTURE}",
 }
 
 

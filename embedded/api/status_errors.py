@@ -113,7 +113,7 @@ def invalid(kind: str, name: str, group: str, errors: Sequence[FieldError]) -> A
     parts = [f"{cause.field}: {cause.message}" for cause in errors]
     text = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
     details = {
-        **(_details(kind, name, group) if kind else {}),
+        **(_details(kind, name, group) if kind else {"group": group} if group else {}),
         "causes": [{"reason": c.reason, "message": c.message, "field": c.field} for c in errors],
     }
     full_kind = f"{kind}.{group}" if group else kind

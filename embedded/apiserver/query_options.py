@@ -52,16 +52,16 @@ def parse_int(query: Query, name: str) -> int | None:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-def parse_revision(query: Query) -> int | None:
+def parse_revision(query: Query, *, watch: bool = False) -> int | None:
     """The resourceVersion of a list or watch, 0 for "any"; None if it is not given.
 
     Raises:
-        ApiError: 500, it is not a number: the same as by a real server.
+        ApiError: it is not a number: 400 for a list, 500 for a watch, as by a real server.
     """
     text = query.get("resourceVersion", "")
     if text and not (text.isascii() and text.isdigit()):
         why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise ApiError(500, "", why)
+        raise ApiError(500, "", why) if watch else bad_request(f"invalid resource version: {why}")
     return int(text) if text else None
 
 

@@ -15,11 +15,13 @@ from typing import Any
 from aiohttp import web
 
 from embedded.api.interfaces import KubeletApi, LogOptions
+from embedded.api.scheme import BUILT_IN
 from embedded.api.status_errors import ApiError, bad_request, method_not_allowed, unknown_resource
 from embedded.apiserver import filters, negotiation, query_options, request_info, responses, timeouts
 from embedded.apiserver.codec import decode
 from embedded.apiserver.handlers import discovery, exec
 from embedded.apiserver.handlers.list import join_chunks, list_chunks
+from embedded.apiserver.handlers.openapi import EncodedDocument
 from embedded.apiserver.handlers.watch import parse_watch
 from embedded.apiserver.handlers.write import WriteHandlers
 from embedded.apiserver.request import ApiRequest
@@ -137,18 +139,20 @@ class Server:
 
     def _serve_non_resource(self, request: web.BaseRequest, user: User) -> web.Response:
         """Serve discovery and health checks; 404 for everything else."""
-        found = discovery.find_document(request.path, self._registry.scheme, request.headers.get("Accept", ""))
+        found = discovery.find_document(
+            request.path, self._registry.scheme, request.headers.get("Accept", ""), verbose="verbose" in request.query
+        )
         if found is not None:
             if request.method not in ("GET", "HEAD"):
                 raise method_not_allowed()
             if not self._authorizer.allows(user, AccessRequest("get", path=request.path)):
                 raise ApiError(403, "Forbidden", f'User "{user.name}" cannot get path "{request.path}"', {})
-            if isinstance(found, discovery.AggregatedDiscovery):
+            if isinstance(found, EncodedDocument):
                 return web.Response(body=found.body, headers={"Content-Type": found.media_type})
             return web.Response(text=found) if isinstance(found, str) else responses.json_response(200, found)
         group = request.path.strip("/").split("/")
         known = self._registry.scheme.group_versions()
-        if group[0] == "api" or (group[0] == "apis" and len(group) > 2 and group[2] in known.get(group[1], [])):
+        if group[0] == "api" or (group[0] == "apis" and len(group) > 2 and _is_served(group[1], group[2], known)):
             raise unknown_resource()
         return web.Response(status=404, text="404 page not found\n")
 
@@ -264,6 +268,11 @@ class Server:
         return response
 
 
+def _is_served(group: str, version: str, known: dict[str, list[str]]) -> bool:
+    """Whether a path of the group is answered by a Status: for all versions of a built-in group."""
+    return version in known.get(group, ()) or any(resource.group == group for resource in BUILT_IN)
+
+
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
     loop = asyncio.get_running_loop()
     if isinstance(protocol, timeouts.TimeoutRequestHandler):
@@ -281,7 +290,8 @@ def _request_verb(request: web.BaseRequest, info: request_info.RequestInfo) -> s
     if (
         verb == "get"
         and not info.subresource
-        and (info.is_watch_path or query_options.parse_bool(request.query, "watch"))
+        # The option is ignored for a single object, which only a path below /watch watches.
+        and (info.is_watch_path or (is_collection and query_options.parse_bool(request.query, "watch")))
     ):
         verb = "watch"
     elif verb == "get" and is_collection:

@@ -61,9 +61,10 @@ class Authorizer:
         """The reason why a request is allowed, worded as by a real server; None when it is not allowed."""
         if MASTERS in user.groups:
             return ""
-        if request.path and request.verb == "get" and _is_below(request.path, _DISCOVERY_PATHS):
+        authenticated = AUTHENTICATED in user.groups
+        if authenticated and request.path and request.verb == "get" and _is_below(request.path, _DISCOVERY_PATHS):
             return _authenticated_origin("system:discovery")
-        if request.resource in _SELF_REVIEWS and request.verb == "create":
+        if authenticated and request.resource in _SELF_REVIEWS and request.verb == "create":
             return _authenticated_origin("system:basic-user")
         allows = _rule_allows_path if request.path else _rule_allows
         scopes = ("", request.namespace) if request.namespace and not request.path else ("",)

@@ -13,7 +13,7 @@ from embedded.api.scheme import (
 )
 from embedded.api.status_errors import FieldError, bad_request, invalid
 from embedded.auth.rbac import AccessRequest, Authorizer
-from embedded.auth.tokens import AUTHENTICATED, Authenticator, User
+from embedded.auth.tokens import Authenticator, User
 from embedded.types import JsonObject
 
 REVIEWS = (
@@ -70,7 +70,7 @@ def _require_valid_spec(resource: ResourceType, spec: JsonObject, namespace: str
     """Check the spec of an access review.
 
     Raises:
-        ApiError: 422, it has no or several attributes, or no subject; 400, it names another namespace.
+        ApiError: 422, it has no or several attributes, no subject, or names another namespace.
     """
     causes = []
     if (spec.get("resourceAttributes") is None) == (spec.get("nonResourceAttributes") is None):
@@ -79,11 +79,13 @@ def _require_valid_spec(resource: ResourceType, spec: JsonObject, namespace: str
     if resource is not SELF_SUBJECT_ACCESS_REVIEWS and not spec.get("user") and not spec.get("groups"):
         why = 'Invalid value: "": at least one of user or group must be specified'
         causes.append(FieldError("FieldValueInvalid", "spec.user", why))
+    requested = (spec.get("resourceAttributes") or {}).get("namespace") or ""
+    if resource is LOCAL_SUBJECT_ACCESS_REVIEWS and spec.get("resourceAttributes") and requested != namespace:
+        why = f'Invalid value: "{requested}": must match metadata.namespace'
+        causes.append(FieldError("FieldValueInvalid", "spec.resourceAttributes.namespace", why))
     if causes:
-        raise invalid(resource.kind, "", resource.group, causes)
-    requested = (spec.get("resourceAttributes") or {}).get("namespace")
-    if resource is LOCAL_SUBJECT_ACCESS_REVIEWS and requested != namespace:
-        raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
+        # Without a kind: a real server takes it from the decoded review, which has none.
+        raise invalid("", "", resource.group, causes)
 
 
 def _rules_status(rules: list[JsonObject]) -> JsonObject:
@@ -115,7 +117,7 @@ def _parse_user(spec: JsonObject) -> User:
     named = spec.get("groups") or []
     if not isinstance(named, list):
         raise bad_request("spec.groups of a SubjectAccessReview must be a list")
-    groups = tuple(dict.fromkeys((*map(str, named), AUTHENTICATED)))
+    groups = tuple(dict.fromkeys(map(str, named)))
     return User(str(spec.get("user") or ""), str(spec.get("uid") or ""), groups)
 
 

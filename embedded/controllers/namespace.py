@@ -21,8 +21,8 @@ _RETRY_DELAY = 1.0
 """Seconds."""
 _FINALIZE_OPTIONS = WriteOptions("finalize")
 
-# ConfigMap to key: the CA bundles that a real cluster puts into each namespace. Empty here, where nothing needs TLS.
-_CA_BUNDLES = {"kube-root-ca.crt": "ca.crt", "openshift-service-ca.crt": "service-ca.crt"}
+_CA_BUNDLE = "kube-root-ca.crt"
+"""The ConfigMap of the cluster's CA certificates in each namespace. Empty here, where nothing needs TLS."""
 
 
 class NamespaceController:
@@ -51,10 +51,9 @@ class NamespaceController:
                 self._enqueue_after(self._delete_contents, ("", name), 0.0)
         elif self._registry.find(ObjectRef(SERVICE_ACCOUNTS, name, "default")) is None:
             self._registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, namespace=name)
-            for bundle, key in _CA_BUNDLES.items():
-                if self._registry.find(ObjectRef(CONFIG_MAPS, name, bundle)) is None:
-                    authority: Json = {"metadata": {"name": bundle}, "data": {key: ""}}
-                    self._registry.create(CONFIG_MAPS, authority, namespace=name)
+            if self._registry.find(ObjectRef(CONFIG_MAPS, name, _CA_BUNDLE)) is None:
+                bundle: Json = {"metadata": {"name": _CA_BUNDLE}, "data": {"ca.crt": ""}}
+                self._registry.create(CONFIG_MAPS, bundle, namespace=name)
 
     def _delete_contents(self, key: tuple[str, str]) -> None:
         """Delete the namespace's objects, in batches, so that other controllers get to run in between."""

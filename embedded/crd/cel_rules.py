@@ -10,7 +10,6 @@ from embedded.api.status_errors import FieldError
 from embedded.types import JsonObject
 
 VARIABLES = ("self", "oldSelf")
-_PLACEHOLDERS = {"dict": '"object"', "list": '"array"'}
 
 
 def validate_rules(value: Any, schema: JsonObject, old: Any, path: str) -> Iterator[FieldError]:
@@ -41,13 +40,14 @@ def validate_rules(value: Any, schema: JsonObject, old: Any, path: str) -> Itera
 
 def _rule_error(rule: JsonObject, value: Any, variables: JsonObject, detail: str, at: str) -> FieldError:
     text = detail or _evaluate_message(rule, variables) or rule.get("message") or f"failed rule: {rule['rule'].strip()}"
-    displayed = _PLACEHOLDERS.get(type(value).__name__) or json.dumps(value, ensure_ascii=False)
+    # Objects and lists are not displayed.
+    displayed = "" if isinstance(value, dict | list) else f": {json.dumps(value, ensure_ascii=False)}"
     reason = rule.get("reason") or "FieldValueInvalid"
     message = {
         "FieldValueRequired": f"Required value: {text}",
         "FieldValueForbidden": f"Forbidden: {text}",
-        "FieldValueDuplicate": f"Duplicate value: {displayed}",
-    }.get(reason, f"Invalid value: {displayed}: {text}")
+        "FieldValueDuplicate": f"Duplicate value{displayed}",
+    }.get(reason, f"Invalid value{displayed}: {text}")
     path = str(rule.get("fieldPath") or "")
     return FieldError(reason, f"{at}{path}" if at else path.removeprefix("."), message)
 

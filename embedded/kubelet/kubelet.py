@@ -18,7 +18,7 @@ from typing import Any
 
 from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, LogOptions
 from embedded.api.scheme import PODS, ObjectRef
-from embedded.api.status_errors import ApiError
+from embedded.api.status_errors import ApiError, not_found
 from embedded.kubelet import node, scheduler
 from embedded.kubelet.config import volumes
 from embedded.kubelet.config.environment import contained_environment, inherited_environment
@@ -325,10 +325,14 @@ class Kubelet:
         """The log that a request means, and its writer while the container runs.
 
         Raises:
-            ApiError: 400, the container does not exist or has no such log yet.
+            ApiError: 400, the container does not exist or has no such log yet; 404, the pod's node does not exist.
         """
         uid = pod["metadata"]["uid"]
         name = resolve_container(pod, options.container)
+        assigned = pod["spec"].get("nodeName") or node.NODE_NAME
+        if assigned != node.NODE_NAME:
+            # A real server words it as if the node were a pod.
+            raise not_found(PODS.plural, assigned)
         worker = self._workers.get(uid)
         container = worker.container(name) if worker is not None else None
         writer = container.log if container is not None else None

@@ -7,7 +7,7 @@ import platform
 from decimal import Decimal
 from typing import Any
 
-from embedded.api.scheme import NODES, SERVER_VERSION, ObjectRef
+from embedded.api.scheme import GO_ARCHITECTURE, NODES, SERVER_VERSION, ObjectRef
 from embedded.kubelet.container.cgroups import Cgroups
 from embedded.registry.registry import Registry
 
@@ -21,7 +21,7 @@ def labels() -> dict[str, str]:
     return {
         "kubernetes.io/hostname": NODE_NAME,
         "kubernetes.io/os": platform.system().lower(),
-        "kubernetes.io/arch": platform.machine(),
+        "kubernetes.io/arch": GO_ARCHITECTURE,
     }
 
 
@@ -58,7 +58,7 @@ def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
         "kubeProxyVersion": "",
         "kernelVersion": platform.release(),
         "operatingSystem": platform.system().lower(),
-        "architecture": platform.machine(),
+        "architecture": GO_ARCHITECTURE,
         "osImage": platform.platform(),
         "machineID": "",
         "systemUUID": "",

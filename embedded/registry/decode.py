@@ -27,17 +27,18 @@ def decode(resource: ResourceType, obj: JsonObject, options: WriteOptions) -> tu
     return warnings
 
 
-def decode_applied(resource: ResourceType, patch: JsonObject, options: WriteOptions) -> None:
+def decode_applied(resource: ResourceType, patch: JsonObject, options: WriteOptions, name: str) -> None:
     """As `decode`, for an apply patch: unknown fields are errors whatever the field validation is.
+
+    Args:
+        name: `<namespace>/<name>` as the client sent them, for error messages.
 
     Raises:
         ApiError: 500, as a real server answers, when the patch does not match the schema; 400, a strict write has
             repeated fields.
     """
-    metadata = patch["metadata"]
-    qualified_name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
     group_version = f"{resource.group}/{resource.version}"
-    prefix = f"failed to create typed patch object ({qualified_name}; {group_version}, Kind={resource.kind})"
+    prefix = f"failed to create typed patch object ({name}; {group_version}, Kind={resource.kind})"
     try:
         dropped = _drop_unknown_fields(resource, patch)
     except status_errors.ApiError as error:

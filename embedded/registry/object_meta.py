@@ -36,7 +36,8 @@ def complete_metadata(resource: ResourceType, obj: JsonObject, namespace: str | 
     """Check and complete apiVersion, kind and namespace, in place; returns the metadata.
 
     Raises:
-        ApiError: 400, the object has another kind or namespace than the request.
+        ApiError: 400, the object has another kind or namespace than the request; 422, a custom resource has another
+            kind.
     """
     metadata = obj.get("metadata")
     if metadata is None:
@@ -50,6 +51,9 @@ def complete_metadata(resource: ResourceType, obj: JsonObject, namespace: str | 
             expected = resource.api_version
             detail = f"the API version in the data ({api_version}) does not match the expected API version ({expected})"
             raise status_errors.bad_request(detail)
+        if resource.schema is not None:
+            error = invalid("kind", kind, f"must be {resource.kind}")
+            raise status_errors.invalid(str(kind), str(metadata.get("name") or ""), resource.group, [error])
         version = str(api_version).rpartition("/")[2]
         raise status_errors.bad_request(
             f'{kind} in version "{version}" cannot be handled as a {resource.kind}: the request is for '

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedded.api import status_errors
+from embedded.api.field_types import complete_fields
 from embedded.api.names import validate_generate_name, validate_object_meta
 from embedded.api.scheme import (
     CUSTOM_RESOURCE_DEFINITIONS,
@@ -105,6 +106,7 @@ class WritePreparer:
             paths = server_side_apply.field_paths(obj, _list_key(resource))
             entry = self._managed_fields_entry(resource, options, "Apply", paths)
             server_side_apply.write_entries(obj, [entry])
+        complete_fields(resource, obj)
         errors += validate_object_meta(metadata, resource.key)
         # An object without a name is refused, with all its other errors.
         metadata.setdefault("name", "")
@@ -175,31 +177,36 @@ class WritePreparer:
 
     def _apply(self, ref: ObjectRef, patch: Any, options: WriteOptions) -> PreparedWrite:
         resource = ref.resource
+        sent_name = _sent_name(patch)
         metadata = _check_applied(ref, patch)
         body = self._reader.store.get(storage_key(ref))
         if body is None:
-            return self._create_from_apply(ref, patch, options)
+            return self._create_from_apply(ref, patch, options, sent_name)
         if resource.has_status and options.subresource is None:
             patch.pop("status", None)
         if options.subresource == "status":
             status = {"status": patch["status"]} if "status" in patch else {}
             patch = {"apiVersion": patch["apiVersion"], "kind": patch["kind"], "metadata": metadata, **status}
-        decode_applied(resource, patch, options)
+        decode_applied(resource, patch, options, sent_name)
         body = self._reader.convert(resource, body)
         live = json.loads(body)
         object_meta.check_identity(resource, live, patch)
         writer = self._managed_fields_entry(resource, options, "Apply", frozenset())
         after = server_side_apply.apply_patch(json.loads(body), patch, writer, _list_key(resource), force=options.force)
+        _require_name_of_url(ref, metadata)
         return self._replace(resource, live, after, options, (), managed_fields=after["metadata"].get("managedFields"))
 
-    def _create_from_apply(self, ref: ObjectRef, patch: JsonObject, options: WriteOptions) -> PreparedWrite:
+    def _create_from_apply(
+        self, ref: ObjectRef, patch: JsonObject, options: WriteOptions, sent_name: str
+    ) -> PreparedWrite:
         resource, metadata = ref.resource, patch["metadata"]
+        _require_name_of_url(ref, metadata)
         if options.subresource:
             raise status_errors.not_found(resource.plural, ref.name, resource.group)
         if metadata.get("uid") or metadata.get("resourceVersion"):
             detail = "the object does not exist, but the patch names the uid or resourceVersion of one"
             raise status_errors.conflict(resource.plural, ref.name, resource.group, detail)
-        decode_applied(resource, json.loads(json.dumps(patch)), options)
+        decode_applied(resource, json.loads(json.dumps(patch)), options, sent_name)
         return self.create(resource, patch, ref.namespace, options, from_apply=True)
 
     def _replace(
@@ -218,6 +225,7 @@ class WritePreparer:
         errors = object_meta.validate_immutable_fields(old, new)
         object_meta.keep_system_fields(old, new)
         new = object_meta.restrict_update(resource, old, new, options.subresource)
+        complete_fields(resource, new)
         metadata = new["metadata"]
         errors += validate_object_meta(metadata, resource.key, old["metadata"])
         errors += default_and_validate_update(resource, old, new, options.subresource or "")
@@ -266,11 +274,30 @@ def _check_applied(ref: ObjectRef, patch: Any) -> JsonObject:
     if not isinstance(patch, dict):
         raise status_errors.bad_request(f"an apply patch must be an object of kind {ref.resource.kind}")
     metadata = object_meta.complete_metadata(ref.resource, patch, ref.namespace)
-    if metadata.setdefault("name", ref.name) != ref.name:
-        raise status_errors.bad_request(f"name must be {ref.name}, as in the URL, not {metadata['name']}")
+    metadata.setdefault("name", ref.name)
     if metadata.get("managedFields"):
         raise status_errors.bad_request("metadata.managedFields must be nil")
     return metadata
+
+
+def _sent_name(patch: Any) -> str:
+    """`<namespace>/<name>` of an apply patch before it is completed."""
+    metadata = patch.get("metadata") if isinstance(patch, dict) else None
+    if not isinstance(metadata, dict):
+        return "/"
+    return f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
+
+
+def _require_name_of_url(ref: ObjectRef, metadata: JsonObject) -> None:
+    """Check the name in an apply patch; conflicts with other field managers are found before it.
+
+    Raises:
+        ApiError: 400.
+    """
+    if metadata["name"] != ref.name:
+        raise status_errors.bad_request(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL ({ref.name})"
+        )
 
 
 def _list_key(resource: ResourceType) -> server_side_apply.ListKey:

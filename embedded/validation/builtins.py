@@ -210,17 +210,18 @@ def _validate_binding(binding: JsonObject, *, namespaced: bool) -> list[FieldErr
     if not role.get("name"):
         errors.append(required("roleRef.name"))
     for index, subject in enumerate(binding.get("subjects") or []):
-        errors += _validate_subject(subject, f"subjects[{index}]")
+        errors += _validate_subject(subject, f"subjects[{index}]", namespaced=namespaced)
     return errors
 
 
-def _validate_subject(subject: JsonObject, path: str) -> list[FieldError]:
+def _validate_subject(subject: JsonObject, path: str, *, namespaced: bool) -> list[FieldError]:
+    """Validate a subject. In a namespaced binding, a service account without a namespace is in that of the binding."""
     errors = [] if subject.get("name") else [required(f"{path}.name")]
     kind, group = subject.get("kind") or "", subject.get("apiGroup") or ""
     if kind == "ServiceAccount":
         if group:
             errors.append(not_supported(f"{path}.apiGroup", group, ("",)))
-        if not subject.get("namespace"):
+        if not namespaced and not subject.get("namespace"):
             errors.append(required(f"{path}.namespace"))
     elif kind in ("User", "Group"):
         if group != _RBAC_GROUP:

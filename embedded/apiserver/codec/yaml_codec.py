@@ -6,6 +6,7 @@ Separate from `decode`, because importing the library takes 20 ms and few reques
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,9 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Loader(_SafeLoader):  # type: ignore[misc]  # the library has no types
-    """Leaves dates as text, and converts keys to strings."""
+    """Leaves dates as text, reads `y` and `n` as booleans as Go's library does, and converts keys to strings."""
+
+    bool_values = _SafeLoader.bool_values | {"y": True, "n": False}
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         found = super().construct_mapping(node, deep=deep)
@@ -28,6 +31,7 @@ Loader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
     for letter, known in _SafeLoader.yaml_implicit_resolvers.items()
 }
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
 
 
 def _key_text(key: Any) -> str:

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from embedded.api.scheme import SERVER_VERSION, ResourceType, Scheme
 from embedded.apiserver.handlers import exec, openapi
+from embedded.apiserver.handlers.openapi import EncodedDocument
 from embedded.storage.sqlite import encode_json
 
 Json = dict[str, Any]
 
 _HEALTH = ("healthz", "livez", "readyz")
+_HEALTH_CHECKS = ("ping", "etcd")
+"""`etcd`, as clients know it, is the database."""
 
 
 _AGGREGATED = "APIGroupDiscoveryList"
 _AGGREGATION = "apidiscovery.k8s.io"
 
 
-@dataclass(frozen=True)
-class AggregatedDiscovery:
-    """All groups with their resources in one document, and its media type."""
+def find_document(
+    path: str, scheme: Scheme, accept: str = "", *, verbose: bool = False
+) -> Json | str | EncodedDocument | None:
+    """The document at a path that is not a resource: JSON or text; None if there is none.
 
-    body: bytes
-    media_type: str
-
-
-def find_document(path: str, scheme: Scheme, accept: str = "") -> Json | str | AggregatedDiscovery | None:
-    """The document at a path that is not a resource: JSON or text; None if there is none."""
+    With `verbose`, health checks list what they checked.
+    """
     parts = path.strip("/").split("/")
     if parts in (["api"], ["apis"]) and (version := _requested_aggregation(accept)):
         return _aggregated_document(parts == ["api"], version, scheme)
     if parts == [""]:
-        return {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
-    if parts[0] in _HEALTH and (len(parts) == 1 or parts[1:] == ["ping"]):
-        return "ok"
+        return {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}
+    if parts[0] in _HEALTH and (len(parts) == 1 or (len(parts) == 2 and parts[1] in _HEALTH_CHECKS)):
+        return _verbose_health(parts[0], parts[1:]) if verbose else "ok"
+    if parts == ["openapi", "v2"]:
+        return openapi.v2_document(accept)
     if parts == ["version"]:
         return dict(SERVER_VERSION)
     if parts[:2] == ["openapi", "v3"]:
@@ -54,6 +55,12 @@ def find_document(path: str, scheme: Scheme, accept: str = "") -> Json | str | A
     return None
 
 
+def _verbose_health(endpoint: str, checks: list[str]) -> str:
+    """The checks of a health endpoint, as text. The server serves nothing before all of them have passed."""
+    lines = [f"[+]{check} ok" for check in checks or _HEALTH_CHECKS]
+    return "\n".join([*lines, f"{endpoint} check passed", ""])
+
+
 def _requested_aggregation(accept: str) -> str:
     """The version of aggregated discovery if the client prefers it to the plain form; else empty."""
     for choice in accept.split(","):
@@ -69,7 +76,7 @@ def _requested_aggregation(accept: str) -> str:
     return ""
 
 
-def _aggregated_document(core: bool, version: str, scheme: Scheme) -> AggregatedDiscovery:
+def _aggregated_document(core: bool, version: str, scheme: Scheme) -> EncodedDocument:
     items = []
     for group, versions in scheme.group_versions().items():
         if core is (group == ""):
@@ -80,7 +87,7 @@ def _aggregated_document(core: bool, version: str, scheme: Scheme) -> Aggregated
             metadata = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
             items.append({"metadata": metadata, "versions": listed})
     document = {"kind": _AGGREGATED, "apiVersion": f"{_AGGREGATION}/{version}", "metadata": {}, "items": items}
-    return AggregatedDiscovery(encode_json(document), f"application/json;g={_AGGREGATION};v={version};as={_AGGREGATED}")
+    return EncodedDocument(encode_json(document), f"application/json;g={_AGGREGATION};v={version};as={_AGGREGATED}")
 
 
 def _aggregated_resources(group: str, version: str, scheme: Scheme) -> list[Json]:

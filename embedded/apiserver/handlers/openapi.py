@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,41 @@ from embedded.api.scheme import SERVER_VERSION, ResourceType, Scheme
 Json = dict[str, Any]
 
 _FIELD_VALIDATION = {"name": "fieldValidation", "in": "query", "schema": {"type": "string", "uniqueItems": True}}
+_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2"
 _SCHEMAS = "#/components/schemas/"
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _API_VERSION = "APIVersion defines the versioned schema of this representation of an object."
 _KIND = "Kind is a string value representing the REST resource this object represents."
+
+
+@dataclass(frozen=True)
+class EncodedDocument:
+    """A document in the form that a client asked for, and its media type."""
+
+    body: bytes
+    media_type: str
+
+
+def v2_document(accept: str) -> EncodedDocument:
+    """`/openapi/v2`, without paths and definitions, which are in v3.
+
+    kubectl reads it for a kind that v3 does not have: where it is missing, that is the error that kubectl reports,
+    instead of the kind.
+    """
+    title, version = "Kubernetes", SERVER_VERSION["gitVersion"]
+    if _V2_PROTOBUF in accept:
+        # The message Document of gnostic's openapiv2: swagger = 1, info = 2 {title = 1, version = 2}, paths = 8.
+        info = _protobuf_field(1, title.encode()) + _protobuf_field(2, version.encode())
+        body = _protobuf_field(1, b"2.0") + _protobuf_field(2, info) + _protobuf_field(8, b"")
+        return EncodedDocument(body, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
+    document = {"swagger": "2.0", "info": {"title": title, "version": version}, "paths": {}, "definitions": {}}
+    return EncodedDocument(json.dumps(document).encode(), "application/json")
+
+
+def _protobuf_field(number: int, value: bytes) -> bytes:
+    """A length-delimited field; `value` has less than 128 bytes."""
+    return bytes([number << 3 | 2, len(value)]) + value
 
 
 def index(scheme: Scheme) -> Json:

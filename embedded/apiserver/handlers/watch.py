@@ -151,7 +151,7 @@ def parse_watch(
             resourceVersion, as from a real server.
     """
     query_options.validate_watch_options(query)
-    since = query_options.parse_revision(query) or None
+    since = query_options.parse_revision(query, watch=True) or None
     # A stream of initial events starts with the existing objects, whatever resourceVersion is given.
     initial = query_options.parse_bool(query, "sendInitialEvents")
     timeout = query_options.parse_int(query, "timeoutSeconds")

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from embedded.api.scheme import PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, ResourceType
+from embedded.api.scheme import JOBS, PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, ResourceType
 from embedded.api.status_errors import ApiError, bad_request
 from embedded.apiserver import negotiation, query_options, responses, timeouts
 from embedded.apiserver.codec import decode
@@ -25,6 +25,8 @@ _MAX_ATTEMPTS = 5
 """How often a write without a resourceVersion is prepared when another write interferes with its review."""
 _RETURNED_ON_DELETE = (PODS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS)
 """Resources of which a deletion returns the object instead of a Status."""
+_DEFAULT_PROPAGATION = {JOBS.key: "Orphan"}
+"""The propagation policy of deletions that name none, where it is not Background: that of batch/v1 keeps the pods."""
 
 
 class WriteHandlers:
@@ -107,7 +109,7 @@ class WriteHandlers:
         await self._webhooks.review_deletion(info.resource, registry.get(info.ref), request.user, dry_run)
         gone = registry.delete(
             info.ref,
-            propagation=delete_options.get("propagationPolicy"),
+            propagation=delete_options.get("propagationPolicy") or _DEFAULT_PROPAGATION.get(info.resource.key),
             preconditions=delete_options.get("preconditions"),
             grace_period=delete_options.get("gracePeriodSeconds"),
             dry_run=dry_run,
@@ -156,7 +158,7 @@ class WriteHandlers:
             info.namespace,
             labels,
             fields,
-            propagation=delete_options.get("propagationPolicy"),
+            propagation=delete_options.get("propagationPolicy") or _DEFAULT_PROPAGATION.get(info.resource.key),
             grace_period=delete_options.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )

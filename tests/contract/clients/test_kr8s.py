@@ -127,7 +127,6 @@ def test_a_node_is_cordoned_and_uncordoned(api: Any, namespace: str) -> None:
     pod.wait("jsonpath='{.status.phase}'=Succeeded", timeout=30)
 
 
-@pytest.mark.xfail(reason="system:auth-delegator does not exist yet")
 def test_a_service_account_that_reviews_tokens_knows_who_it_is(
     api: Any, namespace: str, rest: Rest, tmp_path: Path, kubeconfig: Path
 ) -> None:

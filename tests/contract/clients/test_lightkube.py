@@ -73,7 +73,6 @@ def test_a_conflicting_apply_is_refused_until_forced(client: Any) -> None:
     }
 
 
-@pytest.mark.xfail(reason="an apply without rules claims them")
 def test_an_apply_without_rules_leaves_those_of_another(client: Any) -> None:
     client.apply(_role("r", rules=[_RULE]), field_manager="one")
     applied = client.apply(_role("r", metadata={"labels": {"l": "1"}}), field_manager="two")
@@ -94,7 +93,6 @@ def test_an_aggregated_role_has_the_rules_of_its_parts(client: Any, namespace: s
     assert wait_until(verbs, timeout=10, what="the rules of the aggregated role") == ["get"]
 
 
-@pytest.mark.xfail(reason="the default roles are not aggregated yet")
 def test_a_role_of_an_operator_is_part_of_view(client: Any, namespace: str) -> None:
     rule = {"apiGroups": [f"{namespace}.example.com"], "resources": ["things"], "verbs": ["get"]}
     label = {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
@@ -127,7 +125,6 @@ def test_logs_are_followed_to_their_end(client: Any) -> None:
     assert list(client.log("p", tail_lines=1)) == ["two\n"]
 
 
-@pytest.mark.xfail(reason="the node does not have the architecture as Go names it")
 def test_a_pod_runs_on_a_node_of_its_architecture(client: Any) -> None:
     architecture = _ARCHITECTURES[platform.machine()]
     selector = {"kubernetes.io/arch": architecture, "kubernetes.io/os": platform.system().lower()}

@@ -65,9 +65,14 @@ def test_deleted_binding_no_longer_grants(registry: Registry) -> None:
 def test_masters_may_do_everything_and_others_self_reviews(registry: Registry) -> None:
     allows = Authorizer(registry).allows
     assert allows(User("root", groups=("system:masters",)), AccessRequest("delete", "", "nodes", "", "n"))
-    assert allows(_ANN, AccessRequest("create", "authorization.k8s.io", "selfsubjectaccessreviews"))
-    assert allows(_ANN, AccessRequest("get", path="/apis/batch/v1"))
-    assert not allows(_ANN, AccessRequest("get", path="/metrics"))
+    ann = User("ann", groups=("system:authenticated",))
+    assert allows(ann, AccessRequest("create", "authorization.k8s.io", "selfsubjectaccessreviews"))
+    assert allows(ann, AccessRequest("get", path="/apis/batch/v1"))
+    assert not allows(ann, AccessRequest("get", path="/metrics"))
+
+
+def test_discovery_is_for_the_authenticated_group(registry: Registry) -> None:
+    assert not Authorizer(registry).allows(_ANN, AccessRequest("get", path="/version"))
 
 
 def test_edit_role_reads_secrets_and_view_role_does_not(registry: Registry) -> None:

@@ -187,15 +187,12 @@ _RULED = {
 
 def test_violated_rules_report_their_messages() -> None:
     assert _messages({"min": 1, "max": 2}, _RULED) == []
-    assert _messages({"min": 3, "max": 2}, _RULED) == [
-        'spec.max FieldValueInvalid Invalid value: "object": 3 is more than 2'
-    ]
+    assert _messages({"min": 3, "max": 2}, _RULED) == ["spec.max FieldValueInvalid Invalid value: 3 is more than 2"]
     assert _messages({"min": 1, "max": 2}, _RULED, {"min": 1, "max": 3}) == [
         "spec FieldValueForbidden Forbidden: never less"
     ]
     assert _messages({"min": 2, "max": 5}, _RULED, {"min": 1, "max": 3}) == [
-        'spec FieldValueInvalid Invalid value: "object": failed rule: '
-        "!oldSelf.hasValue() || self.min == oldSelf.value().min"
+        "spec FieldValueInvalid Invalid value: failed rule: !oldSelf.hasValue() || self.min == oldSelf.value().min"
     ]
     assert "no such key: min" in _messages({"max": 2}, _RULED)[0]
 
@@ -209,9 +206,7 @@ def test_list_map_items_are_matched_by_key_in_updates() -> None:
     schema = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
     old = [{"k": "a", "v": 1}, {"k": "b", "v": 5}]
     assert _messages([{"k": "b", "v": 6}, {"k": "a", "v": 1}, {"k": "c", "v": 0}], schema, old) == []
-    assert _messages([{"k": "b", "v": 4}], schema, old) == [
-        'spec[0] FieldValueInvalid Invalid value: "object": only more'
-    ]
+    assert _messages([{"k": "b", "v": 4}], schema, old) == ["spec[0] FieldValueInvalid Invalid value: only more"]
     atomic = {"type": "array", "items": item}
     assert _messages([{"k": "b", "v": 0}], atomic, old) == []
 
