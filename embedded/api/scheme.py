@@ -179,8 +179,21 @@ BUILT_IN: tuple[ResourceType, ...] = (
     SELF_SUBJECT_RULES_REVIEWS,
 )
 
-GO_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-"""The machine's architecture as Go, and so Kubernetes, names it."""
+_GO_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv6l": "arm",
+    "armv7l": "arm",
+    "i386": "386",
+    "i686": "386",
+    "loongarch64": "loong64",
+}
+
+
+def go_architecture(machine: str) -> str:
+    """A machine type of `uname` by the name that Go, and so Kubernetes and images, have for it (GOARCH)."""
+    return _GO_ARCHITECTURES.get(machine.lower(), machine.lower())
+
 
 SERVER_VERSION = {
     "major": "1",
@@ -195,7 +208,7 @@ SERVER_VERSION = {
     "buildDate": "1970-01-01T00:00:00Z",
     "goVersion": "",
     "compiler": "cpython",
-    "platform": f"{sys.platform}/{GO_ARCHITECTURE}",
+    "platform": f"{sys.platform}/{go_architecture(platform.machine())}",
 }
 
 

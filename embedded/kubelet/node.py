@@ -7,7 +7,7 @@ import platform
 from decimal import Decimal
 from typing import Any
 
-from embedded.api.scheme import GO_ARCHITECTURE, NODES, SERVER_VERSION, ObjectRef
+from embedded.api.scheme import NODES, SERVER_VERSION, ObjectRef, go_architecture
 from embedded.kubelet.container.cgroups import Cgroups
 from embedded.registry.registry import Registry
 
@@ -18,10 +18,14 @@ RUNTIME_VERSION = "process://0.1"
 
 
 def labels() -> dict[str, str]:
+    """The labels that a kubelet gives its node."""
+    system, architecture = platform.system().lower(), go_architecture(platform.machine())
     return {
+        "beta.kubernetes.io/arch": architecture,
+        "beta.kubernetes.io/os": system,
+        "kubernetes.io/arch": architecture,
         "kubernetes.io/hostname": NODE_NAME,
-        "kubernetes.io/os": platform.system().lower(),
-        "kubernetes.io/arch": GO_ARCHITECTURE,
+        "kubernetes.io/os": system,
     }
 
 
@@ -32,8 +36,12 @@ def capacity() -> dict[str, Decimal]:
 
 def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
     """Create or update the Node object; its condition `LimitsEnforced` says whether limits have an effect."""
-    if registry.find(ObjectRef(NODES, None, NODE_NAME)) is None:
+    found = registry.find(ObjectRef(NODES, None, NODE_NAME))
+    if found is None:
         registry.create(NODES, {"metadata": {"name": NODE_NAME, "labels": labels()}, "spec": {}})
+    elif not labels().items() <= (present := found["metadata"].get("labels") or {}).items():
+        metadata = {**found["metadata"], "labels": {**present, **labels()}}
+        registry.update(ObjectRef(NODES, None, NODE_NAME), {**found, "metadata": metadata})
     resources = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
     now = registry.now()
     ready = {
@@ -58,7 +66,7 @@ def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
         "kubeProxyVersion": "",
         "kernelVersion": platform.release(),
         "operatingSystem": platform.system().lower(),
-        "architecture": GO_ARCHITECTURE,
+        "architecture": go_architecture(platform.machine()),
         "osImage": platform.platform(),
         "machineID": "",
         "systemUUID": "",

@@ -47,6 +47,11 @@ def _parse_lifetime(_ctx: click.Context, _param: click.Parameter, given: str) ->
     return found
 
 
+def _strip_separator(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """The command without the `--` before it, as `kubectl exec` takes it; later ones belong to the command."""
+    return given[1:] if given[:1] == ("--",) else given
+
+
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--container", metavar="NAME", default="step", show_default=True, help="`step`, or `svc-NAME`.")
 @click.option(
@@ -64,7 +69,7 @@ def _parse_lifetime(_ctx: click.Context, _param: click.Parameter, given: str) ->
 @target_options
 @click.argument("run")
 @click.argument("step")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, callback=_strip_separator)
 @click.pass_context
 def shell(ctx: click.Context, /, target: Target, **given: Any) -> None:
     """Open a shell in STEP of RUN, in its workspace with its environment; or run COMMAND there.
@@ -80,6 +85,7 @@ def shell(ctx: click.Context, /, target: Target, **given: Any) -> None:
     Examples:
       c8s shell my-app-ci-12 test
       c8s shell my-app-ci-12 test ls -la dist
+      c8s shell my-app-ci-12 test -- ls -la dist
       c8s shell --attempt 1 --for 3h my-app-ci-12 test
       c8s shell my-app-ci-12 test sh -c 'cat > patch' < fix.patch
     """
