@@ -253,7 +253,8 @@ class KubeClient:
             opening = self._session.ws_connect(
                 self._url + path,
                 params=query,
-                headers=self._headers(),
+                # A kubelet answers 406 to a handshake that accepts only JSON.
+                headers=self._headers() | {"Accept": "*/*"},
                 protocols=protocols,
                 heartbeat=heartbeat,
                 max_msg_size=_MAX_MESSAGE_BYTES,

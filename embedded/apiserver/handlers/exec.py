@@ -45,16 +45,21 @@ async def handle_stream(
 
     Raises:
         ApiError: 400, 404 or 500, before the connection becomes a WebSocket.
+
+    Returns:
+        The closed WebSocket, or 406 for an Accept header that a kubelet refuses.
     """
     query = request.query
     container = runner.exec_target(namespace, pod, query.get("container", ""))
+    socket = _upgrade(request)
+    if not _accepts_anything(request.headers.get("Accept", "")):
+        return web.Response(status=406, text="406: Not Acceptable\n\nAvailable representations: ")
     streams = {name: query_options.parse_bool(query, name) for name in ("stdin", "stdout", "stderr", "tty")}
     options = ExecOptions(tuple(query.getall("command", [])), container, **streams)
     if not (options.stdin or options.stdout or options.stderr):
         raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
     if subresource == "exec" and not (options.command and options.command[0]):
         raise bad_request("you must specify a command to execute: command: Required value")
-    socket = _upgrade(request)
     await socket.prepare(request)
     channels = ExecChannels(socket)
     with suppress(ConnectionError):
@@ -69,6 +74,11 @@ async def handle_stream(
             await channels.send_status(status)
         await socket.close()
     return socket
+
+
+def _accepts_anything(accept: str) -> bool:
+    """Whether a header allows `*/*`: the routes of a kubelet declare no media type, so no other one matches them."""
+    return not accept.strip() or any(choice.partition(";")[0].strip() == "*/*" for choice in accept.split(","))
 
 
 def _upgrade(request: web.BaseRequest) -> web.WebSocketResponse:
