@@ -71,6 +71,8 @@ def resolve_restart(pod: Json, container: str, *, previous: bool) -> int:
         return restarts - 1 if started else restarts
     if started or ended_before:
         return restarts
+    if not state and pod["status"].get("phase") in TERMINAL_PHASES:
+        raise bad_request(f'container "{container}" in pod "{name}" is not available')
     raise waiting_error(name, container, str((state.get("waiting") or {}).get("reason") or "ContainerCreating"))
 
 

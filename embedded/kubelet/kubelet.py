@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, LogOptions
-from embedded.api.scheme import PODS, ObjectRef
+from embedded.api.scheme import NODES, PODS, ObjectRef
 from embedded.api.status_errors import ApiError, not_found
 from embedded.kubelet import node, scheduler
 from embedded.kubelet.config import volumes
@@ -77,6 +77,7 @@ class Kubelet:
         self._recorder = EventRecorder(registry, "kubelet")
         self._scheduler_recorder = EventRecorder(registry, scheduler.SCHEDULER_NAME)
         self._cgroups = cgroups.Cgroups({}, "the kubelet has not started")
+        self._node = node.SchedulingState(node.labels(), cordoned=False)
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: dict[str, Json] = {}
@@ -95,12 +96,14 @@ class Kubelet:
         self._recover_from_crash()
         self._cgroups = cgroups.detect(self._settings.cgroups)
         node.register_node(self._registry, self._settings.max_pods, self._cgroups)
+        self._node = node.scheduling_state(self._registry) or self._node
         # Pods have a separate task group: it outlives a cancellation until every pod has ended.
         async with asyncio.TaskGroup() as pods:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._reap_periodically())
                     group.create_task(self._watch_pods(pods))
+                    group.create_task(self._watch_node(pods))
             except asyncio.CancelledError:
                 await self._shut_down()
                 self._cgroups.close()
@@ -116,6 +119,30 @@ class Kubelet:
                 _log.warning("the pod watch fell behind; listing all pods again")
             finally:
                 subscription.close()
+
+    async def _watch_node(self, group: asyncio.TaskGroup) -> None:
+        """Check unschedulable pods again when the node is cordoned, uncordoned or labelled."""
+        while True:
+            subscription = self._registry.watch(NODES)
+            try:
+                while True:
+                    self._take_over_node(group)
+                    await subscription.wait()
+                    subscription.drain()
+            except WatcherTooSlowError:
+                _log.warning("the node watch fell behind; reading the node again")
+            finally:
+                subscription.close()
+
+    def _take_over_node(self, group: asyncio.TaskGroup) -> None:
+        state = node.scheduling_state(self._registry)
+        if state is None or state == self._node:
+            return
+        self._node = state
+        self._reported_unschedulable.clear()
+        self._pending |= self._unschedulable
+        self._unschedulable.clear()
+        self._start_pending(group)
 
     async def _follow_changes(self, subscription: Watcher, group: asyncio.TaskGroup) -> None:
         while True:
@@ -156,6 +183,9 @@ class Kubelet:
         elif worker is not None:
             if _concerns_worker(event):
                 worker.on_pod_changed(event.object)
+            worker.on_status_changed(event.object)
+        elif event.previous is not None and _is_reverted(event.previous, event.object):
+            self._write_status(event.object, event.previous["status"])
         elif uid in self._pending or uid in self._unschedulable or event.type == "ADDED":
             self._unschedulable.pop(uid, None)
             self._pending[uid] = event.object
@@ -192,7 +222,9 @@ class Kubelet:
 
     def _is_unschedulable(self, uid: str, pod: Json) -> bool:
         """Whether the node can't run a pod. The reason is reported once; the pod is checked again when it changes."""
-        failure = scheduler.find_scheduling_failure(pod, node.labels(), node.capacity())
+        failure = scheduler.find_scheduling_failure(
+            pod, self._node.labels, node.capacity(), cordoned=self._node.cordoned
+        )
         if failure is None or pod["spec"].get("nodeName") or pod["status"].get("phase") in TERMINAL_PHASES:
             self._reported_unschedulable.discard(uid)
             return False
@@ -356,6 +388,12 @@ def _may_run_here(pod: Json) -> bool:
     """Whether a pod has not ended and is not bound to another node."""
     assigned = pod["spec"].get("nodeName") or node.NODE_NAME
     return pod["status"].get("phase") not in TERMINAL_PHASES and assigned == node.NODE_NAME
+
+
+def _is_reverted(previous: Json, pod: Json) -> bool:
+    """Whether a client has overwritten the final status of a pod that ran here."""
+    ended = previous["status"].get("phase") in TERMINAL_PHASES and previous["spec"].get("nodeName") == node.NODE_NAME
+    return ended and pod["status"].get("phase") not in TERMINAL_PHASES
 
 
 def _concerns_worker(event: StoreEvent) -> bool:

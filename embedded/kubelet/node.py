@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +29,24 @@ def labels() -> dict[str, str]:
         "kubernetes.io/hostname": NODE_NAME,
         "kubernetes.io/os": system,
     }
+
+
+@dataclass(frozen=True)
+class SchedulingState:
+    """What of the Node object decides which pods it accepts."""
+
+    labels: Mapping[str, str]
+    cordoned: bool
+    """Whether `spec.unschedulable` is set, as by `kubectl cordon`."""
+
+
+def scheduling_state(registry: Registry) -> SchedulingState | None:
+    """That of the Node object; None if it was deleted."""
+    found = registry.find(ObjectRef(NODES, None, NODE_NAME))
+    if found is None:
+        return None
+    cordoned = bool(found.get("spec", {}).get("unschedulable"))
+    return SchedulingState(found["metadata"].get("labels") or {}, cordoned)
 
 
 def capacity() -> dict[str, Decimal]:

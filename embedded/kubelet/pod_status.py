@@ -13,6 +13,9 @@ Json = dict[str, Any]
 
 TERMINAL_PHASES = ("Succeeded", "Failed")
 
+KUBELET_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+"""Types of the conditions that only a kubelet writes."""
+
 _NODE_LOST_MESSAGE = "the sandbox was killed while this pod ran: its processes were ended and its result is unknown"
 
 
@@ -71,6 +74,8 @@ class PodState:
     initialized: bool
     now: str
     start_time: str
+    rejected: bool = False
+    """Whether the node can't run the pod: it has no container statuses then."""
     reason: str = ""
     message: str = ""
     disruption: str = ""
@@ -93,15 +98,16 @@ def build_pod_status(pod_state: PodState) -> Json:
     status |= {"hostIP": LOOPBACK, "hostIPs": [{"ip": LOOPBACK}], "podIP": LOOPBACK, "podIPs": [{"ip": LOOPBACK}]}
     status["observedGeneration"] = pod_state.pod["metadata"].get("generation", 1)
     status["startTime"] = pod_state.start_time
-    if spec.get("initContainers"):
+    if not pod_state.rejected and spec.get("initContainers"):
         status["initContainerStatuses"] = [
             _container_status(container, pod_state.states[container["name"]], init=True)
             for container in spec["initContainers"]
         ]
-    status["containerStatuses"] = [
-        _container_status(container, pod_state.states[container["name"]], init=False)
-        for container in spec["containers"]
-    ]
+    if not pod_state.rejected:
+        status["containerStatuses"] = [
+            _container_status(container, pod_state.states[container["name"]], init=False)
+            for container in spec["containers"]
+        ]
     status["resources"] = {}
     status["qosClass"] = pod_state.pod["status"].get("qosClass", "BestEffort")
     return status
@@ -145,7 +151,9 @@ def _conditions(pod_state: PodState) -> list[Json]:
     }
     if pod_state.disruption:
         conditions["DisruptionTarget"] = ("True", pod_state.disruption, pod_state.message)
-    return [_condition(pod_state, kind, *values) for kind, values in conditions.items()]
+    own = [_condition(pod_state, kind, *values) for kind, values in conditions.items()]
+    # Other components have conditions of their own, as for readiness gates.
+    return own + [found for kind, found in pod_state.conditions.items() if kind not in conditions]
 
 
 def _ready_condition(pod_state: PodState, over: bool) -> tuple[str, str, str]:
@@ -182,7 +190,9 @@ def _succeeded(state: ContainerState) -> bool:
 
 def _condition(pod_state: PodState, kind: str, status: str, reason: str, message: str) -> Json:
     before = pod_state.conditions.get(kind)
-    since = before["lastTransitionTime"] if before and before["status"] == status else pod_state.now
+    since = pod_state.now
+    if before and before.get("status") == status:
+        since = before.get("lastTransitionTime") or since
     condition: Json = {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": since}
     condition["observedGeneration"] = pod_state.pod["metadata"].get("generation", 1)
     if reason:

@@ -59,6 +59,7 @@ class PodWorker:
         self._main = [Container(c, waiting) for c in spec["containers"]]
         self._unfinished = len(self._main)
         self._phase, self._reason, self._message = "Pending", "", ""
+        self._rejected = False
         self._initialized = not self._init
         self._started_at = asyncio.get_running_loop().time()
         self._deadline_changed = asyncio.Event()
@@ -91,6 +92,11 @@ class PodWorker:
             self.stop(StopReason.DELETED, grace)
         self._deadline_changed.set()
 
+    def on_status_changed(self, pod: Json) -> None:
+        """Write the status again if a client has overwritten it."""
+        if self._status_manager.take_over(pod):
+            self.publish()
+
     def stop(self, reason: StopReason, grace: float | None = None) -> None:
         """Stop the pod within `grace` seconds (None: its own). The first reason stays; the time may be shortened."""
         self._termination.begin(reason, grace, main_finished=self._unfinished == 0)
@@ -100,12 +106,19 @@ class PodWorker:
         """Mark the whole pod as failed in the next status."""
         self._phase, self._reason, self._message = "Failed", reason, message
 
+    def _reject(self, reason: str, message: str) -> None:
+        """Fail the pod before any of its containers: it has no container statuses, so that kubectl shows the reason."""
+        self.fail(reason, message)
+        self._rejected = True
+        self._status_manager.record_event(reason, message, kind="Warning")
+
     def publish(self) -> None:
         """Write the pod's status as it is now."""
         self._status_manager.publish(
             {c.name: c.state for c in self._containers},
             self._phase,
             initialized=self._initialized,
+            rejected=self._rejected,
             reason=self._reason,
             message=self._message,
             disruption="TerminationByKubelet" if self._reason == "NodeShutdown" else "",
@@ -147,14 +160,14 @@ class PodWorker:
             Their folders by name; None when the pod can't run here, or was stopped.
         """
         if unsupported := self._unsupported_reason():
-            self.fail("ImageNotUsed" if "command" in unsupported else "NotSupported", unsupported)
+            self._reject("ImageNotUsed" if "command" in unsupported else "NotSupported", unsupported)
             return None
         manager, root = self._status_manager, self._environment.folder / "volumes"
         while not self._termination.started.is_set():
             try:
                 return volumes.prepare_volumes(manager.pod, root, manager.secret, manager.config_map)
             except OSError as error:
-                self.fail("VolumeFailed", f"can't create the pod's volumes in {root}: {error.strerror}")
+                self._reject("VolumeFailed", f"can't create the pod's volumes in {root}: {error.strerror}")
                 return None
             except ConfigError as error:
                 for container in self._main:
@@ -180,8 +193,8 @@ class PodWorker:
     def _unsupported_reason(self) -> str:
         """Why the pod can't run on this node at all; empty when it can."""
         for container in self._containers:
-            if not container.spec.get("command"):
-                why = "it has no command, and images are not used here: give the container a command"
+            if not container.spec.get("command") and not container.spec.get("args"):
+                why = "it has no command, and images are not used here: give the container a command or args"
                 return f"container {container.name} can't run: {why}"
             if why := prober.unsupported_reason(container.spec):
                 return why

@@ -1,7 +1,7 @@
 """Decides whether the one node can run a pod at all, as a scheduler does. Pure.
 
 The resources of other pods do not count: pods share the machine, and the kubelet limits how many run at once.
-Tolerations do not count either: the node has no taints.
+Of the taints, only the one of a cordoned node counts, with its toleration: the node has no others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ Json = dict[str, Any]
 
 SCHEDULER_NAME = "default-scheduler"
 
+_CORDON_TAINT = "node.kubernetes.io/unschedulable"
+
 
 @dataclass(frozen=True)
 class SchedulingFailure:
@@ -31,19 +33,22 @@ class SchedulingFailure:
 
 
 def find_scheduling_failure(
-    pod: Json, labels: Mapping[str, str], capacity: Mapping[str, Decimal]
+    pod: Json, labels: Mapping[str, str], capacity: Mapping[str, Decimal], *, cordoned: bool = False
 ) -> SchedulingFailure | None:
     """Why the node does not accept a pod; None if it does.
 
     Args:
         labels: of the node.
         capacity: of the node, in cores and bytes.
+        cordoned: whether the node's `spec.unschedulable` is set.
     """
     spec = pod["spec"]
     if spec.get("schedulerName", SCHEDULER_NAME) != SCHEDULER_NAME:
         return SchedulingFailure()
     if spec.get("schedulingGates"):
         return SchedulingFailure("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+    if cordoned and not any(_tolerates_cordon(each) for each in spec.get("tolerations") or []):
+        return SchedulingFailure("Unschedulable", "0/1 nodes are available: 1 node(s) were unschedulable.")
     if not _matches_node(spec, labels):
         mismatch = "node(s) didn't match Pod's node affinity/selector"
         return SchedulingFailure("Unschedulable", f"0/1 nodes are available: 1 {mismatch}.")
@@ -56,6 +61,16 @@ def find_scheduling_failure(
         missing = ", ".join(f"1 Insufficient {name}" for name in short)
         return SchedulingFailure("Unschedulable", f"0/1 nodes are available: {missing}.")
     return None
+
+
+def _tolerates_cordon(toleration: Json) -> bool:
+    """Whether a toleration matches the taint `node.kubernetes.io/unschedulable:NoSchedule`, whose value is empty."""
+    if toleration.get("effect") not in (None, "", "NoSchedule"):
+        return False
+    key, operator = toleration.get("key") or "", toleration.get("operator") or "Equal"
+    if operator == "Exists":
+        return key in ("", _CORDON_TAINT)
+    return operator == "Equal" and key == _CORDON_TAINT and not toleration.get("value")
 
 
 def _matches_node(spec: Json, labels: Mapping[str, str]) -> bool:

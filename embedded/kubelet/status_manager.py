@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from embedded.api.scheme import CONFIG_MAPS, PODS, SECRETS, ObjectRef
 from embedded.api.status_errors import ApiError
-from embedded.kubelet.pod_status import ContainerState, PodState, build_pod_status
+from embedded.kubelet.pod_status import KUBELET_CONDITIONS, ContainerState, PodState, build_pod_status
 from embedded.registry.event_recorder import EventRecorder
 from embedded.registry.object_meta import format_time
 from embedded.registry.registry import Registry
@@ -32,6 +32,8 @@ class PodStatusManager:
         self._clock = clock
         self._node = node
         self._bound = False
+        self._written: tuple[int, Json] | None = None
+        """Revision and content of the last status that was written here."""
         self._start_time = format_time(clock())
         self.pod = pod
 
@@ -53,6 +55,7 @@ class PodStatusManager:
         phase: str,
         *,
         initialized: bool,
+        rejected: bool = False,
         reason: str = "",
         message: str = "",
         disruption: str = "",
@@ -64,6 +67,7 @@ class PodStatusManager:
             states=states,
             phase=phase,
             initialized=initialized,
+            rejected=rejected,
             now=self.timestamp(),
             start_time=self._start_time,
             reason=reason,
@@ -82,9 +86,26 @@ class PodStatusManager:
             else:
                 self.pod = self._registry.bind_pod(ObjectRef(PODS, self.namespace, self.name), self._node, status)
                 self._bound = True
+            self._written = int(self.pod["metadata"]["resourceVersion"]), self.pod["status"]
         except ApiError as error:
             if error.code not in (404, 409):
                 raise
+
+    def take_over(self, pod: Json) -> bool:
+        """Whether a client has changed the status that was written here last; of its change, conditions of others stay.
+
+        Args:
+            pod: a state of the object, possibly an older one.
+        """
+        if self._written is None:
+            return False
+        revision, status = self._written
+        if int(pod["metadata"]["resourceVersion"]) <= revision or pod["status"] == status:
+            return False
+        own = [each for each in status["conditions"] if each["type"] in KUBELET_CONDITIONS]
+        others = [each for each in pod["status"].get("conditions") or [] if each.get("type") not in KUBELET_CONDITIONS]
+        self.pod = {**pod, "status": {**status, "conditions": own + others}}
+        return True
 
     def record_event(
         self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal", container: str = ""

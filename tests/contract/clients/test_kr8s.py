@@ -108,7 +108,6 @@ def test_base64_with_line_breaks_is_stored_without(api: Any, namespace: str) -> 
     assert (base64.b64decode(stored, validate=True), "\n" in stored) == (content, False)
 
 
-@pytest.mark.xfail(reason="the scheduler does not know spec.unschedulable yet")
 def test_a_node_is_cordoned_and_uncordoned(api: Any, namespace: str) -> None:
     (node,) = api.get("nodes")
     node.cordon()

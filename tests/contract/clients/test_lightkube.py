@@ -143,7 +143,6 @@ def test_a_pod_that_no_node_fits_is_pending_and_says_so(client: Any) -> None:
     assert wait_until(reasons, timeout=10, what="a condition of the pod") == ["Unschedulable"]
 
 
-@pytest.mark.xfail(reason="a container without a command can not run yet")
 def test_arguments_alone_are_run(client: Any) -> None:
     manifest = pod_manifest("p")
     container = manifest["spec"]["containers"][0]

@@ -228,7 +228,6 @@ def test_base64_with_line_breaks_is_stored_without(core: Any, namespace: str) ->
     assert base64.b64decode(core.create_namespaced_secret(namespace, body).data["k"], validate=True) == bytes(100)
 
 
-@pytest.mark.xfail(reason="the scheduler does not know spec.unschedulable yet")
 def test_a_cordoned_node_gets_no_pods(core: Any, namespace: str) -> None:
     core.patch_node(_NODE, {"spec": {"unschedulable": True}})
     try:
@@ -245,7 +244,6 @@ def test_a_cordoned_node_gets_no_pods(core: Any, namespace: str) -> None:
     wait_until(lambda: _phase(core, namespace) == "Succeeded", what="the pod to run after all")
 
 
-@pytest.mark.xfail(reason="the kubelet does not restore a status yet")
 def test_a_status_that_a_client_overwrites_is_restored(core: Any, namespace: str) -> None:
     _start_pod(core, namespace)
     pod = core.read_namespaced_pod("p", namespace)
@@ -273,7 +271,6 @@ def test_a_pod_has_the_events_of_a_kubelet(client: Any, core: Any, namespace: st
     assert expected <= reasons(kubernetes.client.EventsV1Api(client))
 
 
-@pytest.mark.xfail(reason="a pod that can not run shows ContainerCreating")
 def test_a_pod_that_can_not_run_has_no_waiting_container(core: Any, namespace: str) -> None:
     manifest = pod_manifest("p")
     del manifest["spec"]["containers"][0]["command"]

@@ -13,10 +13,11 @@ import pytest
 
 from embedded import controllers
 from embedded.api.interfaces import LogOptions
-from embedded.api.scheme import JOBS, NAMESPACES, PODS, ObjectRef, ResourceType
+from embedded.api.scheme import JOBS, NAMESPACES, NODES, PODS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.container.cgroups import CgroupMode
+from embedded.kubelet.node import NODE_NAME
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
 from tests.support.kubectl import kubectl
@@ -58,6 +59,14 @@ class Cluster:
                         return obj
                     await watcher.wait()
                     watcher.drain()
+
+    async def wait_for_node(self) -> None:
+        """Wait until the kubelet has registered its node."""
+
+        async def find() -> Json | None:
+            return self.registry.find(ObjectRef(NODES, None, NODE_NAME))
+
+        await wait_until_async(find, TIMEOUT)
 
     async def wait_until_deleted(self, name: str = "p", resource: ResourceType = PODS) -> None:
         with closing(self.registry.watch(resource)) as watcher:

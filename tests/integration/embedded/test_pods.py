@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import EVENTS, JOBS, PODS, SECRETS, ObjectRef
+from embedded.api.scheme import EVENTS, JOBS, NODES, PODS, SECRETS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, run_cluster, shell_container
 from tests.support.waiting import wait_until_async
@@ -170,6 +170,64 @@ async def test_a_container_without_a_command_fails_the_pod(cluster: Cluster) -> 
     status = (await cluster.wait_until_finished())["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "ImageNotUsed")
     assert "container db can't run: it has no command" in status["message"]
+    assert "containerStatuses" not in status
+    assert "initContainerStatuses" not in status
+    (event,) = cluster.registry.list(EVENTS)
+    assert (event["type"], event["reason"]) == ("Warning", "ImageNotUsed")
+    with pytest.raises(ApiError, match="is not available"):
+        await cluster.log(container="main")
+
+
+async def test_arguments_without_a_command_are_run(cluster: Cluster) -> None:
+    spec = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x", "args": ["echo", "hi"]}]}
+    cluster.registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="default")
+    assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
+    assert await cluster.log() == b"hi\n"
+
+
+async def test_a_cordoned_node_starts_pods_when_it_is_uncordoned(cluster: Cluster) -> None:
+    def cordon(value: bool) -> None:
+        node = cluster.registry.get(ObjectRef(NODES, None, "embedded"))
+        changed = {**node, "spec": {**node["spec"], "unschedulable": value}}
+        cluster.registry.update(ObjectRef(NODES, None, "embedded"), changed)
+
+    await cluster.wait_for_node()
+    cordon(True)
+    cluster.pod("true")
+    waiting = await cluster.wait_for(lambda pod: pod["status"].get("conditions"))
+    assert condition(waiting, "PodScheduled")["message"].endswith("were unschedulable.")
+    cordon(False)
+    assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
+
+
+@pytest.mark.parametrize("overwritten", [{}, {"phase": "Pending"}, {"phase": "Succeeded"}])
+async def test_an_overwritten_status_is_restored(cluster: Cluster, overwritten: Json) -> None:
+    cluster.pod("sleep 60")
+    before = (await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running"))["status"]
+    ref = ObjectRef(PODS, "default", "p")
+    cluster.registry.update(ref, {"metadata": {}, "status": overwritten}, subresource="status")
+    after = await cluster.wait_for(lambda pod: pod["status"].get("phase") == "Running")
+    assert after["status"]["containerStatuses"] == before["containerStatuses"]
+
+
+async def test_the_overwritten_status_of_an_ended_pod_is_restored(cluster: Cluster) -> None:
+    cluster.pod("true")
+    before = (await cluster.wait_until_finished())["status"]
+    ref = ObjectRef(PODS, "default", "p")
+    cluster.registry.update(ref, {"metadata": {}, "status": {"phase": "Pending"}}, subresource="status")
+    after = await cluster.wait_for(lambda pod: pod["status"].get("phase") == "Succeeded")
+    assert after["status"] == before
+
+
+async def test_conditions_of_another_component_stay(cluster: Cluster) -> None:
+    cluster.pod("sleep 60")
+    await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running")
+    conditions = [{"type": "example.com/gate", "status": "True"}, {"type": "Ready", "status": "False"}]
+    status = {"phase": "Pending", "conditions": conditions}
+    cluster.registry.update(ObjectRef(PODS, "default", "p"), {"metadata": {}, "status": status}, subresource="status")
+    restored = await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running")
+    assert condition(restored, "example.com/gate")["status"] == "True"
+    assert condition(restored, "Ready")["status"] == "True"
 
 
 async def test_output_is_stored_byte_for_byte(cluster: Cluster) -> None:

@@ -14,9 +14,10 @@ LABELS = {"kubernetes.io/os": "linux", "disk": "ssd", "cores": "4"}
 CAPACITY = {"cpu": Decimal(4), "memory": Decimal(8 << 30)}
 
 
-def failure_message(**spec: Any) -> str:
+def failure_message(*, cordoned: bool = False, **spec: Any) -> str:
     given: Json = {"containers": [{"name": "main"}]} | spec
-    found = find_scheduling_failure({"metadata": {"name": "p"}, "spec": given, "status": {}}, LABELS, CAPACITY)
+    pod: Json = {"metadata": {"name": "p"}, "spec": given, "status": {}}
+    found = find_scheduling_failure(pod, LABELS, CAPACITY, cordoned=cordoned)
     return "accepted" if found is None else found.message or "another scheduler"
 
 
@@ -57,3 +58,25 @@ UNMATCHED = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity
 )
 def test_scheduling_failures_have_a_message(spec: Json, message: str) -> None:
     assert failure_message(**spec) == message
+
+
+CORDONED = "0/1 nodes are available: 1 node(s) were unschedulable."
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({}, CORDONED),
+        ({"nodeSelector": {"disk": "hdd"}}, CORDONED),
+        ({"tolerations": [{"operator": "Exists"}]}, "accepted"),
+        ({"tolerations": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}, "accepted"),
+        ({"tolerations": [{"key": "node.kubernetes.io/unschedulable", "value": "x"}]}, CORDONED),
+        (
+            {"tolerations": [{"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoExecute"}]},
+            CORDONED,
+        ),
+        ({"tolerations": [{"key": "another", "operator": "Exists"}]}, CORDONED),
+    ],
+)
+def test_a_cordoned_node_accepts_only_pods_that_tolerate_it(spec: Json, message: str) -> None:
+    assert failure_message(cordoned=True, **spec) == message
