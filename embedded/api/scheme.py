@@ -56,16 +56,18 @@ class ResourceType:
     columns: tuple[Column, ...] = ()
     list_kind: str = ""
     selectable_fields: tuple[str, ...] = ()
-    """The `selectableFields` of a custom resource, without the leading dot."""
+    """The fields to select by beyond those that its `key` has; of a custom resource, its `selectableFields`."""
     needs_conversion: bool = False
     """Objects may be stored in another version of the resource."""
+    stored_as: str = ""
+    """The `key` of the resource that has the same objects, where it is another one."""
     terminating: bool = field(default=False, compare=False)
     """The definition is being deleted: objects can be deleted but not created."""
 
     @property
     def key(self) -> str:
         """`plural.group`, or `plural` for the core group: the name in the store and in store events."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
+        return self.stored_as or (f"{self.plural}.{self.group}" if self.group else self.plural)
 
     @property
     def api_version(self) -> str:
@@ -117,6 +119,21 @@ NAMESPACES = _core(
 CONFIG_MAPS = _core("configmaps", "ConfigMap", short_names=("cm",))
 SECRETS = _core("secrets", "Secret")
 EVENTS = _core("events", "Event", short_names=("ev",))
+EVENTS_V1 = ResourceType(
+    "events.k8s.io",
+    "v1",
+    "events",
+    "Event",
+    singular="event",
+    short_names=("ev",),
+    needs_conversion=True,
+    selectable_fields=(
+        *("regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid"),
+        *("regarding.apiVersion", "regarding.resourceVersion", "regarding.fieldPath", "reportingController"),
+    ),
+    stored_as=EVENTS.key,
+)
+"""The same events as `EVENTS`, with other names of fields."""
 SERVICE_ACCOUNTS = _core("serviceaccounts", "ServiceAccount", short_names=("sa",), subresources=frozenset({"token"}))
 _POD_SUBRESOURCES = frozenset({"status", "log", "exec", "attach", "eviction"})
 PODS = _core("pods", "Pod", short_names=("po",), categories=("all",), subresources=_POD_SUBRESOURCES)
@@ -162,6 +179,7 @@ BUILT_IN: tuple[ResourceType, ...] = (
     CONFIG_MAPS,
     SECRETS,
     EVENTS,
+    EVENTS_V1,
     SERVICE_ACCOUNTS,
     PODS,
     NODES,
@@ -223,7 +241,8 @@ class Scheme:
 
     def add(self, resource: ResourceType) -> None:
         self._by_path[resource.group, resource.version, resource.plural] = resource
-        self._by_key[resource.key] = resource
+        if not resource.stored_as:
+            self._by_key[resource.key] = resource
 
     def remove(self, key: str) -> None:
         for path, resource in list(self._by_path.items()):

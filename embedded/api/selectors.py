@@ -37,6 +37,8 @@ _ESCAPED_CHARACTERS = ("\\", ",", "=")
 _SYMBOLS = ("", "!=", "==", "=", "!", "(", ")", ",", "<", ">")
 # Values of fields that an object omits.
 _FIELD_DEFAULTS = {"spec.hostNetwork": "false", "spec.unschedulable": "false"}
+# Fields of events.k8s.io, by their names in stored events.
+_EVENT_ALIASES = {"regarding": "involvedObject", "reportingController": "reportingComponent"}
 _NUMBER = re.compile(r"[+-]?\d+")
 
 
@@ -203,7 +205,10 @@ def parse_field_selector(text: str, resource: str, extra_fields: Sequence[str] =
         if path not in known:
             names = ", ".join(f'"{name}"' for name in known)
             raise bad_request(f'"{path}" is not a known field selector: only {names}')
-        tests.append((path.split("."), value, operator != "!="))
+        root, *rest = path.split(".")
+        if resource == "events":
+            root = _EVENT_ALIASES.get(root, root)
+        tests.append(([root, *rest], value, operator != "!="))
     if not tests:
         return None
 

@@ -182,6 +182,8 @@ class Server:
         raw = self._registry.get_bytes(info.ref)
         if representation.shape == "object":
             return responses.raw_json_response(200, raw)
+        if representation.shape == "Table":
+            raw = self._registry.get_stored(info.ref)
         return responses.json_response(200, request.render(json.loads(raw), self._registry.clock()))
 
     async def _list_objects(self, request: ApiRequest) -> web.StreamResponse:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from embedded.api import status_errors
-from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, ObjectRef, ResourceType, Scheme
+from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, EVENTS_V1, ObjectRef, ResourceType, Scheme
 from embedded.api.selectors import parse_selectors
 from embedded.crd import definition
+from embedded.registry import event_versions
 from embedded.registry.namespace_cache import NamespaceCache
 from embedded.registry.object_meta import format_time
 from embedded.registry.watcher import Watcher
@@ -77,6 +78,8 @@ class ObjectReader:
         """A stored object in the version of `resource`. Conversion strategy None: only `apiVersion` differs."""
         if not resource.needs_conversion:
             return body
+        if resource is EVENTS_V1:
+            return encode_json(event_versions.from_core(json.loads(body)))
         return encode_json({**json.loads(body), "apiVersion": resource.api_version})
 
     def list(

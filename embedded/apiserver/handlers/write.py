@@ -8,13 +8,23 @@ from typing import Any
 
 from aiohttp import web
 
-from embedded.api.scheme import JOBS, PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, ResourceType
+from embedded.api.scheme import (
+    EVENTS,
+    EVENTS_V1,
+    JOBS,
+    PODS,
+    RESOURCE_QUOTAS,
+    SERVICE_ACCOUNTS,
+    ObjectRef,
+    ResourceType,
+)
 from embedded.api.status_errors import ApiError, bad_request
 from embedded.apiserver import negotiation, query_options, responses, timeouts
 from embedded.apiserver.codec import decode
 from embedded.apiserver.request import ApiRequest
 from embedded.apiserver.webhook_admission import WebhookAdmission
 from embedded.auth.escalation import EscalationGuard
+from embedded.registry import event_versions
 from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import encode_json
@@ -47,6 +57,8 @@ class WriteHandlers:
             obj = decode.read_object(data, media_type, info.resource.kind, duplicates)
             _require_kind(info.resource, obj, data)
             options = replace(request.write_options, duplicate_fields=tuple(duplicates))
+            if info.resource is EVENTS_V1:
+                return self._registry.prepare_create(EVENTS, event_versions.to_core(obj), info.namespace, options)
             return self._registry.prepare_create(info.resource, obj, info.namespace, options)
 
         return await self._write(request, prepare)
@@ -65,7 +77,9 @@ class WriteHandlers:
                 why = "was undeterminable: name must be provided"
                 raise bad_request(f"the name of the object ({info.name} based on URL) {why}")
             options = replace(request.write_options, duplicate_fields=tuple(duplicates))
-            return self._registry.prepare_update(info.ref, obj, options)
+            if info.resource is EVENTS_V1:
+                obj = event_versions.to_core(obj)
+            return self._registry.prepare_update(_stored_ref(info.ref), obj, options)
 
         return await self._write(request, prepare)
 
@@ -80,12 +94,14 @@ class WriteHandlers:
             duplicates: list[str] = []
             patch = decode.read_patch(data, kind, duplicates)
             options = replace(request.write_options, duplicate_fields=tuple(duplicates))
-            return self._registry.prepare_patch(info.ref, patch, kind, options)
+            if info.resource is EVENTS_V1:
+                patch = event_versions.to_core(patch)
+            return self._registry.prepare_patch(_stored_ref(info.ref), patch, kind, options)
 
         return await self._write(request, prepare)
 
     async def _write(self, request: ApiRequest, prepare_change: Callable[[], PreparedWrite]) -> web.StreamResponse:
-        left = _MAX_ATTEMPTS
+        left, info = _MAX_ATTEMPTS, request.info
         while True:
             left -= 1
             change = prepare_change()
@@ -100,6 +116,8 @@ class WriteHandlers:
             if negotiation.negotiate(request.accept).shape != "object":
                 rendered = request.render(written.object, self._registry.clock())
                 written = replace(written, body=encode_json(rendered))
+            elif info.resource is EVENTS_V1:
+                written = replace(written, body=self._registry.convert(info.resource, written.body))
             return responses.write_response(written, warnings, warn=request.wants_warnings)
 
     async def delete(self, request: ApiRequest) -> web.StreamResponse:
@@ -108,7 +126,7 @@ class WriteHandlers:
         dry_run = bool(delete_options["dryRun"])
         await self._webhooks.review_deletion(info.resource, registry.get(info.ref), request.user, dry_run)
         gone = registry.delete(
-            info.ref,
+            _stored_ref(info.ref),
             propagation=delete_options.get("propagationPolicy") or _DEFAULT_PROPAGATION.get(info.resource.key),
             preconditions=delete_options.get("preconditions"),
             grace_period=delete_options.get("gracePeriodSeconds"),
@@ -162,6 +180,8 @@ class WriteHandlers:
             grace_period=delete_options.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )
+        if info.resource is EVENTS_V1:
+            gone = [event_versions.from_core(event) for event in gone]
         metadata = {"resourceVersion": str(registry.store.revision)}
         head = {
             "kind": info.resource.effective_list_kind,
@@ -173,6 +193,11 @@ class WriteHandlers:
                 {name: value for name, value in each.items() if name not in ("kind", "apiVersion")} for each in gone
             ]
         return responses.json_response(200, {**head, "items": gone})
+
+
+def _stored_ref(ref: ObjectRef) -> ObjectRef:
+    """The object as it is stored: events in the core group."""
+    return replace(ref, resource=EVENTS) if ref.resource is EVENTS_V1 else ref
 
 
 def _require_kind(resource: ResourceType, obj: Json, data: bytes) -> None:

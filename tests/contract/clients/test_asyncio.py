@@ -89,7 +89,6 @@ async def test_logs_are_read_and_followed(core: Any, namespace: str) -> None:
     assert await core.read_namespaced_pod_log("p", namespace, tail_lines=1) == "two\n"
 
 
-@pytest.mark.xfail(reason="events.k8s.io is not served yet")
 async def test_events_are_served_by_both_groups(client: Any, core: Any, namespace: str) -> None:
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "namespace": namespace}
     event = {

@@ -294,3 +294,21 @@ def test_openapi_v2_and_health_checks_are_served(rest: Rest) -> None:
     assert (status, document["swagger"]) == (200, "2.0")
     status, text = rest("GET", "/readyz?verbose")
     assert (status, text) == (200, "[+]ping ok\n[+]etcd ok\nreadyz check passed\n")
+
+
+def test_an_event_is_written_through_both_groups(core: Any, namespace: str, rest: Rest) -> None:
+    path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+    about = {"kind": "Pod", "name": "a", "namespace": namespace}
+    made = {"metadata": {"name": "a.1"}, "regarding": about, "note": "one", "reason": "Tested", "action": "Test"}
+    made |= {"type": "Normal", "eventTime": "2026-01-01T00:00:00.000000Z"}
+    made |= {"reportingController": "example.com/test", "reportingInstance": "test-1"}
+    status, event = rest("POST", path, made)
+    assert (status, event["apiVersion"], event["note"]) == (201, "events.k8s.io/v1", "one")
+    stored = core.read_namespaced_event("a.1", namespace)
+    assert (stored.involved_object.name, stored.message) == ("a", "one")
+    assert rest("PUT", f"{path}/a.1", {**event, "note": "two"})[1]["note"] == "two"
+    assert core.read_namespaced_event("a.1", namespace).message == "two"
+    (found,) = rest("GET", f"{path}?fieldSelector=regarding.name=a")[1]["items"]
+    assert found["note"] == "two"
+    assert rest("DELETE", f"{path}/a.1")[0] == 200
+    assert core.list_namespaced_event(namespace).items == []

@@ -27,14 +27,8 @@ _FILES = {
     "relied-on.yaml": "recorded-relied-on-v1.36.2.json",
     "variants.yaml": "recorded-variants-v1.36.2.json",
 }
-_NOT_YET = {"openapi-v2-and-groups": "events.k8s.io is not served yet"}
 _SCENARIOS = [
-    pytest.param(
-        file,
-        scenario,
-        id=scenario["name"],
-        marks=[pytest.mark.xfail(reason=_NOT_YET[scenario["name"]])] if scenario["name"] in _NOT_YET else [],
-    )
+    pytest.param(file, scenario, id=scenario["name"])
     for file in _FILES
     for scenario in yaml.safe_load((_RECORDED / file).read_text())
 ]
