@@ -20,6 +20,7 @@ from controller.kube import (
     KubeClient,
     KubeError,
     NotFoundError,
+    UnreachableError,
 )
 from controller.operator import names
 from controller.operator.cache.owned_resources import attempt_key_of, is_owned
@@ -117,9 +118,7 @@ class ActionExecutor:
             return
         key = AttemptKey(action.step.slug, action.number)
         try:
-            if spec.agent_roles:
-                now = self._now().timestamp()
-                await run_secrets.create_agent_tokens(self._client, run, key, spec.agent_roles, self._settings, now)
+            await self._create_agent_tokens(run, key, spec)
             created = await self._create_job(run, job)
         except ApiError as error:
             observed.create_failure_counts[key] += 1
@@ -141,6 +140,21 @@ class ActionExecutor:
             upstream=plan.artifact_producers[action.step.name],
             is_clone_step=action.step.name == plan.source_step,
         )
+
+    async def _create_agent_tokens(self, run: RunObject, key: AttemptKey, spec: jobs.JobSpec) -> None:
+        """Create the tokens of the attempt's agents.
+
+        Raises:
+            ApiError: also where no answer came. Without its tokens no Job is created, so the attempt has not started;
+                after a lost answer to the creation of the Job itself it may have.
+        """
+        if not spec.agent_roles:
+            return
+        now = self._now().timestamp()
+        try:
+            await run_secrets.create_agent_tokens(self._client, run, key, spec.agent_roles, self._settings, now)
+        except UnreachableError as error:
+            raise ApiError(str(error), status=503) from error
 
     async def _create_job(self, run: RunObject, job: Json) -> Json:
         name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]

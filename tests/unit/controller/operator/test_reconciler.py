@@ -23,6 +23,7 @@ from controller.kube import (
     ForbiddenError,
     NotFoundError,
     TooLargeError,
+    UnreachableError,
 )
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.decision.load_attempts import MAX_LOAD_ATTEMPTS
@@ -44,6 +45,7 @@ class Cluster:
         self.objects: dict[tuple[Any, str], Json] = {}
         self.version = 10
         self.refuse: Exception | None = None
+        self.lose_secrets = False
         self.created: list[str] = []
 
     def put(self, resource: Any, obj: Json) -> Json:
@@ -60,6 +62,8 @@ class Cluster:
     async def create(self, resource: Any, obj: Json, namespace: str | None = None) -> Json:
         if resource is JOBS and self.refuse is not None:
             raise self.refuse
+        if resource is SECRETS and self.lose_secrets:
+            raise UnreachableError("the connection broke off")
         if (resource, obj["metadata"]["name"]) in self.objects:
             raise AlreadyExistsError("there", status=409, reason="AlreadyExists")
         self.created.append(obj["metadata"]["name"])
@@ -285,6 +289,17 @@ async def test_a_refused_job_is_told_in_its_step(error: ApiError, phase: str, re
     assert (harness.step()["phase"], harness.step()["reason"]) == (phase, reason)
     assert str(error) in harness.step()["message"]
     assert "attempts" not in harness.step()
+
+
+async def test_attempt_without_its_tokens_has_not_started() -> None:
+    """A lost answer to the creation of its tokens must not leave an attempt whose Job nobody creates."""
+    harness = ReconcilerHarness(step("a", artifacts=["dist/*"]))
+    harness.cluster.lose_secrets = True
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.step()["reason"] == "NotCreated"
+    assert not harness.step().get("attempts")
+    assert all(resource is not JOBS for resource, _ in harness.cluster.objects)
 
 
 async def test_a_job_made_by_a_process_that_died_is_not_made_twice() -> None:
