@@ -36,6 +36,7 @@ from embedded.kubelet.container_lookup import (
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES, log_path
 from embedded.kubelet.logs.reader import LogRange, read_log
 from embedded.kubelet.logs.writer import LogWriter
+from embedded.kubelet.pod_changes import concerns_worker, is_reverted, may_run_here
 from embedded.kubelet.pod_status import TERMINAL_PHASES, node_lost_status
 from embedded.kubelet.pod_worker import PodEnvironment, PodWorker
 from embedded.kubelet.termination import StopReason
@@ -181,10 +182,10 @@ class Kubelet:
             else:
                 await asyncio.to_thread(volumes.remove_tree, self._pods_dir / uid)
         elif worker is not None:
-            if _concerns_worker(event):
+            if concerns_worker(event):
                 worker.on_pod_changed(event.object)
             worker.on_status_changed(event.object)
-        elif event.previous is not None and _is_reverted(event.previous, event.object):
+        elif event.previous is not None and is_reverted(event.previous, event.object):
             self._write_status(event.object, event.previous["status"])
         elif uid in self._pending or uid in self._unschedulable or event.type == "ADDED":
             self._unschedulable.pop(uid, None)
@@ -195,7 +196,7 @@ class Kubelet:
             uid = next(iter(self._pending))
             pod = self._pending.pop(uid)
             self._reported.discard(uid)
-            if not self._is_unschedulable(uid, pod) and _may_run_here(pod):
+            if not self._is_unschedulable(uid, pod) and may_run_here(pod):
                 self._start_worker(uid, pod, group)
         if len(self._reported) < len(self._pending):
             reported = self._reported | self._reported_unschedulable
@@ -382,28 +383,3 @@ def _nanoseconds(moment: datetime | None) -> int | None:
     if moment is None:
         return None
     return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
-
-
-def _may_run_here(pod: Json) -> bool:
-    """Whether a pod has not ended and is not bound to another node."""
-    assigned = pod["spec"].get("nodeName") or node.NODE_NAME
-    return pod["status"].get("phase") not in TERMINAL_PHASES and assigned == node.NODE_NAME
-
-
-def _is_reverted(previous: Json, pod: Json) -> bool:
-    """Whether a client has overwritten the final status of a pod that ran here."""
-    ended = previous["status"].get("phase") in TERMINAL_PHASES and previous["spec"].get("nodeName") == node.NODE_NAME
-    return ended and pod["status"].get("phase") not in TERMINAL_PHASES
-
-
-def _concerns_worker(event: StoreEvent) -> bool:
-    """Whether a change requires action of the pod's worker; its own status writes do not."""
-    if event.previous is None:
-        return True
-
-    def requested(pod: Json) -> tuple[Any, ...]:
-        metadata = pod["metadata"]
-        deletion = (metadata.get("deletionTimestamp"), metadata.get("deletionGracePeriodSeconds"))
-        return (*deletion, pod["spec"].get("activeDeadlineSeconds"))
-
-    return requested(event.previous) != requested(event.object)

@@ -104,10 +104,16 @@ def test_wordcount_is_linted_tested_built_and_reported(c8s: C8s, repository: Pat
     assert "74 words, 45 different, in 2 files" in out
 
 
-def test_demo_without_terminal_leaves_no_processes(fresh: C8s) -> None:
+def test_demo_without_terminal_leaves_nothing_behind(fresh: C8s) -> None:
     out = fresh("demo").stdout
     assert set(parse_step_table(out).values()) == {"Succeeded"}
     assert fresh.processes() == []
+    assert [*(fresh.home / "state").rglob("*")] in ([], [fresh.home / "state" / "c8s"])
+
+
+def test_demo_in_a_named_sandbox_keeps_its_run(fresh: C8s) -> None:
+    fresh("demo", "--name", "mine")
+    assert "fan-out-1" in fresh("runs", "--name", "mine").stdout
 
 
 def test_the_projects_own_pipeline_is_valid(c8s: C8s, repository: Path) -> None:

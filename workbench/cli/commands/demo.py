@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from workbench.cli.output.console import CommandError, console_style
+
+if TYPE_CHECKING:
+    from workbench.submit.submit import RunSubmission
 
 _SAMPLE = "fan-out"
 
 
 @click.command()
 @click.option(
-    "--name", envvar="C8S_SANDBOX", default="default", show_default=True, metavar="NAME", help="The sandbox to use."
+    "--name",
+    envvar="C8S_SANDBOX",
+    metavar="NAME",
+    help="The sandbox to use.  [default: default; without a terminal, one that is deleted at the end]",
 )
 @click.pass_context
-def demo(ctx: click.Context, /, name: str) -> None:
+def demo(ctx: click.Context, /, name: str | None) -> None:
     """Start a sandbox, run a sample pipeline in it, and open the workbench on the run.
 
-    Without a terminal, the logs are printed as by `c8s run`, with the same exit codes. A
-    sandbox that was not running before is stopped at the end; its runs are kept.
+    A sandbox that was not running before is stopped at the end; its runs are kept.
+
+    Without a terminal, the logs are printed as by `c8s run`, with the same exit codes, and
+    nothing is kept unless --name is given.
 
     \b
     Examples:
@@ -29,7 +39,7 @@ def demo(ctx: click.Context, /, name: str) -> None:
       c8s demo | cat
     """
     path = sample_path(_SAMPLE)
-    from workbench.cli.options import Target, run_async, supports_fullscreen
+    from workbench.cli.options import DEFAULT_SANDBOX, Target, run_async, supports_fullscreen
     from workbench.cli.output.diagnostics import require_valid
     from workbench.client.run_request import RunRequest
     from workbench.pipeline_file.load import read_pipeline
@@ -42,10 +52,28 @@ def demo(ctx: click.Context, /, name: str) -> None:
     if supports_fullscreen():
         from workbench.cli.commands.workbench import open_workbench
 
-        ctx.exit(open_workbench(Target(name), path, submission))
-    from workbench.cli.run_session.session import RunSession
+        ctx.exit(open_workbench(Target(name or DEFAULT_SANDBOX), path, submission))
+    ctx.exit(run_async(_run(submission, name)))
 
-    ctx.exit(run_async(RunSession(submission, Target(name), console_style(sys.stdout)).run()))
+
+async def _run(submission: RunSubmission, name: str | None) -> int:
+    """Run and print the pipeline in a sandbox, or in a new one that is deleted afterwards; the exit code."""
+    from workbench.cli.options import Target
+    from workbench.cli.run_session.session import RunSession
+    from workbench.sandbox import Sandboxes
+
+    # Nobody else uses a sandbox of this name, so that nothing of others is deleted.
+    used = name or f"demo-{secrets.token_hex(4)}"
+    keep = name is not None
+    try:
+        return await RunSession(submission, Target(used), console_style(sys.stdout)).run()
+    except Exception:
+        # The error may refer to the logs of the sandbox.
+        keep = True
+        raise
+    finally:
+        if not keep:
+            await Sandboxes().down(used, delete=True)
 
 
 def sample_path(name: str) -> Path:
