@@ -67,6 +67,10 @@ class KubeletSettings:
     cgroups: CgroupMode = "auto"
 
 
+_RESTORE_DELAY = 5.0
+"""Seconds until the status of a finished pod is restored; a real kubelet does that with its next sync."""
+
+
 class Kubelet:
     """Runs every pod of the cluster on this machine."""
 
@@ -186,7 +190,7 @@ class Kubelet:
                 worker.on_pod_changed(event.object)
             worker.on_status_changed(event.object)
         elif event.previous is not None and is_reverted(event.previous, event.object):
-            self._write_status(event.object, event.previous["status"])
+            asyncio.get_running_loop().call_later(_RESTORE_DELAY, self._restore_status, event)
         elif uid in self._pending or uid in self._unschedulable or event.type == "ADDED":
             self._unschedulable.pop(uid, None)
             self._pending[uid] = event.object
@@ -220,6 +224,12 @@ class Kubelet:
         task = group.create_task(self._run_worker(uid, worker, group), name=f"pod {uid}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _restore_status(self, event: StoreEvent) -> None:
+        """Write the final status that a change has overwritten, unless the pod has changed again."""
+        ref = ObjectRef(PODS, event.key.namespace, event.key.name)
+        if event.previous is not None and self._registry.find(ref) == event.object:
+            self._write_status(event.object, event.previous["status"])
 
     def _is_unschedulable(self, uid: str, pod: Json) -> bool:
         """Whether the node can't run a pod. The reason is reported once; the pod is checked again when it changes."""
