@@ -66,7 +66,7 @@ async def _run(submission: RunSubmission, name: str | None) -> int:
     used = name or f"demo-{secrets.token_hex(4)}"
     keep = name is not None
     try:
-        return await RunSession(submission, Target(used), console_style(sys.stdout)).run()
+        return await RunSession(submission, Target(used), console_style(sys.stdout), is_kept=keep).run()
     except Exception:
         # The error may refer to the logs of the sandbox.
         keep = True

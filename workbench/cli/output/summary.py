@@ -16,14 +16,18 @@ _MIN_NAME_WIDTH = 8
 _MAX_TEXT_WIDTH = 200
 
 
-def summary_lines(report: RunReport, style: ConsoleStyle, *, hint: str = "") -> list[str]:
-    """The summary of a run. `hint` holds the options that select its controller in further commands."""
+def summary_lines(report: RunReport, style: ConsoleStyle, *, hint: str | None = "") -> list[str]:
+    """The summary of a run.
+
+    `hint` holds the options that select its controller in further commands; None for a run that is not kept.
+    """
     lines = ["", *_table(report.steps, style)] if report.steps else [""]
     failures = [line for failure in report.failures for line in _failure(failure, style)]
     if failures:
         lines += ["", *failures]
     lines += ["", _totals(report, style)]
-    lines += [style.paint(line, DIM) for line in _next_steps(report, hint)]
+    if hint is not None:
+        lines += [style.paint(line, DIM) for line in _next_steps(report, hint)]
     return lines
 
 

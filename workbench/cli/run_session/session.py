@@ -47,6 +47,8 @@ class RunSession:
     style: ConsoleStyle
     verbose: bool = False
     timestamps: bool = False
+    is_kept: bool = True
+    """Whether the run exists afterwards, for further commands."""
     now: Callable[[], datetime] = _now
     output: Output = field(default_factory=Output)
     _created: bool = False
@@ -92,7 +94,7 @@ class RunSession:
             interrupts.exit_message = f"exiting; run {run.name} continues unless its sandbox was started for it"
             await self._print_header(run, cluster, ready)
             final = await self._follow(client, run, interrupts)
-            lines = summary_lines(build_report(final, self.now()), self.style, hint=self._hint())
+            lines = summary_lines(build_report(final, self.now()), self.style, hint=self._hint() if self.is_kept else None)
             await self.output.write(lines)
             return final
 
