@@ -94,7 +94,9 @@ class RunSession:
             interrupts.exit_message = f"exiting; run {run.name} continues unless its sandbox was started for it"
             await self._print_header(run, cluster, ready)
             final = await self._follow(client, run, interrupts)
-            lines = summary_lines(build_report(final, self.now()), self.style, hint=self._hint() if self.is_kept else None)
+            lines = summary_lines(
+                build_report(final, self.now()), self.style, hint=self._hint() if self.is_kept else None
+            )
             await self.output.write(lines)
             return final
 
