@@ -14,7 +14,6 @@ from starlette.routing import Match
 from starlette.websockets import WebSocketState
 
 from controller.api import openapi
-from controller.api.artifacts.archive import BrokenArchiveError
 from controller.api.auth.authenticator import InvalidTokenError
 from controller.api.auth.authorize import unauthenticated
 from controller.api.http import problems
@@ -42,6 +41,7 @@ from controller.api.state import AppState
 from controller.kube import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
 from controller.logs import LogError, LogNotFoundError
 from controller.storage import InvalidKeyError, ObjectNotFoundError, StorageError, StoreFullError
+from controller.storage.errors import BrokenArchiveError
 
 VERSION = "v1"
 ROUTERS: Sequence[APIRouter] = (

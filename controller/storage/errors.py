@@ -34,3 +34,7 @@ class StoreFullError(StorageError):
 
 class StoreUnavailableError(StorageError):
     """The store did not respond or rejected the request; a retry may succeed."""
+
+
+class BrokenArchiveError(Exception):
+    """The archive does not match its manifest, or can't be read."""

@@ -10,14 +10,12 @@ import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import IO, Any
 
+from controller.storage.errors import BrokenArchiveError
+
 READ_BYTES = 256 * 1024
 READ_TIMEOUT = 60.0
 # Headers, padding and the end of an archive, for each file.
 TAR_OVERHEAD = 8 * 1024
-
-
-class BrokenArchiveError(Exception):
-    """The archive does not match its manifest, or can't be read."""
 
 
 async def read_file(pieces: AsyncIterator[bytes], path: str, size: int, limit: int) -> AsyncGenerator[bytes, None]:

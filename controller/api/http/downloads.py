@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from fastapi.responses import Response, StreamingResponse
 
-from controller.api.artifacts.archive import BrokenArchiveError
 from controller.api.http import ranges
 from controller.api.http.problems import ApiProblemError
 from controller.storage import ObjectStore
+from controller.storage.errors import BrokenArchiveError
 
 ATTEMPTS = 3
 

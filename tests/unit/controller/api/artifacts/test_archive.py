@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from controller.api.artifacts.archive import BrokenArchiveError, read_file
+from controller.api.artifacts.archive import read_file
+from controller.storage.errors import BrokenArchiveError
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
