@@ -217,7 +217,7 @@ async def test_accounts_do_not_have_the_permissions_of_each_other(installed: Ins
                 await client.list(resource, "default")
     async with connect(installed.folder / "operator.kubeconfig") as client:
         with pytest.raises(ForbiddenError):
-            await client.delete(SECRETS, "db", namespace="default")
+            await client.list(SECRETS, "default")
 
 
 async def test_command_finds_the_cluster_and_creates_a_token(installed: Installed) -> None:
