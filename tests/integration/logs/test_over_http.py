@@ -35,7 +35,8 @@ class Kubelet:
 
     async def _pod(self, _: web.Request) -> web.Response:
         state = {"terminated": {"exitCode": 1}} if self.ended else {"running": {}}
-        return web.json_response({"status": {"containerStatuses": [{"name": "step", "state": state}]}})
+        status = {"containerStatuses": [{"name": "step", "state": state}]}
+        return web.json_response({"metadata": {"uid": "pod-uid"}, "status": status})
 
     async def _log(self, request: web.Request) -> web.StreamResponse:
         if self.waiting:
