@@ -97,6 +97,11 @@ async def test_events_are_served_by_both_groups(client: Any, core: Any, namespac
         "reason": "Tested",
         "message": "by a client",
         "type": "Normal",
+        # This client rejects events of events.k8s.io without a time, and with a time the others are required.
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+        "action": "Testing",
+        "reportingComponent": "c8s.dev/tests",
+        "reportingInstance": "tests-1",
     }
     await core.create_namespaced_event(namespace, event)
     events = kubernetes.client.EventsV1Api(client)
