@@ -4,10 +4,9 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import aiohttp
 import pytest
 
 import controller
+from tests.support.waiting import wait_until
 
 ROOT = Path(controller.__file__).parent
 ADMIN, CONTROLLER, WORKBENCH, GUEST = "token-admin", "token-controller", "token-workbench", "token-guest"
@@ -43,16 +43,6 @@ def listening() -> socket.socket:
 
 def url_of(sock: socket.socket) -> str:
     return f"http://127.0.0.1:{sock.getsockname()[1]}"
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
-    """What the condition gives once it gives something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s for {what}")
 
 
 @dataclass
@@ -132,7 +122,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     try:
         found.start_cluster()
         found.start_controller()
-        wait_for(found.ready, "the controller to be ready")
+        wait_until(found.ready, SECONDS, what="the controller is ready")
         yield found
     finally:
         found.stop()

@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.api.conftest import ADMIN, GUEST, SECONDS, WORKBENCH, Caller, Sandbox, wait_for
+from tests.integration.api.conftest import ADMIN, GUEST, SECONDS, WORKBENCH, Caller, Sandbox
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("controller")
 ENDED = ("Succeeded", "Failed", "Cancelled")
@@ -235,7 +236,7 @@ async def test_a_killed_controller_loses_and_repeats_nothing(
     there = fresh_sandbox
     there.start_cluster()
     there.start_controller()
-    wait_for(there.ready, "the controller")
+    wait_until(there.ready, what="the controller is ready")
     api = Caller(there.url, http, WORKBENCH)
     steps = [step("one", "echo one; sleep 1; echo done"), step("two", "echo two", dependsOn=["one"])]
     run = await start(api, "survivor", *steps, key="k")
@@ -268,7 +269,7 @@ async def test_controller_waits_for_its_cluster(fresh_sandbox: Sandbox, http: ai
     assert (status, problem["type"]) == (503, "urn:c8s:problem:unavailable")
     probe.listen(128)
     there.start_cluster()
-    await asyncio.to_thread(wait_for, there.ready, "the controller to find its cluster")
+    await asyncio.to_thread(wait_until, there.ready, what="the controller finds its cluster")
     assert (await api("GET", "runs"))[0] == 200
 
 
@@ -276,7 +277,7 @@ async def test_shutdown_ends_streams(fresh_sandbox: Sandbox, http: aiohttp.Clien
     there = fresh_sandbox
     there.start_cluster()
     there.start_controller()
-    wait_for(there.ready, "the controller")
+    wait_until(there.ready, what="the controller is ready")
     api = Caller(there.url, http, WORKBENCH)
     run = await start(api, "open", step("one", "echo here; sleep 30"))
     logs = await api.http.ws_connect(f"{api.base}/runs/{run['name']}/logs/stream", headers=api.headers)

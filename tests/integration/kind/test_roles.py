@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from kind import apply, kustomize, service_account_token
 from kind.cluster_record import ClusterRecord, write_record
 from kind.tools.kind_cli import Ports
 from tests.live import C8s, parse_step_table, write_pipeline
+from tests.support.waiting import wait_until
 from workbench.config.contexts import write_context
 from workbench.sandbox import Endpoint
 from workbench.sandbox.credentials import kubeconfig
@@ -62,15 +63,6 @@ class Installed:
     def said(self) -> str:
         """What the two processes logged."""
         return "".join((self.folder / f"{role}.log").read_text() for role in ("operator", "api"))
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"waited {SECONDS:.0f} s for {what}")
 
 
 def answers(url: str) -> bool:
@@ -138,7 +130,7 @@ async def installed(tmp_path: Path) -> Any:
             given += ["--store", (folder / "store").as_uri(), "--agent-key-file", str(folder / "agent.key")]
             given += ["--agent-command", json.dumps([sys.executable, "-I", "-S", str(agent)])]
             leaving.enter_context(running(folder, role, ["controller", *given], [serving.fileno()]))
-        wait_for(lambda: answers(f"{api}/readyz"), "the API")
+        wait_until(lambda: answers(f"{api}/readyz"), SECONDS, what="the API")
         yield Installed(folder, api, (folder / "workbench.token").read_text().strip())
 
 
@@ -165,7 +157,7 @@ async def test_two_roles_suffice_for_a_run(installed: Installed) -> None:
         run = installed.call("GET", f"{runs}/{name}")
         return run if run["status"]["phase"] in ("Succeeded", "Failed", "Cancelled") else None
 
-    run = wait_for(ended, "the run's end")
+    run = wait_until(ended, SECONDS, what="the run's end")
     assert run["status"]["phase"] == "Succeeded", run["status"]
     assert "built" in installed.call("GET", f"{runs}/{name}/steps/check/logs")
     assert "a-very-secret-value" not in installed.call("GET", f"{runs}/{name}/steps/build/logs")
@@ -182,9 +174,9 @@ async def test_every_other_call_has_the_rights_that_it_needs(installed: Installe
     def phase() -> str:
         return str(installed.call("GET", f"{space}/runs/{name}")["status"]["phase"])
 
-    wait_for(lambda: phase() == "Running", "the step")
+    wait_until(lambda: phase() == "Running", SECONDS, what="the step")
     installed.call("POST", f"{space}/runs/{name}/cancel", {})
-    wait_for(lambda: phase() == "Cancelled", "the run's end")
+    wait_until(lambda: phase() == "Cancelled", SECONDS, what="the run's end")
     assert installed.call("GET", f"{space}/runs/{name}/events")["items"]
     for _ in range(2):
         installed.call("PUT", f"{space}/secrets/mine", {"data": {"key": "value-of-mine"}})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,17 +12,11 @@ import pytest
 
 from bench.operator_kills import Found, Stage, one_run, stage, store_away
 from tests.integration.operator.faults import Faults, fault_proxy
+from tests.support.waiting import wait_until
 
 _TIMEOUT = 40.0
 RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/c8s-system/leases/c8s-operator"
-
-
-def wait_until(what: str, condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + _TIMEOUT
-    while not condition():
-        assert time.monotonic() < end, f"timed out waiting until {what}"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -56,13 +49,15 @@ def test_api_server_restarts_do_no_harm(setup: Stage) -> None:
     trouble, found = Faults(), Found()
 
     def restart_twice() -> None:
-        wait_until("the run has begun", (setup.folder / "outside-away-1" / "began").exists)
+        wait_until((setup.folder / "outside-away-1" / "began").exists, _TIMEOUT, what="the run has begun")
         for _ in range(2):
             trouble.seen["down"] = 0
             trouble.down = True
-            wait_until("the operator has asked in vain", lambda: trouble.seen["down"] > 3)
+            wait_until(lambda: trouble.seen["down"] > 3, _TIMEOUT, what="the operator has asked in vain")
             trouble.down = False
-            wait_until("it goes on", lambda: setup.call("GET", f"{RUNS}/away-1")["status"]["phase"] != "Pending")
+            wait_until(
+                lambda: setup.call("GET", f"{RUNS}/away-1")["status"]["phase"] != "Pending", _TIMEOUT, what="it goes on"
+            )
 
     with fault_proxy(setup.cluster, trouble) as setup.through:
         one_run(setup, "away-1", 0, random.Random(14), found, meanwhile=restart_twice)
@@ -75,10 +70,14 @@ def test_object_store_outage_loses_no_log_line(setup: Stage) -> None:
     found = Found()
 
     def lose_the_store() -> None:
-        wait_until("the run has begun", (setup.folder / "outside-store-1" / "began").exists)
+        wait_until((setup.folder / "outside-store-1" / "began").exists, _TIMEOUT, what="the run has begun")
         with store_away(setup):
             log = setup.folder / "operator.log"
-            wait_until("a log waits for the store", lambda: b"is waiting for the object store" in log.read_bytes())
+            wait_until(
+                lambda: b"is waiting for the object store" in log.read_bytes(),
+                _TIMEOUT,
+                what="a log waits for the store",
+            )
 
     one_run(setup, "store-1", 0, random.Random(15), found, meanwhile=lose_the_store)
     assert found.wrong == []
@@ -92,7 +91,7 @@ def two_operators(setup: Stage, trouble: Faults) -> Iterator[None]:
         first = setup.operator = setup.another_operator("first", through, *election)
         second = None
         try:
-            wait_until("somebody leads", lambda: bool(holder(setup)))
+            wait_until(lambda: bool(holder(setup)), _TIMEOUT, what="somebody leads")
             second = setup.another_operator("second", None, *election)
             yield
         finally:
@@ -120,18 +119,18 @@ def test_a_leader_that_falls_silent_and_comes_back_does_no_harm(setup: Stage, ho
         first = setup.operator
 
         def fall_silent() -> None:
-            wait_until("the run has begun", (setup.folder / "outside-silent-1" / "began").exists)
+            wait_until((setup.folder / "outside-silent-1" / "began").exists, _TIMEOUT, what="the run has begun")
             if how == "stopped":
                 first.send_signal(signal.SIGSTOP)
             else:
                 trouble.partitioned = True
-            wait_until("the other leads", lambda: holder(setup) not in ("", led))
+            wait_until(lambda: holder(setup) not in ("", led), _TIMEOUT, what="the other leads")
             if how == "stopped":
                 first.send_signal(signal.SIGCONT)
             else:
                 trouble.partitioned = False
 
         one_run(setup, "silent-1", 0, random.Random(13), found, meanwhile=fall_silent)
-        wait_until("the one that was silent has given up", lambda: first.poll() is not None)
+        wait_until(lambda: first.poll() is not None, _TIMEOUT, what="the one that was silent has given up")
     assert found.wrong == []
     assert found.runs == 1

@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import wait_until
 from workbench.sandbox import processes
 from workbench.sandbox.launch import listen
 from workbench.sandbox.locks import FileLock
@@ -33,13 +33,6 @@ server.socket.close()
 server.socket = socket.socket(fileno=int(sys.argv[sys.argv.index("--listen-fd") + 1]))
 server.serve_forever()
 """
-
-
-def until(condition: Callable[[], bool], within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -97,7 +90,7 @@ def test_children_serve_the_ports_in_the_state_file(folder: SandboxPaths, superv
 def test_killed_child_is_restarted_on_its_port(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     before = state_of(folder)
     os.kill(before.children["cluster"].pid, signal.SIGKILL)
-    until(lambda: state_of(folder).children.get("cluster", before.children["cluster"]).restarts == 1)
+    wait_until(lambda: state_of(folder).children.get("cluster", before.children["cluster"]).restarts == 1)
     after = state_of(folder)
     assert after.children["cluster"].last_exit == "signal 9"
     assert after.cluster_port == before.cluster_port
@@ -133,7 +126,7 @@ def test_sigterm_terminates_the_children(folder: SandboxPaths, supervisor: subpr
 def test_children_end_with_a_killed_supervisor(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     children = state_of(folder).children.values()
     supervisor.kill()
-    until(lambda: not any(processes.is_alive(child.pid, child.started) for child in children))
+    wait_until(lambda: not any(processes.is_alive(child.pid, child.started) for child in children))
 
 
 def test_unused_sandbox_stops(folder: SandboxPaths) -> None:
@@ -175,7 +168,7 @@ def test_sandbox_ends_when_its_folder_was_made_again(folder: SandboxPaths) -> No
 def test_deleted_state_file_is_written_again(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     before = state_of(folder)
     folder.state_file.unlink()
-    until(lambda: read_state(folder) == before)
+    wait_until(lambda: read_state(folder) == before)
 
 
 def test_child_that_cannot_read_its_data_is_not_restarted(folder: SandboxPaths) -> None:
