@@ -15,7 +15,8 @@ import aiohttp
 import pytest
 
 import controller
-from tests.integration.kind.test_roles import Installed, answers, furnish, running, wait_for
+from tests.integration.kind.test_roles import SECONDS, Installed, answers, furnish, running
+from tests.support.waiting import wait_until
 from workbench.sandbox.credentials import kubeconfig
 from workbench.sandbox.launch import listen
 
@@ -61,7 +62,7 @@ async def house(tmp_path: Path) -> Any:
         both += ["--agent-command", json.dumps([sys.executable, "-I", "-S", str(agent)])]
         ours = ["--role", "api", "--kubeconfig", str(folder / "api.kubeconfig"), "--listen-fd", str(serving.fileno())]
         leaving.enter_context(running(folder, "api", ["controller", *ours, *both], [serving.fileno()]))
-        wait_for(lambda: answers(f"{api}/readyz"), "the API")
+        wait_until(lambda: answers(f"{api}/readyz"), SECONDS, what="the API")
         yield House(folder, api, (folder / "workbench.token").read_text().strip(), both)
 
 
