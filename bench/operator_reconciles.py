@@ -33,17 +33,22 @@ _NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _SIZES = (5, 20, 100, 200, 300)
 
 
-class Cluster:
-    """Takes what it is given, and has nothing."""
+class AcceptingCluster:
+    """Accepts every object and stores none. The uid of an object is its name."""
+
+    def __init__(self, run: Json) -> None:
+        self._run = run
 
     async def create(self, resource: Any, obj: Json, namespace: str | None = None) -> Json:
         return {**obj, "metadata": {**obj["metadata"], "uid": obj["metadata"]["name"]}}
 
     async def patch(self, resource: Any, name: str, patch: Any, **_: Any) -> Json:
-        return {"metadata": {"resourceVersion": "2"}, "status": patch[-1]["value"]}
+        return self._run
 
 
-class Logs:
+class ArchivedLogs:
+    """All logs are archived, with one line."""
+
     def follow(self, **_: Any) -> None:
         pass
 
@@ -66,19 +71,27 @@ def run_of(count: int) -> Json:
 
 def pod_of(run: Json, slug: str, state: Json, phase: str) -> Json:
     pod_labels = names.run_labels(run) | {labels.STEP: slug, labels.ATTEMPT: "1"}
-    metadata = {"name": slug, "namespace": "team", "uid": f"{run['metadata']['uid']}-{slug}", "labels": pod_labels}
+    job = names.job_name(run["metadata"]["name"], slug, 1)
+    metadata = {
+        "name": slug,
+        "namespace": "team",
+        "uid": f"{run['metadata']['uid']}-{slug}",
+        "labels": pod_labels,
+        "ownerReferences": [{"kind": "Job", "name": job, "uid": job, "controller": True}],
+    }
     status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
-    annotations = {labels.RUN_UID: run["metadata"]["uid"]}
-    return {"metadata": {**metadata, "annotations": annotations}, "spec": {"nodeName": "n"}, "status": status}
+    return {"metadata": metadata, "spec": {"nodeName": "n"}, "status": status}
 
 
 async def midway(count: int) -> tuple[Reconciler, Json]:
     """A reconciler that knows a run of which half is done."""
-    client = cast(Any, Cluster())
-    settings = OperatorSettings(["agent"], "http://api", b"key")
     run = run_of(count)
+    client = cast(Any, AcceptingCluster(run))
+    settings = OperatorSettings(["agent"], "http://api", b"key")
     cache = ResourceCache(lambda: _NOW)
-    dependencies = Dependencies(client, Logs(), client, settings, EventRecorder(client, lambda: _NOW), lambda: _NOW)
+    dependencies = Dependencies(
+        client, ArchivedLogs(), client, settings, EventRecorder(client, lambda: _NOW), lambda: _NOW
+    )
     reconciler = Reconciler(dependencies, cache, lambda *_: None, lambda: ())
     await reconciler.reconcile(run)
     for n in range(count // 2):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
-from controller.operator.cache.owned_resources import attempt_key_of
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_state import RunState
 from controller.operator.decision.capacity import unschedulable_reason
@@ -22,6 +21,16 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
+def _recorded_attempts(state: RunState) -> list[AttemptKey]:
+    """The attempts in the status, without those of settled steps."""
+    return [
+        AttemptKey(step["slug"], attempt["number"])
+        for step in state.status.current.get("steps") or []
+        if step["slug"] not in state.observed.settled_steps
+        for attempt in step.get("attempts") or []
+    ]
+
+
 class ObservationBuilder:
     """Observes runs through the cache and the log collector."""
 
@@ -35,16 +44,17 @@ class ObservationBuilder:
         plan, observed, server = state.plan, state.observed, state.status.server
         digests = state.input_digests(run["spec"])
         offered = state.reusable or {}
-        unschedulable = {step.name: unschedulable_reason(step.step, self._cache.nodes) for step in plan.steps}
         return Observation(
             attempts=self._views(key, state),
             create_failures=observed.create_failures,
             missing_secrets=state.secrets.missing,
             secrets_ready=state.secrets.ready,
             prepare_error=state.secrets.error,
-            unschedulable={name: reason for name, reason in unschedulable.items() if reason is not None},
+            unschedulable=self._unschedulable(plan.steps),
             inputs=digests,
-            reusable={name: offered[digest] for name, digest in digests.items() if digest in offered},
+            reusable={name: offered[digest] for name, digest in digests.items() if digest in offered}
+            if offered
+            else {},
             recorded_reuse=frozenset(step["name"] for step in server.get("steps") or [] if step.get("reused")),
             source_step=plan.source_step,
             source_recorded=bool(server.get("source")),
@@ -58,47 +68,45 @@ class ObservationBuilder:
             settled_steps=observed.settled_steps,
         )
 
+    def _unschedulable(self, steps: Sequence[ExpandedStep]) -> dict[str, str]:
+        nodes = self._cache.nodes
+        reasons = {
+            step.name: unschedulable_reason(step.step, nodes) for step in steps if step.step.resources is not None
+        }
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
     def _views(self, key: RunKey, state: RunState) -> dict[AttemptKey, AttemptView]:
-        for created in state.observed.created_jobs.values():
+        """What is known of the attempts of all steps that are not settled."""
+        observed, owned = state.observed, self._cache.owned
+        for created in observed.created_jobs.values():
             # Its pod may be known before the informer has the Job.
-            self._cache.owned.recognize_job(key, created)
-        pods = self._cache.owned.pods(key, state.uid)
-        jobs = {**state.observed.created_jobs, **self._cache.owned.jobs(key, state.uid)}
-        steps = {step.slug: step for step in state.plan.steps if step.slug not in state.observed.settled_steps}
+            owned.recognize_job(key, created)
+        pods = owned.pods(key, state.uid)
+        jobs = observed.created_jobs | owned.jobs(key, state.uid)
+        steps = {step.slug: step for step in state.plan.steps if step.slug not in observed.settled_steps}
         views = {}
-        for attempt, job_name in self._job_names(key, state, jobs, pods).items():
+        for attempt in {**jobs, **pods, **dict.fromkeys(_recorded_attempts(state))}:
             step = steps.get(attempt.slug)
             if step is None:
                 continue
-            pod, job = pods.get(attempt), jobs.get(job_name)
+            pod, job = pods.get(attempt), jobs.get(attempt)
             if pod is None:
-                views[attempt] = self._view_without_pod(key, state, attempt, job, job_name)
+                views[attempt] = self._view_without_pod(key, state, attempt, job)
                 continue
             if state.secrets.ready:
                 self._follow_logs(key, state, step, attempt, pod)
             views[attempt] = self._view(key, state, attempt, job, pod)
         return views
 
-    def _job_names(
-        self, key: RunKey, state: RunState, jobs: dict[str, Json], pods: dict[AttemptKey, Json]
-    ) -> dict[AttemptKey, str]:
-        """All attempts of the run, with the names of their Jobs: of Jobs, of pods and of the status."""
-        found = {attempt: name for name, job in jobs.items() if (attempt := attempt_key_of(job)) is not None}
-        found |= {attempt: names.job_name(key.name, attempt.slug, attempt.number) for attempt in pods}
-        for step in state.status.current.get("steps") or []:
-            for recorded in step.get("attempts") or []:
-                found[AttemptKey(step["slug"], recorded["number"])] = recorded["jobName"]
-        return found
-
-    def _view_without_pod(
-        self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, job_name: str
-    ) -> AttemptView:
+    def _view_without_pod(self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None) -> AttemptView:
         return AttemptView(
             job=job,
             manifest=state.observed.manifests.get(attempt),
             manifest_read=attempt in state.observed.manifests,
-            job_missing=job_name in state.observed.missing_jobs,
-            pod_create_error=self._cache.pod_create_error(key.namespace, job_name) if job is not None else "",
+            job_missing=attempt in state.observed.missing_jobs,
+            pod_create_error=""
+            if job is None
+            else self._cache.pod_create_error(key.namespace, job["metadata"]["name"]),
         )
 
     def _view(self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, pod: Json) -> AttemptView:

@@ -7,8 +7,7 @@ annotations; labels only say under which run an object is looked up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from controller import labels
 from controller.operator import names
@@ -54,19 +53,30 @@ def is_attempt_job(job: Json, key: RunKey, uid: str) -> bool:
     return bool(job["metadata"]["name"] == names.job_name(key.name, attempt.slug, attempt.number))
 
 
-@dataclass(frozen=True)
-class _JobIdentity:
+class _JobIdentity(NamedTuple):
     """Whose Job it was, which stays true after it was deleted."""
 
     run_uid: str
     attempt: AttemptKey
 
 
+class _Pod(NamedTuple):
+    """A pod, with the uid of the Job that controls it."""
+
+    pod: Json
+    job_uid: str | None
+    created: str
+
+
+def _pod_entry(pod: Json) -> _Pod:
+    return _Pod(pod, controller_uid(pod, "Job"), str(pod["metadata"].get("creationTimestamp", "")))
+
+
 class OwnedResources:
     """In-memory index of the Jobs and pods owned by each run."""
 
     def __init__(self) -> None:
-        self._pods: dict[RunKey, dict[str, Json]] = {}
+        self._pods: dict[RunKey, dict[str, _Pod]] = {}
         """By the pod's uid."""
         self._jobs: dict[RunKey, dict[str, Json]] = {}
         """By the Job's name."""
@@ -81,11 +91,11 @@ class OwnedResources:
         """
         uid, known = pod["metadata"]["uid"], self._pods.setdefault(key, {})
         if not deleted:
-            known[uid] = pod
+            known[uid] = _pod_entry(pod)
         elif not keep_ended:
             known.pop(uid, None)
         elif not is_pod_finished(pod):
-            known[uid] = _with_deleted_status(pod)
+            known[uid] = _pod_entry(_with_deleted_status(pod))
         if not known:
             del self._pods[key]
 
@@ -109,12 +119,14 @@ class OwnedResources:
 
     def recognize_job(self, key: RunKey, job: Json) -> bool:
         """Remember whose Job it is, if it is that of an attempt; returns whether pods were waiting for that."""
-        uid, run_uid, attempt = job["metadata"]["uid"], controller_uid(job, "PipelineRun"), attempt_key_of(job)
-        known = self._identities.get(key, {})
-        if uid in known or run_uid is None or attempt is None or not is_attempt_job(job, key, run_uid):
+        uid = job["metadata"]["uid"]
+        if uid in self._identities.get(key, {}):
+            return False
+        run_uid, attempt = controller_uid(job, "PipelineRun"), attempt_key_of(job)
+        if run_uid is None or attempt is None or not is_attempt_job(job, key, run_uid):
             return False
         self._identities.setdefault(key, {})[uid] = _JobIdentity(run_uid, attempt)
-        return any(controller_uid(pod, "Job") == uid for pod in self._pods.get(key, {}).values())
+        return any(entry.job_uid == uid for entry in self._pods.get(key, {}).values())
 
     def _forget_identity(self, key: RunKey, job: Json) -> None:
         known = self._identities.get(key, {})
@@ -125,8 +137,8 @@ class OwnedResources:
     def find_pod(self, reference: Json) -> tuple[RunKey, Json] | None:
         """The run and the pod that an Event refers to."""
         for key, pods in self._pods.items():
-            if key[0] == reference.get("namespace") and (pod := pods.get(str(reference.get("uid")))) is not None:
-                return key, pod
+            if key.namespace == reference.get("namespace") and (found := pods.get(str(reference.get("uid")))):
+                return key, found.pod
         return None
 
     def pods(self, key: RunKey, uid: str) -> dict[AttemptKey, Json]:
@@ -134,19 +146,25 @@ class OwnedResources:
 
         A Job of an attempt makes one pod. If there are more, the first one counts.
         """
+        first: dict[AttemptKey, _Pod] = {}
+        known = self._identities.get(key, {})
+        for entry in self._pods.get(key, {}).values():
+            owner = known.get(entry.job_uid or "")
+            if owner is None or owner.run_uid != uid:
+                continue
+            if owner.attempt not in first or entry.created < first[owner.attempt].created:
+                first[owner.attempt] = entry
+        return {attempt: entry.pod for attempt, entry in first.items()}
+
+    def jobs(self, key: RunKey, uid: str) -> dict[AttemptKey, Json]:
+        """The Jobs of the attempts of the run with this uid."""
         found: dict[AttemptKey, Json] = {}
         known = self._identities.get(key, {})
-        for pod in sorted(
-            self._pods.get(key, {}).values(), key=lambda pod: str(pod["metadata"].get("creationTimestamp", ""))
-        ):
-            owner = known.get(controller_uid(pod, "Job") or "")
+        for job in self._jobs.get(key, {}).values():
+            owner = known.get(job["metadata"]["uid"])
             if owner is not None and owner.run_uid == uid:
-                found.setdefault(owner.attempt, pod)
+                found[owner.attempt] = job
         return found
-
-    def jobs(self, key: RunKey, uid: str) -> dict[str, Json]:
-        """The Jobs of the attempts of the run with this uid, by name."""
-        return {name: job for name, job in self._jobs.get(key, {}).items() if is_attempt_job(job, key, uid)}
 
     def has_any(self, key: RunKey, uid: str) -> bool:
         """Whether the run with this uid owns any Job or pod."""

@@ -71,9 +71,9 @@ class ObservedCache:
     """What was observed of the run's attempts, apart from their Jobs and pods.
 
     Attributes:
-        created_jobs: Jobs by name, as the API server returned them; the informer may not have them yet.
+        created_jobs: the Jobs of attempts, as the API server returned them; the informer may not have them yet.
         deleted_job_uids: the uids of Jobs whose deletion was observed.
-        missing_jobs: names of Jobs that the API server does not have.
+        missing_jobs: attempts whose Jobs the API server does not have.
         create_failures: why the Job of an attempt was not created.
         create_failure_counts: how often the creation of an attempt's Job failed.
         milestones: by the pod's uid.
@@ -82,9 +82,9 @@ class ObservedCache:
         settled_steps: slugs of ended steps that need no further observation.
     """
 
-    created_jobs: dict[str, Json] = field(default_factory=dict)
+    created_jobs: dict[AttemptKey, Json] = field(default_factory=dict)
     deleted_job_uids: set[str] = field(default_factory=set)
-    missing_jobs: set[str] = field(default_factory=set)
+    missing_jobs: set[AttemptKey] = field(default_factory=set)
     create_failures: dict[AttemptKey, CreateFailure] = field(default_factory=dict)
     create_failure_counts: Counter[AttemptKey] = field(default_factory=Counter)
     milestones: dict[str, Milestones] = field(default_factory=dict)
@@ -115,15 +115,14 @@ class ObservedCache:
         """A Job of the run has changed or was deleted."""
         self._invalidate(job)
         if deleted:
-            name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+            uid = job["metadata"]["uid"]
             self.deleted_job_uids.add(uid)
-            if name in self.created_jobs and self.created_jobs[name]["metadata"]["uid"] == uid:
-                del self.created_jobs[name]
+            self.created_jobs = {k: each for k, each in self.created_jobs.items() if each["metadata"]["uid"] != uid}
 
-    def on_job_created(self, job: Json) -> None:
-        """The API server has returned a Job of the run."""
+    def on_job_created(self, key: AttemptKey, job: Json) -> None:
+        """The API server has returned the Job of an attempt."""
         if job["metadata"]["uid"] not in self.deleted_job_uids:
-            self.created_jobs[job["metadata"]["name"]] = job
+            self.created_jobs[key] = job
 
     def _invalidate(self, obj: Json) -> None:
         """The step of a changed Job or pod has to be observed again."""

@@ -6,6 +6,7 @@ steps do, and nobody sets it. Only what passed before, under an earlier process,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -29,28 +30,30 @@ class RunTimers:
 
     def observe(self, status: RunStatus, now: datetime, monotonic: float) -> None:
         """Start the timers of what has started, and drop those of attempts that have ended."""
-        running = _running_since(status)
-        self._started = {key: timer for key, timer in self._started.items() if key in running}
-        for key, since in running.items():
-            if key not in self._started:
-                passed = max(timedelta(0), now - since) if since is not None else timedelta(0)
-                self._started[key] = passed, monotonic
+        self._started = {
+            key: self._started[key] if key in self._started else (_passed(since, now), monotonic)
+            for key, since in _running_since(status)
+        }
 
     def elapsed(self, monotonic: float) -> dict[AttemptKey, timedelta]:
         """How long each has been going on."""
         return {key: passed + timedelta(seconds=monotonic - since) for key, (passed, since) in self._started.items()}
 
 
-def _running_since(status: RunStatus) -> dict[AttemptKey, datetime | None]:
-    found: dict[AttemptKey, datetime | None] = {}
+def _passed(since: str | None, now: datetime) -> timedelta:
+    return max(timedelta(0), now - datetime.fromisoformat(since)) if since is not None else timedelta(0)
+
+
+def _running_since(status: RunStatus) -> Iterator[tuple[AttemptKey, str | None]]:
+    """What is going on, with the time when it started; None for what starts with this process."""
     if status.get("startTime"):
-        found[RUN_TIMER] = datetime.fromisoformat(status["startTime"])
+        yield RUN_TIMER, status["startTime"]
     if status.get("reason") == RunReason.COLLECTING_LOGS:
         # Each process waits as long: logs of steps that ended while none was running are only collected now.
-        found[LOGS_TIMER] = None
+        yield LOGS_TIMER, None
     for step in status.get("steps") or []:
-        for attempt in (step.get("attempts") or [])[-1:]:
-            if attempt["phase"] not in FINAL_STEP_PHASES and attempt["times"].get("running"):
-                key = AttemptKey(step["slug"], attempt["number"])
-                found[key] = datetime.fromisoformat(attempt["times"]["running"])
-    return found
+        if not step.get("attempts"):
+            continue
+        attempt = step["attempts"][-1]
+        if attempt["phase"] not in FINAL_STEP_PHASES and attempt["times"].get("running"):
+            yield AttemptKey(step["slug"], attempt["number"]), attempt["times"]["running"]

@@ -43,7 +43,7 @@ _MISSING_AFTER = timedelta(seconds=20)
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 with microseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def new_attempt(run: RunObject, step: ExpandedStep, number: int, now: datetime) -> AttemptStatus:

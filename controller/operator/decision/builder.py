@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, StartAttempt, StopPod
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_PRESERVED_FIELDS = ("startTime", "completionTime", "artifacts", "attempts", "inputs", "reused")
+_PRESERVED_FIELDS: tuple[Literal["startTime", "completionTime", "artifacts", "attempts", "inputs", "reused"], ...] = (
+    "startTime",
+    "completionTime",
+    "artifacts",
+    "attempts",
+    "inputs",
+    "reused",
+)
 
 
 class StepVerdict(NamedTuple):
@@ -138,7 +145,7 @@ class DecisionBuilder:
         """The status of a step that does not start now, or never starts."""
         if verdict.phase in FINAL_STEP_PHASES:
             more["completionTime"] = attempts.format_time(self.input.now)
-        return step_status(step, previous, **verdict._asdict(), **more)
+        return step_status(step, previous, phase=verdict.phase, reason=verdict.reason, message=verdict.message, **more)
 
 
 def step_status(step: ExpandedStep, previous: StepStatus | None, **values: Any) -> StepStatus:
@@ -152,7 +159,10 @@ def step_status(step: ExpandedStep, previous: StepStatus | None, **values: Any) 
     if step.group != step.name:
         status["matrixOf"] = step.group
     if previous:
-        status |= {field: value for field, value in previous.items() if field in _PRESERVED_FIELDS}
+        # A loop over the few fields: this runs for each waiting step at each reconcile.
+        for preserved in _PRESERVED_FIELDS:
+            if preserved in previous:
+                status[preserved] = previous[preserved]
     status |= values
     if status.get("attempts"):
         status.setdefault("startTime", status["attempts"][0]["times"]["created"])

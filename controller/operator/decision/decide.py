@@ -87,7 +87,8 @@ def decide(
     _decide_steps(builder)
     statuses = [_with_inputs(builder, add_failure_excerpt(builder.statuses[step.name])) for step in steps]
     statuses = add_queue_times(statuses, steps, attempts.format_time(start_time))
-    return _conclude(builder, old, [_summarized(status) for status in statuses], start_time)
+    statuses = [_summarized(status) if len(status.get("attempts", ())) > 1 else status for status in statuses]
+    return _conclude(builder, old, statuses, start_time)
 
 
 def _decide_steps(builder: DecisionBuilder) -> None:
@@ -98,9 +99,8 @@ def _decide_steps(builder: DecisionBuilder) -> None:
     for step in steps:
         if step.name in builder.attempts:
             update_current_attempt(builder, step)
-    for step in _topological_order(steps):
-        if step.name not in builder.statuses:
-            evaluate_start(builder, step)
+    for step in _topological_order([step for step in steps if step.name not in builder.statuses]):
+        evaluate_start(builder, step)
 
 
 def _with_inputs(builder: DecisionBuilder, status: StepStatus) -> StepStatus:
@@ -109,7 +109,7 @@ def _with_inputs(builder: DecisionBuilder, status: StepStatus) -> StepStatus:
 
 
 def _summarized(status: StepStatus) -> StepStatus:
-    return {**status, "attempts": summarize_attempts(status["attempts"])} if status.get("attempts") else status
+    return {**status, "attempts": summarize_attempts(status["attempts"])}
 
 
 def _observed_attempts(observation: Observation) -> dict[str, list[int]]:
@@ -122,13 +122,13 @@ def _observed_attempts(observation: Observation) -> dict[str, list[int]]:
 
 
 def _topological_order(steps: Sequence[ExpandedStep]) -> list[ExpandedStep]:
-    """The steps after what they depend on, otherwise in the order of the file. There are no cycles."""
+    """The steps after those of them that they depend on, otherwise in the given order. There are no cycles."""
     by_name = {step.name: step for step in steps}
     ordered: dict[str, ExpandedStep] = {}
     for step in steps:
         left = [step]
         while left:
-            waits = [name for name in left[-1].depends_on if name not in ordered]
+            waits = [name for name in left[-1].depends_on if name in by_name and name not in ordered]
             if waits:
                 left.append(by_name[waits[0]])
             else:

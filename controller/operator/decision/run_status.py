@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 def count_steps(statuses: Sequence[StepStatus]) -> RunSummary:
     """The `summary` of a run's status."""
-    found = Counter(status["phase"] for status in statuses)
+    found = Counter([status["phase"] for status in statuses])
     return {
         "total": len(statuses),
         "succeeded": found[StepPhase.SUCCEEDED],
@@ -33,12 +33,8 @@ def count_steps(statuses: Sequence[StepStatus]) -> RunSummary:
         "cancelled": found[StepPhase.CANCELLED],
         "running": found[StepPhase.RUNNING],
         "pending": found[StepPhase.PENDING],
-        "progress": f"{_count_ended(statuses)}/{len(statuses)}",
+        "progress": f"{sum(found[phase] for phase in FINAL_STEP_PHASES)}/{len(statuses)}",
     }
-
-
-def _count_ended(statuses: Sequence[StepStatus]) -> int:
-    return sum(status["phase"] in FINAL_STEP_PHASES for status in statuses)
 
 
 def running_status(
@@ -61,7 +57,8 @@ def running_status(
     summary = count_steps(statuses)
     phase = RunPhase.RUNNING if has_started else RunPhase.PENDING
     reason = RunReason.STEPS_RUNNING if has_started else RunReason.STARTING
-    message = f"{_count_ended(statuses)} of {summary['total']} steps done, {summary['running']} running"
+    ended = summary["total"] - summary["running"] - summary["pending"]
+    message = f"{ended} of {summary['total']} steps done, {summary['running']} running"
     if blocking_runs and not has_started:
         phase, reason = RunPhase.QUEUED, RunReason.CONCURRENCY_GROUP
         more = f" and {len(blocking_runs) - 1} more" if len(blocking_runs) > 1 else ""

@@ -38,8 +38,10 @@ def update_attempts(builder: DecisionBuilder, step: ExpandedStep, observed: Sequ
     if previous is not None and step.slug in builder.input.observation.settled_steps:
         builder.statuses[step.name] = previous
         return
-    has_ended = previous is not None and previous["phase"] in FINAL_STEP_PHASES
     known = list(previous.get("attempts") or []) if previous is not None else []
+    has_ended = previous is not None and previous["phase"] in FINAL_STEP_PHASES
+    if not known and not observed and not has_ended:
+        return
     numbers = {attempt["number"] for attempt in known}
     for number in (each for each in observed if each not in numbers):
         view = builder.input.view(step, number)

@@ -113,10 +113,10 @@ class ActionExecutor:
     async def _start_attempt(self, run: RunObject, state: RunState, action: StartAttempt) -> None:
         observed = state.observed
         spec = self._job_spec(run, state, action)
-        job = jobs.build_job(spec, self._settings)
-        if job["metadata"]["name"] in observed.created_jobs:
-            return
         key = AttemptKey(action.step.slug, action.number)
+        if key in observed.created_jobs:
+            return
+        job = jobs.build_job(spec, self._settings)
         try:
             await self._create_agent_tokens(run, key, spec)
             created = await self._create_job(run, job)
@@ -125,7 +125,7 @@ class ActionExecutor:
             observed.create_failures[key] = _create_failure(error, observed.create_failure_counts[key], self._now())
             raise JobCreateError(str(error)) from error
         observed.create_failures.pop(key, None)
-        observed.on_job_created(created)
+        observed.on_job_created(key, created)
 
     def _job_spec(self, run: RunObject, state: RunState, action: StartAttempt) -> jobs.JobSpec:
         plan, context = state.plan, state.plan.run_context
@@ -189,17 +189,17 @@ class ActionExecutor:
             _log.info("job %s/%s no longer exists", action.namespace, action.name)
 
     async def _verify_job(self, run: RunObject, state: RunState, action: VerifyJob) -> None:
-        observed = state.observed
+        observed, key = state.observed, AttemptKey(action.slug, action.number)
         try:
             found = await self._client.get(JOBS, action.job_name, run["metadata"]["namespace"])
         except NotFoundError:
-            observed.missing_jobs.add(action.job_name)
+            observed.missing_jobs.add(key)
             return
         is_deleted = found["metadata"]["uid"] in observed.deleted_job_uids
         if is_owned(found, run["metadata"]["uid"]) and not is_deleted:
-            observed.created_jobs[action.job_name] = found
+            observed.created_jobs[key] = found
         else:
-            observed.missing_jobs.add(action.job_name)
+            observed.missing_jobs.add(key)
 
     async def _read_manifest(self, run: RunObject, state: RunState, action: ReadManifest) -> None:
         metadata = run["metadata"]

@@ -141,7 +141,8 @@ class StatusWriter:
         Its logs and artifacts are stored.
         """
         patch = {"spec": {"ttlSecondsAfterFinished": self._settings.job_ttl}}
-        for name, job in self._owned.jobs(key, uid).items():
+        for job in self._owned.jobs(key, uid).values():
+            name = job["metadata"]["name"]
             if job["spec"].get("ttlSecondsAfterFinished") is None:
                 with contextlib.suppress(NotFoundError):
                     await self._client.delete(SECRETS, names.token_secret_of(name), namespace=key.namespace)
