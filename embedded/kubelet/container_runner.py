@@ -13,6 +13,8 @@ from embedded.kubelet.termination import TerminationSequence
 
 CONFIG_RETRY_INTERVAL = 0.5
 """Seconds between two looks for a missing Secret or ConfigMap."""
+CONFIG_RETRIES_PER_EVENT = 20
+"""Looks for one Event: a kubelet tries again, and says so, about every ten seconds."""
 
 
 class ContainerRunner:
@@ -55,12 +57,30 @@ class ContainerRunner:
 
     async def start(self, container: Container) -> bool:
         """Start a container as soon as what it needs exists; False when the pod is stopped before that."""
+        attempt = 0
         while not self._termination.started.is_set():
             if container.start(self._context) or container.state.terminated is not None:
+                self._record_start(container)
                 return True
+            if attempt % CONFIG_RETRIES_PER_EVENT == 0:
+                message = f"Error: {container.state.waiting[1]}"
+                self._status_manager.record_event("Failed", message, kind="Warning", container=container.name)
+            attempt += 1
             self._publish()
             await self._termination.pause(CONFIG_RETRY_INTERVAL)
         return False
+
+    def _record_start(self, container: Container) -> None:
+        """Record the Events of a start, with the words of a kubelet of 1.36."""
+        record, name = self._status_manager.record_event, container.name
+        if image := container.spec.get("image"):
+            present = f'Container image "{image}" already present on machine and can be accessed by the pod'
+            record("Pulled", present, container=name)
+        record("Created", "Container created", container=name)
+        if container.state.running_since is not None:
+            record("Started", "Container started", container=name)
+        elif container.state.terminated is not None:
+            record("Failed", f"Error: {container.state.terminated.message}", kind="Warning", container=name)
 
     async def wait_for_end(self, container: Container) -> int:
         """Run the container's probes until it has ended; returns the exit code."""

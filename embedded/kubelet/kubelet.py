@@ -79,7 +79,7 @@ class Kubelet:
         # /proc names folders by their real path.
         self._pods_dir = data_dir.resolve() / "pods"
         self._settings = settings
-        self._recorder = EventRecorder(registry, "kubelet")
+        self._recorder = EventRecorder(registry, "kubelet", node.NODE_NAME)
         self._scheduler_recorder = EventRecorder(registry, scheduler.SCHEDULER_NAME)
         self._cgroups = cgroups.Cgroups({}, "the kubelet has not started")
         self._node = node.SchedulingState(node.labels(), cordoned=False)
@@ -212,6 +212,9 @@ class Kubelet:
     def _start_worker(self, uid: str, pod: Json, group: asyncio.TaskGroup) -> None:
         folder = self._pods_dir / uid
         folder.mkdir(mode=0o700, exist_ok=True)
+        if not pod["spec"].get("nodeName"):
+            assigned = f"{pod['metadata']['namespace']}/{pod['metadata']['name']} to {node.NODE_NAME}"
+            self._scheduler_recorder.event(PODS, pod, "Scheduled", f"Successfully assigned {assigned}")
         environment = PodEnvironment(
             folder=folder,
             inherited={**self._settings.inherited, **contained_environment(str(self._pods_dir))},
@@ -288,6 +291,8 @@ class Kubelet:
             worker.stop(StopReason.SHUTDOWN, _SHUTDOWN_GRACE)
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for recorder in (self._scheduler_recorder, self._recorder):
+            recorder.flush()
 
     async def _reap_periodically(self) -> None:
         """Reap adopted processes that have ended; those of a running container would otherwise accumulate."""

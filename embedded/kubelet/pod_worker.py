@@ -18,7 +18,7 @@ from embedded.kubelet.config import volumes
 from embedded.kubelet.config.environment import ConfigError
 from embedded.kubelet.container.cgroups import Cgroups
 from embedded.kubelet.container.container import Container, ContainerContext
-from embedded.kubelet.container_runner import CONFIG_RETRY_INTERVAL, ContainerRunner
+from embedded.kubelet.container_runner import CONFIG_RETRIES_PER_EVENT, CONFIG_RETRY_INTERVAL, ContainerRunner
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES
 from embedded.kubelet.pod_status import is_sidecar
 from embedded.kubelet.probes import prober
@@ -30,6 +30,8 @@ from embedded.registry.event_recorder import EventRecorder
 from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
+
+DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class PodWorker:
         self._started_at = asyncio.get_running_loop().time()
         self._deadline_changed = asyncio.Event()
         grace = float(spec.get("terminationGracePeriodSeconds", 30))
-        self._termination = TerminationSequence(self._containers, grace, self._on_hook_failed)
+        self._termination = TerminationSequence(self._containers, grace, self._on_hook_failed, self._on_stop)
         self._sidecars = SidecarSet(self._termination, self.publish)
 
     # -- called by the kubelet
@@ -162,7 +164,7 @@ class PodWorker:
         if unsupported := self._unsupported_reason():
             self._reject("ImageNotUsed" if "command" in unsupported else "NotSupported", unsupported)
             return None
-        manager, root = self._status_manager, self._environment.folder / "volumes"
+        manager, root, attempt = self._status_manager, self._environment.folder / "volumes", 0
         while not self._termination.started.is_set():
             try:
                 return volumes.prepare_volumes(manager.pod, root, manager.secret, manager.config_map)
@@ -170,8 +172,11 @@ class PodWorker:
                 self._reject("VolumeFailed", f"can't create the pod's volumes in {root}: {error.strerror}")
                 return None
             except ConfigError as error:
+                if attempt % CONFIG_RETRIES_PER_EVENT == 0:
+                    manager.record_event("FailedMount", str(error), kind="Warning")
+                attempt += 1
                 for container in self._main:
-                    container.state.waiting = ("ContainerCreating", f"MountVolume.SetUp failed: {error}")
+                    container.state.waiting = ("ContainerCreating", str(error))
                 self.publish()
                 await self._termination.pause(CONFIG_RETRY_INTERVAL)
         return None
@@ -235,7 +240,7 @@ class PodWorker:
 
     def _set_final_phase(self) -> None:
         if self._termination.reason is StopReason.DEADLINE:
-            self.fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+            self.fail("DeadlineExceeded", DEADLINE_MESSAGE)
         elif self._termination.reason is StopReason.SHUTDOWN:
             self.fail("NodeShutdown", "the cluster was stopped while the pod ran")
         elif self._phase != "Failed":
@@ -249,6 +254,7 @@ class PodWorker:
             seconds = self._status_manager.pod["spec"].get("activeDeadlineSeconds")
             left = None if seconds is None else self._started_at + seconds - asyncio.get_running_loop().time()
             if left is not None and left <= 0:
+                self._status_manager.record_event("DeadlineExceeded", DEADLINE_MESSAGE)
                 self.stop(StopReason.DEADLINE)
                 return
             with suppress(TimeoutError):
@@ -270,9 +276,13 @@ class PodWorker:
     def on_probe_failed(self, container: Container, what: str) -> None:
         if container.stop_requested:
             return
-        message = f"Container {container.name} failed {what}"
+        restarts = container.spec.get("restartPolicy", self._restart_policy) != RestartPolicy.NEVER
+        message = f"Container {container.name} failed {what}{', will be restarted' if restarts else ''}"
         self._status_manager.record_event("Killing", message, container=container.name)
         self._termination.end_for_restart(container)
+
+    def _on_stop(self, container: Container) -> None:
+        self._status_manager.record_event("Killing", f"Stopping container {container.name}", container=container.name)
 
     def _on_hook_failed(self, container: Container, why: str) -> None:
         self._record_warning(container, "FailedPreStopHook", why)

@@ -111,7 +111,11 @@ class PodStatusManager:
         self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal", container: str = ""
     ) -> None:
         """Record an Event about the pod, or about one of its containers."""
-        field_path = f"spec.containers{{{container}}}" if container else ""
+        field_path = ""
+        if container:
+            inits = self.pod["spec"].get("initContainers") or []
+            kind_of = "initContainers" if any(each["name"] == container for each in inits) else "containers"
+            field_path = f"spec.{kind_of}{{{container}}}"
         self._recorder.event(PODS, self.pod, reason, message, event_type=kind, field_path=field_path)
 
     def delete_if_terminating(self) -> None:

@@ -69,10 +69,15 @@ class TerminationSequence:
         containers: all containers of the pod.
         grace: seconds, the pod's own `terminationGracePeriodSeconds`.
         on_hook_failed: called with a container and the reason when its preStop hook fails.
+        on_stop: called with each running container that is stopped for good.
     """
 
     def __init__(
-        self, containers: Sequence[Container], grace: float, on_hook_failed: Callable[[Container, str], None]
+        self,
+        containers: Sequence[Container],
+        grace: float,
+        on_hook_failed: Callable[[Container, str], None],
+        on_stop: Callable[[Container], None],
     ) -> None:
         self.grace = grace
         self.reason: StopReason | None = None
@@ -83,6 +88,7 @@ class TerminationSequence:
         self._main_timer = GracePeriod(lambda: _kill_all(self._main))
         self._sidecar_timer = GracePeriod(lambda: _kill_all(self._sidecars))
         self._on_hook_failed = on_hook_failed
+        self._on_stop = on_stop
         self._group: asyncio.TaskGroup | None = None
         self._context: ContainerContext | None = None
 
@@ -122,6 +128,8 @@ class TerminationSequence:
 
     def request_stop(self, container: Container) -> None:
         """Stop a container for good: preStop hook, then SIGTERM."""
+        if container.process is not None and not container.stop_requested:
+            self._on_stop(container)
         container.stop_requested = True
         self._stop_gracefully(container, container.terminate)
 

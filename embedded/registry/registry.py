@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from embedded.api import status_errors
-from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, PODS, SERVICE_ACCOUNTS, ObjectRef, ResourceType
+from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, EVENTS, PODS, SERVICE_ACCOUNTS, ObjectRef, ResourceType
 from embedded.crd import definition
 from embedded.registry import deletion, object_meta
 from embedded.registry.options import PatchType, WriteOptions, WriteResult
@@ -118,6 +119,28 @@ class Registry(ObjectReader):
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
             body = self._establish(key, new)
         return WriteResult(body, created=True, warnings=write.warnings)
+
+    def store_events(self, events: Iterable[tuple[JsonObject, JsonObject | None]]) -> None:
+        """Store complete Events of the cluster's own components, each with the state that it replaces, if any.
+
+        They are not validated or defaulted again. Those that can't be stored are left out: their namespace is missing
+        or being deleted, or its quota of Events is used up.
+        """
+        batch: list[tuple[StorageKey, JsonObject, JsonObject | None]] = []
+        for new, old in events:
+            key = StorageKey(EVENTS.key, new["metadata"]["namespace"], new["metadata"]["name"])
+            entry = self.namespaces.find(key.namespace)
+            if entry is None or (old is None and "deletionTimestamp" in entry.namespace["metadata"]):
+                continue
+            if not entry.quotas:
+                batch.append((key, new, old))
+                continue
+            with suppress(status_errors.ApiError):
+                if old is None:
+                    self._require_quota(EVENTS, key.namespace, new)
+                self._put(key, new, old)
+        if batch:
+            self.store.put_all(batch)
 
     def bind_pod(self, ref: ObjectRef, node: str, status: JsonObject) -> JsonObject:
         """Assign a pod to a node and set its first status, in one change: scheduler and kubelet are one here."""

@@ -11,7 +11,7 @@ import heapq
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,8 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 # The last change is never dropped, so it has the revision; the table `revision` is for databases without changes.
 _REVISION = "SELECT max(value, ifnull((SELECT max(revision) FROM changes), 0)) FROM revision"
+_PUT = "INSERT OR REPLACE INTO objects (resource, namespace, name, body) VALUES (?, ?, ?, ?)"
+_DELETE = "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?"
 _CHANGE = "SELECT revision, type, resource, namespace, name, body, previous FROM changes WHERE revision > ?"
 
 
@@ -67,6 +69,10 @@ class StoreEvent:
     @property
     def size(self) -> int:
         return len(self.body) + len(self.previous_body or b"")
+
+
+_Write = tuple[StoreEvent, str, tuple[Any, ...]]
+"""A change, and the statement that makes it with its values."""
 
 
 class CompactedError(Exception):
@@ -168,28 +174,32 @@ class SqliteStore:
         Raises:
             ObjectTooLargeError: it would have more than `MAX_OBJECT_BYTES` in etcd.
         """
-        revision = self._revision + 1
-        obj["metadata"]["resourceVersion"] = str(revision)
-        body = encode_json(obj)
-        if (size := etcd_size(key.resource, obj, body)) > MAX_OBJECT_BYTES:
-            raise ObjectTooLargeError(key, size)
-        kind: EventType = "MODIFIED" if previous else "ADDED"
-        self._write(
-            StoreEvent(revision, kind, key, body, encode_json(previous) if previous else None),
-            "INSERT OR REPLACE INTO objects (resource, namespace, name, body) VALUES (?, ?, ?, ?)",
-            (key.resource, key.namespace, key.name, body),
-        )
-        return body
+        return self.put_all([(key, obj, previous)])[0]
+
+    def put_all(self, objects: Sequence[tuple[StorageKey, JsonObject, JsonObject | None]]) -> list[bytes]:
+        """Store several objects as `put`, each with a revision of its own, in one transaction.
+
+        Raises:
+            ObjectTooLargeError: one would have more than `MAX_OBJECT_BYTES` in etcd; nothing is stored.
+        """
+        writes: list[_Write] = []
+        for revision, (key, obj, previous) in enumerate(objects, self._revision + 1):
+            obj["metadata"]["resourceVersion"] = str(revision)
+            body = encode_json(obj)
+            if (size := etcd_size(key.resource, obj, body)) > MAX_OBJECT_BYTES:
+                raise ObjectTooLargeError(key, size)
+            kind: EventType = "MODIFIED" if previous else "ADDED"
+            event = StoreEvent(revision, kind, key, body, encode_json(previous) if previous else None)
+            writes.append((event, _PUT, (key.resource, key.namespace, key.name, body)))
+        self._write(writes)
+        return [event.body for event, _, _ in writes]
 
     def delete(self, key: StorageKey, last: JsonObject) -> JsonObject:
         """Remove an object; returns its last state with the revision of the removal."""
         revision = self._revision + 1
         gone = {**last, "metadata": {**last["metadata"], "resourceVersion": str(revision)}}
-        self._write(
-            StoreEvent(revision, "DELETED", key, encode_json(gone), encode_json(last)),
-            "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?",
-            (key.resource, key.namespace, key.name),
-        )
+        event = StoreEvent(revision, "DELETED", key, encode_json(gone), encode_json(last))
+        self._write([(event, _DELETE, (key.resource, key.namespace, key.name))])
         return gone
 
     def require_retained(self, revision: int) -> None:
@@ -231,13 +241,18 @@ class SqliteStore:
         before = sorted(((key, body) for key, body in then.items() if body is not None), key=_sort_key)
         return heapq.merge(now, before, key=_sort_key)
 
-    def _write(self, event: StoreEvent, statement: str, values: tuple[Any, ...]) -> None:
-        key, dropped = event.key, self._count_expired(event)
-        row = (event.revision, event.type, key.resource, key.namespace, key.name, event.body, event.previous_body)
+    def _write(self, writes: Sequence[_Write]) -> None:
+        events = [event for event, _, _ in writes]
+        dropped = self._count_expired(events)
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(statement, values)
-            self._db.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            for event, statement, values in writes:
+                key = event.key
+                row = (event.revision, event.type, key.resource, key.namespace, key.name)
+                self._db.execute(statement, values)
+                self._db.execute(
+                    "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, event.body, event.previous_body)
+                )
             if dropped:
                 self._db.execute("DELETE FROM changes WHERE revision <= ?", (self._history[dropped - 1][0],))
             self._db.execute("COMMIT")
@@ -245,18 +260,21 @@ class SqliteStore:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise StorageError(f"cannot write to the database {self._path}: {error}") from error
-        self._revision = event.revision
+        self._revision = events[-1].revision
         for _ in range(dropped):
             self._oldest, size = self._history.popleft()
             self._history_bytes -= size
-        self._history.append((event.revision, event.size))
-        self._history_bytes += event.size
-        for listener in tuple(self._listeners):
-            listener(event)
+        for event in events:
+            self._history.append((event.revision, event.size))
+            self._history_bytes += event.size
+        for event in events:
+            for listener in tuple(self._listeners):
+                listener(event)
 
-    def _count_expired(self, event: StoreEvent) -> int:
-        """How many of the oldest changes must be dropped to make room for this one."""
-        events, size = len(self._history) + 1, self._history_bytes + event.size
+    def _count_expired(self, new: Sequence[StoreEvent]) -> int:
+        """How many of the oldest changes must be dropped to make room for these."""
+        events = len(self._history) + len(new)
+        size = self._history_bytes + sum(event.size for event in new)
         if events <= self._max_events + self._slack and size <= self._max_bytes:
             return 0
         dropped = 0

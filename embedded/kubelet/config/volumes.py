@@ -41,6 +41,8 @@ def prepare_volumes(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -
         try:
             for source in sources:
                 _fill(folder, source, mode, pod, (secret, config_map))
+        except ConfigError as error:
+            raise ConfigError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from error
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             # Validation of the API accepts more than can be used here.
             raise ConfigError(f"volume {volume['name']}: the spec is invalid: {error!r}") from error

@@ -13,7 +13,7 @@ import pytest
 
 from embedded import controllers
 from embedded.api.interfaces import LogOptions
-from embedded.api.scheme import JOBS, NAMESPACES, NODES, PODS, ObjectRef, ResourceType
+from embedded.api.scheme import EVENTS, JOBS, NAMESPACES, NODES, PODS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.container.cgroups import CgroupMode
@@ -77,6 +77,16 @@ class Cluster:
 
     async def wait_until_finished(self, name: str = "p") -> Json:
         return await self.wait_for(lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), name)
+
+    async def wait_for_events(self, *wanted: str, name: str = "") -> list[Json]:
+        """All Events, or those about an object of this name, as soon as they have these reasons."""
+        selector = f"involvedObject.name={name}" if name else ""
+
+        def found() -> list[Json] | None:
+            events = self.registry.list(EVENTS, "default", field_selector=selector)
+            return events if set(wanted) <= {event["reason"] for event in events} else None
+
+        return await wait_until_async(found, TIMEOUT) or []
 
     async def log(self, name: str = "p", container: str = "", **options: Any) -> bytes:
         chunks = self.kubelet.read_log("default", name, LogOptions(container=container, **options))

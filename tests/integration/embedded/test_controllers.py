@@ -87,7 +87,7 @@ async def test_a_job_over_quota_starts_when_the_quota_has_room(cluster: Cluster)
     (pod,) = registry.list(PODS)
     registry.delete(ObjectRef(PODS, "default", pod["metadata"]["name"]), grace_period=1)
     await cluster.wait_for(lambda job: job["status"].get("succeeded") == 1, "second", JOBS)
-    events = registry.list(EVENTS, "default", field_selector=selector)
+    events = await cluster.wait_for_events("Completed", name="second")
     assert sorted(event["reason"] for event in events) == ["Completed", "FailedCreate", "SuccessfulCreate"]
 
 
@@ -132,7 +132,8 @@ async def test_each_pod_end_counts_once_and_has_one_event(cluster: Cluster) -> N
     assert (status["completedIndexes"], status["failedIndexes"]) == ("0,2", "1")
     assert status["conditions"][-1]["reason"] == "FailedIndexes"
     assert [pod["metadata"].get("finalizers") for pod in cluster.registry.list(PODS)] == [None] * 3
-    (event,) = [event for event in cluster.registry.list(EVENTS) if event["reason"] == "FailedIndexes"]
+    events = await cluster.wait_for_events("FailedIndexes", name="j")
+    (event,) = [event for event in events if event["reason"] == "FailedIndexes"]
     assert event["count"] == 1
 
 

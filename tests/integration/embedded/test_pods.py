@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import EVENTS, JOBS, NODES, PODS, SECRETS, ObjectRef
+from embedded.api.scheme import JOBS, NODES, PODS, SECRETS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, run_cluster, shell_container
 from tests.support.waiting import wait_until_async
@@ -172,8 +172,8 @@ async def test_a_container_without_a_command_fails_the_pod(cluster: Cluster) -> 
     assert "container db can't run: it has no command" in status["message"]
     assert "containerStatuses" not in status
     assert "initContainerStatuses" not in status
-    (event,) = cluster.registry.list(EVENTS)
-    assert (event["type"], event["reason"]) == ("Warning", "ImageNotUsed")
+    events = await cluster.wait_for_events("ImageNotUsed")
+    assert [(e["type"], e["reason"]) for e in events] == [("Normal", "Scheduled"), ("Warning", "ImageNotUsed")]
     with pytest.raises(ApiError, match="is not available"):
         await cluster.log(container="main")
 
@@ -341,8 +341,8 @@ async def test_an_unschedulable_pod_does_not_block_others(tmp_path: Path) -> Non
         assert "nodeName" not in big["spec"]
         cluster.registry.delete(ObjectRef(PODS, "default", "big"))
         await cluster.wait_until_deleted("big")
-        events = cluster.registry.list(EVENTS, "default")
-        assert {(e["reason"], e["involvedObject"]["name"], e["count"]) for e in events} == {
+        events = await cluster.wait_for_events("FailedScheduling", "Started")
+        assert {(e["reason"], e["involvedObject"]["name"], e["count"]) for e in events if e["type"] == "Warning"} == {
             ("FailedScheduling", "big", 1),
             ("FailedScheduling", "elsewhere", 1),
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import EVENTS, PODS, ObjectRef
+from embedded.api.scheme import PODS, ObjectRef
 from embedded.storage.sqlite import StorageKey
 from tests.integration.embedded.conftest import Cluster
 
@@ -23,10 +23,6 @@ def main_status(pod: Json) -> Json:
 def ready(pod: Json) -> str:
     conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions") or []}
     return str(conditions.get("Ready"))
-
-
-def reasons(cluster: Cluster) -> set[str]:
-    return {event["reason"] for event in cluster.registry.list(EVENTS, "default")}
 
 
 def file_probe(name: str, **more: Any) -> Json:
@@ -46,7 +42,9 @@ async def test_a_failed_liveness_probe_restarts_the_container(cluster: Cluster) 
     )
     assert main_status(pod)["lastState"]["terminated"]["exitCode"] == 4
     assert await cluster.log(previous=True) == b"life\ntold\n"
-    assert {"Unhealthy", "Killing"} <= reasons(cluster)
+    events = await cluster.wait_for_events("Unhealthy", "Killing")
+    messages = [event["message"] for event in events if event["reason"] == "Killing"]
+    assert messages == ["Container main failed liveness probe, will be restarted"]
 
 
 async def test_a_failed_liveness_probe_respects_restart_policy_never(
@@ -78,7 +76,8 @@ async def test_liveness_probes_wait_for_the_startup_probe(cluster: Cluster) -> N
     cluster.pod(script, more=WITH_VOLUME, startupProbe=startup, livenessProbe=file_probe("started"), **VOLUME)
     pod = await cluster.wait_for(lambda p: main_status(p).get("started"))
     assert main_status(pod)["restartCount"] == 0
-    assert "Killing" not in reasons(cluster)
+    events = await cluster.wait_for_events("Started")
+    assert "Killing" not in {event["reason"] for event in events}
 
 
 @pytest.mark.parametrize(("status", "phase"), [(b"302 Found", "True"), (b"500 No", "False")])
@@ -133,7 +132,7 @@ async def test_a_failed_post_start_hook_ends_its_container(cluster: Cluster) -> 
     cluster.pod("exec sleep 600", lifecycle=lifecycle)
     pod = await cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Failed"
-    assert "FailedPostStartHook" in reasons(cluster)
+    assert await cluster.wait_for_events("FailedPostStartHook")
 
 
 async def test_an_unsupported_probe_fails_the_pod(cluster: Cluster) -> None:
