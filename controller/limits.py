@@ -15,9 +15,10 @@ from controller.agent.archive import unpack
 from controller.api import server
 from controller.api.auth import authenticator
 from controller.api.http import middleware, protocol
+from controller.api.models.agent import MAX_ARTIFACT_FILES
 from controller.api.models.pipelines import LintRequest
-from controller.api.routes import secrets
-from controller.api.state import ApiSettings
+from controller.api.routes import artifacts, secrets
+from controller.api.state import MAX_MANIFESTS, ApiSettings
 from controller.logs import collector
 from controller.logs.collect import line_numbering
 from controller.logs.failure import first_failure
@@ -131,6 +132,8 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
             Limit("connections of an API process", f"{protocol.MAX_CONNECTIONS:,}", "refused"),
             Limit("a JSON body", _bytes(middleware.MAX_JSON_BYTES), _TOO_LARGE),
             Limit("the manifest of an archive", _bytes(middleware.MAX_MANIFEST_BYTES), _TOO_LARGE),
+            Limit("manifests that are received and checked at a time", f"{MAX_MANIFESTS}", "the others wait"),
+            Limit("a page of a list of artifacts", f"{artifacts.MAX_PAGE:,} files", "refused with 422"),
             Limit("text for lint", f"{_max_length(LintRequest, 'text'):,} characters", "refused with 422"),
             Limit("a message of a WebSocket", _bytes(server.MAX_MESSAGE_BYTES), "the socket is closed"),
             Limit("tickets that are not used yet", f"{authenticator.MAX_TICKETS:,}", "the oldest are dropped"),
@@ -169,6 +172,11 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
             Limit(
                 "the packed artifacts of an attempt",
                 _bytes(ApiSettings.artifact_limit),
+                "the step ends as `Failed`, reason `ArtifactUploadFailed`",
+            ),
+            Limit(
+                "files in the artifacts of an attempt",
+                f"{MAX_ARTIFACT_FILES:,}",
                 "the step ends as `Failed`, reason `ArtifactUploadFailed`",
             ),
             Limit("a packed cache (`--cache-limit-mib`)", _bytes(ApiSettings.cache_limit), "the cache is not saved"),

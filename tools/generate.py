@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from controller import settings
+from controller import limits, settings
 from controller.operator.manifests import generate as manifests
 from controller.operator.manifests import rbac
 from controller.pipeline import schema
@@ -33,6 +33,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name, document in manifests.manifests().items():
         yield manifests.FOLDER / name, manifests.render(document)
     yield ROOT / "docs" / "settings.md", settings.render_table()
+    yield ROOT / "docs" / "reference" / "limits.md", limits.render()
     yield rest_reference.DOCUMENT, openapi.text()
     yield rest_reference.PAGE, rest_reference.render(openapi.document())
     yield REASONS_PAGE, between(REASONS_PAGE.read_text(), "reasons", status_reasons.render())

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.routing import APIWebSocketRoute
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from controller.api.auth.paths import PATH_PATTERNS
 from controller.api.auth.permissions import PERMISSIONS, Permission
 from controller.api.http.problems import MEDIA_TYPE, TYPES, URN
+from controller.api.models.agent import Manifest
 from controller.api.models.common import ProblemDocument
 from controller.run_types.schema import openapi_schemas
 
@@ -21,6 +23,7 @@ Operation = dict[str, Any]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _REF = "#/components/schemas/{model}"
+_READ_BY_ROUTES: tuple[type[BaseModel], ...] = (Manifest,)
 _BINARY = {"type": "string", "format": "binary"}
 _WEBSOCKET = "__openapi_operation__"
 _PROBLEM = {
@@ -42,6 +45,16 @@ def redirect_response() -> dict[int | str, dict[str, Any]]:
 def binary_body(media_type: str) -> dict[str, Any]:
     """`openapi_extra=` of a route that takes bytes."""
     return {"requestBody": {"required": True, "content": {media_type: {"schema": _BINARY}}}}
+
+
+def json_body(model: str) -> dict[str, Any]:
+    """`openapi_extra=` of a route that reads its JSON body itself. The model must be one of `_READ_BY_ROUTES`."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": _REF.format(model=model)}}},
+        }
+    }
 
 
 def describe_websocket(
@@ -72,8 +85,9 @@ def build(app: FastAPI) -> dict[str, Any]:
     """The whole document of the app. It takes about a second, so the app caches it."""
     document = FastAPI.openapi(app)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    _, problem_schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=_REF)
-    schemas.update(problem_schemas["$defs"])
+    described: list[Any] = [(ProblemDocument, "serialization"), *((each, "validation") for each in _READ_BY_ROUTES)]
+    _, own_schemas = models_json_schema(described, ref_template=_REF)
+    schemas.update(own_schemas["$defs"])
     schemas["ProblemDocument"]["properties"]["type"]["enum"] = [URN + slug for slug in TYPES]
     document["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "a Kubernetes token"},

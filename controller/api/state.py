@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from controller.storage import ObjectStore
 
 MEBIBYTE = 1024 * 1024
+MAX_MANIFESTS = 2
+"""How many manifests of artifacts are received and checked at a time."""
 
 
 class RunCache(Protocol):
@@ -107,6 +109,7 @@ class AppState:
     encoder: LineEncoder = field(default_factory=LineEncoder)
     wall_clock: Callable[[], float] = time.time
     new_request_id: Callable[[], str] = field(default=lambda: token_hex(8))
+    manifest_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_MANIFESTS))
     locks: dict[tuple[str, str], KeyedLock] = field(default_factory=dict)
     worker: LimitedWorker = field(default_factory=LimitedWorker)
     plans: "dict[str, RunPlan]" = field(default_factory=dict)

@@ -206,8 +206,9 @@ class FakeController:
     async def events(self, name: str) -> tuple[RunEvent, ...]:
         return self.run_events
 
-    async def artifacts(self, run: str) -> tuple[Artifact, ...]:
-        return tuple(Artifact("build", path, len(data), None) for path, data in self.artifact_files.items())
+    async def artifacts(self, run: str, *, step: str | None = None, limit: int | None = None) -> tuple[Artifact, ...]:
+        found = [Artifact("build", path, len(data), None) for path, data in self.artifact_files.items()]
+        return tuple(each for each in found if step in (None, each.step))[:limit]
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
         return target.write_bytes(self.artifact_files[path])

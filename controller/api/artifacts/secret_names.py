@@ -3,9 +3,9 @@
 A name can't be masked as a log is, because it is also the path in the archive.
 """
 
-import asyncio
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from controller.api.http.problems import ApiProblemError
@@ -14,6 +14,8 @@ from controller.logs.masking.mask import SecretPatterns
 from controller.operator.names import secrets_name
 
 _MAX_JOINED_BYTES = 64 * 1024
+
+PathCheck = Callable[[Sequence[str]], None]
 
 
 class SecretClient(Protocol):
@@ -24,18 +26,13 @@ class SecretClient(Protocol):
         ...
 
 
-async def check_file_names(client: SecretClient, run: Mapping[str, Any], paths: Sequence[str]) -> None:
-    """Raises a problem if a path contains a secret that a step of the run uses, in any form that logs are masked of."""
-    values = await _secret_values(client, run)
-    if not values:
-        return
-    found: bool = await asyncio.to_thread(_contain_secret, paths, values)
-    if found:
-        raise ApiProblemError(
-            "invalid",
-            "the artifacts are not stored: the name of a file or folder among them contains the value of a secret. "
-            "Name it otherwise, or leave it out of `artifacts`",
-        )
+async def file_name_check(client: SecretClient, run: Mapping[str, Any]) -> PathCheck | None:
+    """A check of paths for the secrets that the steps of a run use, in any form that logs are masked of.
+
+    It raises a problem for a path that contains one. None if there is nothing to look for.
+    """
+    patterns = SecretPatterns(await _secret_values(client, run))
+    return partial(_check_paths, patterns) if patterns else None
 
 
 async def _secret_values(client: SecretClient, run: Mapping[str, Any]) -> frozenset[bytes]:
@@ -51,10 +48,16 @@ async def _secret_values(client: SecretClient, run: Mapping[str, Any]) -> frozen
     return frozenset(base64.b64decode(value) for value in (secret.get("data") or {}).values())
 
 
-def _contain_secret(paths: Iterable[str], values: frozenset[bytes]) -> bool:
-    patterns = SecretPatterns(values)
-    if not patterns:
-        return False
+def _check_paths(patterns: SecretPatterns, paths: Sequence[str]) -> None:
+    if _contain_secret(patterns, paths):
+        raise ApiProblemError(
+            "invalid",
+            "the artifacts are not stored: the name of a file or folder among them contains the value of a secret. "
+            "Name it otherwise, or leave it out of `artifacts`",
+        )
+
+
+def _contain_secret(patterns: SecretPatterns, paths: Iterable[str]) -> bool:
     # Names can't contain NUL, which the search would skip: a line each keeps them apart.
     batch, size = list[bytes](), 0
     for path in paths:

@@ -8,6 +8,7 @@ from controller.api.auth.authenticator import resource_name
 
 GROUP = "c8s.dev"
 HANDLER_TIMEOUT = 30.0
+MANIFEST_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "agentWorkspaceManifest": Permission("capability"),
     "agentArtifacts": Permission("capability"),
     "agentUpload": Permission("capability"),
-    "agentManifest": Permission("capability"),
+    "agentManifest": Permission("capability", timeout=MANIFEST_TIMEOUT),
     "getObject": Permission("link"),
     "putObject": Permission("link", timeout=None),
 }

@@ -9,6 +9,8 @@ from controller.api.models.common import (
 )
 from controller.run_types.patterns import DIGEST_PATTERN, SUBDOMAIN_PATTERN
 
+MAX_ARTIFACT_FILES = 200_000
+
 
 class ObjectLink(ResponseModel):
     """The URL of an object, with its expected digest and size."""
@@ -105,5 +107,5 @@ class SourceUpload(ResponseModel):
 class Manifest(RequestModel):
     """The artifacts of a step. It is written after the archive: if it exists, the archive is complete."""
 
-    files: list[ManifestFile] = Field(max_length=200_000)
+    files: list[ManifestFile] = Field(max_length=MAX_ARTIFACT_FILES)
     archive: ManifestArchive

@@ -174,6 +174,7 @@ class Artifact(ResponseModel):
 
 
 class ArtifactList(ResponseModel):
-    """The files of a run, by step."""
+    """The files of a run, by step; `continue` if there are more."""
 
     items: list[Artifact]
+    continue_: str | None = Field(None, alias="continue")

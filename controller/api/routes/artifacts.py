@@ -24,30 +24,67 @@ from controller.api.state import AppState, get_state
 
 Redirect = Annotated[bool, Query(description="redirect to a signed URL of the bytes (302)")]
 
+MAX_PAGE = 10_000
+
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}/artifacts", tags=["artifacts"], route_class=GuardedRoute)
 
 
 @router.get("", operation_id="listArtifacts", response_model=models.ArtifactList)
-async def list_artifacts(request: Request, ns: str, run: str) -> Response:
-    """All artifacts of the run, by step."""
+async def list_artifacts(
+    request: Request,
+    ns: str,
+    run: str,
+    step: Annotated[str | None, Query(max_length=253, description="only those of this step")] = None,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE, description="at most this many files; default: all")] = None,
+    continue_: Annotated[
+        str | None, Query(alias="continue", max_length=200, description="`continue` of the page before")
+    ] = None,
+) -> Response:
+    """All artifacts of the run, by step, or one page of them."""
     state = get_state(request)
     manifests = await stored_manifests(state.store, await find_run(state, ns, run))
-    pieces = _encode_list(state, manifests)
+    manifests = [each for each in manifests if step in (None, each[0])]
+    start = 0
+    if continue_ is not None:
+        slug, start = _parse_token(continue_)
+        slugs = [each[0] for each in manifests]
+        if slug not in slugs:
+            raise ApiProblemError("bad-request", "`continue` is of another list")
+        manifests = manifests[slugs.index(slug) :]
+    pieces = _encode_list(state, manifests, start, limit)
     # Wait for the first chunk: a list that can't be read must not start as a 200.
     first = await anext(pieces, b"")
     return StreamingResponse(_prepend(first, pieces), media_type="application/json")
 
 
-async def _encode_list(state: AppState, manifests: Sequence[tuple[str, str]]) -> AsyncGenerator[bytes, None]:
-    """The response in pieces: a list can have some 10 MB for each step."""
-    separator = b'{"items":['
+async def _encode_list(
+    state: AppState, manifests: Sequence[tuple[str, str]], start: int, limit: int | None
+) -> AsyncGenerator[bytes, None]:
+    """The response in pieces: a list can have some 30 MB for each step. `start` is a position in the first manifest."""
+    separator, left = b'{"items":[', limit
+    token: str | None = None
     for slug, key in manifests:
-        async for files in read_files(state.store, key):
+        if left == 0:
+            token = f"{slug}:0"
+            break
+        async for files, end in read_files(state.store, key, start, left):
             items = [{"step": slug} | {field: file[field] for field in ("path", "size", "sha256")} for file in files]
-            if items:
-                yield separator + json.dumps(items, separators=(",", ":")).encode()[1:-1]
-                separator = b","
-    yield (separator if separator != b"," else b"") + b"]}"
+            yield separator + json.dumps(items, separators=(",", ":")).encode()[1:-1]
+            separator = b","
+            if left is not None:
+                left -= len(items)
+            token = f"{slug}:{end}" if left == 0 else None
+        start = 0
+    more = b',"continue":' + json.dumps(token).encode() if token is not None else b""
+    yield (separator if separator != b"," else b"") + b"]" + more + b"}"
+
+
+def _parse_token(token: str) -> tuple[str, int]:
+    """The slug of a step and a position in its manifest. Raises a problem."""
+    slug, _, position = token.partition(":")
+    if not (position.isascii() and position.isdigit() and len(position) < 12):
+        raise ApiProblemError("bad-request", "`continue` is not one of this API")
+    return slug, int(position)
 
 
 @router.get(
@@ -81,7 +118,7 @@ async def get_artifact_file(request: Request, ns: str, run: str, step: str, path
     state = get_state(request)
     _, stored = await _find_artifacts(state, ns, run, step)
     file, limit = None, TAR_OVERHEAD
-    async for files in read_files(state.store, stored.key.manifest):
+    async for files, _ in read_files(state.store, stored.key.manifest):
         file = file or next((each for each in files if each["path"] == path), None)
         limit += sum(int(each["size"]) + TAR_OVERHEAD for each in files)
     if file is None:

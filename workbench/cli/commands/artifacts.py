@@ -77,7 +77,7 @@ async def _artifacts(
 
 
 async def _list(client: Client, run: str, step: str | None, output: str) -> None:
-    found = [item for item in await client.artifacts(run) if step in (None, item.step)]
+    found = await client.artifacts(run, step=step)
     if output != "table":
         rows = [{"step": a.step, "path": a.path, "size": a.size, "sha256": a.sha256} for a in found]
         print_document(rows, output)

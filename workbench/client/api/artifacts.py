@@ -8,19 +8,34 @@ from pathlib import Path
 
 from controller.files import atomic_file
 from workbench.client import decode
-from workbench.client.api.base import CHUNK, ApiCalls
+from workbench.client.api.base import CHUNK, ApiCalls, to_params
 from workbench.client.errors import DamagedDownloadError
 from workbench.client.models import Artifact
 
 _DIGEST_ETAG = re.compile(r'(?:W/)?"([0-9a-f]{64})"')
 
+_PAGE = 5_000
+"""Files in one answer, which is decoded in one piece."""
+
 
 class ArtifactCalls(ApiCalls):
     """The calls below `/runs/{run}/artifacts`."""
 
-    async def artifacts(self, run: str) -> tuple[Artifact, ...]:
-        items = await self._get_items(self._path("runs", run, "artifacts"), f"list the artifacts of run {run}")
-        return tuple(decode.decode_artifact(item) for item in items)
+    async def artifacts(self, run: str, *, step: str | None = None, limit: int | None = None) -> tuple[Artifact, ...]:
+        """The artifacts of a run or of one step (its slug), at most `limit`: a step can have 200,000."""
+        path, action = self._path("runs", run, "artifacts"), f"list the artifacts of run {run}"
+        found: list[Artifact] = []
+        token: str | None = None
+        while limit is None or len(found) < limit:
+            size = _PAGE if limit is None else min(_PAGE, limit - len(found))
+            params = to_params(step=step, limit=size, **{"continue": token})
+            page = await self._get_object(path, action, params)
+            items = page.get("items")
+            found += [decode.decode_artifact(item) for item in (items if isinstance(items, list) else ())]
+            token = page.get("continue")
+            if not token:
+                break
+        return tuple(found)
 
     async def download(self, run: str, step: str, target: Path, *, mode: int = 0o600) -> int:
         """Download a step's artifacts (tar.gz) to the file `target`, whole or not at all; its size in bytes."""

@@ -31,6 +31,8 @@ from workbench.tui.widgets.segments import age_text, cell
 
 _NAME_WIDTH = 18
 
+_MAX_ARTIFACTS = 5_000
+
 
 class ArtifactList(ListView):
     """The artifacts of the steps. Keys are `<slug>/<path>`."""
@@ -180,11 +182,14 @@ class DetailsScreen(WorkbenchScreen):
         if controller is None:
             return
         try:
-            self._artifacts = await controller.artifacts(self._run_name)
+            self._artifacts = await controller.artifacts(self._run_name, limit=_MAX_ARTIFACTS)
         except ClientError as error:
             self._ended_steps = -1
             self._error = sanitize_label(str(error), 400)
             return
+        if len(self._artifacts) == _MAX_ARTIFACTS:
+            text = f"Only {_MAX_ARTIFACTS:,} artifacts are listed. `c8s artifacts {self._run_name}` lists all."
+            self.notify(sanitize_label(text, 400), markup=False)
         self.runs_changed()
 
     @on(ListView.Opened)

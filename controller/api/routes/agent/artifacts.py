@@ -4,6 +4,7 @@ Agents receive short-lived URLs and never the store's credentials. What an agent
 against the store before the manifest makes it count.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,18 +12,23 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api.artifacts.keys import ArtifactKey, committed_artifacts, find_step
-from controller.api.artifacts.manifest import encode_manifest
-from controller.api.artifacts.secret_names import check_file_names
+from controller.api.artifacts.manifest import stored_digest
+from controller.api.artifacts.secret_names import PathCheck, file_name_check
+from controller.api.artifacts.sent_manifest import EncodedManifest, encode_manifest
 from controller.api.artifacts.workspaces import debug_source, find_workspace, workspace_key
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
+from controller.api.openapi import json_body
 from controller.api.routes.agent.access import authorize_agent
 from controller.api.routes.runs import find_run
 from controller.api.routes.sources import source_key
 from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_RUNS
 from controller.storage import ObjectExistsError
+
+_MAX_INLINE_BYTES = 64 * 1024
+"""A manifest of some 400 files: reading it takes less than starting a thread and waiting for its turn."""
 
 router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRoute)
 
@@ -77,8 +83,9 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
     operation_id="agentManifest",
     status_code=204,
     response_class=Response,
+    openapi_extra=json_body("Manifest"),
 )
-async def agent_manifest(request: Request, slug: str, attempt: int, body: models.Manifest) -> Response:
+async def agent_manifest(request: Request, slug: str, attempt: int) -> Response:
     """Commits an attempt's artifacts.
 
     Repeating the same manifest has no effect; a different one is refused.
@@ -87,21 +94,29 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
     access = await authorize_agent(state, request, "upload", slug, attempt)
     access.check_artifacts()
     key = access.key
-    await check_file_names(state.client, access.run, [each.path for each in body.files])
-    stored = await state.store.head(key.archive(body.archive.sha256))
-    if stored is None or stored.size != body.archive.size:
-        found = "not there" if stored is None else f"{stored.size} bytes"
-        raise ApiProblemError(
-            "conflict", f"the archive in the store is {found}, the manifest says {body.archive.size} bytes"
-        )
-    sent = body.model_dump(mode="json", by_alias=True)
-    document = await encode_manifest(sent["archive"], sent["files"])
-    try:
-        await state.store.put(key.manifest, document, if_absent=True)
-    except ObjectExistsError:
-        if await state.store.get(key.manifest) != document:
-            raise ApiProblemError("conflict", f"{slug}, attempt {attempt}: other artifacts are committed") from None
+    check_paths = await file_name_check(state.client, access.run)
+    # Few at a time: each needs twice its size in memory.
+    async with state.manifest_slots:
+        manifest = await _encode_manifest(await request.body(), check_paths)
+        archive = manifest.archive
+        stored = await state.store.head(key.archive(archive["sha256"]))
+        if stored is None or stored.size != archive["size"]:
+            found = "not there" if stored is None else f"{stored.size} bytes"
+            raise ApiProblemError(
+                "conflict", f"the archive in the store is {found}, the manifest says {archive['size']} bytes"
+            )
+        try:
+            await state.store.put(key.manifest, manifest.content(), if_absent=True)
+        except ObjectExistsError:
+            if await stored_digest(state.store, key.manifest) != manifest.sha256:
+                raise ApiProblemError("conflict", f"{slug}, attempt {attempt}: other artifacts are committed") from None
     return Response(status_code=204)
+
+
+async def _encode_manifest(body: bytes, check_paths: PathCheck | None) -> EncodedManifest:
+    if len(body) <= _MAX_INLINE_BYTES:
+        return encode_manifest(body, check_paths)
+    return await asyncio.to_thread(encode_manifest, body, check_paths)
 
 
 async def _workspace_link(state: AppState, run: Mapping[str, Any], copied: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class FakeApi:
     ended: set[tuple[str, Key]] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     archives: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    artifact_paths: list[str] = field(default_factory=lambda: ["out.txt"])
     stored_digest: str | None = None
     """The SHA-256 that archives had when they were stored, if it is another."""
     events: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
@@ -332,9 +333,12 @@ class FakeApi:
 
     async def _artifacts(self, request: web.Request) -> web.Response:
         names = [step for run, step in self.archives if run == request.match_info["run"]]
-        return web.json_response(
-            {"items": [{"step": name, "path": "out.txt", "size": 3, "sha256": "ab"} for name in names]}
-        )
+        names = [name for name in names if request.query.get("step") in (None, name)]
+        files = [(name, path) for name in names for path in self.artifact_paths]
+        start, limit = int(request.query.get("continue", 0)), int(request.query.get("limit", len(files)))
+        items = [{"step": name, "path": path, "size": 3, "sha256": "ab"} for name, path in files]
+        more = {"continue": str(start + limit)} if start + limit < len(files) else {}
+        return web.json_response({"items": items[start : start + limit], **more})
 
     async def _archive(self, request: web.Request) -> web.Response:
         data = self.archives.get((request.match_info["run"], request.match_info["step"]))

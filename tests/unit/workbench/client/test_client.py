@@ -299,6 +299,15 @@ async def test_artifacts_are_downloaded_to_a_file(api: FakeApi, client: Client, 
     assert [item.step for item in await client.artifacts("hello-1")] == ["build"]
 
 
+async def test_many_artifacts_are_listed_page_by_page_up_to_a_limit(api: FakeApi, client: Client) -> None:
+    api.archives |= {("hello-1", "build"): b"", ("hello-1", "test"): b""}
+    api.artifact_paths = [f"out/{number}" for number in range(4_500)]
+    found = await client.artifacts("hello-1")
+    assert len({(item.step, item.path) for item in found}) == 9_000
+    assert await client.artifacts("hello-1", limit=2_001) == found[:2_001]
+    assert {item.step for item in await client.artifacts("hello-1", step="test")} == {"test"}
+
+
 async def test_download_that_is_not_what_was_stored_is_refused(api: FakeApi, client: Client, tmp_path: Path) -> None:
     api.archives[("hello-1", "build")] = b"replaced"
     api.stored_digest = "0" * 64

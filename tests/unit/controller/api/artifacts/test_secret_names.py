@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.api.artifacts.secret_names import check_file_names
+from controller.api.artifacts.secret_names import file_name_check
 from controller.api.http.problems import ApiProblemError
 from controller.kube import SECRETS, NotFoundError, Resource
 
@@ -26,6 +26,12 @@ class FakeClient:
         if self.value is None:
             raise NotFoundError("no secret")
         return {"data": {"key": base64.b64encode(self.value).decode()}}
+
+
+async def check_file_names(client: FakeClient, run: dict[str, Any], paths: list[str]) -> None:
+    check = await file_name_check(client, run)
+    if check is not None:
+        check(paths)
 
 
 @pytest.mark.parametrize(

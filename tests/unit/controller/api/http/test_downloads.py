@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from controller.kube import PIPELINE_RUNS
+from controller.loop_watchdog import LoopWatchdog
 from tests.unit.controller.api.fakes import BOB, ApiServer, FakeCapability, run_api
 
 TREE = b"\x1f\x8b" + b"tree" * 1000
@@ -258,6 +260,44 @@ async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:
         await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", TREE[:-1])
         assert (await api.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
         assert await api.store.head("artifacts/a/uid-of-ci-1/build/1.json") is None
+
+
+async def test_artifacts_are_listed_in_pages(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
+        await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", TREE)
+        entry = manifest(TREE)["files"][0]
+        paths = [f"out/{number}" for number in range(2_500)]
+        body = {**manifest(TREE), "files": [{**entry, "path": path} for path in paths]}
+        path = f"{AGENT}/artifacts/build/1/manifest"
+        for _ in range(2):
+            assert (await api.call("PUT", path, token=token, json=body)).status == 204
+        place = "/api/v1/namespaces/a/runs/ci-1/artifacts"
+        assert [each["path"] for each in (await api.call("GET", place)).json["items"]] == paths
+        assert (await api.call("GET", f"{place}?step=later")).json == {"items": []}
+        found: list[str] = []
+        query = "?limit=1100"
+        for size in (1100, 1100, 300):
+            page = (await api.call("GET", place + query)).json
+            assert len(page["items"]) == size
+            found += [each["path"] for each in page["items"]]
+            query = f"?limit=1100&continue={page.get('continue')}"
+        assert found == paths
+        assert "continue" not in page
+        for wrong in ("limit=0", "limit=10001", "continue=x", "continue=nosuch:5", "continue=build:x"):
+            assert (await api.call("GET", f"{place}?{wrong}")).status in (400, 422), wrong
+
+
+async def test_a_large_manifest_is_read_away_from_the_event_loop(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
+        await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", TREE)
+        body = {**manifest(TREE), "files": manifest(TREE)["files"] * 50_000}
+        sent = io.BytesIO(json.dumps(body).encode())
+        with LoopWatchdog() as watchdog:
+            answer = await api.call("PUT", f"{AGENT}/artifacts/build/1/manifest", token=token, data=sent)
+        assert answer.status == 204
+        assert watchdog.longest < 0.2
 
 
 async def test_agent_reaches_nothing_but_its_own_attempt(tmp_path: Path) -> None:
