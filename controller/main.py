@@ -5,6 +5,7 @@ settings.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -24,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
         configure_logging(settings.log_level)
+        # What is imported stays: collections would only look at it, again and again. `import_modules` ends this.
+        gc.disable()
         # Only now: --help and a wrong flag need none of it.
+        from controller.http_library import import_aiohttp
+
+        import_aiohttp()
         from controller.manager import run
 
         return asyncio.run(run(settings, os.environ))

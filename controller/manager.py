@@ -14,21 +14,21 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from controller import labels, operator_metrics
-from controller.api.app import create_app
+from controller import labels
 from controller.api.auth.authenticator import AccessRequest, Authenticator, InvalidTokenError, Tickets
-from controller.api.http.middleware import host_name
+from controller.api.deferred_app import App, DeferredApp
 from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
 from controller.api.serializers import phase_of
 from controller.api.server import serve
-from controller.api.state import ApiSettings, AppState
 from controller.api.streaming.watch_cache import Kind, WatchCache
 from controller.capability import verify
+from controller.deferred_imports import DeferredImports, import_modules
 from controller.files import create_private
 from controller.kube import (
     PIPELINE_RUNS,
@@ -42,15 +42,18 @@ from controller.kube import (
     LeaseTimings,
     connect,
 )
-from controller.log_relay import LogMirror, OperatorServer, derive_relay_key, leader_address
-from controller.logs import LogCollector, LogHub, LogReader
 from controller.loop_watchdog import LoopWatchdog
-from controller.operator import OperatorSettings, RunController
 from controller.provenance import CreatorProofs
 from controller.run_types.keys import RunId
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
+
+if TYPE_CHECKING:
+    from controller.api.state import AppState
+    from controller.log_relay import LogMirror
+    from controller.logs import LogHub
+    from controller.operator import OperatorSettings, RunController
 
 KEY_BYTES = 32
 MIN_KEY_BYTES = 16
@@ -62,6 +65,17 @@ _REVIEWS = {"TokenReview": TOKEN_REVIEWS, "SubjectAccessReview": SUBJECT_ACCESS_
 _KINDS: Mapping[str, Kind] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 
 _STALE_WATCHES = "its watches are not up to date"
+_LATE_MODULES = (
+    "controller.api.app",
+    "controller.operator.controller",
+    "controller.operator_metrics",
+    "controller.logs",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+)
+"""What the process needs soon, but not to be ready."""
+_PROBE_SECONDS = 0.25
+"""How long the process waits, once the runs are listed, for a probe before it imports these: so a probe in time gets
+its answer first."""
 
 log = logging.getLogger("c8s")
 
@@ -103,8 +117,10 @@ class Manager:
         self._key = key
         self._url = url
         self._stop = stop
+        # On an inherited socket, requests wait until the process can answer them, and so may those for the API.
+        self._is_deferred = settings.listen_fd is not None
+        self._imports = DeferredImports(_LATE_MODULES)
         self._readiness = Readiness()
-        self._hub = LogHub()
         self._metrics = ApiMetrics()
         self._watchdog = LoopWatchdog()
         self._history = WatchCache()
@@ -113,7 +129,7 @@ class Manager:
         self._is_leader: Callable[[], bool] = lambda: False
         self._operator_address = ""
         elsewhere = "operator" not in settings.roles or (settings.leader_elect and settings.operator_port is not None)
-        self._mirror = LogMirror(store, self._leader_address, derive_relay_key(key)) if elsewhere else None
+        self._mirror = self._log_mirror() if elsewhere else None
         self._watch_runs()
 
     async def run(self, api_socket: socket.socket | None, operator_socket: socket.socket | None = None) -> int:
@@ -125,6 +141,10 @@ class Manager:
         """
         log.info("the controller starts", extra={"roles": sorted(self._settings.roles), "url": self._url})
         self._readiness.set_waiting("kubernetes", "not asked yet")
+        if not self._is_deferred:
+            if "operator" in self._settings.roles:
+                self._readiness.add_check("operator", lambda: "it has not started yet")
+            import_modules(_LATE_MODULES)
         failed = False
         try:
             with self._watchdog:
@@ -142,11 +162,12 @@ class Manager:
             if operator_socket is not None:
                 serving["the operator's port"] = self._operator_server(operator_socket)
             servers = [group.create_task(self._supervise(name, each)) for name, each in serving.items()]
-            behind = group.create_task(self._run_dependents())
+            behind = [group.create_task(self._run_dependents()), group.create_task(self._import_late())]
             await self._stop.wait()
             for server in servers:
                 await server
-            behind.cancel()
+            for task in behind:
+                task.cancel()
 
     async def _run_dependents(self) -> None:
         """Run what needs Kubernetes, once it answers. Until then the API is served and reports that it is not ready."""
@@ -154,18 +175,57 @@ class Manager:
         async with asyncio.TaskGroup() as group:
             for name, part in self._runnables().items():
                 group.create_task(self._supervise(name, part()), name=name)
+            group.create_task(self._request_imports(), name="imports")
 
     def _runnables(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What runs once Kubernetes answers, by name."""
-        runnables: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"runs": self._runs.run}
+        runnables: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "runs": self._runs.run,
+        }
         if self._mirror is not None and "api" in self._settings.roles:
             runnables["live"] = self._mirror.run
         if "operator" in self._settings.roles:
-            runnables["operator"] = self._operator()
+            runnables["operator"] = self._operate
         return runnables
+
+    async def _import_late(self) -> None:
+        """Import the late modules when they are requested."""
+        if not self._is_deferred:
+            self._imports.request()
+
+        async def run() -> None:
+            await self._imports.run()
+            await self._stop.wait()
+
+        await self._supervise("the imports", run())
+
+    async def _request_imports(self) -> None:
+        """Request the late modules, once the process has had the time to report that it is ready."""
+        await self._runs.wait_for_sync()
+        await asyncio.sleep(_PROBE_SECONDS)
+        self._imports.request()
+
+    @cached_property
+    def _hub(self) -> "LogHub":
+        from controller.logs import LogHub
+
+        return LogHub()
+
+    def _log_mirror(self) -> "LogMirror":
+        from controller.log_relay import LogMirror, derive_relay_key
+
+        return LogMirror(self._store, self._leader_address, derive_relay_key(self._key))
+
+    async def _operate(self) -> None:
+        await self._imports.wait()
+        await self._operator()()
 
     def _operator(self) -> Callable[[], Coroutine[Any, Any, None]]:
         """The operator with its log collector; where replicas elect a leader, it runs only while this one leads."""
+        from controller import operator_metrics
+        from controller.logs import LogCollector
+        from controller.operator import RunController
+
         archived_logs: asyncio.Queue[RunId] = asyncio.Queue()
         collector = LogCollector(
             self._client,
@@ -192,7 +252,7 @@ class Manager:
 
         if not self._settings.leader_elect:
             self._is_leader = lambda: True
-            self._readiness.add_check("operator", lambda: None if operator.healthy else _STALE_WATCHES)
+            self._add_operator_check(operator)
             return operate
         elector = self._leader_elector()
         self._is_leader = lambda: elector.is_leader and not self._stop.is_set()
@@ -201,6 +261,17 @@ class Manager:
             "operator", lambda: _STALE_WATCHES if elector.is_leader and not operator.healthy else None
         )
         return lambda: elector.run(operate)
+
+    def _add_operator_check(self, operator: "RunController") -> None:
+        # A process that was ready before the operator started does not become unready by its start.
+        was_healthy = not self._is_deferred
+
+        def why_not() -> str | None:
+            nonlocal was_healthy
+            was_healthy = was_healthy or operator.healthy
+            return _STALE_WATCHES if was_healthy and not operator.healthy else None
+
+        self._readiness.add_check("operator", why_not)
 
     def _leader_elector(self) -> LeaderElector:
         return LeaderElector(
@@ -214,6 +285,8 @@ class Manager:
 
     def _operator_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
         """Serve the operator's own port; its address is in the leader's Lease."""
+        from controller.log_relay import OperatorServer, derive_relay_key
+
         self._operator_address = operator_address(self._settings, listening)
         door = OperatorServer(
             hub=self._hub,
@@ -235,6 +308,8 @@ class Manager:
             return False
 
     async def _leader_address(self) -> str:
+        from controller.log_relay import leader_address
+
         return await leader_address(self._client, self._settings.own_namespace, LEASE)
 
     async def _supervise(self, name: str, runnable: Coroutine[Any, Any, None]) -> None:
@@ -264,9 +339,20 @@ class Manager:
                 return
 
     def _api_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
-        return serve(create_app(self._app_state()), listening, self._history, self._stop)
+        app = DeferredApp(self._load_api, self._readiness, self._imports.request)
+        return serve(app, listening, self._history, self._stop)
 
-    def _app_state(self) -> AppState:
+    async def _load_api(self) -> App:
+        await self._imports.wait()
+        from controller.api.app import create_app
+
+        return create_app(self._app_state())
+
+    def _app_state(self) -> "AppState":
+        from controller.api.http.middleware import host_name
+        from controller.api.state import ApiSettings, AppState
+        from controller.logs import LogReader
+
         clock = time.monotonic
         return AppState(
             client=self._client,
@@ -278,7 +364,8 @@ class Manager:
             tickets=Tickets(clock),
             settings=ApiSettings(
                 public_url=self._url,
-                allowed_hosts=self._settings.allowed_hosts | self._public_host(),
+                # Agents and links use the public URL, so that its host is allowed.
+                allowed_hosts=self._settings.allowed_hosts | {host_name(urlsplit(self._url).netloc)},
                 allowed_origins=self._settings.allowed_origins,
                 source_limit=self._settings.source_limit,
                 cache_limit=self._settings.cache_limit,
@@ -291,7 +378,9 @@ class Manager:
             kubernetes_version=self._kubernetes_version,
         )
 
-    def _operator_settings(self) -> OperatorSettings:
+    def _operator_settings(self) -> "OperatorSettings":
+        from controller.operator import OperatorSettings
+
         return OperatorSettings(
             agent_command=self._settings.agent_command,
             agent_api_url=self._url,
@@ -300,10 +389,6 @@ class Manager:
             pod_security=self._settings.pod_security,
             own_namespace=self._settings.own_namespace,
         )
-
-    def _public_host(self) -> frozenset[str]:
-        """Agents and links come under the public address: its host is one of ours."""
-        return frozenset({host_name(urlsplit(self._url).netloc)})
 
     async def _post_review(self, review: Mapping[str, Any], /) -> Mapping[str, Any]:
         answer = await self._client.create(_REVIEWS[review["kind"]], dict(review), timeout=REVIEW_SECONDS)

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -45,13 +45,21 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _websocket_protocol(**arguments: Any) -> asyncio.Protocol:
+    """The protocol of a WebSocket. It is imported by the first one, unless it has been before."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**arguments)
+
+
 async def serve(app: Any, listener: socket.socket, watch_cache: WatchCache, stop: asyncio.Event) -> None:
     """Serves until `stop` is set; then ends live streams, lets requests finish and returns within seconds."""
     BoundedHttpProtocol.max_connections = connection_limit()
     config = uvicorn.Config(
         app,
         http=BoundedHttpProtocol,
-        ws="websockets-sansio",
+        # Uvicorn only calls it.
+        ws=cast(Any, _websocket_protocol),
         lifespan="off",
         log_config=None,
         access_log=False,

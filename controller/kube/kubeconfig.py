@@ -8,14 +8,14 @@ second to import and 126 MB of an image; exec plugins and OIDC are left to it.
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
 import os
 import ssl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from controller.kube.client import ConnectionConfig, KubeClient
 from controller.kube.errors import KubeconfigError
@@ -43,14 +43,10 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
 
 def _from_file(path: Path, context: str | None) -> ConnectionConfig:
     try:
-        config = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise KubeconfigError(f"can't read the kubeconfig {path}: {error}") from error
-    except yaml.YAMLError as error:
-        # Without the error's text, which may quote the file: it contains credentials.
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise KubeconfigError(f"the kubeconfig {path} is not YAML: there is a mistake{where}") from None
+    config = _parse(text, path)
     if not isinstance(config, dict):
         raise KubeconfigError(f"{path} is no kubeconfig")
     name = context or config.get("current-context")
@@ -72,6 +68,21 @@ def _from_file(path: Path, context: str | None) -> ConnectionConfig:
         tls_server_name=cluster.get("tls-server-name"),
         proxy_url=cluster.get("proxy-url"),
     )
+
+
+def _parse(text: str, path: Path) -> Any:
+    """The document, in JSON (as the sandbox writes it, which is read without YAML's parser) or in YAML."""
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.YAMLError as error:
+        # Without the error's text, which may quote the file: it contains credentials.
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise KubeconfigError(f"the kubeconfig {path} is not YAML: there is a mistake{where}") from None
 
 
 def _find_entry(config: Json, section: str, kind: str, name: object, path: Path) -> Json:

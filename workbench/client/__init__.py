@@ -8,55 +8,58 @@
 Importing this is cheap; the HTTP library is loaded by the first `async with`.
 """
 
-from workbench.client.client import Client
-from workbench.client.errors import (
-    ClientError,
-    ConflictError,
-    DamagedDownloadError,
-    ForbiddenError,
-    InvalidError,
-    NotFoundError,
-    ServerError,
-    UnauthorizedError,
-    UnreachableError,
-)
-from workbench.client.models import (
-    Artifact,
-    Attempt,
-    AttemptTimes,
-    BacklogEnd,
-    Change,
-    Cluster,
-    ComponentHealth,
-    CopyOf,
-    Diagnostic,
-    FirstFailure,
-    Frame,
-    Health,
-    Lines,
-    LintResponse,
-    LogLine,
-    LogSummary,
-    Missed,
-    Pod,
-    Quota,
-    Reused,
-    Run,
-    RunChanged,
-    RunDeleted,
-    RunEnd,
-    RunEvent,
-    RunPage,
-    RunsListed,
-    SavedPipeline,
-    SavedWorkspace,
-    SecretNames,
-    Step,
-    StreamEnd,
-    StreamKey,
-    Summary,
-)
-from workbench.client.run_request import ArchiveSource, GitSource, RunRequest
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.client.client import Client
+    from workbench.client.errors import (
+        ClientError,
+        ConflictError,
+        DamagedDownloadError,
+        ForbiddenError,
+        InvalidError,
+        NotFoundError,
+        ServerError,
+        UnauthorizedError,
+        UnreachableError,
+    )
+    from workbench.client.models import (
+        Artifact,
+        Attempt,
+        AttemptTimes,
+        BacklogEnd,
+        Change,
+        Cluster,
+        ComponentHealth,
+        CopyOf,
+        Diagnostic,
+        FirstFailure,
+        Frame,
+        Health,
+        Lines,
+        LintResponse,
+        LogLine,
+        LogSummary,
+        Missed,
+        Pod,
+        Quota,
+        Reused,
+        Run,
+        RunChanged,
+        RunDeleted,
+        RunEnd,
+        RunEvent,
+        RunPage,
+        RunsListed,
+        SavedPipeline,
+        SavedWorkspace,
+        SecretNames,
+        Step,
+        StreamEnd,
+        StreamKey,
+        Summary,
+    )
+    from workbench.client.run_request import ArchiveSource, GitSource, RunRequest
 
 __all__ = [
     "ArchiveSource",
@@ -107,3 +110,65 @@ __all__ = [
     "UnauthorizedError",
     "UnreachableError",
 ]
+
+_NAMES_BY_MODULE = {
+    "workbench.client.client": ("Client",),
+    "workbench.client.errors": (
+        "ClientError",
+        "ConflictError",
+        "DamagedDownloadError",
+        "ForbiddenError",
+        "InvalidError",
+        "NotFoundError",
+        "ServerError",
+        "UnauthorizedError",
+        "UnreachableError",
+    ),
+    "workbench.client.models": (
+        "Artifact",
+        "Attempt",
+        "AttemptTimes",
+        "BacklogEnd",
+        "Change",
+        "Cluster",
+        "ComponentHealth",
+        "CopyOf",
+        "Diagnostic",
+        "FirstFailure",
+        "Frame",
+        "Health",
+        "Lines",
+        "LintResponse",
+        "LogLine",
+        "LogSummary",
+        "Missed",
+        "Pod",
+        "Quota",
+        "Reused",
+        "Run",
+        "RunChanged",
+        "RunDeleted",
+        "RunEnd",
+        "RunEvent",
+        "RunPage",
+        "RunsListed",
+        "SavedPipeline",
+        "SavedWorkspace",
+        "SecretNames",
+        "Step",
+        "StreamEnd",
+        "StreamKey",
+        "Summary",
+    ),
+    "workbench.client.run_request": ("ArchiveSource", "GitSource", "RunRequest"),
+}
+_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is used: a command that starts a sandbox needs no more than the address of its API."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_MODULES[name]), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 from collections.abc import Iterator
@@ -75,6 +74,9 @@ class FileLock:
         Raises:
             TimeoutError: another process held it for the whole time.
         """
+        # The supervisor uses this module without it.
+        import asyncio
+
         async with asyncio.timeout(timeout):
             while not self.acquire():
                 await asyncio.sleep(_POLL)

@@ -6,10 +6,9 @@ import json
 import re
 import shutil
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
-
-import platformdirs
 
 from controller.files import write_private
 from workbench.client.endpoint import SandboxError, SandboxNameError
@@ -19,6 +18,9 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 def state_root() -> Path:
     """`$XDG_STATE_HOME/c8s`, or the platform's equivalent."""
+    # The supervisor uses this module without it.
+    import platformdirs
+
     return Path(platformdirs.user_state_dir("c8s"))
 
 
@@ -106,6 +108,10 @@ class SandboxPaths:
                 folder.chmod(0o700)
         except OSError as error:
             raise SandboxError(f"can't create the sandbox's folder {self.root}: {error}") from error
+
+    def missing_parents(self) -> tuple[Path, ...]:
+        """The folders above this one that `create` would create, the innermost first."""
+        return tuple(takewhile(lambda folder: not folder.exists(), self.root.parents))
 
     def delete(self) -> None:
         if self.root.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -38,6 +37,9 @@ def is_alive(pid: int, since: str) -> bool:
 
 async def terminate(pid: int, since: str, *, grace: float) -> bool:
     """Send SIGTERM, then SIGKILL after `grace` seconds. True if the process has ended."""
+    # The supervisor uses this module without it.
+    import asyncio
+
     for sign, limit in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         if not is_alive(pid, since):
             return True

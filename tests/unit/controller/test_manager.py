@@ -132,6 +132,14 @@ async def test_a_part_that_just_ends_is_a_failure_too(tmp_path: Path) -> None:
         await process(tmp_path, asyncio.Event())._supervise("runs", ends())
 
 
+async def test_stop_before_the_late_imports_ends_the_process(tmp_path: Path) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    stopped = process(tmp_path, stop)
+    stopped._is_deferred = True
+    assert await asyncio.wait_for(stopped.run(None), 5) == 0
+
+
 async def test_being_told_to_stop_is_no_failure(tmp_path: Path) -> None:
     stop = asyncio.Event()
     stop.set()
@@ -139,6 +147,14 @@ async def test_being_told_to_stop_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_what_starts_slowly_is_not_imported_before_it_is_needed() -> None:
-    code = "import sys, controller.manager; print(*{'boto3', 'kubernetes', 'prometheus_client'} & set(sys.modules))"
+    slow = {"boto3", "kubernetes", "prometheus_client", "fastapi", "pydantic", "jsonschema", "yaml", "cryptography"}
+    code = f"import sys, controller.main, controller.manager; print(*{slow!r} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_supervisor_of_a_sandbox_starts_without_asyncio() -> None:
+    slow = {"asyncio", "ssl", "http", "platformdirs"}
+    code = f"import sys, workbench.sandbox.supervisor; print(*{slow!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

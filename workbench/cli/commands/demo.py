@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sys
 from pathlib import Path
@@ -65,6 +66,7 @@ async def _run(submission: RunSubmission, name: str | None) -> int:
     # Nobody else uses a sandbox of this name, so that nothing of others is deleted.
     used = name or f"demo-{secrets.token_hex(4)}"
     keep = name is not None
+    created = Sandboxes().folder(used).missing_parents()
     try:
         return await RunSession(submission, Target(used), console_style(sys.stdout), is_kept=keep).run()
     except Exception:
@@ -74,6 +76,10 @@ async def _run(submission: RunSubmission, name: str | None) -> int:
     finally:
         if not keep:
             await Sandboxes().down(used, delete=True)
+            # Only the empty ones: another sandbox may have been created in them meanwhile.
+            with contextlib.suppress(OSError):
+                for folder in created:
+                    folder.rmdir()
 
 
 def sample_path(name: str) -> Path:

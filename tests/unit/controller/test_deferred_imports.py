@@ -1,0 +1,33 @@
+"""Modules that are imported once they are needed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+
+from controller.deferred_imports import DeferredImports
+
+
+@pytest.fixture(autouse=True)
+def _module_is_forgotten() -> None:
+    sys.modules.pop("this", None)
+
+
+async def test_modules_are_imported_when_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    imports = DeferredImports(["this"])
+    async with asyncio.TaskGroup() as group:
+        group.create_task(imports.run())
+        await asyncio.sleep(0)
+        assert "this" not in sys.modules
+        await asyncio.wait_for(imports.wait(), 10)
+    assert "this" in sys.modules
+    assert "Zen" in capsys.readouterr().out
+
+
+async def test_failing_import_ends_the_run() -> None:
+    imports = DeferredImports(["no.such.module"])
+    imports.request()
+    with pytest.raises(ModuleNotFoundError):
+        await imports.run()
