@@ -97,7 +97,7 @@ def validate_object_meta(metadata: JsonObject, resource: str, old: JsonObject | 
 
 def _validate_annotations(annotations: JsonObject) -> list[FieldError]:
     path = "metadata.annotations"
-    errors = [invalid(path, key, detail) for key in annotations if (detail := _validate_qualified_name(key.lower()))]
+    errors = [invalid(path, key, detail) for key in annotations if (detail := validate_qualified_name(key.lower()))]
     if sum(len(key.encode()) + len(str(value).encode()) for key, value in annotations.items()) > _MAX_ANNOTATIONS_BYTES:
         errors.append(too_long(path, _MAX_ANNOTATIONS_BYTES))
     return errors
@@ -126,7 +126,7 @@ def _validate_finalizers(metadata: JsonObject, resource: str, old: JsonObject | 
     errors = []
     finalizers = metadata.get("finalizers") or []
     for index, finalizer in enumerate(finalizers):
-        if detail := _validate_qualified_name(finalizer):
+        if detail := validate_qualified_name(finalizer):
             errors.append(invalid("metadata.finalizers", finalizer, detail))
         elif "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS and resource in _STRICT_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
@@ -149,18 +149,24 @@ def _validate_finalizers(metadata: JsonObject, resource: str, old: JsonObject | 
 def validate_labels(labels: JsonObject, field: str) -> list[FieldError]:
     errors = []
     for key, value in labels.items():
-        if detail := _validate_qualified_name(key):
+        if detail := validate_qualified_name(key):
             errors.append(invalid(field, key, detail))
         if not isinstance(value, str):
             errors.append(FieldError("FieldValueTypeInvalid", field, f"Invalid value: {value!r}: must be a string"))
-        elif len(value) > 63:
-            errors.append(invalid(field, value, "must be no more than 63 bytes"))
-        elif value and not re.fullmatch(_QUALIFIED, value):
-            errors.append(invalid(field, value, _LABEL_VALUE_RULE))
+        elif detail := validate_label_value(value):
+            errors.append(invalid(field, value, detail))
     return errors
 
 
-def _validate_qualified_name(key: str) -> str | None:
+def validate_label_value(value: str) -> str | None:
+    """Why the value of a label, taint or toleration is not valid; None when it is."""
+    if len(value) > 63:
+        return "must be no more than 63 bytes"
+    return None if not value or re.fullmatch(_QUALIFIED, value) else _LABEL_VALUE_RULE
+
+
+def validate_qualified_name(key: str) -> str | None:
+    """Why the key of a label, annotation or taint, or a finalizer, is not valid; None when it is."""
     prefix, slash, name = key.rpartition("/")
     if slash and (len(prefix) > 253 or not re.fullmatch(SUBDOMAIN, prefix)):
         return f"prefix part {SUBDOMAIN_RULE}"

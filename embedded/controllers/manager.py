@@ -16,6 +16,7 @@ from embedded.controllers.garbage_collector import GarbageCollector
 from embedded.controllers.job.controller import JobController
 from embedded.controllers.job.pod_admission import AdmissionReviewer, PodAdmission
 from embedded.controllers.namespace import NamespaceController
+from embedded.controllers.node_taints import NodeTaintController
 from embedded.controllers.resource_quota import QuotaController
 from embedded.registry.registry import Registry
 from embedded.registry.watcher import Watcher, WatcherTooSlowError
@@ -67,6 +68,7 @@ async def _process_events(registry: Registry, watcher: Watcher, pod_admission: P
         QuotaController(registry, delays.add_after),
         EventTtlController(registry, delays.add_after),
         ClusterRoleAggregationController(registry, delays.add_after),
+        NodeTaintController(registry, delays.add_after),
     ]
     for controller in controllers:
         run_isolated(lambda name: controller.start(), type(controller).__name__)  # noqa: B023 - called at once

@@ -82,7 +82,7 @@ class Kubelet:
         self._recorder = EventRecorder(registry, "kubelet", node.NODE_NAME)
         self._scheduler_recorder = EventRecorder(registry, scheduler.SCHEDULER_NAME)
         self._cgroups = cgroups.Cgroups({}, "the kubelet has not started")
-        self._node = node.SchedulingState(node.labels(), cordoned=False)
+        self._node = node.SchedulingState(node.labels())
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: dict[str, Json] = {}
@@ -236,9 +236,7 @@ class Kubelet:
 
     def _is_unschedulable(self, uid: str, pod: Json) -> bool:
         """Whether the node can't run a pod. The reason is reported once; the pod is checked again when it changes."""
-        failure = scheduler.find_scheduling_failure(
-            pod, self._node.labels, node.capacity(), cordoned=self._node.cordoned
-        )
+        failure = scheduler.find_scheduling_failure(pod, self._node, node.capacity())
         if failure is None or pod["spec"].get("nodeName") or pod["status"].get("phase") in TERMINAL_PHASES:
             self._reported_unschedulable.discard(uid)
             return False
@@ -251,15 +249,14 @@ class Kubelet:
         return True
 
     def _report_node_full(self, pod: Json) -> None:
-        message = (
-            f"0/1 nodes are available: the node already runs {len(self._workers)} of at most "
-            f"{self._settings.max_pods} pods. The pod starts when one of them ends."
-        )
+        message = scheduler.unschedulable_message(scheduler.TOO_MANY_PODS)
         self._write_unscheduled(pod, "Unschedulable", message)
+        self._scheduler_recorder.event(PODS, pod, "FailedScheduling", message, event_type="Warning")
 
     def _write_unscheduled(self, pod: Json, reason: str, message: str) -> None:
         condition: Json = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
         condition |= {"lastProbeTime": None, "lastTransitionTime": self._registry.now()}
+        condition["observedGeneration"] = pod["metadata"].get("generation", 1)
         self._write_status(pod, {**pod["status"], "conditions": [condition]})
 
     async def _run_worker(self, uid: str, worker: PodWorker, group: asyncio.TaskGroup) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from embedded.api.scheme import NODES, SERVER_VERSION, ObjectRef, go_architecture
 from embedded.kubelet.container.cgroups import Cgroups
 from embedded.registry.registry import Registry
+from embedded.types import JsonObject
 
 Json = dict[str, Any]
 
@@ -36,8 +37,10 @@ class SchedulingState:
     """What of the Node object decides which pods it accepts."""
 
     labels: Mapping[str, str]
-    cordoned: bool
+    cordoned: bool = False
     """Whether `spec.unschedulable` is set, as by `kubectl cordon`."""
+    taints: Sequence[JsonObject] = ()
+    name: str = NODE_NAME
 
 
 def scheduling_state(registry: Registry) -> SchedulingState | None:
@@ -45,8 +48,9 @@ def scheduling_state(registry: Registry) -> SchedulingState | None:
     found = registry.find(ObjectRef(NODES, None, NODE_NAME))
     if found is None:
         return None
-    cordoned = bool(found.get("spec", {}).get("unschedulable"))
-    return SchedulingState(found["metadata"].get("labels") or {}, cordoned)
+    spec = found.get("spec") or {}
+    labels = found["metadata"].get("labels") or {}
+    return SchedulingState(labels, bool(spec.get("unschedulable")), spec.get("taints") or ())
 
 
 def capacity() -> dict[str, Decimal]:

@@ -1,7 +1,7 @@
 """Decides whether the one node can run a pod at all, as a scheduler does. Pure.
 
 The resources of other pods do not count: pods share the machine, and the kubelet limits how many run at once.
-Of the taints, only the one of a cordoned node counts, with its toleration: the node has no others.
+The words are those of kube-scheduler 1.36, its filters in their order: the first that refuses a node gives the reason.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from embedded.api.taints import UNSCHEDULABLE_TAINT, find_untolerated, tolerates
+from embedded.kubelet.node import SchedulingState
 from embedded.validation.quota import pod_usage
 
 Json = dict[str, Any]
 
 SCHEDULER_NAME = "default-scheduler"
 
-_CORDON_TAINT = "node.kubernetes.io/unschedulable"
+TOO_MANY_PODS = "Too many pods"
+_NO_VICTIMS = "No preemption victims found for incoming pod"
+_NOT_HELPFUL = "Preemption is not helpful for scheduling"
+_REPELLING = ("NoSchedule", "NoExecute")
 
 
 @dataclass(frozen=True)
@@ -32,61 +37,62 @@ class SchedulingFailure:
     message: str = ""
 
 
+def unschedulable_message(*reasons: str) -> str:
+    """The message of a scheduler about the one node, that refuses a pod for these reasons."""
+    preemption = _NO_VICTIMS if reasons == (TOO_MANY_PODS,) else _NOT_HELPFUL
+    listed = ", ".join(f"1 {reason}" for reason in sorted(reasons))
+    nodes = "0/1 nodes are available"
+    return f"{nodes}: {listed}. no new claims to deallocate, preemption: {nodes}: 1 {preemption}."
+
+
 def find_scheduling_failure(
-    pod: Json, labels: Mapping[str, str], capacity: Mapping[str, Decimal], *, cordoned: bool = False
+    pod: Json, node: SchedulingState, capacity: Mapping[str, Decimal]
 ) -> SchedulingFailure | None:
     """Why the node does not accept a pod; None if it does.
 
     Args:
-        labels: of the node.
         capacity: of the node, in cores and bytes.
-        cordoned: whether the node's `spec.unschedulable` is set.
     """
     spec = pod["spec"]
     if spec.get("schedulerName", SCHEDULER_NAME) != SCHEDULER_NAME:
         return SchedulingFailure()
     if spec.get("schedulingGates"):
         return SchedulingFailure("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
-    if cordoned and not any(_tolerates_cordon(each) for each in spec.get("tolerations") or []):
-        return SchedulingFailure("Unschedulable", "0/1 nodes are available: 1 node(s) were unschedulable.")
-    if not _matches_node(spec, labels):
-        mismatch = "node(s) didn't match Pod's node affinity/selector"
-        return SchedulingFailure("Unschedulable", f"0/1 nodes are available: 1 {mismatch}.")
+    if reasons := _find_reasons(pod, node, capacity):
+        return SchedulingFailure("Unschedulable", unschedulable_message(*reasons))
+    return None
+
+
+def _find_reasons(pod: Json, node: SchedulingState, capacity: Mapping[str, Decimal]) -> list[str]:
+    tolerations = pod["spec"].get("tolerations") or []
+    if node.cordoned and not any(tolerates(each, UNSCHEDULABLE_TAINT) for each in tolerations):
+        return ["node(s) were unschedulable"]
+    if find_untolerated(tolerations, node.taints, _REPELLING) is not None:
+        return ["node(s) had untolerated taint(s)"]
+    if not _matches_node(pod["spec"], node):
+        return ["node(s) didn't match Pod's node affinity/selector"]
     amounts: dict[str, Decimal] = {}
     # The API rejects invalid quantities; one that got through must not stop the kubelet.
     with suppress(ValueError, ArithmeticError):
         amounts = pod_usage(pod)
     short = [name for name in ("cpu", "memory") if amounts.get(f"requests.{name}", Decimal(0)) > capacity[name]]
-    if short:
-        missing = ", ".join(f"1 Insufficient {name}" for name in short)
-        return SchedulingFailure("Unschedulable", f"0/1 nodes are available: {missing}.")
-    return None
+    return [f"Insufficient {name}" for name in short]
 
 
-def _tolerates_cordon(toleration: Json) -> bool:
-    """Whether a toleration matches the taint `node.kubernetes.io/unschedulable:NoSchedule`, whose value is empty."""
-    if toleration.get("effect") not in (None, "", "NoSchedule"):
-        return False
-    key, operator = toleration.get("key") or "", toleration.get("operator") or "Equal"
-    if operator == "Exists":
-        return key in ("", _CORDON_TAINT)
-    return operator == "Equal" and key == _CORDON_TAINT and not toleration.get("value")
-
-
-def _matches_node(spec: Json, labels: Mapping[str, str]) -> bool:
-    if any(labels.get(name) != value for name, value in (spec.get("nodeSelector") or {}).items()):
+def _matches_node(spec: Json, node: SchedulingState) -> bool:
+    if any(node.labels.get(name) != value for name, value in (spec.get("nodeSelector") or {}).items()):
         return False
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if not required:
         return True
-    return any(_matches_term(term, labels) for term in required.get("nodeSelectorTerms") or [])
+    return any(_matches_term(term, node) for term in required.get("nodeSelectorTerms") or [])
 
 
-def _matches_term(term: Json, labels: Mapping[str, str]) -> bool:
+def _matches_term(term: Json, node: SchedulingState) -> bool:
     """Whether a node selector term matches; an empty term matches no node."""
-    rules = [(rule, labels.get(str(rule.get("key")))) for rule in term.get("matchExpressions") or []]
-    rules += [(rule, labels.get("kubernetes.io/hostname")) for rule in term.get("matchFields") or []]
+    rules = [(rule, node.labels.get(str(rule.get("key")))) for rule in term.get("matchExpressions") or []]
+    rules += [(rule, node.name) for rule in term.get("matchFields") or []]
     return bool(rules) and all(_matches_requirement(rule, value) for rule, value in rules)
 
 

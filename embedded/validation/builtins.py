@@ -16,6 +16,7 @@ from embedded.api.scheme import (
     CONFIG_MAPS,
     EVENTS,
     LEASES,
+    NODES,
     ROLE_BINDINGS,
     ROLES,
     SECRETS,
@@ -23,6 +24,7 @@ from embedded.api.scheme import (
 )
 from embedded.api.status_errors import FieldError
 from embedded.types import JsonObject
+from embedded.validation.scheduling import validate_node
 
 _RBAC_GROUP = "rbac.authorization.k8s.io"
 _MAX_DATA_BYTES = 1 << 20
@@ -60,6 +62,8 @@ def validate(resource: ResourceType, obj: JsonObject, old: JsonObject | None = N
         return (_validate_secret_update(old, obj) if old is not None else []) + _validate_secret(obj)
     if resource is LEASES:
         return _validate_lease(obj.get("spec") or {})
+    if resource is NODES:
+        return validate_node(obj)
     if resource is EVENTS:
         return _validate_event(obj)
     if resource in (ROLES, CLUSTER_ROLES):

@@ -10,6 +10,7 @@ from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, validate_dns1123_label
 from embedded.api.quantity import parse_quantity
 from embedded.api.status_errors import FieldError
 from embedded.types import JsonObject
+from embedded.validation.scheduling import validate_pod_scheduling
 
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -63,7 +64,7 @@ def validate_pod_spec(spec: JsonObject, path: str = "spec") -> list[FieldError]:
     account = spec.get("serviceAccountName")
     if account and not re.fullmatch(SUBDOMAIN, account):
         errors.append(invalid(f"{path}.serviceAccountName", account, SUBDOMAIN_RULE))
-    return errors
+    return errors + validate_pod_scheduling(spec, path)
 
 
 def _validate_name(name: str | None, path: str, taken: set[str]) -> list[FieldError]:

@@ -11,12 +11,14 @@ from embedded.api.scheme import (
     EVENTS,
     JOBS,
     NAMESPACES,
+    NODES,
     PODS,
     RESOURCE_QUOTAS,
     SERVICE_ACCOUNTS,
     ObjectRef,
 )
 from embedded.api.status_errors import ApiError
+from embedded.kubelet.node import NODE_NAME
 from tests.integration.embedded.conftest import Cluster, shell_container
 from tests.support.waiting import wait_until_async
 
@@ -159,3 +161,59 @@ async def test_an_aggregated_cluster_role_follows_its_parts(cluster: Cluster) ->
     )
     cluster.registry.delete(ObjectRef(CLUSTER_ROLES, None, "part"))
     await wait_until_async(lambda: not cluster.registry.get(ObjectRef(CLUSTER_ROLES, None, "all")).get("rules"), 10)
+
+
+async def _taint(cluster: Cluster, *taints: Json) -> None:
+    await cluster.wait_for_node()
+    cluster.registry.patch(ObjectRef(NODES, None, NODE_NAME), {"spec": {"taints": list(taints) or None}})
+
+
+async def test_a_taint_evicts_pods_that_do_not_tolerate_it(cluster: Cluster) -> None:
+    cluster.pod("exec sleep 60", "evicted", more={"terminationGracePeriodSeconds": 1})
+    stays = [{"key": "maintenance", "operator": "Exists"}]
+    cluster.pod("exec sleep 60", "stays", more={"tolerations": stays})
+    for name in ("evicted", "stays"):
+        await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running", name)
+    await _taint(cluster, {"key": "maintenance", "effect": "NoExecute"})
+    await cluster.wait_until_deleted("evicted")
+    events = await cluster.wait_for_events("TaintManagerEviction", "Killing")
+    messages = {event["message"] for event in events if event["reason"] == "TaintManagerEviction"}
+    assert messages == {"Marking for deletion Pod default/evicted"}
+    assert cluster.registry.get(ObjectRef(PODS, "default", "stays"))["status"]["phase"] == "Running"
+
+
+async def test_a_pod_stays_for_the_seconds_that_it_tolerates(cluster: Cluster) -> None:
+    tolerations = [{"key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}]
+    cluster.pod("exec sleep 60", more={"tolerations": tolerations, "terminationGracePeriodSeconds": 1})
+    await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running")
+    tainted = asyncio.get_running_loop().time()
+    await _taint(cluster, {"key": "maintenance", "effect": "NoExecute"})
+    pod = await cluster.wait_for(lambda pod: "deletionTimestamp" in pod["metadata"])
+    assert asyncio.get_running_loop().time() - tainted >= 1
+    conditions = {condition["type"]: condition["reason"] for condition in pod["status"]["conditions"][-1:]}
+    assert conditions == {"DisruptionTarget": "DeletionByTaintManager"}
+
+
+async def test_a_tainted_node_starts_pods_when_the_taint_is_gone(cluster: Cluster) -> None:
+    await _taint(cluster, {"key": "dedicated", "value": "other", "effect": "NoSchedule"})
+    cluster.pod("true")
+    waiting = await cluster.wait_for(lambda pod: pod["status"].get("conditions"))
+    (condition,) = waiting["status"]["conditions"]
+    assert (condition["reason"], waiting["status"]["phase"]) == ("Unschedulable", "Pending")
+    assert "1 node(s) had untolerated taint(s)" in condition["message"]
+    await _taint(cluster)
+    assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
+
+
+async def test_a_cordoned_node_has_the_taint_of_a_real_one(cluster: Cluster) -> None:
+    await cluster.wait_for_node()
+    node = ObjectRef(NODES, None, NODE_NAME)
+    cluster.registry.patch(node, {"spec": {"unschedulable": True}})
+
+    def taints() -> list[Json]:
+        return cluster.registry.get(node)["spec"].get("taints") or []
+
+    (taint,) = await wait_until_async(taints, 10)
+    assert (taint["key"], taint["effect"]) == ("node.kubernetes.io/unschedulable", "NoSchedule")
+    cluster.registry.patch(node, {"spec": {"unschedulable": None}})
+    await wait_until_async(lambda: not taints(), 10)

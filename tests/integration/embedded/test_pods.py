@@ -195,7 +195,9 @@ async def test_a_cordoned_node_starts_pods_when_it_is_uncordoned(cluster: Cluste
     cordon(True)
     cluster.pod("true")
     waiting = await cluster.wait_for(lambda pod: pod["status"].get("conditions"))
-    assert condition(waiting, "PodScheduled")["message"].endswith("were unschedulable.")
+    assert "1 node(s) were unschedulable. " in condition(waiting, "PodScheduled")["message"]
+        "0/1 nodes are available: 1 node(s) were unschedulable."
+    )
     cordon(False)
     assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
 
@@ -271,7 +273,7 @@ async def test_pods_beyond_the_limit_wait_in_order(tmp_path: Path) -> None:
             cluster.pod("true", name)
         waiting = await cluster.wait_for(lambda pod: pod["status"].get("conditions"), "b")
         assert condition(waiting, "PodScheduled")["reason"] == "Unschedulable"
-        assert "the node already runs 1 of at most 1 pods" in condition(waiting, "PodScheduled")["message"]
+        assert "1 Too many pods." in condition(waiting, "PodScheduled")["message"]
         cluster.registry.delete(ObjectRef(PODS, "default", "a"), grace_period=1)
         last = await cluster.wait_until_finished("b")
         first = cluster.registry.get(ObjectRef(PODS, "default", "c"))
