@@ -13,7 +13,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import pytest
 import yaml
 
 from tests.live import C8s
+from tests.support.waiting import wait_until
 
 # Read here: every test begins without C8S_ in its environment.
 KIND = os.environ.get("C8S_TEST_KIND") == "1"
@@ -32,6 +32,9 @@ NODE_IMAGE = os.environ.get("C8S_KIND_IMAGE", "")
 IMAGE = os.environ.get("C8S_TEST_IMAGE", "")
 NAME = "c8s-test"
 SECONDS = 900.0
+"""The time limit of a command."""
+WAIT_SECONDS = 180.0
+"""How long a change in the cluster is waited for."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Program(C8s):
-    """The command on a real cluster, with the patience that takes; kubectl on the same."""
+    """The command on a real cluster, with time limits for one; kubectl on the same."""
 
     kubeconfig: Path = Path()
 
@@ -88,15 +91,6 @@ class Program(C8s):
         return self.kubectl("-n", namespace, "get", "pipelinerun", run, "-o", "jsonpath={.status.phase}", expect=None)
 
 
-def wait_until(condition: object, what: str, seconds: float = 180.0) -> None:
-    """Until the condition holds."""
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.5)
-
-
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """The command with a cluster behind it, the current context of its own configuration."""
@@ -133,7 +127,7 @@ def _installed(home: Path) -> Iterator[Program]:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(url), "the port-forward")
+        wait_until(lambda: _answers(url), WAIT_SECONDS, what="the port-forward")
         program("install", "--context", context, *image, "--public-url", url)
         yield program
     finally:

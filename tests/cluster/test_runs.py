@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from kind.kustomize import MANIFESTS_FOLDER
-from tests.cluster.conftest import Program, wait_until
+from tests.cluster.conftest import WAIT_SECONDS, Program
 from tests.live import parse_step_table, write_pipeline
+from tests.support.waiting import wait_until
 
 
 def run(cluster: Program, folder: Path, *steps: str, expect: int = 0) -> str:
@@ -115,7 +116,7 @@ def test_a_cache_lasts_from_run_to_run(cluster: Program, tmp_path: Path) -> None
         assert "cache k1" in cluster("logs", name, "keep", "--container", "fetch").stdout
         # The cache is kept after the step has ended.
         pods = ("get", "pods", "-l", f"c8s.dev/run={name}", "-o", "jsonpath={.items[*].status.phase}")
-        wait_until(lambda: cluster.kubectl(*pods) == "Succeeded", "the end of its pod")
+        wait_until(lambda: cluster.kubectl(*pods) == "Succeeded", WAIT_SECONDS, what="the end of its pod")
         return cluster("logs", name, "keep").stdout
 
     first = made()
@@ -127,10 +128,10 @@ def test_runs_of_one_group_take_turns(cluster: Program, tmp_path: Path) -> None:
     step = "{name: deploy, image: 'busybox:1.36', commands: ['sleep 15']}"
     turns = {"concurrency": {"group": "one", "policy": "queue"}}
     first = started(cluster, tmp_path, step, **turns)
-    wait_until(lambda: cluster.phase(first) == "Running", "the first run")
+    wait_until(lambda: cluster.phase(first) == "Running", WAIT_SECONDS, what="the first run")
     second = started(cluster, tmp_path, step, **turns)
-    wait_until(lambda: cluster.phase(second) == "Queued", "the second run to wait")
-    wait_until(lambda: cluster.phase(second) == "Succeeded", "the second run's end", 300)
+    wait_until(lambda: cluster.phase(second) == "Queued", WAIT_SECONDS, what="the second run to wait")
+    wait_until(lambda: cluster.phase(second) == "Succeeded", 300, what="the second run's end")
     began = ("get", "pipelinerun", second, "-o", "jsonpath={.status.steps[0].attempts[0].times.created}")
     ended = ("get", "pipelinerun", first, "-o", "jsonpath={.status.completionTime}")
     assert cluster.kubectl(*began) > cluster.kubectl(*ended)
@@ -149,9 +150,9 @@ def test_no_step_holds_a_token_or_a_key(cluster: Program, tmp_path: Path) -> Non
 
 def test_cancel_ends_the_pods_and_keeps_the_log(cluster: Program, tmp_path: Path) -> None:
     name = started(cluster, tmp_path, "{name: long, image: 'busybox:1.36', commands: ['echo begun', 'sleep 600']}")
-    wait_until(lambda: "begun" in cluster("logs", name, expect=None).stdout, "the first line")
+    wait_until(lambda: "begun" in cluster("logs", name, expect=None).stdout, WAIT_SECONDS, what="the first line")
     cluster("cancel", name)
-    wait_until(lambda: cluster.phase(name) == "Cancelled", "the run's end")
+    wait_until(lambda: cluster.phase(name) == "Cancelled", WAIT_SECONDS, what="the run's end")
     assert "begun" in cluster("logs", name).stdout
 
 
@@ -188,10 +189,10 @@ def test_a_step_that_takes_more_memory_than_it_may_is_told_with_its_limit(cluste
 def test_an_image_that_can_t_be_pulled_is_told(cluster: Program, tmp_path: Path) -> None:
     steps = ["{name: pull, image: 'quay.io/none/none:1', timeout: 2m, commands: ['true']}"]
     name = started(cluster, tmp_path, *steps)
-    wait_until(lambda: "ImagePull" in reason(cluster, name)[0], "the reason")
+    wait_until(lambda: "ImagePull" in reason(cluster, name)[0], WAIT_SECONDS, what="the reason")
     assert "quay.io/none/none:1" in reason(cluster, name)[1]
     cluster("cancel", name)
-    wait_until(lambda: cluster.phase(name) == "Cancelled", "the run's end")
+    wait_until(lambda: cluster.phase(name) == "Cancelled", WAIT_SECONDS, what="the run's end")
 
 
 def test_a_quota_makes_steps_wait_and_is_named(cluster: Program, tmp_path: Path) -> None:
@@ -221,7 +222,7 @@ def test_a_quota_makes_steps_wait_and_is_named(cluster: Program, tmp_path: Path)
             seen.update(step.get("reason", "") for step in status.get("steps", []))
             return str(status.get("phase")) in ("Succeeded", "Failed")
 
-        wait_until(over, "both steps", 300)
+        wait_until(over, 300, what="both steps")
         assert cluster.phase("quota-1", "team-a") == "Succeeded"
         assert "OverQuota" in seen
     finally:
@@ -236,11 +237,11 @@ def test_an_operator_that_is_killed_loses_no_step_and_doubles_none(cluster: Prog
         "{name: two, image: 'busybox:1.36', dependsOn: [one], commands: ['echo after']}",
     )
     pods = ("get", "pods", "-l", f"c8s.dev/run={name}", "-o", "jsonpath={.items[*].status.phase}")
-    wait_until(lambda: "Running" in cluster.kubectl(*pods), "the first pod")
+    wait_until(lambda: "Running" in cluster.kubectl(*pods), WAIT_SECONDS, what="the first pod")
     cluster.kubectl(
         "-n", "c8s-system", "delete", "pod", "-l", "app.kubernetes.io/name=c8s-operator", "--grace-period=0", "--force"
     )
-    wait_until(lambda: cluster.phase(name) == "Succeeded", "the run's end", 300)
+    wait_until(lambda: cluster.phase(name) == "Succeeded", 300, what="the run's end")
     jobs = cluster.kubectl("get", "jobs", "-l", f"c8s.dev/run={name}", "-o", "name").split()
     assert len(jobs) == 2
     text = cluster("logs", name).stdout
@@ -262,5 +263,7 @@ def test_a_failed_step_that_was_kept_is_entered_where_and_as_it_was_left(cluster
     told = cluster("shell", name, "fails", "sh", "-c", script, expect=4).stdout
     assert told.splitlines() == ["/workspace", "left", f"debug {name} 28"]
     wait_until(
-        lambda: "debug" not in cluster.kubectl("get", "pipelineruns,jobs,pods", "-o", "name"), "the copy to be gone"
+        lambda: "debug" not in cluster.kubectl("get", "pipelineruns,jobs,pods", "-o", "name"),
+        WAIT_SECONDS,
+        what="the end of the copy",
     )

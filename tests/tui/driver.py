@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from textual.app import App
 from textual.pilot import Pilot
 
+from tests.support.waiting import wait_until_async
+
 WIDE, SMALL = (140, 45), (80, 24)
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout: float = 10) -> None:
-    """Let the app run until the condition holds; fail after `timeout` seconds."""
-    try:
-        async with asyncio.timeout(timeout):
-            while not condition():
-                await pilot.pause(0.01)
-    except TimeoutError:
-        raise AssertionError(f"the condition did not hold within {timeout} s:\n{shown(pilot.app)}") from None
+    """`wait_until_async` that lets the app handle its messages between two looks; the failure has the screen."""
+
+    async def holds() -> bool:
+        if condition():
+            return True
+        await pilot.pause(0.01)
+        return False
+
+    await wait_until_async(holds, timeout, what=lambda: f"On the screen\n{shown(pilot.app)}\nthe condition", interval=0)
 
 
 def shown(app: App[Any]) -> str:

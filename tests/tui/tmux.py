@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.support.waiting import wait_until
 
 
 class Terminal:
@@ -45,19 +46,17 @@ class Terminal:
         self._tmux("resize-window", "-x", str(width), "-y", str(height))
 
     def wait_for(self, *texts: str) -> str:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            screen = self.screen()
-            if all(text in screen for text in texts):
-                return screen
-            time.sleep(0.05)
-        raise AssertionError(f"{texts} did not appear in:\n{screen}")
+        """The screen, as soon as it has all the texts."""
+        return self.wait_until(lambda screen: all(text in screen for text in texts), what=f"{texts}")
 
-    def wait_until(self, condition: Callable[[str], bool]) -> None:
-        deadline = time.monotonic() + 30
-        while not condition(screen := self.screen()):
-            assert time.monotonic() < deadline, screen
-            time.sleep(0.05)
+    def wait_until(self, condition: Callable[[str], bool], *, what: str = "the condition") -> str:
+        """The screen, as soon as the condition holds for it."""
+
+        def matching() -> str:
+            screen = self.screen()
+            return screen if condition(screen) else ""
+
+        return wait_until(matching, what=lambda: f"On the screen\n{self.screen()}\n{what}", interval=0.05)
 
     def close(self) -> None:
         subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=20)

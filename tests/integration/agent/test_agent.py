@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.support.waiting import wait_until_async
+
 AGENT = Path(__file__).parents[3] / "controller" / "agent"
 TOKEN = "very-secret-token"
 
@@ -186,9 +188,7 @@ class Pod:
     async def upload(self, *globs: str, **environment: str) -> tuple[int, str]:
         self.ready.unlink(missing_ok=True)
         process = await self.start("upload", C8S_ARTIFACTS=json.dumps(globs), **environment)
-        async with asyncio.timeout(20):
-            while not self.ready.exists():
-                await asyncio.sleep(0.001)
+        await wait_until_async(self.ready.exists, 20, what="the agent's ready file", interval=0.001)
         process.send_signal(signal.SIGTERM)
         return await ended(process)
 

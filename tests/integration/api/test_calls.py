@@ -13,9 +13,9 @@ from yarl import URL
 
 from tests.integration.api.conftest import ADMIN, GUEST, SECONDS, WORKBENCH, Caller, Sandbox
 from tests.integration.api.test_whole_path import start, step
+from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.xdist_group("controller")
-ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
 @pytest.fixture
@@ -29,13 +29,14 @@ def api(sandbox: Sandbox, http: aiohttp.ClientSession) -> Caller:
     return Caller(sandbox.url, http, WORKBENCH)
 
 
-async def until(api: Caller, run: str, phases: tuple[str, ...] = ENDED) -> Any:
-    async with asyncio.timeout(SECONDS):
-        while True:
-            _, found = await api("GET", f"runs/{run}")
-            if found["status"]["phase"] in phases:
-                return found
-            await asyncio.sleep(0.02)
+async def wait_for_end(api: Caller, run: str) -> Any:
+    """The run, as soon as it has ended."""
+
+    async def ended() -> Any:
+        _, found = await api("GET", f"runs/{run}")
+        return found if found["status"]["phase"] in ("Succeeded", "Failed", "Cancelled") else None
+
+    return await wait_until_async(ended, SECONDS, what=f"the end of {run}", interval=0.02)
 
 
 async def running_step(api: Caller, name: str) -> str:
@@ -43,12 +44,13 @@ async def running_step(api: Caller, name: str) -> str:
     run = str(
         (await start(api, name, step("hold", "echo ready; while ! test -e /workspace/go; do sleep 0.05; done")))["name"]
     )
-    async with asyncio.timeout(SECONDS):
-        while True:
-            status, text = await api("GET", f"runs/{run}/steps/hold/logs")
-            if status == 200 and b"ready" in text:
-                return run
-            await asyncio.sleep(0.02)
+
+    async def ready() -> bool:
+        status, text = await api("GET", f"runs/{run}/steps/hold/logs")
+        return status == 200 and b"ready" in text
+
+    await wait_until_async(ready, SECONDS, what=f"the first line of {run}", interval=0.02)
+    return run
 
 
 async def heard(socket: aiohttp.ClientWebSocketResponse) -> tuple[bytes, bytes, list[Any]]:
@@ -82,7 +84,7 @@ async def test_a_command_runs_inside_a_step(api: Caller, sandbox: Sandbox) -> No
     assert b"17 91" in out
     assert frames[-1]["type"] == "exit"
     await api("POST", f"runs/{run}/cancel")
-    await until(api, run)
+    await wait_for_end(api, run)
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await api.http.ws_connect(url, headers=api.headers)
     assert caught.value.status == 409
@@ -104,7 +106,7 @@ async def test_ticket_opens_one_exec_websocket(api: Caller, sandbox: Sandbox, ht
             await http.ws_connect(address, headers=headers)
         assert caught.value.status == status
     await api("POST", f"runs/{run}/cancel")
-    await until(api, run)
+    await wait_for_end(api, run)
     assert ticket["ticket"] not in sandbox.log
 
 
@@ -125,17 +127,17 @@ async def test_pipeline_is_stored_run_changed_and_deleted(sandbox: Sandbox, http
     assert (await api("PUT", "pipelines/other", json={"definition": definition}))[0] == 422
     status, run = await api("POST", "runs", json={"pipelineRef": "kept"})
     assert status == 201
-    assert (await until(api, run["name"]))["status"]["phase"] == "Succeeded"
+    assert (await wait_for_end(api, run["name"]))["status"]["phase"] == "Succeeded"
     assert (await api("GET", f"runs/{run['name']}/steps/say/logs"))[1] == b"2\n"
     assert [(await api("DELETE", "pipelines/kept"))[0] for _ in range(2)] == [204, 404]
 
 
 async def test_rerun_events_and_namespace_state(api: Caller) -> None:
     first = (await start(api, "again", step("fail", "exit 3"), branch="main"))["name"]
-    await until(api, first)
+    await wait_for_end(api, first)
     status, second = await api("POST", f"runs/{first}/rerun", json={})
     assert (status, second["rerunOf"], second["branch"]) == (201, first, "main")
-    assert (await until(api, second["name"]))["status"]["phase"] == "Failed"
+    assert (await wait_for_end(api, second["name"]))["status"]["phase"] == "Failed"
     _, events = await api("GET", f"runs/{first}/events")
     kinds = {each["object"]["kind"] for each in events["items"]}
     names = {each["object"]["name"] for each in events["items"]}
@@ -157,7 +159,7 @@ async def test_one_file_out_of_many_and_links(api: Caller, sandbox: Sandbox, htt
         "printf hi > 'out/a b/ü.txt'",
     ]
     run = (await start(api, "files", step("make", *commands, artifacts=["out/**"])))["name"]
-    assert (await until(api, run))["status"]["phase"] == "Succeeded"
+    assert (await wait_for_end(api, run))["status"]["phase"] == "Succeeded"
     base = f"runs/{run}/artifacts/make"
     assert await api("GET", f"{base}/files/out/a%20b/%C3%BC.txt") == (200, b"hi")
     status, large = await api("GET", f"{base}/files/out/large")

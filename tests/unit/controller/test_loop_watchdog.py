@@ -7,6 +7,7 @@ import time
 import pytest
 
 from controller.loop_watchdog import LoopWatchdog
+from tests.support.waiting import wait_until_async
 
 
 def compute_until(deadline: float) -> None:
@@ -14,16 +15,10 @@ def compute_until(deadline: float) -> None:
         pass
 
 
-async def wait_for_report(watchdog: LoopWatchdog) -> None:
-    async with asyncio.timeout(20):
-        while not watchdog.longest:
-            await asyncio.sleep(0.01)
-
-
 async def test_a_blocked_loop_is_counted_and_logged_with_its_stack(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "c8s.loop"), LoopWatchdog() as watchdog:
         compute_until(time.monotonic() + 0.6)
-        await wait_for_report(watchdog)
+        await wait_until_async(lambda: watchdog.longest, what="the report")
     assert watchdog.longest >= 0.3
     assert sum(watchdog.blocked.counts) >= 1
     record = next(each for each in caplog.records if "compute_until" in vars(each)["stack"])

@@ -11,6 +11,7 @@ import pytest
 from kind.errors import KindError, PortTakenError, ProgramFailedError, ProgramMissingError
 from kind.tools.docker_cli import Docker
 from kind.tools.kind_cli import Kind, Ports, cluster_config, parse_progress
+from tests.support.waiting import wait_until_async
 from tests.unit.kind.conftest import Plays
 
 IMAGE = "kindest/node:v1.36.2"
@@ -152,9 +153,7 @@ async def test_missing_program_is_reported_with_instructions(tmp_path: Path, mon
 async def test_cancelled_program_is_terminated(plays: Plays, file: Path) -> None:
     played = plays("create", pace=1.0)
     creating = asyncio.create_task(Kind().create("c8s", IMAGE, file))
-    deadline = time.monotonic() + 20
-    while not played.exists() and time.monotonic() < deadline:
-        await asyncio.sleep(0.01)
+    await wait_until_async(played.exists, what="the start of the program")
     creating.cancel()
     began = time.monotonic()
     with pytest.raises(asyncio.CancelledError):

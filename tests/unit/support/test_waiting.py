@@ -17,6 +17,11 @@ def test_wait_fails_after_its_timeout_and_names_the_condition() -> None:
         wait_until(lambda: False, 0, what="a reply")
 
 
+def test_condition_may_be_described_when_the_wait_fails() -> None:
+    with pytest.raises(AssertionError, match="an empty screen did not hold within 0 s"):
+        wait_until(lambda: False, 0, what=lambda: "an empty screen")
+
+
 async def test_async_wait_accepts_plain_and_coroutine_functions() -> None:
     values = iter([0, 1])
 

@@ -43,6 +43,12 @@ class Clock:
         for _ in range(20):
             await asyncio.sleep(0)
 
+    async def advance_until(self, condition: Callable[[], bool], limit: float = 100.0) -> None:
+        """Let time pass until the condition holds, `limit` seconds of this clock at most."""
+        while not condition():
+            assert self.time < limit, f"the condition did not hold within {limit:g} s of the test's clock"
+            await self.step()
+
 
 class Leases:
     """One lease, as the API server keeps it; each client can be cut off, or its answers slowed down."""
@@ -104,12 +110,6 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
-async def until(clock: Clock, condition: Callable[[], bool], most: float = 100.0) -> None:
-    while not condition():
-        assert clock.time < most, "it never came"
-        await clock.step()
-
-
 async def cancel_tasks(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
@@ -127,7 +127,7 @@ async def test_a_free_lease_is_taken_at_once() -> None:
     clock, leases = Clock(), Leases()
     one = elector(clock, leases.client(), "one")
     task = start_elector(one)
-    await until(clock, lambda: one.is_leader)
+    await clock.advance_until(lambda: one.is_leader)
     assert clock.time <= 2
     assert leases.lease is not None
     assert leases.lease["spec"]["holderIdentity"] == "one"
@@ -138,9 +138,9 @@ async def test_a_lease_that_somebody_renews_is_not_taken() -> None:
     clock, leases = Clock(), Leases()
     one, two = elector(clock, leases.client(), "one"), elector(clock, leases.client(), "two")
     tasks = [start_elector(one)]
-    await until(clock, lambda: one.is_leader)
+    await clock.advance_until(lambda: one.is_leader)
     tasks.append(start_elector(two))
-    await until(clock, lambda: clock.time > 60)
+    await clock.advance_until(lambda: clock.time > 60)
     assert (one.is_leader, two.is_leader) == (True, False)
     await cancel_tasks(*tasks)
 
@@ -158,12 +158,12 @@ async def test_leader_that_cannot_renew_stops_before_the_next_starts() -> None:
             ended.append(clock.time)
 
     first = start_elector(one, work)
-    await until(clock, lambda: one.is_leader)
+    await clock.advance_until(lambda: one.is_leader)
     second = start_elector(two)
-    await until(clock, lambda: clock.time > 20)
+    await clock.advance_until(lambda: clock.time > 20)
     client.cut = True
     cut_at = clock.time
-    await until(clock, lambda: two.is_leader)
+    await clock.advance_until(lambda: two.is_leader)
     assert ended
     assert ended[0] <= cut_at + 12
     assert clock.time >= cut_at + 11
@@ -176,11 +176,11 @@ async def test_who_sees_another_holder_stops_at_once() -> None:
     clock, leases = Clock(), Leases()
     one = elector(clock, leases.client(), "one")
     task = start_elector(one)
-    await until(clock, lambda: one.is_leader)
+    await clock.advance_until(lambda: one.is_leader)
     assert leases.lease is not None
     leases.client().store({**leases.lease, "spec": {**leases.lease["spec"], "holderIdentity": "two"}})
     began = clock.time
-    await until(clock, task.done)
+    await clock.advance_until(task.done)
     assert clock.time - began <= 4
     assert leases.lease["spec"]["holderIdentity"] == "two", "what is not ours is not released"
     assert isinstance(task.exception(), LeadershipLostError)
@@ -190,7 +190,7 @@ async def test_after_a_shutdown_the_next_begins_at_once() -> None:
     clock, leases = Clock(), Leases()
     one, two = elector(clock, leases.client(), "one"), elector(clock, leases.client(), "two")
     task = start_elector(one)
-    await until(clock, lambda: one.is_leader)
+    await clock.advance_until(lambda: one.is_leader)
     await cancel_tasks(task)
     assert leases.lease is not None
     assert "holderIdentity" not in leases.lease["spec"], "an empty one would be refused by a real server"
@@ -262,10 +262,10 @@ async def test_lease_annotations_are_those_of_its_holder() -> None:
         )  # fmt: skip
 
     first = asyncio.create_task(one("a", "http://10.0.0.1:8081").run(forever))
-    await until(clock, lambda: told() is not None)
+    await clock.advance_until(lambda: told() is not None)
     assert told() == {"c8s.dev/address": "http://10.0.0.1:8081"}
     await cancel_tasks(first)
     second = asyncio.create_task(one("b", "").run(forever))
-    await until(clock, lambda: told() != {"c8s.dev/address": "http://10.0.0.1:8081"})
+    await clock.advance_until(lambda: told() != {"c8s.dev/address": "http://10.0.0.1:8081"})
     assert told() == {"c8s.dev/address": ""}
     await cancel_tasks(second)

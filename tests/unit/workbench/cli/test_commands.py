@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import wait_until_async
 from tests.unit.workbench.client.fake_api import FakeApi, run_json, step_json
 from workbench.cli.main import main
 from workbench.cli.options import Target
@@ -102,7 +103,7 @@ async def test_following_logs_ends_with_the_run(api: FakeApi, c8s: Command) -> N
     await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         following = group.create_task(c8s("logs", "-f", "hello-1"))
-        await api.until(lambda: len(api._streams) == 1)
+        await wait_until_async(lambda: len(api._streams) == 1)
         await api.write("hello-1", "build", "late")
         await api.finish_logs("hello-1")
     assert following.result().out == "build | late\n"

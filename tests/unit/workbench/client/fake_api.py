@@ -128,11 +128,6 @@ class FakeApi:
         for transport in list(self._streams):
             transport.abort()
 
-    async def until(self, what: Callable[[], bool]) -> None:
-        """Wait until a test's condition holds."""
-        async with asyncio.timeout(10), self._changed:
-            await self._changed.wait_for(what)
-
     # What the API answers
 
     def app(self) -> web.Application:

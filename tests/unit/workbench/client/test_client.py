@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import wait_until_async
 from tests.unit.workbench.client.fake_api import FakeApi, problem, run_json, serving, step_json
 from workbench.client import (
     ArchiveSource,
@@ -197,7 +198,7 @@ async def test_watch_yields_a_list_and_then_changes(api: FakeApi, client: Client
     await api.publish(run_json("hello-1"))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         watching = group.create_task(_changes(client, 3))
-        await api.until(lambda: ("GET", "/api/v1/namespaces/default/watch/runs") in api.calls)
+        await wait_until_async(lambda: ("GET", "/api/v1/namespaces/default/watch/runs") in api.calls)
         await api.publish(run_json("hello-2"))
         await api.delete("hello-1")
     listed, changed, deleted = watching.result()
@@ -221,7 +222,7 @@ async def test_broken_watch_resumes(api: FakeApi, endpoint: Endpoint) -> None:
             if len(found) > 3:
                 break
             await api.publish(run_json(f"hello-{len(found)}"))
-            await api.until(lambda: bool(api._streams) or len(found) == 1)
+            await wait_until_async(lambda: bool(api._streams) or len(found) == 1)
             api.break_streams()
     assert [change.run.name for change in found[1:]] == ["hello-1", "hello-2", "hello-3"]
     assert errors[-1] is None
@@ -237,7 +238,7 @@ async def test_expired_watch_lists_again(api: FakeApi, client: Client) -> None:
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         watching = group.create_task(_changes(client, 2))
-        await api.until(lambda: ("GET", "/api/v1/namespaces/default/watch/runs") in api.calls)
+        await wait_until_async(lambda: ("GET", "/api/v1/namespaces/default/watch/runs") in api.calls)
         await bring_up_to_date(None)
     first, second = watching.result()
     assert isinstance(first, RunsListed)
@@ -265,7 +266,7 @@ async def test_log_stream_resumes_without_gap_or_repeat(api: FakeApi, client: Cl
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         reading = group.create_task(_lines(client))
         stream = ("GET", "/api/v1/namespaces/default/runs/hello-1/logs/stream")
-        await api.until(lambda: api.calls.count(stream) == 2)
+        await wait_until_async(lambda: api.calls.count(stream) == 2)
         await api.write("hello-1", "build", "three")
         await api.end("hello-1", "build")
         await api.finish_logs("hello-1")

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 from controller.operator.workload import entrypoint
 from controller.pipeline.model import Shell
+from tests.support.waiting import wait_until
 
 SHELLS = [[shell] for shell in ("dash", "bash", "sh") if shutil.which(shell)]
 if shutil.which("busybox"):
@@ -46,13 +46,6 @@ def start_step(
         process.communicate(timeout=10)
 
 
-def wait_until(path: Path) -> None:
-    deadline = time.monotonic() + 10
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path.name} never came"
-        time.sleep(0.005)
-
-
 @pytest.fixture(params=SHELLS, ids=" ".join)
 def shell(request: pytest.FixtureRequest) -> list[str]:
     found: list[str] = request.param
@@ -75,7 +68,7 @@ def test_the_exit_code_is_left_for_who_keeps_caches(shell: list[str], tmp_path: 
 def test_killed_step_leaves_an_empty_exit_code_file(shell: list[str], tmp_path: Path) -> None:
     code = tmp_path / "code"
     with start_step(shell, f"touch {tmp_path / 'here'}", "sleep 30", code_to=str(code)) as process:
-        wait_until(tmp_path / "here")
+        wait_until((tmp_path / "here").exists)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
     assert code.read_text() == ""
@@ -124,7 +117,7 @@ def test_script_may_be_longer_than_an_argument(shell: list[str], step_shell: She
 def test_long_script_hears_sigterm_and_leaves_its_exit_code(shell: list[str], tmp_path: Path) -> None:
     commands = long_script(f"touch {tmp_path}/ready", "while :; do sleep 0.01; done")
     with start_step(shell, *commands, code_to=str(tmp_path / "code")) as process:
-        wait_until(tmp_path / "ready")
+        wait_until((tmp_path / "ready").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
     assert (tmp_path / "code").read_text() == "143\n"
@@ -159,7 +152,7 @@ def test_sigterm_reaches_children_and_their_end_is_awaited(shell: list[str], tmp
     inner = f"{trap}; touch {tmp_path}/ready; while :; do sleep 0.01; done"
     (tmp_path / "inner").write_text(inner)
     with start_step(shell, f"sh {tmp_path}/inner", f"touch {tmp_path}/next") as process:
-        wait_until(tmp_path / "ready")
+        wait_until((tmp_path / "ready").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) in (9, 143)
         assert (tmp_path / "told").exists()
@@ -169,7 +162,7 @@ def test_sigterm_reaches_children_and_their_end_is_awaited(shell: list[str], tmp
 def test_a_step_that_ends_itself_on_sigterm_keeps_its_exit_code(shell: list[str], tmp_path: Path) -> None:
     script = f"trap 'exit 7' TERM; touch {tmp_path}/ready; while :; do sleep 0.01; done"
     with start_step(shell, script) as process:
-        wait_until(tmp_path / "ready")
+        wait_until((tmp_path / "ready").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 7
 
@@ -177,7 +170,7 @@ def test_a_step_that_ends_itself_on_sigterm_keeps_its_exit_code(shell: list[str]
 def test_a_stopped_step_never_ends_with_0(shell: list[str], tmp_path: Path) -> None:
     script = f"trap 'exit 0' TERM; touch {tmp_path}/ready; while :; do sleep 0.01; done"
     with start_step(shell, script, code_to=str(tmp_path / "code")) as process:
-        wait_until(tmp_path / "ready")
+        wait_until((tmp_path / "ready").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
     assert (tmp_path / "code").read_text() == "143\n", "so that its caches are not saved"
@@ -185,7 +178,7 @@ def test_a_stopped_step_never_ends_with_0(shell: list[str], tmp_path: Path) -> N
 
 def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_path: Path) -> None:
     with start_step(shell, f"sh -c 'touch {tmp_path}/ready; exec sleep 60'", "true") as process:
-        wait_until(tmp_path / "ready")
+        wait_until((tmp_path / "ready").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
 
@@ -215,11 +208,12 @@ def test_the_commands_begin_once_the_file_is_there(shell: list[str], tmp_path: P
 
 def test_a_step_that_is_stopped_while_it_waits_never_begins(shell: list[str], tmp_path: Path) -> None:
     with start_step(shell, f"touch {tmp_path}/begun", wait_for=str(tmp_path / "never")) as process:
-        deadline = time.monotonic() + 10
-        while process.poll() is None:
+
+        def stopped() -> bool:
             # Until the trap is set a signal ends the shell itself, which is as good.
             process.send_signal(signal.SIGTERM)
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            return process.poll() is not None
+
+        wait_until(stopped, 10, what="the end of the shell")
         assert process.returncode in (143, -signal.SIGTERM)
         assert not (tmp_path / "begun").exists()

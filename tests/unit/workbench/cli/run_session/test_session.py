@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import wait_until_async
 from tests.unit.workbench.client.fake_api import FakeApi, problem, run_json, step_json
 from workbench.cli import options
 from workbench.cli.options import Target
@@ -144,7 +145,7 @@ async def test_ctrl_c_cancels_the_run_and_exits_130(
 ) -> None:
     async def play(name: str) -> None:
         await api.publish(run_json(name, "Running", status={"steps": [step_json("slow", "Running")]}))
-        await api.until(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
+        await wait_until_async(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
         os.kill(os.getpid(), signal.SIGINT)
 
     async def end(name: str) -> None:
@@ -166,7 +167,7 @@ async def test_waiting_for_a_cancelled_run_has_a_timeout(
     monkeypatch.setattr(follow, "_CANCEL", 0.05)
 
     async def play(name: str) -> None:
-        await api.until(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
+        await wait_until_async(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
         os.kill(os.getpid(), signal.SIGTERM)
 
     api.on_create = play
@@ -204,7 +205,7 @@ async def test_streams_resume_after_a_lost_connection(
 ) -> None:
     async def play(name: str) -> None:
         await api.write(name, "a", "one")
-        await api.until(lambda: len(api._streams) == 2)
+        await wait_until_async(lambda: len(api._streams) == 2)
         api.break_streams()
         await api.write(name, "a", "two")
         await api.end(name, "a")
@@ -223,7 +224,7 @@ async def test_unreachable_controller_is_an_error(
     monkeypatch.setattr(options, "_RECONNECT_TIMEOUT", 0.05)
 
     async def play(name: str) -> None:
-        await api.until(lambda: len(api._streams) == 2)
+        await wait_until_async(lambda: len(api._streams) == 2)
         api.refuse = lambda _: problem(503, "no more")
         api.break_streams()
 
@@ -234,7 +235,7 @@ async def test_unreachable_controller_is_an_error(
 
 async def test_deleted_run_is_an_error(api: FakeApi, target: Target) -> None:
     async def play(name: str) -> None:
-        await api.until(lambda: len(api._streams) == 2)
+        await wait_until_async(lambda: len(api._streams) == 2)
         await api.delete(name)
 
     api.on_create = play
