@@ -47,6 +47,10 @@ class Settings:
     source_limit: int
     cache_limit: int
     workspace_limit: int
+    run_artifacts_limit: int
+    namespace_caches_limit: int
+    namespace_sources_limit: int
+    namespace_workspaces_limit: int
     log_limit: int
     log_level: str
 
@@ -115,6 +119,30 @@ FLAGS = (
         "MIB",
         "maximum size of a packed workspace of a failed step, in MiB; 0: none is saved",
         "512",
+    ),
+    Flag(
+        "run-artifacts-limit-mib",
+        "MIB",
+        "maximum size of all artifacts of a run together, packed, in MiB; 0: no limit",
+        "10240",
+    ),
+    Flag(
+        "namespace-caches-limit-mib",
+        "MIB",
+        "maximum size of all caches of a namespace together, in MiB; what exceeds it is not saved; 0: no limit",
+        "10240",
+    ),
+    Flag(
+        "namespace-sources-limit-mib",
+        "MIB",
+        "maximum size of all sources of a namespace together, in MiB; 0: no limit",
+        "20480",
+    ),
+    Flag(
+        "namespace-workspaces-limit-mib",
+        "MIB",
+        "maximum size of all saved workspaces of a namespace together, in MiB; 0: no limit",
+        "10240",
     ),
     Flag(
         "log-limit-mib",
@@ -191,6 +219,10 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         cache_limit=_parse_int("cache-limit-mib", values["cache_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         # No archive of a step may be larger, so that a larger limit would have no effect.
         workspace_limit=_parse_int("kept-workspace-limit-mib", values["kept_workspace_limit_mib"], 0, 2048) * MEBIBYTE,
+        run_artifacts_limit=_parse_mib("run-artifacts-limit-mib", values),
+        namespace_caches_limit=_parse_mib("namespace-caches-limit-mib", values),
+        namespace_sources_limit=_parse_mib("namespace-sources-limit-mib", values),
+        namespace_workspaces_limit=_parse_mib("namespace-workspaces-limit-mib", values),
         log_limit=_parse_int("log-limit-mib", values["log_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         log_level=values["log_level"],
     )
@@ -216,6 +248,11 @@ def _parse_int(name: str, text: str, minimum: int, maximum: int) -> int:
     if not minimum <= number <= maximum:
         raise SettingsError(f"--{name} {text}: expected a number from {minimum} to {maximum}")
     return number
+
+
+def _parse_mib(name: str, values: Mapping[str, Any]) -> int:
+    """A limit in bytes; 0 for none."""
+    return _parse_int(name, values[name.replace("-", "_")], 0, 1 << 30) * MEBIBYTE
 
 
 def _parse_ip(text: str | None) -> str | None:

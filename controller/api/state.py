@@ -5,11 +5,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from starlette.requests import HTTPConnection
 
+from controller.api.artifacts.budgets import StorageBudget, StorageBudgets
 from controller.api.auth.authenticator import Authenticator, Tickets
 from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
@@ -55,6 +57,10 @@ class ApiSettings:
     artifact_limit: int = 2048 * MEBIBYTE
     cache_limit: int = 1024 * MEBIBYTE
     workspace_limit: int = 512 * MEBIBYTE
+    run_artifacts_limit: int = 10 * 1024 * MEBIBYTE
+    namespace_caches_limit: int = 10 * 1024 * MEBIBYTE
+    namespace_sources_limit: int = 20 * 1024 * MEBIBYTE
+    namespace_workspaces_limit: int = 10 * 1024 * MEBIBYTE
     link_seconds: int = 900
     default_branches: tuple[str, ...] = ("main", "master")
     idle_seconds: float = 30.0
@@ -116,6 +122,32 @@ class AppState:
     """The plans of runs whose agents have called, by uid; the oldest are dropped."""
     namespace_uids: dict[str, str] = field(default_factory=dict)
     """The uids of the namespaces of runs, by the uid of the run; the oldest are dropped."""
+
+    budgets: StorageBudgets = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        budget = partial(StorageBudget, self.store, promise_seconds=settings.link_seconds)
+        self.budgets = StorageBudgets(
+            artifacts=budget(
+                "the artifacts of the run", "--run-artifacts-limit-mib", settings.run_artifacts_limit, depth=3
+            ),
+            caches=budget(
+                "the caches of the namespace", "--namespace-caches-limit-mib", settings.namespace_caches_limit, depth=3
+            ),
+            sources=budget(
+                "the sources of the namespace",
+                "--namespace-sources-limit-mib",
+                settings.namespace_sources_limit,
+                depth=None,
+            ),
+            workspaces=budget(
+                "the saved workspaces of the namespace",
+                "--namespace-workspaces-limit-mib",
+                settings.namespace_workspaces_limit,
+                depth=2,
+            ),
+        )
 
     async def signed_url(self, method: Literal["GET", "PUT"], key: str, *, external: bool = False) -> str:
         """A short-lived URL of an object; `external`: for a user, not for a pod."""

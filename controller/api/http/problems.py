@@ -33,6 +33,7 @@ _TYPES = (
     ProblemType("method-not-allowed", 405, "Method not allowed"),
     ProblemType("conflict", 409, "The object is in another state"),
     ProblemType("too-large", 413, "The body is too large"),
+    ProblemType("over-budget", 413, "No more may be stored"),
     ProblemType("unsupported-media-type", 415, "The body's media type is not supported"),
     ProblemType("range-not-satisfiable", 416, "The range lies outside the object"),
     ProblemType("host-not-allowed", 421, "The server does not answer to this host name"),

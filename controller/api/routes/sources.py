@@ -50,6 +50,12 @@ async def put_source(request: Request, ns: str, digest: str) -> Response:
     stored = await state.store.head(key)
     if stored is not None:
         return JSONResponse({"digest": digest, "size": stored.size}, status_code=201)
-    upload = BoundedUpload(request, state.settings.source_limit, state.settings.idle_seconds, magic=GZIP)
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isdigit() and len(announced) < 16 else 0
+    await state.budgets.sources.promise(key, size)
+    left = await state.budgets.sources.left(key)
+    limit = state.settings.source_limit if left is None else min(state.settings.source_limit, left)
+    upload = BoundedUpload(request, limit, state.settings.idle_seconds, magic=GZIP)
     await state.store.put(key, upload.verified_chunks(digest.removeprefix("sha256:")))
+    await state.budgets.sources.commit(key, upload.size)
     return JSONResponse({"digest": digest, "size": upload.size}, status_code=201)

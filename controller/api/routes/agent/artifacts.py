@@ -75,6 +75,7 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
         raise ApiProblemError("too-large", f"the archive has {body.size} bytes; the limit is {limit}")
     if await state.store.head(key.manifest) is not None:
         raise ApiProblemError("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
+    await state.budgets.artifacts.promise(key.archive(body.sha256), body.size)
     return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256))})
 
 
@@ -105,6 +106,8 @@ async def agent_manifest(request: Request, slug: str, attempt: int) -> Response:
             raise ApiProblemError(
                 "conflict", f"the archive in the store is {found}, the manifest says {archive['size']} bytes"
             )
+        if await state.store.head(key.manifest) is None:
+            await state.budgets.artifacts.commit(key.archive(archive["sha256"]), stored.size)
         try:
             await state.store.put(key.manifest, manifest.content(), if_absent=True)
         except ObjectExistsError:

@@ -54,6 +54,7 @@ async def upload(request: Request, body: models.CacheArchive) -> Response:
     _check_size(state, body)
     if await state.store.head(_document_key(prefix)) is not None:
         raise ApiProblemError("conflict", "there is already a cache with this key")
+    await state.budgets.caches.promise(_archive_key(prefix, body.sha256), body.size)
     return JSONResponse({"url": await state.signed_url("PUT", _archive_key(prefix, body.sha256))})
 
 
@@ -67,6 +68,8 @@ async def commit(request: Request, body: models.CacheArchive) -> Response:
     if stored is None or stored.size != body.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
         raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
+    if await state.store.head(_document_key(prefix)) is None:
+        await state.budgets.caches.commit(_archive_key(prefix, body.sha256), stored.size)
     cache_document = {
         **body.model_dump(mode="json", by_alias=True),
         "run": run["metadata"]["name"],

@@ -34,6 +34,7 @@ async def upload_source(request: Request, body: models.SnapshotRequest) -> Respo
     stored = await state.store.head(source_key(attempt_key.namespace, body.digest))
     if stored is not None and stored.size == body.size:
         return JSONResponse({"present": True})
+    await state.budgets.sources.promise(source_key(attempt_key.namespace, body.digest), body.size)
     return JSONResponse({"url": await state.signed_url("PUT", _upload_key(attempt_key, body)), "present": False})
 
 
@@ -69,6 +70,7 @@ async def _promote_snapshot(state: AppState, attempt: ArtifactKey, body: models.
     key = _upload_key(attempt, body)
     if await state.store.head(key) is None:
         raise ApiProblemError("conflict", "the snapshot was not uploaded")
+    await state.budgets.sources.promise(source_key(attempt.namespace, body.digest), body.size)
     content = verify_chunks(state.store.read(key), body.digest.removeprefix("sha256:"), body.size, magic=GZIP)
     try:
         await state.store.put(source_key(attempt.namespace, body.digest), content, if_absent=True)

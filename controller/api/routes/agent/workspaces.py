@@ -26,11 +26,16 @@ router = APIRouter(prefix="/api/v1/agent/workspaces", tags=["agent"], route_clas
 async def workspace_terms(request: Request, slug: str, attempt: int) -> Response:
     """Whether to save the workspace of this attempt, and how large its archive may be."""
     state = get_state(request)
-    run, _ = await _workspace(state, request, slug, attempt)
+    run, key = await _workspace(state, request, slug, attempt)
     meta = run["metadata"]
     # The agent asks a moment after the step was stopped: the cache may not know the reason yet.
     why = _refusal_reason(state, await state.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]))
-    terms = {"wanted": why is None, "limit": state.settings.workspace_limit}
+    limit = state.settings.workspace_limit
+    left = await state.budgets.workspaces.left(key.manifest)
+    if why is None and left is not None and left < limit:
+        limit = left
+        why = None if left else "the saved workspaces of the namespace use up --namespace-workspaces-limit-mib"
+    terms = {"wanted": why is None, "limit": limit}
     return JSONResponse(terms | ({"why": why} if why is not None else {}))
 
 
@@ -42,6 +47,7 @@ async def workspace_upload(request: Request, slug: str, attempt: int, body: mode
     _check_size(state, body.size)
     if await state.store.head(key.manifest) is not None:
         raise ApiProblemError("conflict", f"the workspace of {slug}, attempt {attempt}, has been reported already")
+    await state.budgets.workspaces.promise(key.archive(body.sha256), body.size)
     return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256))})
 
 
@@ -66,6 +72,8 @@ async def workspace_manifest(request: Request, slug: str, attempt: int, body: mo
         if stored is None or stored.size != body.size:
             found = "not there" if stored is None else f"{stored.size} bytes"
             raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
+        if await state.store.head(key.manifest) is None:
+            await state.budgets.workspaces.commit(key.archive(body.sha256), stored.size)
         report = {"size": body.size, "sha256": body.sha256, "files": body.files, "leftOut": body.left_out}
     document = json.dumps(report, separators=(",", ":")).encode()
     try:

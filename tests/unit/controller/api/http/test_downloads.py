@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from controller.api.artifacts.budgets import format_bytes
 from controller.kube import PIPELINE_RUNS
 from controller.loop_watchdog import LoopWatchdog
 from tests.unit.controller.api.fakes import BOB, ApiServer, FakeCapability, run_api
@@ -260,6 +261,36 @@ async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:
         await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", TREE[:-1])
         assert (await api.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
         assert await api.store.head("artifacts/a/uid-of-ci-1/build/1.json") is None
+
+
+async def test_artifacts_beyond_the_budget_of_a_run_are_refused_twice(tmp_path: Path) -> None:
+    async with run_api(tmp_path, run_artifacts_limit=len(TREE) + 1000) as api:
+        token = await run_with_step(api)
+        place, body = f"{AGENT}/artifacts/build/1", {"size": len(TREE), "sha256": HEX}
+        too_large = await api.call("POST", place, token=token, json={**body, "size": len(TREE) + 1001})
+        assert too_large.problem == (413, "over-budget")
+        link = (await api.call("POST", place, token=token, json=body)).json["url"]
+        assert (await api.call("PUT", link, token=None, data=TREE)).status == 201
+        # Another replica let another step store something meanwhile.
+        await api.store.put("artifacts/a/uid-of-ci-1/other/1.json", b"x" * 1001)
+        commit = await api.call("PUT", f"{place}/manifest", token=token, json=manifest(TREE))
+        assert commit.problem == (413, "over-budget")
+        assert f"limit is {format_bytes(len(TREE) + 1000)} (--run-artifacts-limit-mib)" in commit.json["detail"]
+        assert [path.name for path in stored_objects(api) if "build" in path.parts] == []
+
+
+async def test_sources_and_caches_beyond_the_budget_of_a_namespace_are_refused(tmp_path: Path) -> None:
+    limits = {"namespace_sources_limit": len(TREE), "namespace_caches_limit": len(TREE) - 1}
+    async with run_api(tmp_path, **limits) as api:
+        assert (await api.call("PUT", f"{SOURCES}/sha256:{HEX}", data=TREE)).status == 201
+        other = TREE + b"\0"
+        for data in (other, in_pieces(other)):
+            answer = await api.call("PUT", f"{SOURCES}/sha256:{hashlib.sha256(other).hexdigest()}", data=data)
+            assert answer.status == 413
+        await run_with_step(api)
+        body = {"key": "go-1", "size": len(TREE), "sha256": HEX}
+        assert (await api.call("POST", f"{AGENT}/caches", token="upload", json=body)).problem == (413, "over-budget")
+        assert [path.suffix for path in stored_objects(api)] == [".gz"]
 
 
 async def test_artifacts_are_listed_in_pages(tmp_path: Path) -> None:
