@@ -185,6 +185,26 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
                 _bytes(ApiSettings.workspace_limit),
                 "it is not saved",
             ),
+            Limit(
+                "all packed artifacts of a run (`--run-artifacts-limit-mib`)",
+                _bytes(ApiSettings.run_artifacts_limit),
+                "the step ends as `Failed`, reason `ArtifactUploadFailed`",
+            ),
+            Limit(
+                "all caches of a namespace (`--namespace-caches-limit-mib`)",
+                _bytes(ApiSettings.namespace_caches_limit),
+                "the cache is not saved",
+            ),
+            Limit(
+                "all sources of a namespace (`--namespace-sources-limit-mib`)",
+                _bytes(ApiSettings.namespace_sources_limit),
+                "refused with 413",
+            ),
+            Limit(
+                "all saved workspaces of a namespace (`--namespace-workspaces-limit-mib`)",
+                _bytes(ApiSettings.namespace_workspaces_limit),
+                "it is not saved",
+            ),
             Limit("an unpacked archive", _bytes(unpack.MAX_BYTES), "unpacking fails"),
             Limit("files and folders in an archive", f"{unpack.MAX_ENTRIES:,}", "packing or unpacking fails"),
         ),
