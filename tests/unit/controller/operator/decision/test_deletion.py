@@ -13,7 +13,7 @@ from controller import labels
 from controller.kube import KubeError, NotFoundError
 from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
-from tests.unit.controller.operator.test_reconciler import KEY, ReconcilerHarness
+from tests.unit.controller.operator.harness import KEY, ReconcilerHarness
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
 Json = dict[str, Any]
@@ -37,16 +37,16 @@ def test_the_oldest_ended_runs_of_a_pipeline_go_first() -> None:
 
 async def test_a_run_is_held_from_its_first_look() -> None:
     harness = ReconcilerHarness()
-    await harness.look()
+    await harness.reconcile()
     assert labels.RUN_FINALIZER in harness.stored["metadata"]["finalizers"]
 
 
 async def test_deleted_run_keeps_its_finalizer_until_it_has_ended() -> None:
     harness = ReconcilerHarness()
-    await harness.look()
+    await harness.reconcile()
     await harness.reconciler.write(KEY)
     harness.pod("a", {"running": {}})
-    await harness.look()
+    await harness.reconcile()
     harness.run = {**harness.stored, "metadata": {**harness.stored["metadata"], "deletionTimestamp": T0.isoformat()}}
     result = await harness.reconciler.reconcile(harness.run)
     assert result.requeue_after is not None

@@ -1,0 +1,152 @@
+"""A reconciler on an API server in memory, which refuses requests where a test says so."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+from controller.kube import (
+    JOBS,
+    PIPELINE_RUNS,
+    SECRETS,
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    UnreachableError,
+)
+from controller.operator.cache.resource_cache import ResourceCache
+from controller.operator.effects.event_recorder import EventRecorder
+from controller.operator.reconciler import Dependencies, Reconciler
+from controller.run_types.keys import RunKey
+from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
+
+Json = dict[str, Any]
+
+KEY = RunKey("team", "ci-1")
+
+
+class FakeApiServer:
+    """Objects by resource and name, with versions; `refuse` answers the creation of Jobs instead."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[Any, str], Json] = {}
+        self.version = 10
+        self.refuse: Exception | None = None
+        self.lose_secrets = False
+        self.created: list[str] = []
+
+    def put(self, resource: Any, obj: Json) -> Json:
+        self.version += 1
+        metadata = {"uid": f"uid-{self.version}", **obj["metadata"], "resourceVersion": str(self.version)}
+        self.objects[resource, metadata["name"]] = {**obj, "metadata": metadata}
+        return copy.deepcopy(self.objects[resource, metadata["name"]])
+
+    async def get(self, resource: Any, name: str, namespace: str | None = None) -> Json:
+        if (resource, name) not in self.objects:
+            raise NotFoundError(f"no {name}", status=404)
+        return copy.deepcopy(self.objects[resource, name])
+
+    async def create(self, resource: Any, obj: Json, namespace: str | None = None) -> Json:
+        if resource is JOBS and self.refuse is not None:
+            raise self.refuse
+        if resource is SECRETS and self.lose_secrets:
+            raise UnreachableError("the connection broke off")
+        if (resource, obj["metadata"]["name"]) in self.objects:
+            raise AlreadyExistsError("there", status=409, reason="AlreadyExists")
+        self.created.append(obj["metadata"]["name"])
+        return self.put(resource, obj)
+
+    async def patch(self, resource: Any, name: str, patch: Any, **more: Any) -> Json:
+        found = await self.get(resource, name)
+        if resource is PIPELINE_RUNS:
+            version, *changes = patch
+            if version["value"] != found["metadata"]["resourceVersion"]:
+                raise ConflictError("changed", status=409)
+            for change in changes:
+                *folders, last = [part.replace("~1", "/") for part in change["path"].split("/")[1:]]
+                functools.reduce(operator.getitem, folders, found)[last] = change["value"]
+        elif resource is JOBS:
+            found["spec"] |= patch["spec"]
+        return self.put(resource, found)
+
+    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str | None = None) -> None:
+        found = await self.get(resource, name)
+        if uid not in (None, found["metadata"]["uid"]):
+            raise ConflictError("another", status=409)
+        del self.objects[resource, name]
+
+
+class ArchivedLogs:
+    """All logs are archived and empty; counts what was asked for."""
+
+    def __init__(self) -> None:
+        self.followed: list[tuple[str, tuple[bytes, ...]]] = []
+        self.forgotten = 0
+
+    def follow(self, *, slug: str, secrets: Iterable[bytes], **_: Any) -> None:
+        self.followed.append((slug, tuple(secrets)))
+
+    def result(self, **_: Any) -> Json | None:
+        return {"lines": 0}
+
+    def forget(self, *_: str) -> None:
+        self.forgotten += 1
+
+
+class EmptyStore:
+    """Has no object."""
+
+    async def get(self, key: str) -> bytes:
+        raise AssertionError(key)
+
+    async def head(self, key: str) -> None:
+        return None
+
+
+class ReconcilerHarness:
+    """A reconciler, the cluster it works on, and the run."""
+
+    def __init__(self, *steps: Json) -> None:
+        self.cluster, self.logs = FakeApiServer(), ArchivedLogs()
+        self.run = self.cluster.put(PIPELINE_RUNS, build_run(steps or [step("a")]))
+        self.scheduled_writes: list[tuple[tuple[str, str], float]] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process begins, with nothing but what the cluster has."""
+        client: Any = self.cluster
+        self.cache = ResourceCache(lambda: T0)
+        self.reconciler = Reconciler(
+            Dependencies(client, self.logs, EmptyStore(), SETTINGS, EventRecorder(client, lambda: T0), lambda: T0),
+            self.cache,
+            lambda key, seconds: self.scheduled_writes.append((key, seconds)),
+            lambda: [obj for (resource, _), obj in self.cluster.objects.items() if resource is PIPELINE_RUNS],
+        )
+        self.run = self.stored
+        for (resource, _), obj in self.cluster.objects.items():
+            if resource is JOBS:
+                self.cache.on_job(obj, deleted=False)
+
+    @property
+    def stored(self) -> Json:
+        return copy.deepcopy(self.cluster.objects[PIPELINE_RUNS, "ci-1"])
+
+    def step(self, index: int = 0) -> Json:
+        found: Json = self.stored["status"]["steps"][index]
+        return found
+
+    async def reconcile(self) -> None:
+        await self.reconciler.reconcile(self.run)
+
+    def pod(self, name: str, state: Json, *, phase: str = "Running", gone: bool = False, **forged: Any) -> None:
+        """A pod of the Job of attempt 1 has changed; `forged` replaces what its metadata has."""
+        labels = {"c8s.dev/run": "ci-1", "c8s.dev/step": name, "c8s.dev/attempt": "1"}
+        job_uid = self.cluster.objects[JOBS, f"ci-1--{name}-1"]["metadata"]["uid"]
+        owner = {"kind": "Job", "name": f"ci-1--{name}-1", "uid": job_uid, "controller": True}
+        metadata = {"name": name, "namespace": "team", "uid": f"pod-{name}", "labels": labels}
+        metadata |= {"annotations": {"c8s.dev/run-uid": "uid-1"}, "ownerReferences": [owner], **forged}
+        status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
+        self.cache.on_pod({"metadata": metadata, "spec": {}, "status": status}, deleted=gone)
