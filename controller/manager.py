@@ -48,6 +48,7 @@ from controller.run_types.keys import RunId
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
+from controller.storage.probe import StoreProbe
 
 if TYPE_CHECKING:
     from controller.api.state import AppState
@@ -141,6 +142,7 @@ class Manager:
         """
         log.info("the controller starts", extra={"roles": sorted(self._settings.roles), "url": self._url})
         self._readiness.set_waiting("kubernetes", "not asked yet")
+        self._readiness.set_waiting("store", "not asked yet")
         if not self._is_deferred:
             if "operator" in self._settings.roles:
                 self._readiness.add_check("operator", lambda: "it has not started yet")
@@ -162,12 +164,22 @@ class Manager:
             if operator_socket is not None:
                 serving["the operator's port"] = self._operator_server(operator_socket)
             servers = [group.create_task(self._supervise(name, each)) for name, each in serving.items()]
-            behind = [group.create_task(self._run_dependents()), group.create_task(self._import_late())]
+            behind = [
+                group.create_task(self._run_dependents()),
+                group.create_task(self._import_late()),
+                group.create_task(StoreProbe(self._store, self._report_store).run()),
+            ]
             await self._stop.wait()
             for server in servers:
                 await server
             for task in behind:
                 task.cancel()
+
+    def _report_store(self, reason: str | None) -> None:
+        if reason is None:
+            self._readiness.set_ready("store")
+        else:
+            self._readiness.set_waiting("store", reason)
 
     async def _run_dependents(self) -> None:
         """Run what needs Kubernetes, once it answers. Until then the API is served and reports that it is not ready."""

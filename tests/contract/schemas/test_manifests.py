@@ -161,3 +161,13 @@ def test_objects_are_applied_in_order_of_dependency() -> None:
 def test_manifests_contain_no_secret() -> None:
     for folder in FOLDERS:
         assert not [each for each in render(MANIFESTS_FOLDER / folder) if each["kind"] == "Secret"]
+
+
+@pytest.mark.parametrize("file", ["api.yaml", "operator.yaml"])
+def test_only_readiness_depends_on_other_services(file: str) -> None:
+    """A container that is restarted while the store or Kubernetes is away is no help."""
+    documents = yaml.safe_load_all((MANIFESTS_FOLDER / "base" / file).read_text())
+    (deployment,) = [each for each in documents if each["kind"] == "Deployment"]
+    for container in deployment["spec"]["template"]["spec"]["containers"]:
+        paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
+        assert paths == {"startup": "/healthz", "readiness": "/readyz", "liveness": "/healthz"}

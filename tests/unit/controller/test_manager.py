@@ -18,6 +18,7 @@ from controller.main import JsonFormatter, main
 from controller.manager import Manager, RunnableFailedError, load_agent_key, open_listener, url_of
 from controller.settings import Settings, SettingsError, parse_settings
 from controller.storage import DirectoryStore
+from tests.support.waiting import wait_until_async
 
 
 def settings(folder: Path, *more: str) -> Settings:
@@ -158,3 +159,17 @@ def test_supervisor_of_a_sandbox_starts_without_asyncio() -> None:
     code = f"import sys, workbench.sandbox.supervisor; print(*{slow!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+async def test_readiness_names_a_store_that_is_away(tmp_path: Path) -> None:
+    stop = asyncio.Event()
+    folder = tmp_path / "store"
+    client = KubeClient(ConnectionConfig("http://127.0.0.1:9", lambda: None))
+    store = DirectoryStore(folder, b"k" * 32, "http://x")
+    folder.rmdir()
+    found = Manager(settings(tmp_path), client, store, b"k" * 32, "http://127.0.0.1:1", stop)
+    running = asyncio.create_task(found.run(None))
+    why = await wait_until_async(lambda: found._readiness.waiting().get("store", "").partition("used: ")[2], 5)
+    assert why.endswith(f"the directory {folder} of the store does not exist")
+    stop.set()
+    assert await asyncio.wait_for(running, 5) == 0
