@@ -10,10 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
+from textual.dom import DOMNode
+
 from workbench.client import (
     Artifact,
     Attempt,
     AttemptTimes,
+    BacklogEnd,
     Change,
     Cluster,
     FirstFailure,
@@ -232,6 +236,7 @@ class FakeController:
         if lines[have:]:
             shown = tuple(LogLine(1_767_268_740_000_000 + at, text) for at, text in enumerate(lines[have:]))
             yield Lines(key, have + 1, shown)
+        yield BacklogEnd(key)
         if slug in self.live_frames:
             while True:
                 yield await self.live_frames[slug].get()
@@ -281,8 +286,11 @@ class FakeWorkbench(Workbench):
         *,
         lines: Mapping[str, list[str]] | None = None,
         options: AppOptions = DEFAULT_OPTIONS,
+        fail_fast: bool = True,
         **workbench_options: Any,
     ) -> None:
+        self.fail_fast = fail_fast
+        """Whether a failure that the app would survive fails the test."""
         self.controller = FakeController(runs)
         self.controller.lines.update(lines or {})
         self.set_connection_error: OnConnectionError = lambda _: None
@@ -290,6 +298,11 @@ class FakeWorkbench(Workbench):
         super().__init__(
             self._connect, WorkbenchOptions(endpoint_label="default", now=lambda: NOW, **workbench_options), options
         )
+
+    def report_failure(self, node: DOMNode, error: Exception) -> None:
+        super().report_failure(node, error)
+        if self.fail_fast:
+            App._handle_exception(self, error)
 
     @asynccontextmanager
     async def _connect(self, on_error: OnConnectionError) -> AsyncIterator[ControllerApi]:

@@ -8,6 +8,7 @@ of the test's user; ctrl+o makes it crash.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from tests.tui.fakes import FakeLauncher, FakeWorkbench, hello, run, step
@@ -30,15 +31,16 @@ def ask(name: str, slug: str, container: str) -> list[str]:
     return ["sh", "-c", f"echo in {name} {slug} {container}; printf 'type something: '; read line"]
 
 
-def fail() -> None:
-    raise RuntimeError("a failure of this test \x1b]2;PWNED-TITLE\x07")
+def fail(app: FakeWorkbench) -> None:
+    """Fail in a way that no boundary contains."""
+    app._handle_exception(RuntimeError("a failure of this test \x1b]2;PWNED-TITLE\x07"))
 
 
 def main() -> int:
     if len(sys.argv) > 1:
         app = FakeWorkbench([hello(7)], launcher=FakeLauncher(None, Path(sys.argv[1])), options=load_options())
         app.bind("ctrl+o", "fail")
-        app.action_fail = fail  # type: ignore[attr-defined]
+        app.action_fail = partial(fail, app)  # type: ignore[attr-defined]
     else:
         made = run("hostile-1", "Running", [step("print", (), "Running")])
         app = FakeWorkbench([made], open_run=made.name, shell=ask)

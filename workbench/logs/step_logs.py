@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from workbench.client.models import BacklogEnd, Frame, Lines, LogLine, Missed, StreamEnd, StreamKey
 from workbench.logs.log_file import LogFile
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+StreamState = Literal["loading", "failed", "live", "complete"]
+"""`loading`: lines that exist are missing. `live`: all lines so far are here, and more may follow."""
 
 
 @dataclass
@@ -24,6 +29,8 @@ class Stream:
     log: LogFile = field(default_factory=LogFile)
     live: bool = False
     ended: bool = False
+    problem: str | None = None
+    """Why the last attempt to load the lines failed, until one succeeds."""
 
 
 class StoredLogLoader:
@@ -101,6 +108,21 @@ class StepLogs:
 
     def is_complete(self, key: StreamKey) -> bool:
         return key in self._streams and self._streams[key].ended
+
+    def state(self, key: StreamKey) -> StreamState:
+        """How much of a stream is here."""
+        stream = self._streams.get(key)
+        if stream is None:
+            return "loading"
+        if stream.ended:
+            return "complete"
+        if stream.problem is not None:
+            return "failed"
+        return "live" if stream.live else "loading"
+
+    def problem(self, key: StreamKey) -> str | None:
+        """Why a stream is not complete, if the last attempt to load it failed."""
+        return self._streams[key].problem if key in self._streams else None
 
     def apply(self, frame: Frame) -> bool:
         """Apply a frame. False if lines before it are missing: resume the stream from `cursors`.

@@ -55,11 +55,12 @@ def redact(text: str) -> str:
     return text
 
 
-def save_report(folder: Path, text: str, at: datetime) -> Path:
-    """Write a private report file and mark it as the newest. Raises OSError."""
+def save_report(folder: Path, text: str, at: datetime, *, announce: bool = True) -> Path:
+    """Write a private report file; with `announce`, mark it for the next start. Raises OSError."""
     path = folder / f"crash-{at:%Y%m%d-%H%M%S-%f}.txt"
     write_private(path, text.encode("utf-8", "backslashreplace"))
-    write_private(folder / _MARK, path.name)
+    if announce:
+        write_private(folder / _MARK, path.name)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from workbench.session.view_state import Layout, SavedView
 from workbench.submit.worktree import PIPELINE_FILES
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.base_app import BaseApp
+from workbench.tui.boundary import contained, is_going
 from workbench.tui.keys import key_label
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.screens.base import WorkbenchScreen
@@ -32,6 +34,10 @@ from workbench.tui.services.run_feed import RunFeed
 
 _DISK_POLL = 1.0
 """Seconds between checks of the sandbox's disk."""
+_FEED_RETRY = 3.0
+"""Seconds after which a feed that has failed starts again."""
+_PIPELINE_POLL = 1.0
+"""Seconds between checks whether a pipeline file was written, while there is none."""
 _PUBLISH_DELAY = 0.05
 """Seconds within which changes of runs are published together."""
 
@@ -60,6 +66,10 @@ class WorkbenchOptions:
     disk: Callable[[], str | None] | None = None
     """Returns a message while the disk of that sandbox is full, else None."""
     shell: ShellCommand | None = None
+    start_sandbox: Callable[[], Awaitable[None]] | None = None
+    """Starts the sandbox again; None where the controller does not run in one on this machine."""
+    find_pipeline: Callable[[], Path | None] | None = None
+    """Finds this folder's pipeline file, which may be written while the workbench is open."""
 
 
 class Workbench(BaseApp[int]):
@@ -71,6 +81,8 @@ class Workbench(BaseApp[int]):
         Binding("r", "launch", "Run", id="app.run", tooltip="Run this folder's pipeline on the working tree"),
         Binding("e", "edit", "Edit", id="app.edit", tooltip="Edit this folder's pipeline"),
         Binding("ctrl+x", "cancel", "Cancel", id="app.cancel", tooltip="Cancel the run (asks first)"),
+        Binding("U", "start_sandbox", "Start sandbox", show=False, id="app.start-sandbox",
+                tooltip="Start the sandbox again after it was stopped"),
         Binding("C", "cluster", "Cluster", show=False, id="app.cluster",
                 tooltip="Show the health of sandbox, controller, queue, quota and pods"),
         Binding("H,f9", "messages", "Messages", show=False, id="app.messages",
@@ -83,7 +95,7 @@ class Workbench(BaseApp[int]):
         super().__init__(app_options)
         self.endpoint_label = options.endpoint_label
         self.launcher = options.launcher
-        self.now = options.now
+        self._clock = options.now
         self.sandbox = options.sandbox
         self.disk_problem: str | None = None
         """Set while the disk of the sandbox is full."""
@@ -94,7 +106,9 @@ class Workbench(BaseApp[int]):
         self._open_run = options.open_run
         self._last_params: dict[str, str] = {}
         """The parameter values of the last run."""
-        self.feed = RunFeed(connect, self._schedule_publish, lambda: self.connection_changed.publish(None))
+        self._start_sandbox = options.start_sandbox
+        self._find_pipeline = options.find_pipeline
+        self.feed = RunFeed(connect, self._schedule_publish, lambda: self.connection_changed.publish(None), options.now)
         self.runs_changed: Signal[None] = Signal(self, "runs changed")
         self.clock_ticked: Signal[None] = Signal(self, "clock ticked")
         self.connection_changed: Signal[None] = Signal(self, "connection changed")
@@ -116,6 +130,11 @@ class Workbench(BaseApp[int]):
         self._follow_runs()
         if self._disk is not None:
             self.set_interval(_DISK_POLL, self._check_disk)
+        if self.launcher is None and self._find_pipeline is not None:
+            self.set_interval(_PIPELINE_POLL, self._notice_pipeline)
+
+    def now(self) -> datetime:
+        return self.feed.lost_at or self._clock()
 
     # -- the saved view
 
@@ -153,8 +172,9 @@ class Workbench(BaseApp[int]):
             return
         screens = [screen for screen in self.screen_stack if isinstance(screen, WorkbenchScreen)]
         for screen in screens:
-            if screen.STATE_KEY and screen.is_mounted:
-                self._layouts[screen.STATE_KEY] = screen.layout_state()
+            if screen.STATE_KEY and screen.is_mounted and not is_going(screen):
+                with contained(screen):
+                    self._layouts[screen.STATE_KEY] = screen.layout_state()
         named = [screen for screen in screens if screen.STATE_KEY]
         if memory is None or not named:
             return
@@ -170,6 +190,9 @@ class Workbench(BaseApp[int]):
             self.notify_problems(f"The view can't be saved for the next start: {error}")
 
     def pop_screen(self) -> AwaitComplete:
+        """Close the current screen; the list of runs, which is the first one, stays."""
+        if len(self.screen_stack) <= 2:
+            return AwaitComplete()
         self.save_view()
         return super().pop_screen()
 
@@ -193,6 +216,12 @@ class Workbench(BaseApp[int]):
         yield SystemCommand("Screenshot", "Save a screenshot (SVG)", lambda: self.deliver_screenshot())
         yield from palette_commands(self, screen)
 
+    def action_command_palette(self) -> None:
+        from workbench.tui.command_palette import ActionPalette
+
+        if self.use_command_palette and not ActionPalette.is_open(self):
+            self.push_screen(ActionPalette(id="--command-palette"))
+
     def open_run(self, name: str) -> None:
         """Show a run above the list of runs."""
         from workbench.tui.screens.run import RunScreen
@@ -203,7 +232,11 @@ class Workbench(BaseApp[int]):
 
     @work(group="watch", exclusive=True, description="watch the runs")
     async def _follow_runs(self) -> None:
-        await self.feed.follow()
+        while True:
+            with contained(self):
+                await self.feed.follow()
+            self.feed.restart()
+            await asyncio.sleep(_FEED_RETRY)
 
     def _check_disk(self) -> None:
         problem = self._disk() if self._disk is not None else None
@@ -259,7 +292,40 @@ class Workbench(BaseApp[int]):
         if self.launcher is None:
             self.launcher = self._make_launcher(path)
 
-    def action_launch(self) -> None:
+    async def _notice_pipeline(self) -> None:
+        """Use a pipeline file that was written outside of the workbench."""
+        if self.launcher is not None or self._find_pipeline is None:
+            return
+        path = await asyncio.to_thread(self._find_pipeline)
+        if path is not None and self.launcher is None:
+            self.pipeline_saved(path)
+            self.runs_changed.publish(None)
+
+    @property
+    def can_start_sandbox(self) -> bool:
+        return self._start_sandbox is not None
+
+    def action_start_sandbox(self) -> None:
+        if self.feed.connection_error is None:
+            self.notify("The controller is connected.")
+        elif self._start_sandbox is None:
+            self.notify("The controller does not run in a sandbox on this machine.", severity="warning")
+        else:
+            self._bring_up(self._start_sandbox)
+
+    @work(group="up", exclusive=True, description="start the sandbox")
+    async def _bring_up(self, start: Callable[[], Awaitable[None]]) -> None:
+        from workbench.client.endpoint import SandboxError
+
+        self.notify("Starting the sandbox …", timeout=3)
+        try:
+            await start()
+        except SandboxError as error:
+            message = sanitize_label(str(error), 400)
+            self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
+
+    async def action_launch(self) -> None:
+        await self._notice_pipeline()
         if self.launcher is None:
             edit = key_label(self, "app.edit", "e")
             message = f"There is no .c8s.yaml in this folder to run; {edit} creates one."
@@ -290,15 +356,19 @@ class Workbench(BaseApp[int]):
         from workbench.tui.services.interfaces import LaunchError
 
         try:
-            pipeline = await launcher.load(text)
-            if pipeline.definition is None:
-                from workbench.tui.screens.dialogs import ProblemsDialog
+            # What is typed meanwhile is for the dialog.
+            with self.hold_keys():
+                pipeline = await launcher.load(text)
+                if pipeline.definition is None:
+                    from workbench.tui.screens.dialogs import ProblemsDialog
 
-                self.push_screen(ProblemsDialog(launcher.path.name, pipeline.problems))
-                return
-            params = await self._ask_params(pipeline.definition)
+                    self.push_screen(ProblemsDialog(launcher.path.name, pipeline.problems))
+                    return
+                answer = self._ask_params(pipeline.definition)
+            params = await answer if answer is not None else {}
             if params is None:
                 return
+            self._last_params = dict(params) or self._last_params
             packing = f"Packing the working tree around {sanitize_label(launcher.path.name, 60)}"
             self.notify(packing, markup=False, timeout=2)
             result = await launcher.launch(controller, pipeline.definition, params=params, reuse_from=reuse_from)
@@ -310,16 +380,13 @@ class Workbench(BaseApp[int]):
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
         self.open_run(result.run.name)
 
-    async def _ask_params(self, definition: Mapping[str, Any]) -> Mapping[str, str] | None:
-        """Ask for the pipeline's parameters, if it has any; None when the user cancels."""
+    def _ask_params(self, definition: Mapping[str, Any]) -> asyncio.Future[dict[str, str] | None] | None:
+        """Open the dialog for the pipeline's parameters, if it has any. It answers None when the user cancels."""
         if not definition.get("params"):
-            return {}
+            return None
         from workbench.tui.screens.params import ParamsDialog
 
-        values = await self.push_screen_wait(ParamsDialog(definition, self._last_params))
-        if values is not None:
-            self._last_params = values
-        return values
+        return self.push_screen(ParamsDialog(definition, self._last_params), wait_for_dismiss=True)
 
     def action_cancel(self) -> None:
         screen = self.screen

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from textual.actions import ActionParseResult
 from textual.app import App, ReturnType
+from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
-from textual.worker import WorkerFailed
+from textual.worker import NoActiveWorker, WorkerFailed, get_current_worker
 
 from workbench.session.notifications import NotificationHistory
 from workbench.session.view_state import ThemeChoice
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.boundary import ErrorBoundary, FailurePane, PaneBoundary, contain, is_going
 from workbench.tui.keys import key_label
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
+from workbench.tui.ordered_input import OrderedInput
 from workbench.tui.terminal.ascii_filter import AsciiFilter
 from workbench.tui.theme import DARK, LIGHT
 
@@ -29,7 +34,7 @@ _NOTICE_TIMEOUT = 15.0
 """Seconds for which a problem is shown."""
 
 
-class BaseApp(App[ReturnType]):
+class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
     """An app with the theme, keys and characters of its user. `messages` is the history of its notifications."""
 
     def __init__(self, options: AppOptions = DEFAULT_OPTIONS) -> None:
@@ -38,6 +43,8 @@ class BaseApp(App[ReturnType]):
         self.messages = NotificationHistory()
         self.crash: Crash | None = None
         """Set when the app has crashed."""
+        self.failures: dict[str, Crash] = {}
+        """The failures of parts of screens that the app has survived, by error and place in the code."""
         self.custom_keys: Mapping[str, str] = options.keymap.keys
         """The keys that the config gives to actions."""
         self._pending_notices = list(options.preferences.problems)
@@ -139,8 +146,57 @@ class BaseApp(App[ReturnType]):
     def save_unsaved(self) -> None:
         """Save what would be lost in a crash."""
 
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        node: DOMNode = default_namespace if default_namespace is not None else self
+        if isinstance(node, PaneBoundary):
+            node.clear_failure()
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except Exception as error:
+            contain(node, error)
+            return True
+
+    def report_failure(self, node: DOMNode, error: Exception) -> None:
+        """Show a failure in the pane of `node`, or as a notification; the report of the first one is written."""
+        from workbench.tui.crash import describe_environment, error_place, write_report
+
+        place = error_place(error)
+        known = self.failures.get(place)
+        if known is None:
+            environment = describe_environment(self, ascii_only=self.options.ascii_only)
+            environment["failed part"] = type(node).__name__
+            folder = self.options.reports_folder
+            known = self.failures[place] = write_report(error, environment, folder, lambda: None, announce=False)
+            is_new = True
+        else:
+            is_new = False
+        report = f" The report is {known.path}" if known.path is not None else ""
+        text = f"This part has failed: {known.summary}.{report}"
+        panes = [each for each in node.ancestors_with_self if isinstance(each, FailurePane)]
+        shown = bool(panes) and panes[0].show_failure(text)
+        if is_new and not shown:
+            self.notify(sanitize_label(text, 500), title="Failed", severity="error", markup=False, timeout=15)
+        elif is_new:
+            self.messages.add(datetime.now(UTC), "error", "Failed", text)
+
     def _handle_exception(self, error: Exception) -> None:
-        """Write a report instead of Textual's traceback, which prints local variables and so may print tokens."""
+        """Report what a worker raised; anything else that arrives here ends the app.
+
+        The crash report replaces Textual's traceback, which prints local variables and so may print tokens.
+        """
+        if isinstance(error, WorkerFailed):
+            node: DOMNode = self
+            with suppress(NoActiveWorker):
+                node = get_current_worker().node
+            contain(node, cast(Exception, error.error))
+            return
+        if self._exit and is_going(self):
+            return
         self.record_crash(error)
         super()._handle_exception(error)
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from textual.app import App, SystemCommand
+from textual.command import CommandPalette
 from textual.screen import Screen
 
+from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import format_keys
 from workbench.tui.screens.help import actions_of
+
+
+class ActionPalette(ErrorBoundary, CommandPalette):
+    """Textual's palette, without its errors while it is closed or has no commands yet."""
+
+    def _action_command_list(self, action: str) -> None:
+        # Its list fails on a page up or down between a change of its commands and their layout.
+        with suppress(KeyError):
+            super()._action_command_list(action)
 
 
 def palette_commands(app: App[Any], screen: Screen[object]) -> Iterator[SystemCommand]:

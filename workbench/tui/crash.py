@@ -20,9 +20,17 @@ _TERMINAL_VARIABLES = ("TERM", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSIO
 
 
 def write_report(
-    error: BaseException, environment: Mapping[str, str], folder: Path | None, save_unsaved: Callable[[], None]
+    error: BaseException,
+    environment: Mapping[str, str],
+    folder: Path | None,
+    save_unsaved: Callable[[], None],
+    *,
+    announce: bool = True,
 ) -> Crash:
-    """Save what would be lost, then write the report to `folder` (None: write no file)."""
+    """Save what would be lost, then write the report to `folder` (None: write no file).
+
+    `announce`: the next start tells about the report.
+    """
     import traceback
 
     from workbench.session.crash_report import format_crash_report, redact, save_report
@@ -38,9 +46,18 @@ def write_report(
     if folder is None:
         return Crash(summary, text, None)
     try:
-        return Crash(summary, text, save_report(folder, text, now))
+        return Crash(summary, text, save_report(folder, text, now, announce=announce))
     except OSError as problem:
         return Crash(summary, text, None, str(problem))
+
+
+def error_place(error: BaseException) -> str:
+    """The type of an error and the innermost place in the workbench where it was raised, to recognize it again."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if f"{os.sep}workbench{os.sep}" in frame.filename] or frames
+    return f"{type(error).__name__} {own[-1].filename}:{own[-1].lineno}" if own else type(error).__name__
 
 
 def crash_message(crash: Crash) -> str:

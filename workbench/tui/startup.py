@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def run_workbench(
     sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None,
     disk: Callable[[], str | None] | None = None,
     shell: ShellCommand | None = None,
+    start_sandbox: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Open the workbench on a controller and return its exit code: 0, or 1 after a crash.
 
@@ -40,7 +42,9 @@ def run_workbench(
         sandbox: reads the health of the sandbox, where the controller runs in one on this machine.
         disk: returns a message while the disk of that sandbox is full.
         shell: builds the command that opens a shell in a step.
+        start_sandbox: starts the sandbox again after it was stopped.
     """
+    from workbench.submit.worktree import find_pipeline
     from workbench.tui.app import Workbench, WorkbenchOptions
     from workbench.tui.services.launcher import FileLauncher
 
@@ -53,6 +57,8 @@ def run_workbench(
             sandbox=sandbox,
             disk=disk,
             shell=shell,
+            start_sandbox=start_sandbox,
+            find_pipeline=partial(find_pipeline, Path.cwd()),
         ),
         load_options(),
     )

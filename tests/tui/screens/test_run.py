@@ -108,7 +108,7 @@ async def test_empty_log_is_explained() -> None:
         app.screen.query_one(StepList).cursor = "publish"
         await until(pilot, sees(app, "skipped because unit failed"))
         app.screen.query_one(StepList).cursor = "lint"
-        await until(pilot, sees(app, "The step printed nothing."))
+        await until(pilot, sees(app, "No output."))
 
 
 async def test_arrow_keys_select_steps_in_the_graph() -> None:

@@ -50,6 +50,7 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
                 sandbox=partial(Sandboxes().status, target.name) if target.endpoint is None else None,
                 disk=sandbox_disk().message if target.endpoint is None else None,
                 shell=partial(shell_command, target),
+                start_sandbox=partial(_start_again, target.name) if target.endpoint is None else None,
             )
         finally:
             runner.run(stack.aclose())
@@ -88,6 +89,14 @@ async def _attached(stack: AsyncExitStack, target: Target) -> Endpoint:
     from workbench.sandbox import Sandboxes
 
     return await stack.enter_async_context(Sandboxes().attach(target.name, progress=echo_error))
+
+
+async def _start_again(name: str) -> None:
+    """Start a sandbox that was stopped. It runs until the workbench, which is attached to it, is closed."""
+    from workbench.sandbox import Sandboxes
+
+    async with Sandboxes().attach(name):
+        pass
 
 
 async def _started(endpoint: Endpoint, submission: RunSubmission) -> str:

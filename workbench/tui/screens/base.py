@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar, cast
 
 from textual.screen import Screen
 from textual.widgets import Footer
 
 from workbench.session.view_state import Layout
+from workbench.tui.boundary import ErrorBoundary, is_going
+from workbench.tui.keys import key_label
 from workbench.tui.services.interfaces import WorkbenchContext
 from workbench.tui.widgets.header import HeaderBar
 
 _NARROW_COLUMNS = 100
 
 
-class WorkbenchScreen(Screen[None]):
+def clock_text(moment: datetime) -> str:
+    """The local time of day, as `14:05:30`."""
+    return f"{moment.astimezone():%H:%M:%S}"
+
+
+def connection_hint(lost_at: datetime | None, start_key: str | None) -> str:
+    """What a lost connection means for what is shown, and what to do."""
+    stale = f"What is shown is as of {clock_text(lost_at)}. " if lost_at is not None else ""
+    return stale + (f"{start_key} starts the sandbox if it was stopped." if start_key is not None else "")
+
+
+class WorkbenchScreen(ErrorBoundary, Screen[None]):
     """A screen that is updated when runs change, the clock ticks or the connection changes."""
 
     @property
@@ -45,8 +59,8 @@ class WorkbenchScreen(Screen[None]):
     def on_mount(self) -> None:
         self.workbench.runs_changed.subscribe(self, lambda _: self.runs_changed())
         self.workbench.clock_ticked.subscribe(self, lambda _: self.clock_ticked())
-        self.workbench.connection_changed.subscribe(self, lambda _: self._show_connection())
-        self._show_connection()
+        self.workbench.connection_changed.subscribe(self, lambda _: self._connection_changed())
+        self._connection_changed()
         self.runs_changed()
 
     def on_resize(self) -> None:
@@ -55,11 +69,18 @@ class WorkbenchScreen(Screen[None]):
             footer.compact = self.size.width < _NARROW_COLUMNS
 
     def on_screen_resume(self) -> None:
-        self._show_connection()
+        self._connection_changed()
         self.runs_changed()
         self.workbench.close_missing_run()
         # After its widgets are composed, so that the layout can be read.
         self.call_after_refresh(self.workbench.save_view)
+
+    def connection_changed(self) -> None:
+        """Called when the connection was lost or restored."""
+
+    def _connection_changed(self) -> None:
+        self._show_connection()
+        self.connection_changed()
 
     def runs_changed(self) -> None:
         """Called when the list of runs has changed."""
@@ -71,8 +92,13 @@ class WorkbenchScreen(Screen[None]):
         self.query_one(HeaderBar).breadcrumbs = (self.workbench.endpoint_label, *crumbs)
 
     def _show_connection(self) -> None:
+        if is_going(self):
+            return
         bar = self.query_one(HeaderBar)
-        bar.connection_error = self.workbench.feed.connection_error
+        feed = self.workbench.feed
+        start = key_label(self.app, "app.start-sandbox", "U") if self.workbench.can_start_sandbox else None
+        bar.connection_hint = connection_hint(feed.lost_at if feed.runs.loaded else None, start)
+        bar.connection_error = feed.connection_error
         bar.disk_problem = self.workbench.disk_problem
         cluster = self.workbench.feed.cluster
         if cluster is not None:

@@ -39,7 +39,6 @@ class ClusterScreen(WorkbenchScreen):
         yield Footer()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.show_breadcrumbs("cluster")
         self._poll()
 

@@ -92,7 +92,6 @@ class CompareScreen(WorkbenchScreen):
         return self._right
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one(StepComparisonList).focus()
 
     def runs_changed(self) -> None:
@@ -113,7 +112,9 @@ class CompareScreen(WorkbenchScreen):
     @on(ListView.CursorMoved)
     @work(group="difference", exclusive=True, description="find the first line that differs")
     async def _compare(self, event: ListView.CursorMoved) -> None:
-        pair, controller = self.query_one(StepComparisonList).pairs[event.key], self.workbench.feed.controller
+        pair, controller = self.query_one(StepComparisonList).pairs.get(event.key), self.workbench.feed.controller
+        if pair is None:
+            return  # The runs have changed meanwhile.
         said = self.query_one("#compare-difference", Static)
         if controller is None or pair.left is None or pair.right is None:
             said.update(Text("This step is in only one of the runs.", palette(self.app).muted))

@@ -105,7 +105,6 @@ class DetailsScreen(WorkbenchScreen):
         yield Footer()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._fetch()
 
     @property
@@ -195,8 +194,8 @@ class DetailsScreen(WorkbenchScreen):
     @on(ListView.Opened)
     @work(group="artifact", exclusive=True, description="save an artifact")
     async def _save_artifact(self, event: ListView.Opened) -> None:
-        artifact, controller = self.query_one(ArtifactList).artifacts[event.key], self.workbench.feed.controller
-        if controller is None:
+        artifact, controller = self.query_one(ArtifactList).artifacts.get(event.key), self.workbench.feed.controller
+        if artifact is None or controller is None:
             return
         try:
             with reserve_path(Path.cwd(), artifact.path.rsplit("/", 1)[-1]) as target:

@@ -13,11 +13,12 @@ from textual.widgets import Button, Static
 
 from controller.pipeline.diagnostics import Diagnostic
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import key_label
 from workbench.tui.theme import palette
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(ErrorBoundary, ModalScreen[bool]):
     """Asks before a destructive action. The focus is on No."""
 
     CSS_PATH = "dialogs.tcss"
@@ -53,7 +54,7 @@ class ConfirmDialog(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class ProblemsDialog(ModalScreen[None]):
+class ProblemsDialog(ErrorBoundary, ModalScreen[None]):
     """The diagnostics of a pipeline file that can't be run."""
 
     CSS_PATH = "dialogs.tcss"

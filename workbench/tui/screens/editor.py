@@ -79,7 +79,6 @@ class EditorScreen(WorkbenchScreen):
         yield Footer()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.show_breadcrumbs("edit", str(self.path))
         self._open()
         self._restore_layout()

@@ -15,13 +15,14 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import format_keys, key_label
 from workbench.tui.theme import PHASE_SIGNS, palette
 
 _KEYS_WIDTH = 20
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ErrorBoundary, ModalScreen[None]):
     """Lists the bindings of the screen below and of its widgets."""
 
     CSS_PATH = "dialogs.tcss"

@@ -15,9 +15,10 @@ from textual.widgets import Button, Input, Select, Static
 
 from workbench.pipeline_file.load import ParameterError, resolve_params
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.boundary import ErrorBoundary
 
 
-class ParamsDialog(ModalScreen[dict[str, str] | None]):
+class ParamsDialog(ErrorBoundary, ModalScreen[dict[str, str] | None]):
     """Returns the values, or None if the user cancels. `previous` are the values of the last run."""
 
     CSS_PATH = "dialogs.tcss"

@@ -22,6 +22,8 @@ from workbench.report.report import run_duration
 from workbench.session.view_state import Layout
 from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.boundary import contained, is_going
+from workbench.tui.screens.base import clock_text
 from workbench.tui.screens.run_actions import RunActions
 from workbench.tui.services.log_feed import LogFeed, LogRequest
 from workbench.tui.terminal import clipboard
@@ -80,7 +82,6 @@ class RunScreen(RunActions):
         yield Footer()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._saved_layout = self.workbench.saved_layout(self.STATE_KEY)
         self.query_one(DagView).form = str(self._saved_layout.get("graph", "auto"))
         self.query_one(LogGrid).set_view_options(view_options(self._saved_layout))
@@ -131,14 +132,23 @@ class RunScreen(RunActions):
         self._show_heading()
         if run is None:
             return
-        self.query_one(DagView).show_run(run)
-        with self.prevent(ListView.CursorMoved):
-            self.query_one(StepList).show_run(run)
+        dag, steps = self.query_one(DagView), self.query_one(StepList)
+        with contained(dag):
+            dag.show_run(run)
+        with contained(steps), self.prevent(ListView.CursorMoved):
+            steps.show_run(run)
         if self._saved_layout:
             self.call_later(self._restore_layout, run)
         if not self._user_selected or self.step not in {step.name for step in run.steps}:
             self._select_automatically(run)
         self._show_step()
+
+    def connection_changed(self) -> None:
+        lost_at = self.workbench.feed.lost_at
+        self.query_one(LogGrid).set_offline(clock_text(lost_at) if lost_at is not None else None)
+        self._show_heading()
+        # With a new connection the logs that could not be loaded are.
+        self._stream_if_needed()
 
     def clock_ticked(self) -> None:
         self._show_heading()
@@ -235,7 +245,7 @@ class RunScreen(RunActions):
             await self._feed.follow(controller, requests)
 
     def _lines_received(self) -> None:
-        if self.is_mounted:
+        if self.is_mounted and not is_going(self):
             self.query_one(LogGrid).lines_received()
 
     def _log_failed(self, problem: str) -> None:

@@ -21,6 +21,7 @@ from workbench.client.models import Run, SavedPipeline, Step
 from workbench.runs.run_filter import ORDERS, RunFilter
 from workbench.session.view_state import Layout
 from workbench.text.sanitize import sanitize_label, sanitize_line
+from workbench.tui.boundary import contained
 from workbench.tui.keys import key_label
 from workbench.tui.screens.run_actions import RunActions
 from workbench.tui.services.interfaces import ControllerApi
@@ -191,6 +192,9 @@ class RunsScreen(RunActions):
         self.runs_changed()
         self.query_one(RunsTable).focus()
 
+    def connection_changed(self) -> None:
+        self.runs_changed()
+
     def action_preview(self) -> None:
         self._preview_enabled = not self._preview_enabled
         self._update_preview()
@@ -227,7 +231,9 @@ class RunsScreen(RunActions):
             heading.append(sanitize_label(run.name, 60), colours.bold)
             heading.append(f"   {sanitize_label(run.message or run.phase, 200)}", colours.muted)
             self.query_one("#preview-heading", Static).update(heading)
-            self.query_one("#preview-dag", DagView).show_run(run)
+            preview = self.query_one("#preview-dag", DagView)
+            with contained(preview):
+                preview.show_run(run)
             if self._previewed != (run.name, run.resource_version):
                 if self._previewed is None or self._previewed[0] != run.name:
                     self.query_one("#preview-lines", Static).update("")
@@ -251,11 +257,14 @@ class RunsScreen(RunActions):
         self.query_one("#preview-lines", Static).update(text)
 
     @on(ListView.Opened, "#pipelines")
-    def _run_pipeline(self, event: ListView.Opened) -> None:
+    async def _run_pipeline(self, event: ListView.Opened) -> None:
         if event.key == FOLDER_KEY:
-            self.workbench.action_launch()
+            await self.workbench.action_launch()
         else:
-            self.workbench.launch_with(SavedPipelineLauncher(self.query_one(PipelinesList).saved[event.key]))
+            # It may have been deleted since Enter was pressed.
+            saved = self.query_one(PipelinesList).saved.get(event.key)
+            if saved is not None:
+                self.workbench.launch_with(SavedPipelineLauncher(saved))
 
     @on(ListView.Opened, "#runs")
     def _run_opened(self, event: ListView.Opened) -> None:
@@ -267,15 +276,19 @@ class RunsScreen(RunActions):
         colours, file = palette(self.app), self.workbench.launcher
         text = Text(justify="center")
         if not self.workbench.feed.runs.loaded:
-            return text.append("Loading runs …", colours.muted)
+            lost = self.workbench.feed.connection_error is not None
+            return text.append(
+                "The runs can't be loaded without a connection." if lost else "Loading runs …", colours.muted
+            )
         text.append("No runs yet\n\n", colours.bold)
         if file is not None:
             text.append("Press ", colours.muted).append(key_label(self.app, "app.run", "r"), colours.highlight)
             text.append(f" to run {sanitize_label(str(file.path), 200)}\n", colours.plain)
             text.append("on the working tree around it, uncommitted changes included.", colours.muted)
         else:
-            text.append("There is no .c8s.yaml here. Write one, or start with a sample:\n\n", colours.muted)
-            text.append("c8s run samples/hello.yaml", colours.highlight)
+            text.append("There is no .c8s.yaml here. ", colours.muted)
+            text.append(key_label(self.app, "app.edit", "e"), colours.highlight)
+            text.append(" writes one from a template;\none that you write elsewhere is noticed.", colours.muted)
         return text
 
 

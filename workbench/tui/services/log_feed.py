@@ -50,7 +50,7 @@ class LogFeed:
     async def follow(self, controller: ControllerApi, requests: Iterable[LogRequest]) -> None:
         """Load these streams to their ends; each retry continues where the previous one stopped."""
         missing = [each for each in requests if not self._logs.is_complete(each.key)]
-        growing = {each.slug for each in missing if not each.stored}
+        growing = [each for each in missing if not each.stored]
         try:
             async with asyncio.TaskGroup() as group:
                 for each in missing:
@@ -82,13 +82,13 @@ class LogFeed:
                         await asyncio.to_thread(download.feed, block)
                         self._on_new_lines()
                 download.finish()
-                self._on_new_lines()
+                self._set_problem(None, request)
                 return
             except NotFoundError:
-                self._report_problem(f"The log of {request.slug} is no longer stored.")
+                self._set_problem("it is no longer stored", request)
                 return
             except ClientError as error:
-                self._report_problem(str(error))
+                self._set_problem(str(error), request)
             await asyncio.sleep(_RETRY_SECONDS)
 
     @staticmethod
@@ -98,7 +98,14 @@ class LogFeed:
             request.run, request.slug, attempt=key.attempt, container=key.container, timestamps=stamped
         )
 
-    async def _stream(self, controller: ControllerApi, slugs: set[str]) -> None:
+    def _set_problem(self, problem: str | None, *requests: LogRequest) -> None:
+        """The pane of the log shows the problem."""
+        for each in requests:
+            self._logs.stream(each.key).problem = problem
+        self._on_new_lines()
+
+    async def _stream(self, controller: ControllerApi, requests: list[LogRequest]) -> None:
+        slugs = {each.slug for each in requests}
         while True:
             seen = {key: line for slug in slugs for key, line in self._logs.cursors(slug).items()}
             whole = True
@@ -106,7 +113,7 @@ class LogFeed:
                 async with aclosing(controller.stream_logs(self._run, sorted(slugs), seen)) as frames:
                     async for frame in frames:
                         whole = self._logs.apply(frame)
-                        self._on_new_lines()
+                        self._set_problem(None, *requests)
                         # Frames that arrived together are applied together; keys and painting run in between.
                         await asyncio.sleep(0)
                         if not whole or isinstance(frame, RunEnd):
@@ -114,5 +121,5 @@ class LogFeed:
                 if whole:
                     return
             except ClientError as error:
-                self._report_problem(str(error))
+                self._set_problem(str(error), *requests)
             await asyncio.sleep(_RETRY_SECONDS)

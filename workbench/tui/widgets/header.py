@@ -10,10 +10,11 @@ from textual.widgets import Static
 
 from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
+from workbench.tui.boundary import ErrorBoundary, is_going
 from workbench.tui.theme import palette
 
 
-class HeaderBar(Vertical):
+class HeaderBar(ErrorBoundary, Vertical):
     """Breadcrumbs on the left, a note about the cluster on the right."""
 
     breadcrumbs: reactive[tuple[str, ...]] = reactive(())
@@ -21,6 +22,8 @@ class HeaderBar(Vertical):
     note: reactive[str] = reactive("")
     connection_error: reactive[str | None] = reactive(None)
     """The error of the connection; None while it works."""
+    connection_hint: str = ""
+    """What the lost connection means for the screen; set before `connection_error`."""
     disk_problem: reactive[str | None] = reactive(None)
     """Set while the disk of the sandbox is full."""
 
@@ -47,19 +50,21 @@ class HeaderBar(Vertical):
         self._draw_banner()
 
     def _draw_banner(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or is_going(self):
             return
         problems = []
         if self.disk_problem is not None:
             problems.append(f"The sandbox can't go on: {self.disk_problem}")
         if self.connection_error is not None:
             problems.append(f"Connection lost, trying again: {self.connection_error}")
+            if self.connection_hint:
+                problems.append(self.connection_hint)
         banner = self.query_one("#top-trouble", Static)
         banner.display = bool(problems)
         banner.update(Text("\n".join(f" ⚠ {sanitize_label(problem, 400)}" for problem in problems)))
 
     def _draw_breadcrumbs(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or is_going(self):
             return
         colours = palette(self.app)
         text = Text(" c8s", colours.highlight, no_wrap=True)

@@ -13,11 +13,12 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from workbench.tui.boundary import PaneBoundary
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.segments import line
 
 
-class ListView(ScrollView, can_focus=True):
+class ListView(PaneBoundary, ScrollView, can_focus=True):
     """Rows of one line, identified by keys; the cursor stays on its key when rows change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -97,7 +98,7 @@ class ListView(ScrollView, can_focus=True):
         return line(list(self.draw_row(key, width, colours)), width, base, over)
 
     def watch_cursor(self, old: str | None, new: str | None) -> None:
-        if new is not None and new != old:
+        if new in self._positions and new is not None and new != old:
             self.scroll_to_region(Region(0, self._positions[new], 1, 1), animate=False, force=True)
             self.post_message(self.CursorMoved(self, new))
         self.refresh()

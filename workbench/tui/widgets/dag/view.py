@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from workbench.client.models import Run, Step
 from workbench.dag import Box, Drawing, draw_outline, layout
+from workbench.tui.boundary import PaneBoundary
 from workbench.tui.theme import Palette, palette, phase_sign
 from workbench.tui.widgets.dag.model import DagSteps
 from workbench.tui.widgets.segments import line
@@ -30,7 +31,7 @@ _NARROW_COLUMNS = 80
 _MAX_OVERFLOW = 1.25
 
 
-class DagView(ScrollView, can_focus=True):
+class DagView(PaneBoundary, ScrollView, can_focus=True):
     """Lays out the graph when steps, folded groups or the width change; a new phase only changes colours."""
 
     HELP_TITLE: ClassVar[str] = "Graph"
@@ -124,7 +125,11 @@ class DagView(ScrollView, can_focus=True):
         room = self.size.width - 2
         nodes, edges, widths = self._model.grouped.nodes, self._model.grouped.edges, self._model.widths()
         shape = (room, nodes, edges, tuple(widths.values()), self._as_list)
-        if room <= 0 or shape == self._layout_key:
+        if shape == self._layout_key:
+            return
+        if room <= 0:
+            # Nothing may be drawn from a layout of other steps; `on_resize` makes one as soon as there is space.
+            self._drawing, self._layout_key, self._by_line = None, None, {}
             return
         self._layout_key = shape
         drawing = None

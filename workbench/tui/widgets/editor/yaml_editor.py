@@ -20,6 +20,7 @@ from textual.widgets.text_area import TextAreaTheme
 
 from controller.pipeline.diagnostics import Diagnostic
 from workbench.pipeline_file.completion import NO_COMPLETIONS, CompletionList
+from workbench.tui.boundary import PaneBoundary
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.editor.highlighting import highlight
 
@@ -29,7 +30,7 @@ MAX_HIGHLIGHTED_LINES = 3000
 """Lines up to which tree-sitter is used; in longer texts each keystroke would take tens of milliseconds."""
 
 
-class YamlEditor(TextArea):
+class YamlEditor(PaneBoundary, TextArea):
     """`complete` is called with (text, line, column) after each change."""
 
     HELP_TITLE: ClassVar[str] = "Editor"

@@ -13,6 +13,7 @@ from textual.message import Message
 
 from workbench.client.models import Run
 from workbench.logs.step_logs import StepLogs
+from workbench.tui.boundary import ErrorBoundary, contained, is_going
 from workbench.tui.widgets.log.pane import LogPane
 
 MAX_PANES = 4
@@ -25,7 +26,7 @@ def view_options(layout: Mapping[str, object]) -> dict[str, bool]:
     return {name: value for name in VIEW_OPTIONS if isinstance(value := layout.get(name), bool)}
 
 
-class LogGrid(Grid):
+class LogGrid(ErrorBoundary, Grid):
     """The active pane follows the selected step; the others keep theirs."""
 
     HELP_TITLE: ClassVar[str] = "Logs"
@@ -53,7 +54,7 @@ class LogGrid(Grid):
 
     @property
     def panes(self) -> list[LogPane]:
-        return [pane for pane in self._step_names if pane.is_mounted]
+        return [pane for pane in self._step_names if pane.is_mounted and not is_going(pane)]
 
     @property
     def active(self) -> LogPane:
@@ -93,7 +94,14 @@ class LogGrid(Grid):
     def show_run(self, run: Run | None, logs: StepLogs) -> None:
         for pane in self.panes:
             name = self._step_names[pane]
-            pane.show_step(run.step(name) if run is not None and name is not None else None, logs)
+            with contained(pane):
+                pane.show_step(run.step(name) if run is not None and name is not None else None, logs)
+
+    def set_offline(self, since: str | None) -> None:
+        """Say that lines are missing since a time, or None that they come."""
+        for pane in self.panes:
+            pane.offline_since = since
+            pane.update_status()
 
     def lines_received(self) -> None:
         for pane in self.panes:

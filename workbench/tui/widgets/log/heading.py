@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rich.text import Text
 
 from workbench.client.models import FirstFailure, Step, StreamKey
 from workbench.logs.search.matches import MatchIndex
+from workbench.logs.step_logs import StreamState
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
 from workbench.tui.theme import Palette, phase_sign
 from workbench.tui.widgets.log.view import LogView
 
 
+@dataclass(frozen=True)
+class LogStatus:
+    """How much of a log is here. `offline_since`: the time of the lost connection, as a text."""
+
+    state: StreamState = "loading"
+    problem: str | None = None
+    offline_since: str | None = None
+
+
 def heading(
     step: Step | None,
     key: StreamKey | None,
     view: LogView,
+    status: LogStatus,
     matches: MatchIndex | None,
     filtered: MatchIndex | None,
     colours: Palette,
@@ -25,14 +38,12 @@ def heading(
     text = Text(" ", no_wrap=True, overflow="ellipsis")
     if step is None:
         return text
-    text.append(
-        f"{phase_sign(step.phase, allowed=step.allow_failure)} ", colours.phase(step.phase, allowed=step.allow_failure)
-    )
+    phase = _shown_phase(step, key)
+    text.append(f"{phase_sign(phase, allowed=step.allow_failure)} ", colours.phase(phase, allowed=step.allow_failure))
     text.append(sanitize_label(step.name, max(width // 2, 8)), colours.bold)
     if key is not None:
         text.append(_stream_text(step, key, view), colours.muted)
-    if view.follow and not step.ended:
-        text.append("  following", colours.success)
+        _append_status(text, step, view, status, colours)
     if filtered is not None:
         text.append(f"  {'without' if filtered.inverted else 'only'} {len(filtered):,} kept", colours.accent)
     if matches is not None:
@@ -43,6 +54,23 @@ def heading(
             colours.highlight,
         )
     return text
+
+
+def _shown_phase(step: Step, key: StreamKey | None) -> str:
+    """The phase of the attempt that is shown: an earlier one has failed, whatever became of the step."""
+    shown = next((each for each in step.attempts if key is not None and each.number == key.attempt), None)
+    return step.phase if shown is None or shown is step.last_attempt else shown.phase
+
+
+def _append_status(text: Text, step: Step, view: LogView, status: LogStatus, colours: Palette) -> None:
+    if status.state == "failed":
+        text.append(f"  incomplete: {sanitize_label(status.problem or '', 120)}", colours.warning)
+    elif status.offline_since is not None and status.state != "complete":
+        text.append(f"  as of {status.offline_since}", colours.warning)
+    elif status.state == "loading" and view.line_count:
+        text.append("  loading …", colours.accent)
+    elif view.follow and not step.ended:
+        text.append("  following", colours.success)
 
 
 def _stream_text(step: Step, key: StreamKey, view: LogView) -> str:
@@ -74,12 +102,19 @@ def status_reason(step: Step | None, first: FirstFailure | None, colours: Palett
     return Text(" ", no_wrap=True).append(sanitize_label(f"{step.message or ''}{found}", width), style)
 
 
-def empty_message(step: Step | None, key: StreamKey | None, *, filtered: bool) -> str:
+def empty_message(
+    step: Step | None, key: StreamKey | None, status: LogStatus, filtered: MatchIndex | None = None
+) -> str:
     """Why no lines are shown."""
     if step is None:
         return "No step is selected."
     if key is None:
         return step.message or ("Waiting to start." if not step.ended else "The step did not run, so it has no log.")
-    if filtered:
-        return "No line matches the filter."
-    return "The step printed nothing." if step.ended else "No output yet."
+    if status.state == "failed":
+        return f"The log can't be loaded: {status.problem}"
+    if status.offline_since is not None and status.state != "complete":
+        return f"The connection was lost at {status.offline_since}; the log is loaded when it is back."
+    if filtered is not None and len(filtered.log):
+        done = filtered.complete and status.state != "loading"
+        return "No line matches the filter." if done else "No line matches the filter yet; still searching …"
+    return {"loading": "Loading the log …", "live": "No output yet.", "complete": "No output."}[status.state]

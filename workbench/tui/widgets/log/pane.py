@@ -22,10 +22,11 @@ from workbench.logs.search.query import LineMatcher, Query, QueryError
 from workbench.logs.step_logs import StepLogs
 from workbench.logs.time_input import parse_moment
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.boundary import ErrorBoundary, is_going
 from workbench.tui.keys import key_label
 from workbench.tui.terminal import clipboard
 from workbench.tui.theme import palette
-from workbench.tui.widgets.log.heading import empty_message, heading, status_reason
+from workbench.tui.widgets.log.heading import LogStatus, empty_message, heading, status_reason
 from workbench.tui.widgets.log.prompt import LogPrompt
 from workbench.tui.widgets.log.search import LogSearchController, next_match, scan
 from workbench.tui.widgets.log.streams import first_failure, next_container, previous_attempt, select_stream
@@ -35,7 +36,7 @@ _REDRAW_DELAY = 0.05
 """Seconds between two updates of a growing log."""
 
 
-class LogPane(Vertical):
+class LogPane(ErrorBoundary, Vertical):
     """Shows one stream of a step, whose lines are in the `StepLogs` passed to `show_step`."""
 
     HELP_TITLE: ClassVar[str] = "Log"
@@ -92,6 +93,8 @@ class LogPane(Vertical):
         self._refresh_scheduled = False
         self._pending_line: int | None = None
         self._selection_of_step: tuple[str, int | None, str | None] = ("", None, None)
+        self.offline_since: str | None = None
+        """The time at which the connection was lost; None while it works."""
 
     def compose(self) -> ComposeResult:
         yield Static(classes="log-heading", markup=False)
@@ -105,6 +108,12 @@ class LogPane(Vertical):
     def view(self) -> LogView:
         return self.query_one(LogView)
 
+    @property
+    def status(self) -> LogStatus:
+        if self.key is None:
+            return LogStatus(offline_since=self.offline_since)
+        return LogStatus(self._logs.state(self.key), self._logs.problem(self.key), self.offline_since)
+
     def show_step(self, step: Step | None, logs: StepLogs) -> None:
         """Show a step, or the same step in a newer state."""
         self.step, self._logs = step, logs
@@ -114,6 +123,10 @@ class LogPane(Vertical):
             attempt = container = None
         self.key = select_stream(step, attempt, container)
         self.update_status()
+
+    def show_failure(self, text: str) -> bool:
+        """Show a failure of the pane in its log; False if that is not visible."""
+        return not is_going(self) and self.view.show_failure(text)
 
     def lines_received(self) -> None:
         """Schedule an update for new lines; many calls within a short time cause one update."""
@@ -159,7 +172,7 @@ class LogPane(Vertical):
         colours, step, view = palette(self.app), self.step, self.view
         width = max(self.size.width - 2, 10)
         self.query_one(".log-heading", Static).update(
-            heading(step, self.key, view, self._search.matches, self._search.filter, colours, width)
+            heading(step, self.key, view, self.status, self._search.matches, self._search.filter, colours, width)
         )
         why = self.query_one(".log-why", Static)
         why.update(status_reason(step, first_failure(self.step, self.key), colours, width))
@@ -167,7 +180,7 @@ class LogPane(Vertical):
         empty = self.query_one(".log-empty", Static)
         empty.display = view.row_count == 0
         view.display = not empty.display
-        empty.update(Text(sanitize_label(empty_message(step, self.key, filtered=self._search.filter is not None), 400)))
+        empty.update(Text(sanitize_label(empty_message(step, self.key, self.status, self._search.filter), 400)))
         chip = self.query_one(".log-chip", Static)
         chip.display = not view.follow and view.unread > 0
         chip.update(Text(f" ↓ {view.unread:,} new lines · {key_label(self.app, 'log.end', 'G')} follows "))

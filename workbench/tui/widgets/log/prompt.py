@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import key_label
 
 Purpose = Literal["find", "keep", "time"]
@@ -24,7 +25,7 @@ _HINTS = {
 }
 
 
-class LogPrompt(Horizontal):
+class LogPrompt(ErrorBoundary, Horizontal):
     """Hidden until it is opened."""
 
     HELP_TITLE: ClassVar[str] = "Find and keep"

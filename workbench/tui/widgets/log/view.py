@@ -18,13 +18,14 @@ from workbench.logs.log_file import LogFile
 from workbench.logs.search.matches import MatchIndex
 from workbench.logs.search.query import Query
 from workbench.logs.viewport import ViewportPosition
+from workbench.tui.boundary import PaneBoundary
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine
 from workbench.tui.widgets.log.rows import LineSelection, LogRows
 from workbench.tui.widgets.segments import line
 
 
-class LogView(ScrollView, can_focus=True):
+class LogView(PaneBoundary, ScrollView, can_focus=True):
     """Follows the end of the log until the user scrolls up; then the position stays while lines arrive."""
 
     HELP_TITLE: ClassVar[str] = "Log"

@@ -1,0 +1,139 @@
+"""Reads keys and pastes one after the other, so that each finds the focus and the screen that the one before it made.
+
+Textual forwards a key to the focused widget at once; its action runs when the key has passed through the queues of
+that widget and its ancestors. Keys that arrive meanwhile would go to a widget that is about to lose the focus: the
+letters typed after `/` would run as commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual.message import Message
+
+from workbench.tui.boundary import is_going
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.screen import Screen
+    from textual.widget import Widget
+
+    _App = App[Any]
+else:
+    # Not an app at run time: Textual takes the default CSS only from the first base that is one.
+    _App = object
+
+_POLL = 0.1
+"""Seconds between checks whether the widget that has got a key still exists."""
+_MAX_WAIT = 5.0
+"""Seconds after which the next key is read even if the one before it has not taken effect."""
+_MAX_HOLD = 3.0
+"""The same while something is prepared that will read the keys."""
+
+
+class KeyHandled(Message, bubble=True, verbose=True):
+    """Follows a key through the queues of the widgets that may handle it, and so reaches the app after it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class OrderedInput(_App):
+    """A mixin for apps; it comes before the other bases."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._typed: deque[events.Key | events.Paste] = deque()
+        """What was typed ahead."""
+        self._in_flight: int | None = None
+        """The number of the key that is being handled."""
+        self._target: Widget | None = None
+        """The widget that has got that key."""
+        self._number = 0
+        self._holds = 0
+
+    async def on_event(self, event: events.Event) -> None:
+        if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        self._typed.append(event)
+        if self._in_flight is not None and len(self._typed) == 1:
+            self.set_timer(_POLL, partial(self._expire, self._in_flight, monotonic() + _MAX_WAIT))
+        await self._read_next()
+
+    @contextmanager
+    def hold_keys(self) -> Iterator[None]:
+        """Read no keys within the block, which opens the screen that they are for; for a few seconds at most."""
+        self._holds += 1
+        limit = self.set_timer(_MAX_HOLD, self._end_hold)
+        try:
+            yield
+        finally:
+            if self._holds and limit._task is not None:
+                limit.stop()
+                self._end_hold()
+
+    def _end_hold(self) -> None:
+        self._holds = max(self._holds - 1, 0)
+        if self._in_flight is None:
+            self._number += 1
+            self._in_flight = self._number
+            self.call_later(self._await_screen, self._in_flight)
+
+    async def _read_next(self) -> None:
+        while self._typed and self._in_flight is None and not self._holds and not is_going(self):
+            event = self._typed.popleft()
+            self._number += 1
+            self._in_flight = number = self._number
+            target = self._target = self.focused or self.screen
+            await super().on_event(event)
+            if not target.post_message(KeyHandled(number)):
+                self.call_later(self._await_screen, number)
+
+    def on_key_handled(self, message: KeyHandled) -> None:
+        message.stop()
+        # Behind the change of focus that the key may have caused, which is in this queue, too.
+        self.call_later(self._await_screen, message.number)
+
+    async def _await_screen(self, number: int) -> None:
+        """Read the next key when the current screen, which may be new, is mounted and has its focus."""
+        if number != self._in_flight:
+            return
+        # Workers that the key has started open their dialogs first.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if is_going(self):
+            return
+        screen = self.screen
+        done = partial(self.call_later, self._done, number, screen)
+        if is_going(screen) or not screen.call_later(done):
+            done()
+
+    async def _done(self, number: int, screen: Screen[Any] | None = None) -> None:
+        if number != self._in_flight or is_going(self):
+            return
+        if screen is not None and screen is not self.screen:
+            await self._await_screen(number)
+            return
+        self._in_flight = None
+        await self._read_next()
+
+    async def _expire(self, number: int, deadline: float) -> None:
+        """Go on when the key was lost with its widget, or takes too long."""
+        if number != self._in_flight:
+            return
+        if monotonic() > deadline:
+            await self._done(number)
+            return
+        if self._target is not None and is_going(self._target):
+            self._target = None
+            await self._await_screen(number)
+        self.set_timer(_POLL, partial(self._expire, number, deadline))
