@@ -64,7 +64,7 @@ async def test_dialog_gets_what_is_typed_after_its_key(delay: float) -> None:
         await until(pilot, sees(app, "hello-7"))
         await type_ahead(app, "rqueen", delay)
         await until(pilot, lambda: isinstance(app.screen, ParamsDialog))
-        await until(pilot, lambda: app.screen.query_one(Input).value == "queen")
+        await until(pilot, lambda: [each.value for each in app.screen.query(Input)] == ["queen"])
         await type_ahead(app, ["enter"], 0)
         await until(pilot, lambda: launcher.options.get("params") == {"WHO": "queen"})
 
@@ -78,7 +78,7 @@ async def test_editor_gets_what_is_typed_after_its_key(delay: float, tmp_path: P
         await until(pilot, sees(app, "hello-7"))
         await type_ahead(app, "equer", delay)
         await until(pilot, lambda: isinstance(app.screen, EditorScreen))
-        await until(pilot, lambda: app.screen.query_one(YamlEditor).text == "quer")
+        await until(pilot, lambda: [each.text for each in app.screen.query(YamlEditor)] == ["quer"])
 
 
 @pytest.mark.parametrize("delay", DELAYS)
