@@ -19,7 +19,7 @@ from controller.pipeline.lint import LintResult, check_definition, lint, rules
 from controller.pipeline.model import Pipeline
 from controller.pipeline.reader.composer import LINE_BREAKS
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 SAMPLES = sorted((ROOT / "samples").glob("**/*.yaml"))
 _PIECES = (
     *(
