@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
-from controller.kube import Histogram
+from controller.duration_histogram import DurationHistogram
 
 log = logging.getLogger("c8s.loop")
 
@@ -38,7 +38,13 @@ class LoopWatchdog:
         self._threshold = threshold
         self._clock = clock
         self._stop = threading.Event()
-        self.blocked = Histogram(_BUCKETS)
+        self.blocked = DurationHistogram(
+            "c8s_event_loop_blocked_seconds",
+            "Times in which the event loop served nobody, from 0.2 s on.",
+            "loop",
+            _BUCKETS,
+            ("main",),
+        )
         self.longest = 0.0
 
     def __enter__(self) -> LoopWatchdog:
@@ -70,7 +76,7 @@ class LoopWatchdog:
             self._report(self._clock() - asked, _cpu_seconds(ident) - used, stack)
 
     def _report(self, seconds: float, cpu_seconds: float, stack: str) -> None:
-        self.blocked.observe(seconds)
+        self.blocked.observe("main", seconds)
         self.longest = max(self.longest, seconds)
         log.warning(
             "the event loop was blocked for %.2f s, of which it computed for %.2f s",

@@ -418,12 +418,7 @@ class Manager:
         self._runs.on_sync(self._history.mark_synced)
         self._runs.on_change(lambda kind, old, new: self._history.record(_KINDS[kind], new or old or {}))
         self._readiness.add_check("runs", self._runs_not_ready_reason)
-        self._metrics.add_histogram(
-            "c8s_event_loop_blocked_seconds",
-            "Times in which the event loop served nobody, from 0.2 s on.",
-            "loop",
-            lambda: {"main": self._watchdog.blocked},
-        )
+        self._metrics.add_histogram(self._watchdog.blocked)
         self._metrics.add_gauge(
             "c8s_event_loop_longest_block_seconds",
             "The longest time in which the event loop served nobody.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from controller.api.metrics import ApiMetrics
-from controller.kube import Histogram, WorkQueue
+from controller.kube import WorkQueue
 from controller.logs import LogCollector
 from controller.operator import RunController
 from controller.run_types.keys import RunKey
@@ -16,9 +16,6 @@ def register_operator_metrics(metrics: ApiMetrics, operator: RunController, log_
     queues = operator.queues
 
     def of_queues(read: Callable[[WorkQueue[RunKey]], float]) -> Callable[[], dict[str, float]]:
-        return lambda: {name: read(queue) for name, queue in queues.items()}
-
-    def histograms(read: Callable[[WorkQueue[RunKey]], Histogram]) -> Callable[[], dict[str, Histogram]]:
         return lambda: {name: read(queue) for name, queue in queues.items()}
 
     metrics.add_gauge("workqueue_depth", "Keys in the queue.", "name", of_queues(len))
@@ -44,21 +41,6 @@ def register_operator_metrics(metrics: ApiMetrics, operator: RunController, log_
     metrics.add_counter(
         "c8s_log_bytes", "Bytes of masked logs.", "state", lambda: {"kept": log_collector.bytes_collected}
     )
-    metrics.add_histogram(
-        "workqueue_queue_duration_seconds",
-        "Time that keys waited in the queue.",
-        "name",
-        histograms(lambda queue: queue.metrics.queue_duration),
-    )
-    metrics.add_histogram(
-        "workqueue_work_duration_seconds",
-        "Duration of reconciles.",
-        "name",
-        histograms(lambda queue: queue.metrics.work_duration),
-    )
-    metrics.add_histogram(
-        "c8s_step_duration_seconds",
-        "From the creation of a step's first Job to the end of the step.",
-        "phase",
-        lambda: operator.step_durations,
-    )
+    metrics.add_histogram(operator.queue_durations.queue)
+    metrics.add_histogram(operator.queue_durations.work)
+    metrics.add_histogram(operator.step_durations)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
 
-    from controller.kube import Histogram
+    from controller.duration_histogram import DurationHistogram
 
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
@@ -39,7 +39,7 @@ class ApiMetrics:
     def __init__(self) -> None:
         self._gauges: list[_External[float]] = []
         self._counters: list[_External[float]] = []
-        self._histograms: list[_External[Histogram]] = []
+        self._histograms: list[DurationHistogram] = []
 
     def add_gauge(self, name: str, description: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """Exposes a gauge that is read on request."""
@@ -49,11 +49,9 @@ class ApiMetrics:
         """Exposes a counter that is read on request."""
         self._counters.append(_External(name, description, label, read))
 
-    def add_histogram(
-        self, name: str, description: str, label: str, read: Callable[[], Mapping[str, Histogram]]
-    ) -> None:
-        """Exposes a histogram that is read on request."""
-        self._histograms.append(_External(name, description, label, read))
+    def add_histogram(self, histogram: DurationHistogram) -> None:
+        """Exposes a histogram of another part."""
+        self._histograms.append(histogram)
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts one answered request.
@@ -80,7 +78,7 @@ class ApiMetrics:
 
     def collect(self) -> Iterator[Metric]:
         """The metrics that other parts keep, as prometheus-client's registry requests them."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         for gauge in self._gauges:
             gauges = GaugeMetricFamily(gauge.name, gauge.description, labels=[gauge.label])
@@ -93,10 +91,7 @@ class ApiMetrics:
                 counters.add_metric([value], number)
             yield counters
         for histogram in self._histograms:
-            histograms = HistogramMetricFamily(histogram.name, histogram.description, labels=[histogram.label])
-            for value, observed in histogram.read().items():
-                histograms.add_metric([value], list(observed.cumulative()), observed.total)
-            yield histograms
+            yield from histogram.collect()
 
     @cached_property
     def _instruments(self) -> _Instruments:

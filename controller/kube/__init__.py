@@ -37,7 +37,7 @@ from controller.kube.resources import (
     Resource,
 )
 from controller.kube.workqueue import WorkQueue
-from controller.kube.workqueue_metrics import Histogram
+from controller.kube.workqueue_metrics import WorkQueueDurations, WorkQueueMetrics
 
 __all__ = [
     "CONFIG_MAPS",
@@ -58,7 +58,6 @@ __all__ = [
     "ConflictError",
     "ForbiddenError",
     "GoneError",
-    "Histogram",
     "Informer",
     "KubeClient",
     "KubeError",
@@ -72,5 +71,7 @@ __all__ = [
     "UnreachableError",
     "WatchEvent",
     "WorkQueue",
+    "WorkQueueDurations",
+    "WorkQueueMetrics",
     "connect",
 ]

@@ -29,6 +29,7 @@ class WorkQueue(Generic[Key]):
         clock: seconds on a monotonic clock.
         jitter: a random number in [0, 1).
         fairness_key: keys are taken round-robin by it; by default all keys have the same one.
+        metrics: counts what the queue does; by default nothing else reads them.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class WorkQueue(Generic[Key]):
         clock: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
         fairness_key: Callable[[Key], Hashable] = lambda _: None,
+        metrics: WorkQueueMetrics[Key] | None = None,
     ) -> None:
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._jitter = jitter
@@ -52,7 +54,7 @@ class WorkQueue(Generic[Key]):
         self._failures: dict[Key, int] = {}
         self._sequence = 0
         self._changed = asyncio.Event()
-        self.metrics: WorkQueueMetrics[Key] = WorkQueueMetrics()
+        self.metrics: WorkQueueMetrics[Key] = metrics or WorkQueueMetrics()
 
     def __len__(self) -> int:
         """Keys that are ready to be processed."""

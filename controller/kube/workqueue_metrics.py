@@ -1,15 +1,11 @@
-"""Metrics of a work queue, under the names of controller-runtime.
-
-Plain arithmetic, because importing prometheus-client takes a tenth of the start of the process; the exposition format
-is produced where metrics are served.
-"""
+"""Metrics of work queues, under the names of controller-runtime."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
+
+from controller.duration_histogram import DurationHistogram
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -17,36 +13,33 @@ QUEUE_BUCKETS = (0.00001, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """Upper bounds in seconds: client-go's buckets, from 10 microseconds on."""
 
 
-class Histogram:
-    """A histogram of durations: counts by upper bound in seconds; the last count is above all bounds."""
+class WorkQueueDurations:
+    """How long keys waited and were processed, for all queues of a controller: one histogram each, by queue."""
 
-    def __init__(self, bounds: Sequence[float] = QUEUE_BUCKETS) -> None:
-        self._bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(self._bounds, seconds)] += 1
-        self.total += seconds
-
-    def cumulative(self) -> Iterator[tuple[str, float]]:
-        """(upper bound, count of durations up to it), as the exposition format has it."""
-        seen = 0
-        for bound, count in zip([*(str(each) for each in self._bounds), "+Inf"], self.counts, strict=True):
-            seen += count
-            yield bound, seen
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.queue = DurationHistogram(
+            "workqueue_queue_duration_seconds", "Time that keys waited in the queue.", "name", QUEUE_BUCKETS, names
+        )
+        self.work = DurationHistogram(
+            "workqueue_work_duration_seconds", "Duration of reconciles.", "name", QUEUE_BUCKETS, names
+        )
 
 
-@dataclass
 class WorkQueueMetrics(Generic[Key]):
-    """`workqueue_adds_total`, `_retries_total`, `_queue_duration_seconds`, `_work_duration_seconds` and more."""
+    """`workqueue_adds_total`, `_retries_total`, `_queue_duration_seconds`, `_work_duration_seconds` and more.
 
-    adds: int = 0
-    retries: int = 0
-    queue_duration: Histogram = field(default_factory=Histogram)
-    work_duration: Histogram = field(default_factory=Histogram)
-    _queued_at: dict[Key, float] = field(default_factory=dict)
-    _started_at: dict[Key, float] = field(default_factory=dict)
+    Args:
+        name: of the queue.
+        durations: of all queues that are exposed together.
+    """
+
+    def __init__(self, name: str = "", durations: WorkQueueDurations | None = None) -> None:
+        self._name = name
+        self._durations = durations or WorkQueueDurations()
+        self._queued_at: dict[Key, float] = {}
+        self._started_at: dict[Key, float] = {}
+        self.adds = 0
+        self.retries = 0
 
     def on_add(self, key: Key, now: float) -> None:
         if key not in self._queued_at:
@@ -54,13 +47,13 @@ class WorkQueueMetrics(Generic[Key]):
             self._queued_at[key] = now
 
     def on_get(self, key: Key, now: float) -> None:
-        self.queue_duration.observe(now - self._queued_at.pop(key, now))
+        self._durations.queue.observe(self._name, now - self._queued_at.pop(key, now))
         self._started_at[key] = now
 
     def on_done(self, key: Key, now: float) -> None:
         since = self._started_at.pop(key, None)
         if since is not None:
-            self.work_duration.observe(now - since)
+            self._durations.work.observe(self._name, now - since)
 
     def oldest_wait(self, now: float) -> float:
         """Seconds that the longest-waiting key has waited."""

@@ -9,18 +9,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller import labels
+from controller.duration_histogram import DurationHistogram
 from controller.kube import (
     EVENTS,
     JOBS,
     NODES,
     PIPELINE_RUNS,
     PODS,
-    Histogram,
     Informer,
     KubeClient,
     KubeError,
     NotFoundError,
     WorkQueue,
+    WorkQueueDurations,
+    WorkQueueMetrics,
 )
 from controller.operator import names
 from controller.operator.cache.owned_resources import run_key_of
@@ -74,8 +76,9 @@ class RunController:
     ) -> None:
         self._settings = settings
         self._recorder = EventRecorder(client, now)
-        self._queue: WorkQueue[RunKey] = WorkQueue(fairness_key=lambda key: key.namespace)
-        self._status_queue: WorkQueue[RunKey] = WorkQueue(fairness_key=lambda key: key.namespace)
+        self.queue_durations = WorkQueueDurations(("runs", "status"))
+        self._queue = self._new_queue("runs")
+        self._status_queue = self._new_queue("status")
         self._owns_run_informer = runs is None
         self._runs = runs or Informer(client, PIPELINE_RUNS, page_size=RUNS_PAGE_SIZE, transform=summarize_run)
         self._archived_logs = archived_logs or asyncio.Queue()
@@ -98,15 +101,19 @@ class RunController:
         """Whether the last list or watch of each informer succeeded."""
         return all(informer.healthy for informer in (self._runs, self._jobs, self._pods))
 
+    def _new_queue(self, name: str) -> WorkQueue[RunKey]:
+        metrics: WorkQueueMetrics[RunKey] = WorkQueueMetrics(name, self.queue_durations)
+        return WorkQueue(fairness_key=lambda key: key.namespace, metrics=metrics)
+
     @property
     def queues(self) -> Mapping[str, WorkQueue[RunKey]]:
         """The work queues, by the name that their metrics have."""
         return {"runs": self._queue, "status": self._status_queue}
 
     @property
-    def step_durations(self) -> Mapping[str, Histogram]:
+    def step_durations(self) -> DurationHistogram:
         """Durations of the steps that ended while this process was the leader, by phase."""
-        return self._reconciler.durations.by_phase
+        return self._reconciler.durations.histogram
 
     async def run(self) -> None:
         """Run until cancelled."""

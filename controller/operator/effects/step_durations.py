@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from controller.kube import Histogram
+from controller.duration_histogram import DurationHistogram
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ class StepDurations:
     """From the creation of a step's first Job to its end, in seconds, by phase."""
 
     def __init__(self) -> None:
-        self.by_phase: dict[str, Histogram] = {}
+        self.histogram = DurationHistogram(
+            "c8s_step_duration_seconds",
+            "From the creation of a step's first Job to the end of the step.",
+            "phase",
+            _BUCKETS,
+        )
 
     def observe_transition(self, old: RunStatus, new: RunStatus) -> None:
         """Count the steps that ended by a change of a run's status."""
@@ -33,4 +38,4 @@ class StepDurations:
                 and entry.get("startTime")
             ):
                 took = datetime.fromisoformat(entry["completionTime"]) - datetime.fromisoformat(entry["startTime"])
-                self.by_phase.setdefault(entry["phase"], Histogram(_BUCKETS)).observe(took.total_seconds())
+                self.histogram.observe(entry["phase"], took.total_seconds())

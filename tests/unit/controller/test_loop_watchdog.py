@@ -7,6 +7,7 @@ import time
 import pytest
 
 from controller.loop_watchdog import LoopWatchdog
+from tests.support.metrics import series
 from tests.support.waiting import wait_until_async
 
 
@@ -20,7 +21,7 @@ async def test_a_blocked_loop_is_counted_and_logged_with_its_stack(caplog: pytes
         compute_until(time.monotonic() + 0.6)
         await wait_until_async(lambda: watchdog.longest, what="the report")
     assert watchdog.longest >= 0.3
-    assert sum(watchdog.blocked.counts) >= 1
+    assert series(watchdog.blocked)["c8s_event_loop_blocked_seconds_count", None] >= 1
     record = next(each for each in caplog.records if "compute_until" in vars(each)["stack"])
     assert "the event loop was blocked for 0." in record.getMessage()
     assert vars(record)["cpuSeconds"] > 0

@@ -7,7 +7,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.kube import WorkQueue
+from controller.kube import WorkQueue, WorkQueueDurations, WorkQueueMetrics
+from tests.support.metrics import series
 
 
 async def take_keys(queue: WorkQueue[str], count: int) -> list[str]:
@@ -163,7 +164,9 @@ async def test_a_key_that_failed_or_is_due_later_keeps_its_priority() -> None:
 
 async def test_the_queue_counts_waits_work_and_retries() -> None:
     now = [0.0]
-    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0], jitter=lambda: 0.5)
+    durations = WorkQueueDurations()
+    metrics: WorkQueueMetrics[str] = WorkQueueMetrics("runs", durations)
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0], jitter=lambda: 0.5, metrics=metrics)
     queue.add("a")
     queue.add("a", priority=1)
     now[0] = 3.0
@@ -173,15 +176,12 @@ async def test_the_queue_counts_waits_work_and_retries() -> None:
     assert queue.metrics.longest_running(now[0]) == queue.metrics.unfinished_work(now[0]) == 2.0
     queue.add_rate_limited("a")
     queue.done("a")
-    numbers = queue.metrics
-    assert (numbers.adds, numbers.retries, numbers.queue_duration.total, numbers.work_duration.total) == (
-        1,
-        1,
-        3.0,
-        2.0,
-    )
-    assert list(numbers.queue_duration.cumulative())[-1] == ("+Inf", 1)
-    assert numbers.unfinished_work(now[0]) == 0.0
+    assert metrics.adds == 1
+    assert metrics.retries == 1
+    assert metrics.unfinished_work(now[0]) == 0.0
+    assert series(durations.queue)["workqueue_queue_duration_seconds_sum", None] == 3.0
+    assert series(durations.queue)["workqueue_queue_duration_seconds_bucket", "+Inf"] == 1
+    assert series(durations.work)["workqueue_work_duration_seconds_sum", None] == 2.0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers(-1, 1)), max_size=60))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.api.app import to_problem
-from controller.kube import ForbiddenError, Histogram, KubeError, UnauthorizedError, UnreachableError
+from controller.duration_histogram import DurationHistogram
+from controller.kube import ForbiddenError, KubeError, UnauthorizedError, UnreachableError
 from controller.storage import StoreFullError, StoreUnavailableError
 from tests.unit.controller.api.fakes import ANN, OPS, run_api
 
@@ -16,11 +17,12 @@ DOCS = Path(__file__).parents[5] / "docs"
 
 async def test_metrics_are_labelled_by_route_not_by_name(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
-        metrics, durations = api.state.metrics, Histogram((1.0, 2.0))
-        durations.observe(1.5)
+        metrics = api.state.metrics
+        durations = DurationHistogram("c8s_step_duration_seconds", "Steps.", "phase", (1.0, 2.0))
+        durations.observe("Failed", 1.5)
         metrics.add_gauge("c8s_runs", "Runs.", "phase", lambda: {"Running": 2})
         metrics.add_counter("c8s_log_bytes", "Bytes.", "state", lambda: {"kept": 7})
-        metrics.add_histogram("c8s_step_duration_seconds", "Steps.", "phase", lambda: {"Failed": durations})
+        metrics.add_histogram(durations)
         await api.call("GET", "/api/v1/namespaces/a/runs/some-run-7")
         await api.call("GET", "/no/such/path")
         assert (await api.call("GET", "/metrics", token=ANN)).problem == (403, "forbidden")

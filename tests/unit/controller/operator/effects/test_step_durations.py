@@ -1,26 +1,27 @@
 """Steps are counted once, as they end, by how long they took."""
 
 from controller.operator.effects.step_durations import StepDurations
+from tests.support.metrics import series
 from tests.unit.controller.operator.world import World, step
 
 
 def test_ended_steps_are_counted_once_and_skipped_steps_never() -> None:
     world, found = World(step("a"), step("b", "a")), StepDurations()
 
-    def look() -> None:
+    def reconcile() -> None:
         before = world.status
         world.reconcile()
         found.observe_transition(before, world.status)
 
-    look()
+    reconcile()
     world.start_step("a")
-    look()
+    reconcile()
     world.pass_time(40)
     world.end_step("a", 1)
-    look()
-    look()
+    reconcile()
+    reconcile()
     assert world.phases() == {"a": "Failed", "b": "Skipped"}
-    assert list(found.by_phase) == ["Failed"]
-    assert sum(found.by_phase["Failed"].counts) == 1
-    assert dict(found.by_phase["Failed"].cumulative())["30.0"] == 0
-    assert dict(found.by_phase["Failed"].cumulative())["60.0"] == 1
+    counts = series(found.histogram)
+    assert counts["c8s_step_duration_seconds_count", None] == 1
+    assert counts["c8s_step_duration_seconds_bucket", "30.0"] == 0
+    assert counts["c8s_step_duration_seconds_bucket", "60.0"] == 1
