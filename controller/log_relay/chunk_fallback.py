@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from controller.logs.archive.chunk import read_header
 from controller.logs.archive.reader import ArchivedLog
+from controller.logs.archive.summary import Summary
 from controller.logs.live.hub import ChunkRef
 from controller.logs.model import Stream, parse_key, run_prefix
 from controller.storage import ObjectNotFoundError, ObjectStore
@@ -33,7 +34,7 @@ async def read_stored_chunks(
     return parts, whole
 
 
-async def archived_line_count(store: ObjectStore, stream: Stream) -> int | None:
-    """The number of lines of a completely archived stream; None for others."""
+async def archived_summary(store: ObjectStore, stream: Stream) -> Summary | None:
+    """The summary of a completely archived stream; None for others."""
     found = await ArchivedLog.find(store, stream)
-    return None if found is None else found.summary.lines
+    return None if found is None else found.summary

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from controller.log_relay.auth import PROOF_HEADER, sign_request, sign_response
-from controller.log_relay.chunk_fallback import archived_line_count, read_stored_chunks
+from controller.log_relay.chunk_fallback import archived_summary, read_stored_chunks
 from controller.log_relay.errors import LogRelayError, NoLeaderError
 from controller.log_relay.protocol import Decoder, Message, SnapshotEnd, StreamArchived, StreamOpened
 from controller.log_relay.replica import HubReplica
@@ -197,9 +197,9 @@ class LogMirror:
     async def _mark_archived(self, streams: list[Stream], replica: HubReplica) -> None:
         """Marks streams that an earlier leader has finished: they are complete in the store."""
         for stream in streams:
-            lines = await archived_line_count(self._store, stream)
-            if lines is not None:
-                replica.apply(StreamArchived(stream, lines + 1))
+            summary = await archived_summary(self._store, stream)
+            if summary is not None:
+                replica.apply(StreamArchived(stream, summary.lines + 1, summary.commands))
 
     async def _read_store(self, run: RunId) -> None:
         """Reads, without a leader, what was stored since the last read."""

@@ -13,7 +13,7 @@ from controller.log_relay.errors import RelayProtocolError
 from controller.logs.archive.chunk import pack, unpack
 from controller.logs.errors import BadArchiveError
 from controller.logs.live.hub import ChunkRef
-from controller.logs.model import Block, Stream
+from controller.logs.model import Block, CommandStart, Stream
 
 MAX_HEAD_BYTES = 8 * 1024 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -27,6 +27,15 @@ class StreamOpened:
     stream: Stream
     next: int
     chunks: tuple[ChunkRef, ...] = ()
+    commands: tuple[CommandStart, ...] = ()
+
+
+@dataclass(frozen=True)
+class CommandsAdded:
+    """More commands of the step have started."""
+
+    stream: Stream
+    commands: tuple[CommandStart, ...]
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class StreamArchived:
 
     stream: Stream
     next: int
+    commands: tuple[CommandStart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,10 +87,19 @@ class Heartbeat:
 
 
 Message = (
-    StreamOpened | ChunksStored | LinesAppended | StreamEnded | StreamArchived | RunDropped | SnapshotEnd | Heartbeat
+    StreamOpened
+    | CommandsAdded
+    | ChunksStored
+    | LinesAppended
+    | StreamEnded
+    | StreamArchived
+    | RunDropped
+    | SnapshotEnd
+    | Heartbeat
 )
 _WIRE_TYPES: Mapping[type[Message], str] = {
     StreamOpened: "opened",
+    CommandsAdded: "commands",
     ChunksStored: "stored",
     LinesAppended: "printed",
     StreamEnded: "ended",
@@ -100,11 +119,15 @@ def encode(message: Message) -> bytes:
         head["stream"] = [message.stream.slug, message.stream.attempt, message.stream.container]
     match message:
         case StreamOpened():
-            head |= {"next": message.next, "chunks": _encode_chunks(message.chunks)}
+            head |= {"next": message.next, "chunks": _encode_chunks(message.chunks), "commands": message.commands}
+        case CommandsAdded():
+            head["commands"] = message.commands
         case ChunksStored():
             head["chunks"] = _encode_chunks(message.chunks)
-        case StreamEnded() | StreamArchived():
+        case StreamEnded():
             head["next"] = message.next
+        case StreamArchived():
+            head |= {"next": message.next, "commands": message.commands}
         case LinesAppended():
             body = pack(message.block, 0)
     written = json.dumps(head, separators=(",", ":")).encode()
@@ -146,18 +169,26 @@ class Decoder:
             stream = Stream(self._namespace, self._run_uid, str(slug), int(attempt), str(container))
             match kind:
                 case "opened":
-                    return StreamOpened(stream, int(head["next"]), _decode_chunks(head["chunks"]))
+                    # A leader of an earlier version knows no commands.
+                    commands = _decode_commands(head.get("commands") or [])
+                    return StreamOpened(stream, int(head["next"]), _decode_chunks(head["chunks"]), commands)
+                case "commands":
+                    return CommandsAdded(stream, _decode_commands(head["commands"]))
                 case "stored":
                     return ChunksStored(stream, _decode_chunks(head["chunks"]))
                 case "printed":
-                    return LinesAppended(stream, unpack(body, stream.key)[0])
+                    return LinesAppended(stream, unpack(body, stream.key).block)
                 case "ended":
                     return StreamEnded(stream, int(head["next"]))
                 case "archived":
-                    return StreamArchived(stream, int(head["next"]))
+                    return StreamArchived(stream, int(head["next"]), _decode_commands(head.get("commands") or []))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BadArchiveError) as problem:
             raise RelayProtocolError(f"the leader's message can't be read ({type(problem).__name__})") from None
         raise RelayProtocolError("the leader sent a message of an unknown type")
+
+
+def _decode_commands(listed: Any) -> tuple[CommandStart, ...]:
+    return tuple(CommandStart(int(index), int(line), int(time_ns)) for index, line, time_ns in listed)
 
 
 def _encode_chunks(chunks: tuple[ChunkRef, ...]) -> list[list[Any]]:

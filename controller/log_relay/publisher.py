@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from controller.log_relay.protocol import (
     ChunksStored,
+    CommandsAdded,
     Heartbeat,
     LinesAppended,
     Message,
@@ -30,11 +31,12 @@ _MAX_BLOCKS = 8
 
 @dataclass(eq=False)
 class _PublishedState:
-    """What the mirror knows of a stream: its next line, the number of chunks, and whether it has ended."""
+    """What the mirror knows of a stream: its next line, how many chunks and commands, whether it has ended."""
 
     log: LiveLog
     next: int
     chunks: int = 0
+    commands: int = 0
     ended: bool = False
     archived: bool = False
 
@@ -100,8 +102,13 @@ class RunLogPublisher:
     def _updates(self, log: LiveLog) -> Iterator[Message]:
         published = self._published.get(log.stream)
         if published is None or published.log is not log or published.next < log.ring.first:
-            published = self._published[log.stream] = _PublishedState(log, self._first_line(log), len(log.chunks))
-            yield StreamOpened(log.stream, published.next, tuple(log.chunks))
+            published = self._published[log.stream] = _PublishedState(
+                log, self._first_line(log), len(log.chunks), len(log.commands)
+            )
+            yield StreamOpened(log.stream, published.next, tuple(log.chunks), tuple(log.commands))
+        if len(log.commands) > published.commands:
+            yield CommandsAdded(log.stream, tuple(log.commands[published.commands :]))
+            published.commands = len(log.commands)
         if len(log.chunks) > published.chunks:
             yield ChunksStored(log.stream, tuple(log.chunks[published.chunks :]))
             published.chunks = len(log.chunks)
@@ -115,7 +122,7 @@ class RunLogPublisher:
             if not published.archived:
                 published.ended = published.archived = True
                 published.next = log.ring.end
-                yield StreamArchived(log.stream, log.ring.end)
+                yield StreamArchived(log.stream, log.ring.end, tuple(log.commands))
         elif log.ended and not published.ended and published.next >= log.ring.end:
             published.ended = True
             yield StreamEnded(log.stream, log.ring.end)

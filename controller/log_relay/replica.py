@@ -6,6 +6,7 @@ A new leader starts again at the last chunk, so known lines are repeated under t
 from controller.log_relay.errors import RelayProtocolError
 from controller.log_relay.protocol import (
     ChunksStored,
+    CommandsAdded,
     LinesAppended,
     Message,
     RunDropped,
@@ -45,6 +46,10 @@ class HubReplica:
                 log = self._hub.get(message.stream)
                 if log is not None and not log.archived:
                     log.chunks.extend(message.chunks)
+            case CommandsAdded():
+                log = self._hub.get(message.stream)
+                if log is not None:
+                    self._hub.add_commands(log, message.commands)
             case LinesAppended():
                 self._apply_lines(message)
             case StreamEnded():
@@ -62,9 +67,10 @@ class HubReplica:
         log = self._hub.get(message.stream)
         if log is None or (not log.archived and message.next > log.ring.end):
             # Reopened, not continued: readers then take what lies between from the chunks.
-            self._hub.open(message.stream, message.next, list(message.chunks))
+            self._hub.open(message.stream, message.next, list(message.chunks), message.commands)
         elif not log.archived:
             log.chunks = list(message.chunks)
+            self._hub.add_commands(log, message.commands)
 
     def _apply_lines(self, message: LinesAppended) -> None:
         log = self._hub.get(message.stream)
@@ -77,6 +83,7 @@ class HubReplica:
     def _apply_archived(self, message: StreamArchived) -> None:
         log = self._hub.get(message.stream)
         if log is None or (log.ring.end != message.next and not log.archived):
-            log = self._hub.open(message.stream, message.next, [])
+            log = self._hub.open(message.stream, message.next, [], message.commands)
+        self._hub.add_commands(log, message.commands)
         if not log.archived:
             self._hub.mark_archived(log)

@@ -6,7 +6,19 @@ The operator uses `LogCollector`, the API `LogReader`. They share a `LogHub`.
 from controller.logs.collector import LogCollector
 from controller.logs.errors import BadArchiveError, LogError, LogNotFoundError
 from controller.logs.live.hub import LogHub
-from controller.logs.model import BacklogEnd, Block, Frame, Line, Lines, MissedLines, RunEnd, Stream, StreamEnd
+from controller.logs.model import (
+    BacklogEnd,
+    Block,
+    CommandsStarted,
+    CommandStart,
+    Frame,
+    Line,
+    Lines,
+    MissedLines,
+    RunEnd,
+    Stream,
+    StreamEnd,
+)
 from controller.logs.reader import LogReader
 from controller.logs.run_stream import ReusedLogs
 from controller.logs.timestamps import format_lines, format_timestamp
@@ -15,6 +27,8 @@ __all__ = [
     "BacklogEnd",
     "BadArchiveError",
     "Block",
+    "CommandStart",
+    "CommandsStarted",
     "Frame",
     "Line",
     "Lines",

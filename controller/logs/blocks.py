@@ -42,11 +42,11 @@ async def _next_block(log: LiveLog, store: ObjectStore, number: int) -> Block | 
     if chunk is None:
         return None
     try:
-        block, _ = await read_chunk(store, chunk.key)
+        stored = await read_chunk(store, chunk.key)
     except ObjectNotFoundError:
         # The log has been archived meanwhile, and its chunks deleted.
         return None
-    return block.from_line(number)
+    return stored.block.from_line(number)
 
 
 def _find_chunk(log: LiveLog, number: int) -> ChunkRef | None:

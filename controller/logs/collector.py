@@ -14,17 +14,19 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from controller.command_mark import CommandMark
 from controller.logs.archive.chunk import read_chunk
 from controller.logs.archive.summary import Failure, Summary
 from controller.logs.archive.writer import ArchiveWriter
 from controller.logs.collect.follower import Finished, Follower, Gap, ReconnectPolicy, Sleep
 from controller.logs.collect.line_numbering import LineNumberer
+from controller.logs.collect.mark_reader import MarkReader
 from controller.logs.collect.pod_log_source import LogClient, PodId, PodLogSource
 from controller.logs.collect.resume import ResumePoint
 from controller.logs.failure.first_failure import SEARCH_BYTES, first_failure, last_line
 from controller.logs.live.hub import LiveLog, LogHub
 from controller.logs.masking.mask import SecretMasker, SecretPatterns
-from controller.logs.model import Block, Stream
+from controller.logs.model import STEP_CONTAINER, Block, Stream
 from controller.storage import ObjectStore, StorageError
 
 if TYPE_CHECKING:
@@ -202,7 +204,8 @@ class LogCollector:
         self, stream: Stream, pod: PodId, patterns: SecretPatterns, entry: _StreamRecord
     ) -> Summary:
         archive, summary = await self._retry_store(lambda: self._open_archive(stream), stream)
-        log = self.hub.open(stream, archive.lines + 1 if summary is None else summary.lines + 1, archive.chunks)
+        lines, commands = (archive.lines, archive.commands) if summary is None else (summary.lines, summary.commands)
+        log = self.hub.open(stream, lines + 1, archive.chunks, commands)
         self._set_size(stream, entry, archive.size if summary is None else summary.size)
         if summary is not None:
             self.hub.mark_archived(log)
@@ -232,8 +235,8 @@ class LogCollector:
         blocks = work.log.ring.tail(SEARCH_BYTES)
         if work.log.ring.size < SEARCH_BYTES and work.archive.chunks:
             key = work.archive.chunks[-1].key
-            block, _ = await self._retry_store(lambda: read_chunk(self._store, key), work.log.stream)
-            blocks = [block.until_line(work.log.ring.first), *blocks]
+            stored = await self._retry_store(lambda: read_chunk(self._store, key), work.log.stream)
+            blocks = [stored.block.until_line(work.log.ring.first), *blocks]
         return blocks
 
     async def _open_archive(self, stream: Stream) -> tuple[ArchiveWriter, Summary | None]:
@@ -251,7 +254,8 @@ class LogCollector:
             sleep=self._sleep,
             monotonic=self._clock,
         )
-        numberer = LineNumberer(SecretMasker(patterns), archive.lines + 1, archive.gaps)
+        marks = _mark_reader(stream, archive)
+        numberer = LineNumberer(SecretMasker(patterns), archive.lines + 1, archive.gaps, marks=marks)
         # An earlier process may have cut it off.
         is_cut = self._is_over_limit(stream) and archive.lines > 0
         bytes_since_yield = 0
@@ -269,6 +273,9 @@ class LogCollector:
                 continue
             _raise_error(work)
             self._add(work, numberer.add(event), numberer.gaps)
+            if commands := numberer.take_commands():
+                archive.commands += commands
+                self.hub.add_commands(work.log, commands)
             if self._is_over_limit(stream):
                 is_cut = True
                 limit = f"the logs of a run may have {self._run_limit:,} bytes in all"
@@ -344,6 +351,13 @@ class LogCollector:
                 logger.warning("log %s is waiting for the object store: %s", stream.key, problem)
                 await self._sleep(wait)
                 wait = min(_MAX_RETRY_DELAY, wait * 2)
+
+
+def _mark_reader(stream: Stream, archive: ArchiveWriter) -> MarkReader | None:
+    if stream.container != STEP_CONTAINER:
+        return None
+    latest = archive.commands[-1].command if archive.commands else -1
+    return MarkReader(CommandMark.of_attempt(stream.run_uid, stream.slug, stream.attempt), latest)
 
 
 def _failure_excerpt(blocks: list[Block]) -> tuple[Failure | None, str | None]:

@@ -78,6 +78,20 @@ class Line(NamedTuple):
         return self.data.decode("utf-8", "replace")
 
 
+class CommandStart(NamedTuple):
+    """The start of a command of a step.
+
+    Attributes:
+        command: its index in the step's `commands`, from 0.
+        line: the number of the line that its output begins with, if it prints anything.
+        time_ns: nanoseconds since 1970, or `UNKNOWN_TIME`.
+    """
+
+    command: int
+    line: int
+    time_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Consecutive lines: the number of the first, a time for each, and the bytes as they came.
@@ -140,6 +154,14 @@ class Lines:
 
 
 @dataclass(frozen=True)
+class CommandsStarted:
+    """Commands of the step that have started since the last frame of this kind, or since the beginning."""
+
+    stream: Stream
+    commands: tuple[CommandStart, ...]
+
+
+@dataclass(frozen=True)
 class BacklogEnd:
     """The backlog of a stream is complete; what follows is live."""
 
@@ -168,4 +190,4 @@ class RunEnd:
     """The run and all its streams have ended."""
 
 
-Frame = Lines | BacklogEnd | MissedLines | StreamEnd | RunEnd
+Frame = Lines | CommandsStarted | BacklogEnd | MissedLines | StreamEnd | RunEnd

@@ -5,14 +5,14 @@ as fast as it can.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Set
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
 
 from controller.logs.archive import reader
 from controller.logs.archive.reader import ArchivedLog
 from controller.logs.blocks import read_blocks
 from controller.logs.errors import LogNotFoundError
 from controller.logs.live.hub import LiveLogs
-from controller.logs.model import Block, Frame, Line, Stream
+from controller.logs.model import Block, CommandStart, Frame, Line, Stream
 from controller.logs.run_stream import ReusedLogs, RunLogStream
 from controller.logs.timestamps import format_lines
 from controller.storage import ObjectStore
@@ -71,6 +71,18 @@ class LogReader:
             yield block.until_line(end)
             if block.end >= end:
                 return
+
+    async def commands(self, stream: Stream) -> Sequence[CommandStart]:
+        """The commands of the step that have started. Raises LogNotFoundError."""
+        log = self._hub.get(stream)
+        if log is None and (archived := await ArchivedLog.find(self._store, stream)) is not None:
+            return archived.summary.commands
+        if log is None:
+            await self._hub.wait_for_sync(stream.namespace, stream.run_uid)
+            log = self._hub.get(stream)
+        if log is None:
+            raise LogNotFoundError(f"the run has no log of {stream.slug}, attempt {stream.attempt}")
+        return tuple(log.commands)
 
     async def follow_run(
         self,

@@ -5,13 +5,23 @@ lines, and is told which by `MissedLines`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Set
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from controller.logs.archive import reader
 from controller.logs.blocks import READ_BYTES, read_blocks
 from controller.logs.live.hub import LiveLog, LiveLogs, Subscription
-from controller.logs.model import BacklogEnd, Frame, Lines, MissedLines, RunEnd, Stream, StreamEnd
+from controller.logs.model import (
+    BacklogEnd,
+    CommandsStarted,
+    CommandStart,
+    Frame,
+    Lines,
+    MissedLines,
+    RunEnd,
+    Stream,
+    StreamEnd,
+)
 from controller.storage import ObjectStore
 
 
@@ -36,7 +46,8 @@ class ReusedLogs:
 class _Cursor:
     """The position of the reader in one stream.
 
-    `next` is the number of the next line, `source` the stream that holds the lines, `log` the live log last read from.
+    `next` is the number of the next line, `command` the index of the last command that the reader has been sent,
+    `source` the stream that holds the lines, `log` the live log last read from.
     """
 
     stream: Stream
@@ -45,6 +56,7 @@ class _Cursor:
     live: bool = False
     ended: bool = False
     log: LiveLog | None = None
+    command: int = -1
 
 
 class RunLogStream:
@@ -140,6 +152,8 @@ class RunLogStream:
         """Delivers the next part of one stream: all of its backlog, or the next block of live lines."""
         if cursor.ended:
             return
+        if (started := self._new_commands(cursor, await self._commands(cursor))) is not None:
+            yield started
         if not cursor.live:
             async for frame in self._read_backlog(cursor):
                 yield frame
@@ -165,6 +179,21 @@ class RunLogStream:
         if log.ended and cursor.next >= log.ring.end:
             cursor.ended = True
             yield StreamEnd(cursor.stream, log.ring.end - 1)
+
+    async def _commands(self, cursor: _Cursor) -> Sequence[CommandStart]:
+        log = self._hub.get(cursor.source)
+        if log is not None:
+            return log.commands
+        archived = await reader.ArchivedLog.find(self._store, cursor.source)
+        return archived.summary.commands if archived is not None else ()
+
+    def _new_commands(self, cursor: _Cursor, commands: Sequence[CommandStart]) -> CommandsStarted | None:
+        """The commands that the reader has not been sent."""
+        new = tuple(command for command in commands if command.command > cursor.command)
+        if not new:
+            return None
+        cursor.command = new[-1].command
+        return CommandsStarted(cursor.stream, new)
 
     def _was_reopened(self, cursor: _Cursor) -> bool:
         """Whether another process continues the stream beyond the reader: the chunks hold what lies between."""

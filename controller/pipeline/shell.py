@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -48,6 +48,8 @@ class QuotedScript:
     starts: Sequence[int]
     """Where each part begins, in ascending order; the first begins at 0."""
     quotings: Sequence[Quoting]
+    is_closed: bool
+    """Whether every quote, substitution and here-document that begins in it also ends in it."""
 
     def quoting_at(self, offset: int) -> Quoting:
         """The quoting of the character at an offset."""
@@ -58,12 +60,13 @@ class QuotedScript:
 
         Line breaks and offsets stay as they are.
         """
+        return "".join(part if quoting in shown else re.sub(r"[^\n]", "_", part) for part, quoting in self.parts())
+
+    def parts(self) -> Iterator[tuple[str, Quoting]]:
+        """The parts of the script in order."""
         ends = [*self.starts[1:], len(self.text)]
-        parts = []
         for start, end, quoting in zip(self.starts, ends, self.quotings, strict=True):
-            part = self.text[start:end]
-            parts.append(part if quoting in shown else re.sub(r"[^\n]", "_", part))
-        return "".join(parts)
+            yield self.text[start:end], quoting
 
 
 def parse_quoting(script: str) -> QuotedScript:
@@ -74,7 +77,7 @@ def parse_quoting(script: str) -> QuotedScript:
     """
     scanner = _Scanner(script)
     scanner.run()
-    return QuotedScript(script, scanner.starts, scanner.quotings)
+    return QuotedScript(script, scanner.starts, scanner.quotings, scanner.is_closed)
 
 
 @dataclass
@@ -87,6 +90,12 @@ class _Scanner:
     """What is open around the position: `(`, a backquote, or a double quote."""
     heredocs: list[tuple[str, bool, bool]] = field(default_factory=list)
     """Here-documents that begin after this line: the delimiter, whether it is quoted, whether tabs are stripped."""
+    is_cut_off: bool = False
+    """Whether the script has ended in the middle of a quoted text, a here-document or an escape."""
+
+    @property
+    def is_closed(self) -> bool:
+        return not (self.is_cut_off or self.nested or self.heredocs or self.position > len(self.script))
 
     def run(self) -> None:
         while self.position < len(self.script):
@@ -158,6 +167,7 @@ class _Scanner:
                 if (text.lstrip("\t") if strips_tabs else text) == delimiter:
                     break
                 line = end + 1
+            self.is_cut_off = self.is_cut_off or line >= len(self.script)
             self.position = start
             self._skip_to(min(line, len(self.script)), Quoting.LITERAL if quoted else Quoting.HEREDOC)
             self.position = self._line_end(self.position)
@@ -170,6 +180,7 @@ class _Scanner:
     def _skip_quoted(self, closing: re.Pattern[str], quoting: Quoting) -> None:
         found = closing.match(self.script, self.position)
         end = found.end() - 1 if found is not None else len(self.script)
+        self.is_cut_off = self.is_cut_off or found is None
         self._skip_to(end, quoting)
         self.position = end + 1
 

@@ -55,6 +55,7 @@ class LogSummary(TypedDict, total=False):
     archived: Annotated[bool, "True once the whole log is stored."]
     firstFailure: Annotated[FirstFailure, "The first line that looks like the cause of a failure."]
     lastLine: Annotated[str, "The last line of a failed step."]
+    lastCommand: Annotated[int, "Index of the command that started last, from 0, of a step with several commands."]
 
 
 class SavedWorkspace(TypedDict, total=False):

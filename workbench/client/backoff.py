@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from workbench.client.models import Frame, Lines, Missed, StreamEnd, StreamKey
+from workbench.client.models import CommandStarted, Frame, Lines, Missed, StreamEnd, StreamKey
 
 _FIRST_DELAY = 0.1
 _MAX_DELAY = 5.0
@@ -57,6 +57,8 @@ class LogCursor:
 
     seen: dict[StreamKey, int] = field(default_factory=dict)
     ended: set[StreamKey] = field(default_factory=set)
+    commands: dict[StreamKey, int] = field(default_factory=dict)
+    """The index of the command that started last; a new connection begins with all of them."""
 
     @classmethod
     def after(cls, lines: Mapping[StreamKey, int]) -> LogCursor:
@@ -87,6 +89,10 @@ class LogCursor:
             if frame.key in self.ended:
                 return None
             self.ended.add(frame.key)
+        if isinstance(frame, CommandStarted):
+            if frame.index <= self.commands.get(frame.key, -1):
+                return None
+            self.commands[frame.key] = frame.index
         return frame
 
     def _lines(self, frame: Lines) -> Lines | None:

@@ -17,6 +17,7 @@ from workbench.client.models import (
     AttemptTimes,
     BacklogEnd,
     Cluster,
+    CommandStarted,
     ComponentHealth,
     CopyOf,
     Diagnostic,
@@ -39,6 +40,7 @@ from workbench.client.models import (
     SavedWorkspace,
     SecretNames,
     Step,
+    StepCommand,
     StreamEnd,
     StreamKey,
     Summary,
@@ -280,6 +282,9 @@ def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
         return Lines(
             key, _number(raw.get("first")), tuple(LogLine(_microseconds(time), str(text)) for time, text in pairs)
         )
+    if kind == "command":
+        index, line = _number(raw.get("index")), _number(raw.get("line"))
+        return CommandStarted(key, index, line, _microseconds(raw.get("time")), str(raw.get("text") or ""))
     if kind == "live":
         return BacklogEnd(key)
     if kind == "end":
@@ -287,6 +292,18 @@ def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
     if kind == "missed":
         return Missed(key, _number(raw.get("first")), _number(raw.get("last")))
     return None
+
+
+def decode_step_command(raw: Mapping[str, Any]) -> StepCommand:
+    exit_code = raw.get("exitCode")
+    return StepCommand(
+        _number(raw.get("index")),
+        str(raw.get("text") or ""),
+        _number(raw.get("line")),
+        decode_time(raw.get("startTime")),
+        decode_time(raw.get("endTime")),
+        exit_code if isinstance(exit_code, int) else None,
+    )
 
 
 def _microseconds(value: object) -> int | None:

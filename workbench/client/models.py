@@ -325,7 +325,37 @@ class RunEnd:
     """The run and all its streams have ended."""
 
 
-Frame = Lines | BacklogEnd | StreamEnd | Missed | RunEnd
+@dataclass(frozen=True)
+class CommandStarted:
+    """A command of the step has started.
+
+    Attributes:
+        index: its index in the step's `commands`, from 0.
+        line: the number of the line that its output begins with.
+        time: microseconds since 1970; None if unknown.
+        text: its first line, shortened.
+    """
+
+    key: StreamKey
+    index: int
+    line: int
+    time: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class StepCommand:
+    """A command of a step that has started. `end` and `exit_code` are None while it runs."""
+
+    index: int
+    text: str
+    line: int
+    start: datetime | None
+    end: datetime | None
+    exit_code: int | None
+
+
+Frame = Lines | CommandStarted | BacklogEnd | StreamEnd | Missed | RunEnd
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,19 @@ from typing import Literal
 
 from controller.run_types.phases import StepPhase
 from controller.run_types.reasons import StepReason
-from workbench.client.models import Attempt, BacklogEnd, Frame, Lines, Missed, Run, RunEnd, Step, StreamEnd, StreamKey
+from workbench.client.models import (
+    Attempt,
+    BacklogEnd,
+    CommandStarted,
+    Frame,
+    Lines,
+    Missed,
+    Run,
+    RunEnd,
+    Step,
+    StreamEnd,
+    StreamKey,
+)
 
 STEP = "step"
 _MAX_HELD_BACK = 1_000
@@ -37,7 +49,7 @@ class StepTransition:
     """An event of a step, shown between its lines."""
 
     slug: str
-    kind: Literal["started", "retried", "ended", "missed"]
+    kind: Literal["started", "retried", "ended", "missed", "command"]
     text: str
     phase: str = ""
 
@@ -56,11 +68,18 @@ class RunLog:
     _reported: dict[str, str] = field(default_factory=dict)
     _attempts: dict[str, int] = field(default_factory=dict)
     _pending_ends: dict[str, Step] = field(default_factory=dict)
+    _commands: dict[StreamKey, deque[CommandStarted]] = field(default_factory=dict)
+    """Commands whose output begins after the last line that has come."""
+    _last_lines: dict[StreamKey, int] = field(default_factory=dict)
 
     def frame(self, frame: Frame) -> list[LogItem]:
         if isinstance(frame, Lines):
             return self._lines(frame)
+        if isinstance(frame, CommandStarted):
+            self._commands.setdefault(frame.key, deque()).append(frame)
+            return self._due_commands(frame.key)
         if isinstance(frame, Missed):
+            self._last_lines[frame.key] = frame.last
             return [self._missed(frame)] if self._is_shown(frame.key) else []
         if isinstance(frame, StreamEnd):
             self._complete.add(frame.key)
@@ -91,9 +110,29 @@ class RunLog:
             Line(key.step, frame.first + index, line.time, line.text, aside) for index, line in enumerate(frame.lines)
         ]
         if self._is_shown(key):
-            return [*self._start_events(key), *lines]
+            return [*self._start_events(key), *self._with_commands(key, lines)]
         self._held_back.setdefault(key, deque(maxlen=_MAX_HELD_BACK)).extend(lines)
         return []
+
+    def _with_commands(self, key: StreamKey, lines: list[Line]) -> list[LogItem]:
+        """The lines, with each command before the first line of its output."""
+        if not lines:
+            return []
+        shown: list[LogItem] = []
+        for line in lines if self._commands.get(key) else ():
+            self._last_lines[key] = line.number - 1
+            shown += [*self._due_commands(key), line]
+        self._last_lines[key] = lines[-1].number
+        return [*(shown or lines), *self._due_commands(key)]
+
+    def _due_commands(self, key: StreamKey) -> list[LogItem]:
+        """The commands that have started and whose output would be the next line."""
+        shown: list[LogItem] = []
+        waiting = self._commands.get(key)
+        while waiting and waiting[0].line <= self._last_lines.get(key, 0) + 1:
+            started = waiting.popleft()
+            shown.append(StepTransition(key.step, "command", started.text))
+        return [*self._start_events(key), *shown] if shown else []
 
     def _start_events(self, key: StreamKey) -> list[LogItem]:
         """Events that precede a line that arrived before the status with its attempt or start."""

@@ -80,6 +80,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "cancelRun": _runs("update"),
     "watchRuns": _runs("watch"),
     "getLogs": _runs("get", "log"),
+    "listCommands": _runs("get", "log"),
     "streamLogs": _runs("get", "log", seconds=None),
     "listArtifacts": _runs("get", "artifacts"),
     "getArtifacts": _runs("get", "artifacts"),

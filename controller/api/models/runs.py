@@ -164,6 +164,23 @@ class StoredSource(ResponseModel):
     size: int
 
 
+class StepCommand(ResponseModel):
+    """A command of a step that has started."""
+
+    index: int = Field(description="index in the step's `commands`, from 0")
+    text: str = Field(description="first line of the command, shortened")
+    line: int = Field(description="number of the line that its output begins with")
+    start_time: str | None
+    end_time: str | None = Field(description="null while it runs")
+    exit_code: int | None = Field(description="null while it runs")
+
+
+class StepCommandList(ResponseModel):
+    """The commands of an attempt of a step, first to last. Empty for a step with one command."""
+
+    items: list[StepCommand]
+
+
 class Artifact(ResponseModel):
     """One file that a step stored."""
 

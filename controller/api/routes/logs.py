@@ -17,18 +17,21 @@ from controller.api.artifacts.keys import find_step, producer_uid
 from controller.api.auth.authorize import authorize_websocket
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
+from controller.api.models.runs import StepCommandList
 from controller.api.openapi import binary_response, describe_websocket, query_list, redirect_response
 from controller.api.routes.runs import find_run
 from controller.api.serializers import phase_of
 from controller.api.state import AppState, get_state
+from controller.api.step_commands import CommandTexts, command_texts, serialize_commands
 from controller.api.streaming.log_serializer import enqueue_frame
 from controller.api.streaming.log_session import LogSession
 from controller.kube import PIPELINE_RUNS, KubeError, NotFoundError
 from controller.logs import Block, ReusedLogs, Stream, format_lines
+from controller.logs.model import STEP_CONTAINER
 from controller.run_types.keys import RunKey
 from controller.run_types.patterns import NAME_PATTERN
 from controller.run_types.phases import FINAL_RUN_PHASES
-from controller.run_types.summary import status_of
+from controller.run_types.summary import is_summary, status_of
 
 CONTAINER_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 MAX_STEPS = 300
@@ -78,6 +81,26 @@ async def get_logs(
     return PlainText(_format_blocks(first, blocks, timestamps))
 
 
+@router.get("/steps/{step}/commands", operation_id="listCommands", response_model=StepCommandList)
+async def list_commands(
+    request: Request,
+    ns: str,
+    run: str,
+    step: str,
+    attempt: Annotated[int | None, Query(ge=1, le=1_000_000, description="the last one, unless given")] = None,
+) -> dict[str, Any]:
+    """The commands of a step that have started: each with the line that its output begins with, times, exit code."""
+    state = get_state(request)
+    found = await find_run(state, ns, run)
+    status = find_step(found, step)
+    if status is None:
+        raise ApiProblemError("not-found", f"the run {run} has no such step")
+    stream = log_stream(ns, found["metadata"]["uid"], status, attempt, STEP_CONTAINER)
+    starts = await state.logs.commands(stream)
+    recorded = next((each for each in status.get("attempts") or () if each["number"] == stream.attempt), None)
+    return {"items": serialize_commands(starts, command_texts(found, status), recorded)}
+
+
 @router.websocket("/logs/stream", name="streamLogs")
 @describe_websocket(
     description="A WebSocket: log lines of many steps, first what exists, then live. docs/api.md describes the frames.",
@@ -118,7 +141,7 @@ async def stream_logs(
         await LogSession(
             socket,
             frames,
-            partial(enqueue_frame, state.encoder),
+            partial(enqueue_frame, state.encoder, CommandTexts(partial(_latest_run, state, RunKey(ns, run), found))),
             still_admitted,
             state.settings.heartbeat_seconds,
             background=lambda: _watch_for_run_end(state, RunKey(ns, run), run_uid, finished, borrowed),
@@ -126,6 +149,13 @@ async def stream_logs(
         ).run()
     finally:
         state.metrics.change_subscribers("logs", -1)
+
+
+def _latest_run(state: AppState, key: RunKey, found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The run from the cache, unless that holds another run of the name, or a summary without the definition."""
+    cached = state.runs.get(*key)
+    same = cached is not None and cached["metadata"]["uid"] == found["metadata"]["uid"]
+    return cached if cached is not None and same and not is_summary(cached) else found
 
 
 def resume_points(namespace: str, run_uid: str, texts: Iterable[str]) -> dict[Stream, int]:

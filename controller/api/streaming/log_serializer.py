@@ -1,11 +1,12 @@
 """Serializes the frames of a run's logs for the readers of a WebSocket (docs/api.md shows the result)."""
 
+from controller.api.step_commands import CommandTexts
 from controller.api.streaming.log_frames import EncodedLines, FrameQueue, LineEncoder
-from controller.logs import BacklogEnd, Frame, Lines, MissedLines, RunEnd, StreamEnd
+from controller.logs import BacklogEnd, CommandsStarted, Frame, Lines, MissedLines, RunEnd, StreamEnd
 from controller.logs.model import UNKNOWN_TIME, Block
 
 
-def enqueue_frame(encoder: LineEncoder, queue: FrameQueue, frame: Frame) -> None:
+def enqueue_frame(encoder: LineEncoder, texts: CommandTexts, queue: FrameQueue, frame: Frame) -> None:
     """Puts a frame into a reader's queue."""
     if isinstance(frame, RunEnd):
         queue.put(None, "done")
@@ -14,6 +15,11 @@ def enqueue_frame(encoder: LineEncoder, queue: FrameQueue, frame: Frame) -> None
     match frame:
         case Lines():
             queue.put_lines(stream, _encode_lines(encoder, frame))
+        case CommandsStarted():
+            for start in frame.commands:
+                time = None if start.time_ns == UNKNOWN_TIME else start.time_ns // 1000
+                text = texts.text(frame.stream.slug, start.command)
+                queue.put(stream, "command", index=start.command, line=start.line, time=time, text=text)
         case BacklogEnd():
             queue.put(stream, "live")
         case MissedLines():

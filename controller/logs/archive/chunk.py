@@ -1,4 +1,4 @@
-"""Chunks of a log that is still being written, one object each: header, times, bytes.
+"""Chunks of a log that is still being written, one object each: header, times, bytes, starts of commands.
 
 Chunks let a new process continue where the old one stopped, and give readers what the ring buffer no longer has. They
 are deleted when the whole log is stored.
@@ -8,33 +8,46 @@ import struct
 import sys
 from array import array
 from collections.abc import AsyncIterator, Iterable
+from typing import NamedTuple
 
 from controller.logs.errors import BadArchiveError
 from controller.logs.live.hub import ChunkRef
-from controller.logs.model import Block
+from controller.logs.model import Block, CommandStart
 from controller.storage import ObjectStore
 
 _HEADER = struct.Struct("<8sQQQQ")
 _MAGIC = b"c8slog1\n"
+_COMMAND = struct.Struct("<qqq")
 TIME_BYTES = 8
 MAX_CHUNK_BYTES = 256 * 1024 * 1024
 
 
-def pack(block: Block, gaps: int) -> bytes:
-    """Encodes a block as a chunk; `gaps` is their number up to its end."""
+class StoredChunk(NamedTuple):
+    """The content of a chunk: its block; the number of gaps, and the commands that have started, up to its end."""
+
+    block: Block
+    gaps: int
+    commands: tuple[CommandStart, ...]
+
+
+def pack(block: Block, gaps: int, commands: Iterable[CommandStart] = ()) -> bytes:
+    """Encodes a chunk."""
     header = _HEADER.pack(_MAGIC, block.first, len(block.times), len(block.data), gaps)
-    return b"".join((header, encode_times(block.times), block.data))
+    return b"".join((header, encode_times(block.times), block.data, *(_COMMAND.pack(*each) for each in commands)))
 
 
-def unpack(chunk: bytes, key: str) -> tuple[Block, int]:
-    """Decodes a chunk: its block, and the number of gaps up to its end. Raises BadArchiveError."""
+def unpack(chunk: bytes, key: str) -> StoredChunk:
+    """Decodes a chunk. Raises BadArchiveError."""
     if len(chunk) < _HEADER.size:
         raise BadArchiveError(f"the log chunk {key} is too short")
     magic, first, lines, size, gaps = _HEADER.unpack_from(chunk)
     text_at = _HEADER.size + lines * TIME_BYTES
-    if magic != _MAGIC or len(chunk) != text_at + size:
+    # A chunk that ends after the output was written by a version that knew no commands.
+    end = text_at + size
+    if magic != _MAGIC or len(chunk) < end or (len(chunk) - end) % _COMMAND.size:
         raise BadArchiveError(f"the log chunk {key} is malformed")
-    return Block(first, decode_times(chunk[_HEADER.size : text_at]), chunk[text_at:]), gaps
+    block = Block(first, decode_times(chunk[_HEADER.size : text_at]), chunk[text_at:end])
+    return StoredChunk(block, gaps, tuple(CommandStart(*each) for each in _COMMAND.iter_unpack(chunk[end:])))
 
 
 def chunk_reference(key: str, block: Block) -> ChunkRef:
@@ -57,7 +70,7 @@ async def read_data(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIter
     """The output of all these chunks."""
     for each in chunks:
         start = _HEADER.size + (each.end - each.first) * TIME_BYTES
-        async for piece in store.read(each.key, start):
+        async for piece in store.read(each.key, start, start + each.size):
             yield piece
 
 
@@ -69,8 +82,8 @@ async def read_times(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIte
             yield piece
 
 
-async def read_chunk(store: ObjectStore, key: str) -> tuple[Block, int]:
-    """Reads a stored chunk: its block, and the number of gaps up to its end."""
+async def read_chunk(store: ObjectStore, key: str) -> StoredChunk:
+    """Reads a stored chunk. Raises BadArchiveError."""
     return unpack(await store.get(key, limit=MAX_CHUNK_BYTES), key)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from controller.logs.errors import BadArchiveError
+from controller.logs.model import CommandStart
 
 if TYPE_CHECKING:
     from controller.run_types.objects import FirstFailure, LogSummary
@@ -29,7 +30,8 @@ class Failure:
 class Summary:
     """`size` is the size of the masked output in bytes, `sha256` its digest in hex; `gaps` is the number of gaps.
 
-    `failure` and `last_line` are those of a failed container; otherwise None.
+    `failure` and `last_line` are those of a failed container; otherwise None. `commands` are those that have started
+    of a step with several.
     """
 
     lines: int
@@ -38,20 +40,21 @@ class Summary:
     gaps: int = 0
     failure: Failure | None = None
     last_line: str | None = None
+    commands: tuple[CommandStart, ...] = ()
 
     def to_json(self) -> bytes:
         """The summary as it is stored."""
-        return json.dumps(
-            {
-                "lines": self.lines,
-                "bytes": self.size,
-                "sha256": self.sha256,
-                "gaps": self.gaps,
-                "firstFailure": self._failure_document(),
-                "lastLine": self.last_line,
-            },
-            separators=(",", ":"),
-        ).encode()
+        document: dict[str, Any] = {
+            "lines": self.lines,
+            "bytes": self.size,
+            "sha256": self.sha256,
+            "gaps": self.gaps,
+            "firstFailure": self._failure_document(),
+            "lastLine": self.last_line,
+        }
+        if self.commands:
+            document["commands"] = self.commands
+        return json.dumps(document, separators=(",", ":")).encode()
 
     def to_status(self) -> LogSummary:
         """The `log` object of an attempt's status."""
@@ -60,6 +63,8 @@ class Summary:
             found["firstFailure"] = failure
         if self.last_line:
             found["lastLine"] = self.last_line
+        if self.commands:
+            found["lastCommand"] = self.commands[-1].command
         return found
 
     def _failure_document(self) -> FirstFailure | None:
@@ -84,6 +89,7 @@ def parse_summary(document: bytes, key: str) -> Summary:
             int(found["gaps"]),
             None if failure is None else _parse_failure(failure),
             found.get("lastLine"),
+            tuple(CommandStart(*map(int, each)) for each in found.get("commands") or ()),
         )
     except (ValueError, KeyError, TypeError) as problem:
         raise BadArchiveError(f"the log summary {key} is not readable ({type(problem).__name__})") from None

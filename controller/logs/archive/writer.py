@@ -12,7 +12,7 @@ from controller.logs.archive import chunk as chunks_format
 from controller.logs.archive.summary import Failure, Summary, parse_summary
 from controller.logs.live.hub import ChunkRef
 from controller.logs.live.ring_buffer import join_blocks
-from controller.logs.model import UNKNOWN_TIME, Block, Stream, parse_key
+from controller.logs.model import UNKNOWN_TIME, Block, CommandStart, Stream, parse_key
 from controller.logs.timestamps import NANOSECONDS
 from controller.storage import ObjectStore
 
@@ -34,6 +34,7 @@ class ArchiveWriter:
         self.lines = 0
         self.size = 0
         self.gaps = 0
+        self.commands: list[CommandStart] = []
         self.recent_times: array[int] = array("q")
 
     async def open(self) -> Summary | None:
@@ -66,7 +67,7 @@ class ArchiveWriter:
             return
         block = join_blocks(self._pending[:taken])
         key = self._stream.chunk_key(self._next_chunk)
-        await self._store.put(key, chunks_format.pack(block, self.gaps))
+        await self._store.put(key, chunks_format.pack(block, self.gaps, self._commands_until(block)))
         self._next_chunk += 1
         self.chunks.append(chunks_format.chunk_reference(key, block))
         del self._pending[:taken]
@@ -74,7 +75,9 @@ class ArchiveWriter:
 
     async def finish(self, failure: Failure | None, last_line: str | None) -> Summary:
         """Stores the whole log, its times and last its summary; then deletes the chunks. Can be repeated."""
-        summary = Summary(self.lines, self.size, self._digest.hexdigest(), self.gaps, failure, last_line)
+        summary = Summary(
+            self.lines, self.size, self._digest.hexdigest(), self.gaps, failure, last_line, tuple(self.commands)
+        )
         if self.lines:
             whole = join_blocks(self._pending) if self._pending else None
             if self.chunks:
@@ -90,13 +93,22 @@ class ArchiveWriter:
         self.pending_bytes = 0
         return summary
 
+    def _commands_until(self, block: Block) -> list[CommandStart]:
+        """The commands that started before the line after the block.
+
+        Following resumes at the newest time in the chunks. A later command would hide the lines before it.
+        """
+        return [command for command in self.commands if command.line <= block.end]
+
     async def _load_chunk(self, key: str) -> None:
         """Loads a chunk that an earlier process wrote."""
-        block, self.gaps = await chunks_format.read_chunk(self._store, key)
+        block, self.gaps, commands = await chunks_format.read_chunk(self._store, key)
+        self.commands = list(commands)
         self.chunks.append(chunks_format.chunk_reference(key, block))
         self._next_chunk = int(key.rpartition("/")[2]) + 1
         self._count(block)
-        self._record_times(block.times)
+        # The lines of the marks are repeated as well.
+        self._record_times(block.times + array("q", (command.time_ns for command in commands)))
 
     def _count(self, block: Block) -> None:
         self._digest.update(block.data)

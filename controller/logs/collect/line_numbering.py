@@ -6,8 +6,9 @@ the mask rarely has to hold text back. A line longer than the limit is truncated
 
 from array import array
 
+from controller.logs.collect.mark_reader import MarkReader
 from controller.logs.masking.mask import SecretMasker
-from controller.logs.model import UNKNOWN_TIME, Block
+from controller.logs.model import UNKNOWN_TIME, Block, CommandStart
 from controller.logs.timestamps import ParsedChunk
 
 MAX_LINE_BYTES = 1024 * 1024
@@ -15,10 +16,25 @@ _MASK_AT = 64 * 1024
 
 
 class LineNumberer:
-    """Numbers one stream's lines from `first`. `gaps` is the number of places where output is missing."""
+    """Numbers one stream's lines from `first`. `gaps` is the number of places where output is missing.
 
-    def __init__(self, mask: SecretMasker, first: int = 1, gaps: int = 0, line_limit: int = MAX_LINE_BYTES) -> None:
+    `marks` takes the marks of the step's commands out of the output before it is masked; None where there are none.
+    """
+
+    def __init__(
+        self,
+        mask: SecretMasker,
+        first: int = 1,
+        gaps: int = 0,
+        line_limit: int = MAX_LINE_BYTES,
+        marks: MarkReader | None = None,
+    ) -> None:
         self._mask = mask
+        self._marks = marks
+        self._held = 0
+        """Lines that were given to the mask and have not been passed on."""
+        self._within_line = False
+        """Whether the mask has the beginning of a line whose end has not come."""
         self._next = first
         self._limit = line_limit
         self._times = array("q")
@@ -36,12 +52,35 @@ class LineNumberer:
             whole = b"".join((*self._raw, chunk.data[:cut]))
             self._raw, self._raw_size = [], 0
             self._buffer(chunk.data[cut:])
-            return self._complete_lines(self._mask.feed(whole))
+            return self._complete_lines(self._feed_mask(self._without_marks(whole)))
         self._buffer(chunk.data)
         if self._raw_size < _MASK_AT:
             return None
-        whole, self._raw, self._raw_size = b"".join(self._raw), [], 0
-        return self._complete_lines(self._mask.feed(whole))
+        part, self._raw, self._raw_size = b"".join(self._raw), [], 0
+        if self._marks is not None and (held := self._marks.held_back(part)):
+            self._buffer(part[-held:])
+            part = part[:-held]
+        return self._complete_lines(self._feed_mask(part))
+
+    def take_commands(self) -> list[CommandStart]:
+        """The commands whose start was found since the last call."""
+        if self._marks is None or not self._marks.found:
+            return []
+        found, self._marks.found = self._marks.found, []
+        return found
+
+    def _without_marks(self, whole: bytes) -> bytes:
+        if self._marks is None:
+            return whole
+        line = self._next + self._held
+        return self._marks.remove(whole, self._times, self._held, line, within_line=self._within_line)
+
+    def _feed_mask(self, data: bytes) -> bytes:
+        if not data:
+            return b""
+        self._held += data.count(b"\n")
+        self._within_line = not data.endswith(b"\n")
+        return self._mask.feed(data)
 
     def gap(self, why: str) -> Block:
         """The lines so far, and a line that says what is missing."""
@@ -67,7 +106,8 @@ class LineNumberer:
 
     def _drain(self) -> bytes:
         raw, self._raw, self._raw_size = b"".join(self._raw), [], 0
-        masked = self._mask.feed(raw) + self._mask.flush()
+        masked = self._feed_mask(raw) + self._mask.flush()
+        self._held, self._within_line = 0, False
         cut = masked.rfind(b"\n") + 1
         lines = self._finish_line(masked[:cut]) if cut else b""
         self._extend_line(masked[cut:])
@@ -113,6 +153,7 @@ class LineNumberer:
         return taken
 
     def _block(self, times: "array[int]", data: bytes) -> Block:
+        self._held = max(0, self._held - len(times))
         block = Block(self._next, times, data)
         self._next = block.end
         return block

@@ -5,12 +5,12 @@ at its own pace. A slow reader therefore delays no one: it learns which lines it
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from controller.logs.live.ring_buffer import MAX_STREAM_BYTES, RingBuffer
-from controller.logs.model import Block, Stream
+from controller.logs.model import Block, CommandStart, Stream
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 
@@ -19,8 +19,8 @@ MAX_TOTAL_BYTES = 64 * 1024 * 1024
 class LiveLog:
     """A stream that is being followed, or was until recently.
 
-    `chunks` are what the archive has of it so far; `ended` says that no line will follow, `archived` that the store has
-    all of it.
+    `chunks` are what the archive has of it so far, `commands` the commands that have started; `ended` says that no line
+    will follow, `archived` that the store has all of it.
     """
 
     stream: Stream
@@ -28,6 +28,7 @@ class LiveLog:
     chunks: "list[ChunkRef]" = field(default_factory=list)
     ended: bool = False
     archived: bool = False
+    commands: "list[CommandStart]" = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,11 @@ class LogHub:
         """The bytes in all ring buffers."""
         return self._size
 
-    def open(self, stream: Stream, first: int, chunks: "list[ChunkRef]") -> LiveLog:
+    def open(
+        self, stream: Stream, first: int, chunks: "list[ChunkRef]", commands: Iterable[CommandStart] = ()
+    ) -> LiveLog:
         """Opens a stream whose next line has the number `first`; older lines are in the chunks."""
-        log = LiveLog(stream, RingBuffer(first, self._stream_bytes), chunks)
+        log = LiveLog(stream, RingBuffer(first, self._stream_bytes), chunks, commands=list(commands))
         logs = self._logs.setdefault((stream.namespace, stream.run_uid), {})
         if stream in logs:
             self._size -= logs[stream].ring.size
@@ -125,6 +128,14 @@ class LogHub:
         if self._size > self._total_bytes:
             self._enforce_limit()
         self._notify(log.stream)
+
+    def add_commands(self, log: LiveLog, commands: Iterable[CommandStart]) -> None:
+        """Adds commands that have started; one that is known already is not added again."""
+        latest = log.commands[-1].command if log.commands else -1
+        new = [command for command in commands if command.command > latest]
+        if new:
+            log.commands.extend(new)
+            self._notify(log.stream)
 
     def mark_ended(self, log: LiveLog) -> None:
         """Marks that no line will follow."""

@@ -85,7 +85,9 @@ def decide(
     if deadline is not None and not builder.input.timed_out:
         builder.requeue_at(deadline)
     _decide_steps(builder)
-    statuses = [_with_inputs(builder, add_failure_excerpt(builder.statuses[step.name])) for step in steps]
+    statuses = [
+        _with_inputs(builder, add_failure_excerpt(builder.statuses[step.name], step.step.commands)) for step in steps
+    ]
     statuses = add_queue_times(statuses, steps, attempts.format_time(start_time))
     statuses = [_summarized(status) if len(status.get("attempts", ())) > 1 else status for status in statuses]
     return _conclude(builder, old, statuses, start_time)

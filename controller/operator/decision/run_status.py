@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from controller.operator.decision.attempts import format_time
 from controller.operator.run_object import status_of
 from controller.pipeline.graph.expand import ExpandedStep
+from controller.pipeline.shell_commands import describe_command
 from controller.run_types.phases import FINAL_STEP_PHASES, RunPhase, StepPhase
 from controller.run_types.reasons import RunReason, StepReason
 
@@ -150,8 +151,12 @@ _EXTERNAL_REASONS = (StepReason.TIMEOUT, StepReason.RUN_CANCELLED, StepReason.DI
 """Causes outside the step: what it wrote when it was stopped does not explain the failure."""
 
 
-def add_failure_excerpt(entry: StepStatus) -> StepStatus:
-    """A failed step's status with the first line that looks like the cause, and its last line."""
+def add_failure_excerpt(entry: StepStatus, commands: Sequence[str]) -> StepStatus:
+    """A failed step's status with the first line that looks like the cause, the command that failed, and the last line.
+
+    Args:
+        commands: the step's commands.
+    """
     if entry["phase"] != StepPhase.FAILED or not entry.get("attempts"):
         return entry
     last = entry["attempts"][-1]
@@ -160,8 +165,11 @@ def add_failure_excerpt(entry: StepStatus) -> StepStatus:
     if log.get("firstFailure") and last.get("reason") not in _EXTERNAL_REASONS:
         found["firstFailure"] = log["firstFailure"]
     line = str(log.get("lastLine") or "").strip()[:_MAX_LINE_LENGTH]
-    if line and last.get("reason") == StepReason.EXIT_CODE and entry.get("reason") == StepReason.EXIT_CODE:
-        found["message"] = f"{last.get('message', '')}: {line}"
+    index = log.get("lastCommand", -1)
+    command = describe_command(commands[index]) if 0 <= index < len(commands) else ""
+    if last.get("reason") == StepReason.EXIT_CODE and entry.get("reason") == StepReason.EXIT_CODE:
+        where = f" of `{command}`" if command else ""
+        found["message"] = f"{last.get('message', '')}{where}" + (f": {line}" if line else "")
     return found
 
 

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from controller.command_mark import CommandMark
 from controller.pipeline.model import Shell
+from controller.pipeline.shell_commands import command_starts
 
 _SHELLS: Mapping[Shell, Sequence[str]] = {"sh": (), "bash": ("bash -e -o pipefail",)}
 """The argument of the script for each shell: the program with its options, which the script splits at spaces."""
@@ -85,13 +87,38 @@ exit $_c8s_code
 """
 
 
+# `$?` is for the next command as the last one left it, and `set -e` ends the step for no mark.
+_MARK_FUNCTION = '_c8s_mark() {{ set -- "$?" "$1"; printf \'{prefix}%s{suffix}\\n\' "$2" || :; return "$1"; }}; '
+
+
+def _mark_commands(commands: Sequence[str], mark: CommandMark) -> list[str]:
+    """The commands, each of which prints its mark first if there are several.
+
+    Errors of the shell name the same lines as without marks.
+    """
+    prefix, suffix = (text.replace("\\", r"\134").replace("\x1b", r"\033") for text in (mark.prefix, mark.suffix))
+    starts = set(command_starts(commands))
+    if len(starts) < 2:
+        return list(commands)
+    marked = [
+        f"{{ _c8s_mark {index} && :; }} 2>/dev/null; {command}" if index in starts else command
+        for index, command in enumerate(commands)
+    ]
+    return [_MARK_FUNCTION.format(prefix=prefix, suffix=suffix) + marked[0], *marked[1:]]
+
+
 def escape_expansion(text: str) -> str:
     """Escapes text for a container's command, where Kubernetes expands `$(NAME)` and `$$`."""
     return text.replace("$", "$$")
 
 
 def build_command(
-    commands: Sequence[str], *, shell: Shell = "sh", ready_file: str = "", exit_code_file: str = ""
+    commands: Sequence[str],
+    *,
+    shell: Shell = "sh",
+    ready_file: str = "",
+    exit_code_file: str = "",
+    mark: CommandMark | None = None,
 ) -> list[str]:
     """The container's command for a step's commands.
 
@@ -99,8 +126,9 @@ def build_command(
         shell: the shell that runs the commands; this script itself always runs in `sh`.
         ready_file: a file that must exist before the commands start; empty for none.
         exit_code_file: a file that the exit code is written to; empty for none.
+        mark: what to print before each of several commands; None for nothing.
     """
-    script = "\n".join(commands)
+    script = "\n".join(commands if mark is None else _mark_commands(commands, mark))
     words = [script, ready_file, exit_code_file, *_SHELLS[shell]]
     if len(script.encode()) > _MAX_ARGUMENT_BYTES:
         first, *parts = (script[at : at + _PART_LENGTH] for at in range(0, len(script), _PART_LENGTH))

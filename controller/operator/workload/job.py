@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.capability import AgentRole
+from controller.command_mark import CommandMark
 from controller.operator import names
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import clone_step, debug_copies, entrypoint, services
@@ -132,6 +133,7 @@ def _step_container(plan: JobSpec, settings: OperatorSettings) -> Json:
             shell=step.shell or plan.pipeline.shell,
             ready_file=names.READY_FILE if plan.has_upload else "",
             exit_code_file=names.EXIT_FILE if plan.exports_exit_code else "",
+            mark=CommandMark.of_attempt(plan.run["metadata"]["uid"], plan.step.slug, plan.attempt),
         ),
         "workingDir": names.WORKSPACE + (f"/{step.working_dir.strip('/')}" if step.working_dir else ""),
         "env": _step_environment(plan),

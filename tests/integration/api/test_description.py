@@ -32,6 +32,7 @@ REFUSALS = {
     "putSource": [415, 422],
     "listRuns": [400],
     "getLogs": [404],
+    "listCommands": [404],
 }
 ACCEPTED = [200, 201, 202, 204, 302, 401, 403, 404]
 CONFIG = SchemathesisConfig.from_dict(

@@ -131,6 +131,7 @@ async def _show(target: Target, name: str, output: str) -> None:
 @click.option("--container", metavar="NAME", help="`step`, `fetch`, `upload` or `svc-NAME`.")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of each step.")
 @click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
+@click.option("--commands", is_flag=True, help="Print the commands of one step, with exit codes and durations.")
 @target_options
 def logs(
     target: Target,
@@ -141,11 +142,13 @@ def logs(
     container: str | None,
     tail: int | None,
     timestamps: bool,
+    commands: bool,
 ) -> None:
     """Print the logs of RUN. With several steps, or all, each line starts with its step.
 
     On a terminal, the colours of steps are kept and all other control sequences are
-    removed; in a pipe or a file, colours are removed too.
+    removed, and each command of a step is printed before its output; in a pipe or a
+    file, colours are removed too, and there are only the lines.
 
     \b
     Examples:
@@ -153,13 +156,17 @@ def logs(
       c8s logs my-app-ci-12 test          one step, without prefixes
       c8s logs -f my-app-ci-12            live
       c8s logs my-app-ci-12 test --tail 50
+      c8s logs my-app-ci-12 test --commands
     """
     if follow and (attempt or container or tail is not None):
         raise click.UsageError("--follow cannot be combined with --attempt, --container or --tail")
-    from workbench.cli.run_session.print_logs import LogSelection, follow_logs, print_logs
+    if commands and (len(steps) != 1 or follow or container or tail is not None or timestamps):
+        raise click.UsageError("--commands takes one STEP, and no other option than --attempt")
+    from workbench.cli.run_session.print_logs import LogSelection, follow_logs, print_commands, print_logs
 
-    selection = LogSelection(run, steps, attempt, container, tail, timestamps)
-    run_async((follow_logs if follow else print_logs)(target, selection))
+    selection = LogSelection(run, steps, attempt, container, tail, timestamps, headings=sys.stdout.isatty())
+    printing = print_commands if commands else follow_logs if follow else print_logs
+    run_async(printing(target, selection))
 
 
 @click.command()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from controller.run_types.phases import StepPhase
-from workbench.cli.output.console import DIM, ConsoleStyle, close_output, echo_error
+from workbench.cli.output.console import BOLD, DIM, ConsoleStyle, close_output, echo_error
 from workbench.client.models import Run
 from workbench.logs.run_log import Line, LogItem, StepTransition
 from workbench.text.format import format_timestamp
@@ -40,7 +40,7 @@ class RunPrinter:
     style: ConsoleStyle
     timestamps: bool = False
     quiet: bool = False
-    """Only lines, no events."""
+    """Only lines and commands, no other events."""
     _prefixes: dict[str, StepPrefix] = field(default_factory=dict)
     _width: int = 0
 
@@ -53,7 +53,7 @@ class RunPrinter:
         return [
             self._line(item) if isinstance(item, Line) else self._note(item)
             for item in shown
-            if isinstance(item, Line) or not self.quiet
+            if isinstance(item, Line) or not self.quiet or item.kind == "command"
         ]
 
     def _add(self, slug: str, name: str) -> StepPrefix:
@@ -76,12 +76,19 @@ class RunPrinter:
 
     def _note(self, note: StepTransition) -> str:
         text = sanitize_line(note.text, colour=False)
+        if note.kind == "command":
+            return self._prefix(note.slug) + format_command(text, self.style)
         if note.kind == "ended":
             word = _PHASE_WORDS.get(note.phase, note.phase.lower())
             repeats_phase = text.lower() == word or text.lower().startswith(f"{word} ")
             rest = text[len(word) :] if repeats_phase else f": {text}" if text else ""
             return self._prefix(note.slug) + self.style.paint("-- ", DIM) + self.style.phase(note.phase, word) + rest
         return self._prefix(note.slug) + self.style.paint(f"-- {text}", DIM)
+
+
+def format_command(text: str, style: ConsoleStyle) -> str:
+    """The heading of a command's output."""
+    return style.paint(f"$ {text}", BOLD)
 
 
 @dataclass

@@ -8,12 +8,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from workbench.cli.options import Target, open_client
-from workbench.cli.output.console import CommandError, console_style, echo
-from workbench.cli.output.run_printer import RunPrinter
+from workbench.cli.output.console import CommandError, ConsoleStyle, console_style, echo, echo_error, print_table
+from workbench.cli.output.run_printer import RunPrinter, format_command
 from workbench.client import Client, NotFoundError, Run, Step
-from workbench.client.models import RunEnd
-from workbench.logs.run_log import Line, RunLog
-from workbench.text.format import format_timestamp
+from workbench.client.models import CommandStarted, Lines, LogLine, RunEnd, StepCommand, StreamKey
+from workbench.logs.run_log import STEP, Line, LogItem, RunLog
+from workbench.text.format import format_duration, format_timestamp
 from workbench.text.sanitize import sanitize_line
 
 _BATCH = 500
@@ -29,6 +29,8 @@ class LogSelection:
     container: str | None = None
     tail: int | None = None
     timestamps: bool = False
+    headings: bool = False
+    """Whether to print each command of a step before its output."""
 
 
 async def print_logs(target: Target, selection: LogSelection) -> None:
@@ -44,7 +46,7 @@ async def print_logs(target: Target, selection: LogSelection) -> None:
             if not alone and not step.attempts:
                 continue
             try:
-                await _print_step(client, selection, step, None if alone else printer, style.colour)
+                await _print_step(client, selection, step, None if alone else printer, style)
             except NotFoundError:
                 if alone:
                     raise
@@ -52,18 +54,53 @@ async def print_logs(target: Target, selection: LogSelection) -> None:
 
 
 async def _print_step(
-    client: Client, selection: LogSelection, step: Step, printer: RunPrinter | None, colour: bool
+    client: Client, selection: LogSelection, step: Step, printer: RunPrinter | None, style: ConsoleStyle
 ) -> None:
     """Print the lines of one step, with a prefix if there is a printer."""
+    log, key = RunLog(show_all=True), StreamKey(step.slug, selection.attempt or 1, STEP)
     batch: list[str] = []
+
+    def add(items: list[LogItem]) -> None:
+        shown = [item for item in items if _is_printed(item, selection)]
+        batch.extend([format_alone(item, style) for item in shown] if printer is None else printer.lines(shown))
+
+    for command in await _commands(client, selection, step):
+        add(log.frame(CommandStarted(key, command.index, command.line, None, command.text)))
     async for number, text in _numbered(client, selection, step):
-        line = Line(step.slug, number, None, text, None)
-        batch += [sanitize_line(text, colour=colour, limit=None)] if printer is None else printer.lines([line])
+        add(log.frame(Lines(key, number, (LogLine(None, text),))))
         if len(batch) >= _BATCH:
             echo("\n".join(batch))
-            batch = []
+            batch.clear()
     if batch:
         echo("\n".join(batch))
+
+
+async def _commands(client: Client, selection: LogSelection, step: Step) -> tuple[StepCommand, ...]:
+    """The commands whose headings are printed: on a terminal, between the lines of whole logs."""
+    if not selection.headings or selection.tail is not None or selection.container not in (None, STEP):
+        return ()
+    return await client.commands(selection.run, step.slug, attempt=selection.attempt)
+
+
+async def print_commands(target: Target, selection: LogSelection) -> None:
+    """Print a table of the commands of one step: exit code, duration, first line of output, text."""
+    async with open_client(target, start=False) as client:
+        run = await client.run(selection.run)
+        (step,) = _chosen(run, selection.steps)
+        found = await client.commands(selection.run, step.slug, attempt=selection.attempt)
+    if not found:
+        echo_error(f"step {step.name} has one command, or none of its commands has started")
+        return
+    rows = [
+        (
+            "-" if command.exit_code is None else str(command.exit_code),
+            format_duration((command.end - command.start).total_seconds()) if command.start and command.end else "-",
+            str(command.line),
+            sanitize_line(command.text, colour=False),
+        )
+        for command in found
+    ]
+    print_table(("EXIT", "TIME", "LINE", "COMMAND"), rows, console_style(sys.stdout))
 
 
 async def _numbered(client: Client, selection: LogSelection, step: Step) -> AsyncIterator[tuple[int, str]]:
@@ -96,17 +133,23 @@ async def follow_logs(target: Target, selection: LogSelection) -> None:
             async for frame in frames:
                 if isinstance(frame, RunEnd):
                     break
-                shown = [item for item in log.frame(frame) if isinstance(item, Line)]
+                shown = [item for item in log.frame(frame) if _is_printed(item, selection)]
                 if shown:
-                    texts = [_alone(line, selection.timestamps, style.colour) for line in shown]
+                    texts = [format_alone(item, style, timestamps=selection.timestamps) for item in shown]
                     echo("\n".join(texts if alone else printer.lines(shown)))
                     sys.stdout.flush()
 
 
-def _alone(line: Line, timestamps: bool, colour: bool) -> str:
-    return (f"{format_timestamp(line.time)} " if timestamps else "") + sanitize_line(
-        line.text, colour=colour, limit=None
-    )
+def _is_printed(item: LogItem, selection: LogSelection) -> bool:
+    return isinstance(item, Line) or (selection.headings and item.kind == "command")
+
+
+def format_alone(item: LogItem, style: ConsoleStyle, *, timestamps: bool = False) -> str:
+    """A line, or the heading of a command, of the only step that is printed."""
+    if not isinstance(item, Line):
+        return format_command(sanitize_line(item.text, colour=False), style)
+    time = f"{format_timestamp(item.time)} " if timestamps else ""
+    return time + sanitize_line(item.text, colour=style.colour, limit=None)
 
 
 def _chosen(run: Run, names: tuple[str, ...]) -> tuple[Step, ...]:

@@ -39,8 +39,8 @@ class ApiCalls:
     async def _get_object(self, path: str, action: str, params: Params | None = None) -> Mapping[str, Any]:
         return self._as_object(await self._transport.call("GET", path, action, params=params or ()), action)
 
-    async def _get_items(self, path: str, action: str) -> list[Mapping[str, Any]]:
-        items = (await self._get_object(path, action)).get("items")
+    async def _get_items(self, path: str, action: str, params: Params | None = None) -> list[Mapping[str, Any]]:
+        items = (await self._get_object(path, action, params)).get("items")
         return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
     async def _post(

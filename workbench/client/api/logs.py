@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from workbench.client.api.base import CHUNK, ApiCalls, to_params
+from workbench.client.decode import decode_step_command
+from workbench.client.models import StepCommand
 
 
 class LogCalls(ApiCalls):
@@ -30,6 +32,12 @@ class LogCalls(ApiCalls):
                     yield line.decode(errors="replace")
         if rest:
             yield rest.decode(errors="replace")
+
+    async def commands(self, run: str, step: str, *, attempt: int | None = None) -> tuple[StepCommand, ...]:
+        """The commands of a step that have started, by default of the last attempt; empty for a step with one."""
+        params = to_params(attempt=attempt)
+        items = await self._get_items(self._path("runs", run, "steps", step, "commands"), _action(run, step), params)
+        return tuple(decode_step_command(item) for item in items)
 
     async def log_blocks(
         self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False

@@ -13,6 +13,7 @@ from controller.log_relay.chunk_fallback import read_stored_chunks
 from controller.log_relay.errors import RelayProtocolError
 from controller.log_relay.protocol import (
     ChunksStored,
+    CommandsAdded,
     Decoder,
     Heartbeat,
     LinesAppended,
@@ -28,12 +29,13 @@ from controller.log_relay.publisher import RunLogPublisher
 from controller.log_relay.replica import HubReplica
 from controller.logs.archive.chunk import pack
 from controller.logs.live.hub import ChunkRef, LogHub
-from controller.logs.model import Block, Lines, MissedLines, Stream, StreamEnd
+from controller.logs.model import UNKNOWN_TIME, Block, CommandStart, Lines, MissedLines, Stream, StreamEnd
 from controller.logs.reader import LogReader
 from controller.storage import DirectoryStore
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
 CHUNK = ChunkRef(STREAM.chunk_key(0), 1, 3, 12)
+COMMANDS = (CommandStart(0, 1, 10), CommandStart(1, 3, UNKNOWN_TIME))
 
 
 def block(first: int, *texts: str) -> Block:
@@ -64,11 +66,12 @@ async def published_messages(hub: LogHub, have: dict[Stream, int] | None = None)
 
 
 MESSAGES: list[Message] = [
-    StreamOpened(STREAM, 3, (CHUNK,)),
+    StreamOpened(STREAM, 3, (CHUNK,), COMMANDS),
+    CommandsAdded(STREAM, COMMANDS),
     ChunksStored(STREAM, (CHUNK,)),
     LinesAppended(STREAM, block(3, "a", "\xff\x00")),
     StreamEnded(STREAM, 5),
-    StreamArchived(STREAM, 5),
+    StreamArchived(STREAM, 5, COMMANDS),
     RunDropped(),
     SnapshotEnd(),
     Heartbeat(),
@@ -101,6 +104,20 @@ async def test_mirror_receives_chunk_references_and_later_lines() -> None:
     assert await published_messages(hub, {STREAM: 5}) == [
         StreamOpened(STREAM, 5, (CHUNK,)), LinesAppended(STREAM, numbers(1, 6).from_line(5)), SnapshotEnd()
     ]  # fmt: skip
+
+
+async def test_mirror_learns_of_commands_once_each() -> None:
+    hub, mirror = LogHub(), LogHub()
+    log = hub.open(STREAM, 1, [], COMMANDS[:1])
+    replica = HubReplica(mirror, "ns", "run-1")
+    for message in await published_messages(hub):
+        replica.apply(message)
+    hub.add_commands(log, COMMANDS)
+    for message in await published_messages(hub):
+        replica.apply(message)
+    mirrored = mirror.get(STREAM)
+    assert mirrored is not None
+    assert mirrored.commands == list(COMMANDS)
 
 
 async def test_archived_log_is_referenced_without_lines() -> None:

@@ -14,8 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.command_mark import CommandMark
 from controller.logs import (
     BacklogEnd,
+    CommandsStarted,
+    CommandStart,
     Frame,
     Lines,
     LogCollector,
@@ -28,11 +31,16 @@ from controller.logs import (
 )
 from controller.logs import collector as collector_module
 from controller.logs.archive.writer import ArchiveWriter
+from controller.logs.collect.line_numbering import LineNumberer
+from controller.logs.collect.mark_reader import MarkReader
 from controller.logs.live.hub import LogHub
+from controller.logs.masking.mask import SecretMasker, SecretPatterns
 from controller.logs.model import parse_key
+from controller.logs.timestamps import TimestampParser
 from tests.unit.controller.logs.fakes import FailingStore, FakeCluster, no_sleep, timestamped_line
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
+MARK = CommandMark.of_attempt("run-1", "build", 1)
 NAMED: dict[str, Any] = {"namespace": "ns", "run_uid": "run-1", "slug": "build", "attempt": 1, "container": "step"}
 
 
@@ -280,6 +288,62 @@ async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> Non
         assert result is not None
         assert result["sha256"] == hashlib.sha256(expected).hexdigest()
         assert result["firstFailure"] == {"line": 41, "text": "a.py:1: error: early", "file": "a.py", "fileLine": 1}
+
+
+def mark(index: int) -> bytes:
+    return f"{MARK.prefix}{index}{MARK.suffix}\n".encode()
+
+
+async def test_commands_are_kept_in_the_summary_and_not_in_the_text(tmp_path: Path) -> None:
+    lines = [timestamped_line(1, mark(0)), timestamped_line(2, b"one\n"), timestamped_line(3, mark(1))]
+    async with run_collector(tmp_path, FakeCluster(lines, exit_code=1)) as logs:
+        logs.follow()
+        await logs.archived.get()
+        assert await logs.text() == b"one\n"
+        result = logs.collector.result(**NAMED)
+        assert result is not None
+        assert result["lastCommand"] == 1
+        live = await logs.reader.commands(STREAM)
+    archived = await LogReader(LogHub(), logs.store).commands(STREAM)
+    second = 1767225600 * 10**9
+    assert live == archived == (CommandStart(0, 1, second + 10**9), CommandStart(1, 2, second + 3 * 10**9))
+
+
+@pytest.mark.parametrize("stored", range(1, 9))
+async def test_new_controller_continues_between_commands(tmp_path: Path, stored: int) -> None:
+    """Whichever lines an earlier process has stored: no line and no command is lost or comes twice."""
+    texts = [mark(0), b"a\n", mark(1), mark(2), b"b\n", b"c\n", mark(3), b"d\n", mark(4)]
+    lines = [timestamped_line(1 + number / 4, text) for number, text in enumerate(texts)]
+    cluster = FakeCluster(lines, piece=64, running_until_connection=2)
+    earlier = Collection(tmp_path, cluster)
+    archive = ArchiveWriter(earlier.store, STREAM)
+    await archive.open()
+    numberer = LineNumberer(SecretMasker(SecretPatterns(())), marks=MarkReader(MARK))
+    for line in lines[:stored]:
+        block = numberer.add(TimestampParser().feed(line))
+        archive.commands += numberer.take_commands()
+        if block is not None:
+            archive.add(block)
+            await archive.write_chunk(1)
+    async with run_collector(tmp_path, cluster) as logs:
+        logs.follow()
+        await logs.archived.get()
+        assert await logs.text() == b"a\nb\nc\nd\n"
+        commands = await logs.reader.commands(STREAM)
+    assert [(each.command, each.line) for each in commands] == [(0, 1), (1, 2), (2, 2), (3, 4), (4, 5)]
+
+
+async def test_reader_is_sent_each_command_once(tmp_path: Path) -> None:
+    lines = [timestamped_line(1, mark(0)), timestamped_line(2, b"one\n"), timestamped_line(3, mark(1))]
+    async with run_collector(tmp_path, FakeCluster(lines, piece=3)) as logs:
+        finished = asyncio.Event()
+        reading = asyncio.create_task(collect(logs, finished))
+        logs.follow()
+        await logs.archived.get()
+        finished.set()
+        frames = await reading
+    started = [each.command for frame in frames if isinstance(frame, CommandsStarted) for each in frame.commands]
+    assert started == [0, 1]
 
 
 async def test_an_archived_log_is_not_followed_again(tmp_path: Path) -> None:

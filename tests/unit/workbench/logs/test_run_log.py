@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.unit.workbench.client.fake_api import run_json, step_json
 from workbench.client.decode import decode_run
-from workbench.client.models import Lines, LogLine, Missed, Run, RunEnd, StreamEnd, StreamKey
+from workbench.client.models import CommandStarted, Lines, LogLine, Missed, Run, RunEnd, StreamEnd, StreamKey
 from workbench.logs.run_log import Line, LogItem, RunLog, StepTransition
 
 
@@ -29,6 +29,17 @@ def test_end_of_a_step_follows_its_last_line() -> None:
     assert _said(log.frame(_lines("last"))) == ["last"]
     assert _said(log.frame(StreamEnd(StreamKey("build", 1, "step"), 1))) == ["<ended Succeeded>"]
     assert _said(log.status(_run(step_json("build", "Succeeded")))) == []
+
+
+def test_commands_come_before_the_first_line_of_their_output() -> None:
+    log, key = RunLog(), StreamKey("build", 1, "step")
+    assert _said(log.frame(CommandStarted(key, 0, 1, None, "make"))) == ["<started Running>", "<command >"]
+    assert _said(log.frame(CommandStarted(key, 1, 3, None, "make test"))) == []
+    assert _said(log.frame(CommandStarted(key, 2, 3, None, "ls"))) == []
+    assert _said(log.frame(_lines("one"))) == ["one"]
+    rest = Lines(key, 2, (LogLine(None, "two"), LogLine(None, "three")))
+    assert _said(log.frame(rest)) == ["two", "<command >", "<command >", "three"]
+    assert _said(log.frame(CommandStarted(key, 3, 4, None, "sleep"))) == ["<command >"]
 
 
 def test_a_step_that_never_ran_ends_at_once() -> None:

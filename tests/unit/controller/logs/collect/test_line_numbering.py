@@ -5,10 +5,12 @@ from array import array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.command_mark import CommandMark
 from controller.logs.collect.line_numbering import LineNumberer
+from controller.logs.collect.mark_reader import MarkReader
 from controller.logs.live.ring_buffer import RingBuffer
 from controller.logs.masking.mask import SecretMasker, SecretPatterns
-from controller.logs.model import UNKNOWN_TIME, Block
+from controller.logs.model import UNKNOWN_TIME, Block, CommandStart
 from controller.logs.timestamps import ParsedChunk
 
 
@@ -101,3 +103,63 @@ def test_ring_buffer_reads_from_any_line(sizes: list[int], data: st.DataObject) 
     assert [int(line.data) for line in found.lines()] == list(range(number, ring.end))
     until = data.draw(st.integers(number, ring.end))
     assert [line.number for line in found.until_line(until).lines()] == list(range(number, until))
+
+
+MARK = CommandMark.of_attempt("1f0c", "build", 1)
+OTHER = CommandMark.of_attempt("1f0c", "build", 2)
+
+
+def mark(index: int, of: CommandMark = MARK) -> bytes:
+    return f"{of.prefix}{index}{of.suffix}\n".encode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.binary(max_size=9).map(lambda text: text.replace(b"\x1b", b"").replace(b"\r", b"")) | st.integers(0, 9),
+        max_size=12,
+    ),
+    st.data(),
+)
+def test_marks_are_removed_and_their_lines_reported(parts: list[bytes | int], data: st.DataObject) -> None:
+    stream, expected, commands = b"", b"", []
+    for part in parts:
+        if isinstance(part, bytes):
+            stream, expected = stream + part, expected + part
+            continue
+        stream += mark(part)
+        if expected and not expected.endswith(b"\n"):
+            expected += b"\n"
+        if not commands or part > commands[-1][0]:
+            commands.append((part, expected.count(b"\n") + 1))
+    number = LineNumberer(SecretMasker(SecretPatterns((b"secret-that-holds-back",))), marks=MarkReader(MARK))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    blocks, started = [], 0
+    for begin, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        until = stream[:end].count(b"\n") + (not stream[:end].endswith(b"\n") and end > 0)
+        blocks.append(number.add(piece(stream[begin:end], *range(started, until))))
+        started = max(started, until)
+    blocks.append(number.end())
+    assert b"".join(block.data for block in blocks if block is not None) == expected
+    found = number.take_commands()
+    assert [(command.command, command.line) for command in found] == commands
+    lines = [line for block in blocks if block is not None for line in block.lines()]
+    # The time of a line in this test is its index among the lines of the stream.
+    kept = [index for index, line in enumerate(stream.splitlines(keepends=True)) if not line.startswith(b"\x1b")]
+    assert [line.time_ns for line in lines] == kept
+
+
+def test_mark_of_another_attempt_is_output() -> None:
+    number = LineNumberer(SecretMasker(SecretPatterns(())), marks=MarkReader(MARK))
+    block = number.add(piece(mark(0, OTHER) + mark(1), 1, 2))
+    assert block is not None
+    assert block.data == mark(0, OTHER)
+    assert number.take_commands() == [CommandStart(1, 2, 2)]
+
+
+def test_mark_after_a_long_unfinished_line_is_removed() -> None:
+    number = LineNumberer(SecretMasker(SecretPatterns(())), marks=MarkReader(MARK))
+    marked = mark(3)
+    blocks = [number.add(piece(b"x" * 65_530 + marked[:10], 1)), number.add(piece(marked[10:] + b"next\n", 2))]
+    assert b"".join(block.data for block in blocks if block is not None) == b"x" * 65_530 + b"\nnext\n"
+    assert number.take_commands() == [CommandStart(3, 2, 1)]

@@ -120,3 +120,13 @@ def test_a_failed_step_says_its_first_failure_and_its_last_line() -> None:
         world.reconcile()
         assert world.step_status("a")["message"] == "exit code 2: 1 failed"
         assert world.step_status("a")["firstFailure"] == first
+
+
+def test_failed_step_names_the_command_that_failed() -> None:
+    world = World(step("a", commands=["make", "make test"])).reconcile()
+    world.start_step("a")
+    world.reconcile()
+    world.end_step("a", 2)
+    world.logs["a", 1] = {"lines": 9, "archived": True, "lastLine": "1 failed", "lastCommand": 1}
+    world.reconcile()
+    assert world.step_status("a")["message"] == "exit code 2 of `make test`: 1 failed"

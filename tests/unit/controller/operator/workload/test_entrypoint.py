@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from controller.command_mark import CommandMark
 from controller.operator.workload import entrypoint
 from controller.pipeline.model import Shell
 from tests.support.waiting import wait_until
 
+MARK = CommandMark("0123456789abcdef")
 SHELLS = [[shell] for shell in ("dash", "bash", "sh") if shutil.which(shell)]
 if shutil.which("busybox"):
     SHELLS.append(["busybox", "sh"])
@@ -26,13 +28,18 @@ if shutil.which("busybox"):
 
 @contextmanager
 def start_step(
-    shell: list[str], *commands: str, wait_for: str = "", code_to: str = "", step_shell: Shell = "sh"
+    shell: list[str],
+    *commands: str,
+    wait_for: str = "",
+    code_to: str = "",
+    step_shell: Shell = "sh",
+    mark: CommandMark | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """The step in a session of its own, as a runner starts it; whatever is left of it is ended."""
     words = [
         word.replace("$$", "$")
         for word in entrypoint.build_command(
-            list(commands), shell=step_shell, ready_file=wait_for, exit_code_file=code_to
+            list(commands), shell=step_shell, ready_file=wait_for, exit_code_file=code_to, mark=mark
         )
     ]
     process = subprocess.Popen(
@@ -186,6 +193,24 @@ def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_pa
 def test_a_mistake_is_told_with_its_own_line(shell: list[str]) -> None:
     with start_step(shell, "true", "no-such-command") as process:
         assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
+
+
+def test_mistake_after_marks_is_reported_with_its_own_line(shell: list[str]) -> None:
+    with start_step(shell, "true", "no-such-command", mark=MARK) as process:
+        assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
+
+
+def test_each_command_is_marked_before_it_starts(shell: list[str]) -> None:
+    commands = ["false || true", "set +e -u", "(exit 3)", "echo code $?", "set -x", "set +x"]
+    with start_step(shell, *commands, mark=MARK) as process:
+        output = process.communicate(timeout=10)[0]
+    marks = [f"{MARK.prefix}{index}{MARK.suffix}" for index in range(6)]
+    assert output.splitlines() == [*marks[:4], "code 3", *marks[4:], "+ set +x"]
+
+
+def test_only_command_is_not_marked(shell: list[str]) -> None:
+    with start_step(shell, "echo one\necho two", mark=MARK) as process:
+        assert process.communicate(timeout=10)[0] == "one\ntwo\n"
 
 
 @pytest.mark.needs("python3")
