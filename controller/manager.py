@@ -386,6 +386,7 @@ class Manager:
                 namespace_caches_limit=self._settings.namespace_caches_limit,
                 namespace_sources_limit=self._settings.namespace_sources_limit,
                 namespace_workspaces_limit=self._settings.namespace_workspaces_limit,
+                default_branches=self._settings.default_branches,
             ),
             readiness=self._readiness,
             metrics=self._metrics,

@@ -52,6 +52,7 @@ class Settings:
     namespace_sources_limit: int
     namespace_workspaces_limit: int
     log_limit: int
+    default_branches: tuple[str, ...]
     log_level: str
 
 
@@ -150,6 +151,13 @@ FLAGS = (
         "maximum size of all logs of a run, in MiB; what exceeds it is not stored, and the log says so",
         "1024",
     ),
+    Flag(
+        "default-branch",
+        "BRANCH",
+        "branch whose caches every run may restore, in this order; names that no repository has are harmless",
+        "main,master",
+        repeatable=True,
+    ),
     Flag("log-level", "LEVEL", "log level on stderr", "info", choices=LEVELS),
 )
 
@@ -224,6 +232,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         namespace_sources_limit=_parse_mib("namespace-sources-limit-mib", values),
         namespace_workspaces_limit=_parse_mib("namespace-workspaces-limit-mib", values),
         log_limit=_parse_int("log-limit-mib", values["log_limit_mib"], 1, 1 << 20) * MEBIBYTE,
+        default_branches=tuple(dict.fromkeys(values["default_branch"])),
         log_level=values["log_level"],
     )
 

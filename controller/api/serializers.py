@@ -35,7 +35,9 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
         "triggeredBy": spec.get("triggeredBy"),
         "createdBy": creator_of(run),
         "rerunOf": spec.get("rerunOf"),
+        "rerunOfUid": spec.get("rerunOfUid"),
         "reuseFrom": spec.get("reuseFrom"),
+        "reuseFromUid": spec.get("reuseFromUid"),
         "copyOf": _debug_source(spec),
         "cancelRequested": bool(spec.get("cancel")),
         "status": run_status(run),
@@ -47,7 +49,7 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
 
 def _debug_source(spec: JsonObject) -> dict[str, Any] | None:
     saved = (spec.get("source") or {}).get("kept")
-    return {field: saved.get(field) for field in ("run", "step", "attempt")} if saved else None
+    return {field: saved.get(field) for field in ("run", "uid", "step", "attempt")} if saved else None
 
 
 def run_status(run: JsonObject) -> "RunStatus":

@@ -42,23 +42,29 @@ def job_name(run: str, slug: str, attempt: int) -> str:
     return truncate_name(f"{run}--{slug}-{attempt}", _MAX_JOB_NAME_LENGTH)
 
 
-def secrets_name(run: str) -> str:
-    return truncate_name(f"{run}-secrets")
+def secrets_name(run: str, uid: str) -> str:
+    """The name of a run's own Secret. Pods name it: one of an earlier run must not get the values of a later one."""
+    return truncate_name(f"{run}-secrets-{_short_id(uid)}")
 
 
-def agent_secret_name(run: str, slug: str, attempt: int) -> str:
+def agent_secret_name(run: str, uid: str, slug: str, attempt: int) -> str:
     """The name of the Secret with the tokens of an attempt's agents."""
-    return token_secret_of(job_name(run, slug, attempt))
+    return token_secret_of(job_name(run, slug, attempt), uid)
 
 
-def token_secret_of(job: str) -> str:
-    """The name of the Secret with the tokens of the agents of the Job with this name."""
-    return f"{job}-agent"
+def token_secret_of(job: str, run_uid: str) -> str:
+    """The name of the Secret with the tokens of the agents of the Job with this name, of the run with this uid."""
+    return truncate_name(f"{job}-agent-{_short_id(run_uid)}")
 
 
-def token_volume(run: str, slug: str, attempt: int, role: str) -> Json:
+def _short_id(uid: str) -> str:
+    return hashlib.sha256(uid.encode()).hexdigest()[:10]
+
+
+def token_volume(run: RunObject, slug: str, attempt: int, role: str) -> Json:
     """The volume with the token of one agent, which only that agent mounts."""
-    secret = {"secretName": agent_secret_name(run, slug, attempt), "items": [{"key": role, "path": "token"}]}
+    name = agent_secret_name(run["metadata"]["name"], run["metadata"]["uid"], slug, attempt)
+    secret = {"secretName": name, "items": [{"key": role, "path": "token"}]}
     return {"name": f"agent-{role}", "secret": {**secret, "defaultMode": 0o444}}
 
 

@@ -91,22 +91,20 @@ class ObservationBuilder:
                 continue
             pod, job = pods.get(attempt), jobs.get(attempt)
             if pod is None:
-                views[attempt] = self._view_without_pod(key, state, attempt, job)
+                views[attempt] = self._view_without_pod(state, attempt, job)
                 continue
             if state.secrets.ready:
                 self._follow_logs(key, state, step, attempt, pod)
             views[attempt] = self._view(key, state, attempt, job, pod)
         return views
 
-    def _view_without_pod(self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None) -> AttemptView:
+    def _view_without_pod(self, state: RunState, attempt: AttemptKey, job: Json | None) -> AttemptView:
         return AttemptView(
             job=job,
             manifest=state.observed.manifests.get(attempt),
             manifest_read=attempt in state.observed.manifests,
             job_missing=attempt in state.observed.missing_jobs,
-            pod_create_error=""
-            if job is None
-            else self._cache.pod_create_error(key.namespace, job["metadata"]["name"]),
+            pod_create_error=self._cache.pod_create_error(job) if job is not None else "",
         )
 
     def _view(self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, pod: Json) -> AttemptView:

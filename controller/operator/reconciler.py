@@ -19,11 +19,13 @@ from controller.operator.decision import concurrency, deletion, load_attempts
 from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun
+from controller.operator.decision.reuse import ReusableStep
 from controller.operator.decision.run_status import invalid_status
 from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.effects.event_recorder import EventRecorder, audit_fields, describe_trigger, record_transitions
 from controller.operator.effects.executor import ActionExecutor, JobCreateError
+from controller.operator.effects.reuse_loader import ReuseLoader
 from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs, ManifestReader
@@ -121,6 +123,8 @@ class Reconciler:
         self._list_runs = list_runs
         self._observations = ObservationBuilder(cache, dependencies.logs, dependencies.monotonic)
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
+        retention = timedelta(seconds=settings.retention)
+        self._reuse = ReuseLoader(self._client, dependencies.store, retention, self._now)
         self._executor = ActionExecutor(self._client, dependencies.store, settings, self._now)
         self._writer = StatusWriter(self._client, cache.states, cache.owned, settings, schedule_write)
         self.durations = StepDurations()
@@ -212,7 +216,13 @@ class Reconciler:
             # No log may be followed before the secrets to mask in it are known.
             await self._executor.prepare_secrets(run, state)
         if state.reusable is None and run["spec"].get("reuseFrom"):
-            state.reusable = await self._executor.load_reusable_steps(run)
+            state.reusable = await self._load_reusable_steps(run)
+
+    async def _load_reusable_steps(self, run: RunObject) -> dict[str, ReusableStep]:
+        found = await self._reuse.load(run)
+        if found.problem:
+            self._recorder.record(run, "Warning", "NothingReused", f"nothing is reused: {found.problem}")
+        return dict(found.steps)
 
     async def _find_blocking_runs(self, run: RunObject, state: RunState) -> tuple[BlockingRun, ...]:
         """The runs of its concurrency group that it waits for; none once it holds the group's lock."""
@@ -224,6 +234,7 @@ class Reconciler:
             return tuple(
                 BlockingRun(
                     other["metadata"]["name"],
+                    other["metadata"]["uid"],
                     created_before=concurrency.is_created_before(other, run),
                     cancel_requested=bool(other["spec"].get("cancel")),
                 )
@@ -232,7 +243,10 @@ class Reconciler:
         holder = await self._concurrency_lock.try_acquire(run, group)
         state.holds_lock = holder is None
         # The cache is stale: it will show that run, or its end, in a moment.
-        return () if holder is None else (BlockingRun(holder, created_before=False, cancel_requested=False),)
+        if holder is None:
+            return ()
+        metadata = holder["metadata"]
+        return (BlockingRun(metadata["name"], metadata["uid"], created_before=False, cancel_requested=False),)
 
     async def _initialize(self, key: RunKey, run: RunObject) -> RunState | None:
         """Load a run that was not known before. A run that is invalid gets its final status at once."""
@@ -275,8 +289,9 @@ class Reconciler:
         except NotFoundError:
             raise InvalidRunError(f"there is no PipelineConfig {reference} in namespace {namespace}") from None
         definition = {"name": reference, **config["spec"]}
+        patch = {"metadata": {"uid": run["metadata"]["uid"]}, "spec": {"pipeline": definition}}
         try:
-            await self._client.patch(PIPELINE_RUNS, name, {"spec": {"pipeline": definition}}, namespace=namespace)
+            await self._client.patch(PIPELINE_RUNS, name, patch, namespace=namespace)
         except TooLargeError as error:
             raise InvalidRunError(
                 f"the pipeline of PipelineConfig {reference} is too large for a run: {error}"

@@ -223,6 +223,7 @@ class SavedWorkspaceSource(TypedDict, total=False):
     """The saved workspace of a failed attempt, of which the run is a debug copy."""
 
     run: Required[str]
+    uid: str
     number: str
     step: Required[str]
     attempt: Required[int]
@@ -250,7 +251,9 @@ class RunSpec(TypedDict, total=False):
     priority: str
     triggeredBy: str
     rerunOf: str
+    rerunOfUid: str
     reuseFrom: str
+    reuseFromUid: str
     cancel: bool
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 """A DNS label: names of runs, pipelines and namespaces, and slugs of steps."""
 MAX_NAME_LENGTH = 63
+UID_PATTERN = r"^[A-Za-z0-9][-A-Za-z0-9_.]*$"
+"""The uid of an object of Kubernetes, a UUID as a rule; it becomes a part of keys of stored objects."""
+MAX_UID_LENGTH = 128
 SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
 """The names of most objects of Kubernetes: DNS labels with dots between them."""
 MAX_SUBDOMAIN_LENGTH = 253

@@ -47,12 +47,13 @@ class ArtifactKey:
         return f"artifacts/{self.namespace}/{self.run_uid}/{self.slug}/{self.attempt}"
 
 
-def producer_uid(reused: Mapping[str, Any]) -> str:
-    """The uid of the run that made the result of a reused step.
+def producer_uid(reused: Mapping[str, Any]) -> str | None:
+    """The uid of the run that made the result of a reused step; None in older statuses.
 
-    Older statuses have only its name, under which older versions stored its logs and artifacts.
+    Those have only its name, which another run may have by now.
     """
-    return str(reused.get("uid") or reused["run"])
+    uid = reused.get("uid")
+    return None if uid is None else str(uid)
 
 
 def find_step(run: Mapping[str, Any], step: str) -> Mapping[str, Any] | None:
@@ -84,6 +85,8 @@ async def committed_artifacts(
     meta = run["metadata"]
     made = step.get("reused")
     uid, slug = (producer_uid(made), made["slug"]) if made else (meta["uid"], step["slug"])
+    if uid is None:
+        return None
     for attempt in [int(made["attempt"])] if made else possible_attempts(step):
         key = ArtifactKey(str(meta["namespace"]), str(uid), str(slug), attempt)
         if await store.head(key.manifest) is None:

@@ -42,7 +42,8 @@ async def _secret_values(client: SecretClient, run: Mapping[str, Any]) -> frozen
         return frozenset()
     metadata = run["metadata"]
     try:
-        secret = await client.get(SECRETS, secrets_name(str(metadata["name"])), namespace=str(metadata["namespace"]))
+        name = secrets_name(str(metadata["name"]), str(metadata["uid"]))
+        secret = await client.get(SECRETS, name, namespace=str(metadata["namespace"]))
     except NotFoundError:
         return frozenset()
     return frozenset(base64.b64decode(value) for value in (secret.get("data") or {}).values())

@@ -52,7 +52,7 @@ def workspace_key(run: Mapping[str, Any], slug: str, attempt: int) -> WorkspaceK
 
 
 def debug_source(run: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The source of a debug copy: `{run, number, step, attempt}`, the step by its slug; None for other runs."""
+    """The source of a debug copy: `{run, uid, number, step, attempt}`, the step by its slug; None for other runs."""
     found = ((run.get("spec") or {}).get("source") or {}).get("kept")
     return dict(found) if found else None
 

@@ -118,6 +118,7 @@ class CopyOf(ResponseModel):
     """The failed step that a run is a debug copy of, by its slug."""
 
     run: str
+    uid: str | None = Field(None, description="uid of that run: its name may be used again")
     step: str
     attempt: int
 
@@ -142,7 +143,9 @@ class Run(ResponseModel):
         None, description="the authenticated user who created the run; null if that is not proven, or not yet"
     )
     rerun_of: str | None = None
+    rerun_of_uid: str | None = Field(None, description="uid of that run: its name may be used again")
     reuse_from: str | None = None
+    reuse_from_uid: str | None = Field(None, description="uid of that run: its name may be used again")
     copy_of: CopyOf | None = Field(None, description="of a debug copy of a failed step")
     cancel_requested: bool = False
     definition: dict[str, Any] | None = None

@@ -24,8 +24,10 @@ from controller.api.routes.logs import CONTAINER_PATTERN
 from controller.api.routes.runs import find_run
 from controller.api.state import AppState, get_state
 from controller.api.streaming.log_session import GOING_AWAY, NORMAL, POLICY
-from controller.kube import PODS, ApiError, KubeError
+from controller.kube import JOBS, PODS, ApiError, KubeError
 from controller.kube.exec import ExecOutput, ExecStream, ExitStatus, execute
+from controller.operator.cache.owned_resources import controller_uid, is_attempt_job
+from controller.run_types.keys import RunKey
 
 DEFAULT_COMMAND = ("sh",)
 MAX_WORDS = 200
@@ -93,8 +95,12 @@ async def _find_pod(state: AppState, run: Mapping[str, Any], step: str) -> str:
     if status is None:
         raise ApiProblemError("not-found", f"the run {name} has no such step")
     selector = f"{labels.RUN}={name},{labels.STEP}={status['slug']}"
-    pods = await state.client.list(PODS, namespace=str(run["metadata"]["namespace"]), label_selector=selector)
-    pod = newest_running(pods["items"])
+    namespace, uid = str(run["metadata"]["namespace"]), str(run["metadata"]["uid"])
+    pods = (await state.client.list(PODS, namespace=namespace, label_selector=selector))["items"]
+    jobs = (await state.client.list(JOBS, namespace=namespace, label_selector=selector))["items"]
+    # Labels and names can be given to any pod.
+    own_jobs = {job["metadata"]["uid"] for job in jobs if is_attempt_job(job, RunKey(namespace, name), uid)}
+    pod = newest_running(pod for pod in pods if controller_uid(pod, "Job") in own_jobs)
     if pod is None:
         raise ApiProblemError("conflict", f"the step {status['slug']} has no running pod")
     return pod

@@ -173,7 +173,11 @@ def resume_points(namespace: str, run_uid: str, texts: Iterable[str]) -> dict[St
 def reused_steps(namespace: str, run: Mapping[str, Any]) -> dict[str, Stream]:
     """The reused steps, by slug, and the streams that hold their lines."""
     steps = status_of(run).get("steps") or ()
-    return {str(step["slug"]): log_stream(namespace, "", step, None, "step") for step in steps if step.get("reused")}
+    return {
+        str(step["slug"]): log_stream(namespace, "", step, None, "step")
+        for step in steps
+        if step.get("reused") and producer_uid(step["reused"]) is not None
+    }
 
 
 async def _watch_for_run_end(
@@ -228,10 +232,17 @@ async def _has_archived_object(state: AppState, stream: Stream) -> bool:
 
 
 def log_stream(ns: str, run_uid: str, step: Mapping[str, Any], attempt: int | None, container: str) -> Stream:
-    """The stream that holds the step's lines: of this run, or of the one that it was reused from."""
+    """The stream that holds the step's lines: of this run, or of the one that it was reused from.
+
+    Raises a problem for an attempt that does not exist, and for a run that is not known by its uid.
+    """
     reused = step.get("reused")
     if reused and attempt in (None, reused.get("attempt")):
-        return Stream(ns, producer_uid(reused), str(reused["slug"]), int(reused["attempt"]), container)
+        uid = producer_uid(reused)
+        if uid is None:
+            detail = f"the step was taken from a run {reused['run']} whose uid an earlier version did not record"
+            raise ApiProblemError("not-found", f"{detail}; another run may have its name now")
+        return Stream(ns, uid, str(reused["slug"]), int(reused["attempt"]), container)
     return Stream(ns, run_uid, str(step["slug"]), _attempt_number(step, attempt), container)
 
 

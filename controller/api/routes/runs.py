@@ -20,7 +20,7 @@ from controller.api.routes.sources import source_key
 from controller.api.runs import pagination, validation
 from controller.api.runs.computing import compute
 from controller.api.runs.create import create_pipeline_run
-from controller.api.runs.request import Idempotency, NewRun, idempotency, merge_params, rerun
+from controller.api.runs.request import Idempotency, NewRun, RunReference, idempotency, merge_params, rerun
 from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFoundError
 from controller.pipeline.run_cost import estimate_effort
@@ -65,9 +65,10 @@ async def create_run(
         commit=body.commit,
         changed_files=body.changed_files,
     )
-    new = NewRun.from_request(body, validated, user)
-    if new.reuse_from is not None:
-        await find_run(get_state(request), ns, new.reuse_from)
+    reuse_from = None
+    if body.reuse_from is not None:
+        reuse_from = RunReference.of(await find_run(get_state(request), ns, body.reuse_from))
+    new = NewRun.from_request(body, validated, user, reuse_from)
     return await _create_response(get_state(request), ns, new, key)
 
 
@@ -210,6 +211,27 @@ async def find_run(state: AppState, namespace: str, name: str) -> Mapping[str, A
         return await state.client.get(PIPELINE_RUNS, name, namespace=namespace)
     except NotFoundError:
         raise ApiProblemError("not-found", f"there is no run {name} in the namespace {namespace}") from None
+
+
+async def reread_run(state: AppState, run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The latest version of this very run, from Kubernetes. Raises a problem 404 if it does not exist any more."""
+    meta = run["metadata"]
+    return await find_run_by_uid(state, str(meta["namespace"]), str(meta["name"]), str(meta["uid"]))
+
+
+async def find_run_by_uid(state: AppState, namespace: str, name: str, uid: str) -> Mapping[str, Any]:
+    """The run with this uid, from Kubernetes. Raises a problem 404 if it does not exist, or another has its name."""
+    try:
+        found = await state.client.get(PIPELINE_RUNS, name, namespace=namespace)
+    except NotFoundError:
+        raise ApiProblemError("not-found", f"there is no run {name} in the namespace {namespace}") from None
+    if found["metadata"]["uid"] != uid:
+        raise ApiProblemError(
+            "not-found",
+            f"the run {name} in the namespace {namespace} is not the one that was meant: that one, with the uid "
+            f"{uid}, was deleted, and another run has its name now",
+        )
+    return found
 
 
 async def _require_synced_cache(state: AppState) -> None:

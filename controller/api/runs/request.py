@@ -29,6 +29,23 @@ class Idempotency:
 
 
 @dataclass(frozen=True)
+class RunReference:
+    """Another run of the namespace. The uid identifies it: its name may be used again."""
+
+    name: str
+    uid: str
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any]) -> "RunReference":
+        """The reference to a run."""
+        return cls(str(run["metadata"]["name"]), str(run["metadata"]["uid"]))
+
+    def fields(self, field: str) -> dict[str, str]:
+        """The fields of a run's spec with this reference."""
+        return {field: self.name, f"{field}Uid": self.uid}
+
+
+@dataclass(frozen=True)
 class NewRun:
     """A valid run to create: the normalised definition, the value of every parameter, the user, and its context."""
 
@@ -42,12 +59,14 @@ class NewRun:
     changed_files: Sequence[str] | None = None
     priority: str | None = None
     triggered_by: str | None = None
-    rerun_of: str | None = None
-    reuse_from: str | None = None
+    rerun_of: RunReference | None = None
+    reuse_from: RunReference | None = None
 
     @classmethod
-    def from_request(cls, body: RunRequest, validated: Validated, user: str) -> "NewRun":
-        """The run of a request. Raises a problem for an invalid source."""
+    def from_request(
+        cls, body: RunRequest, validated: Validated, user: str, reuse_from: RunReference | None = None
+    ) -> "NewRun":
+        """The run of a request, which reuses steps of `reuse_from`. Raises a problem for an invalid source."""
         return cls(
             *validated,
             user=user,
@@ -58,7 +77,7 @@ class NewRun:
             changed_files=body.changed_files,
             priority=body.priority,
             triggered_by=body.triggered_by,
-            reuse_from=body.reuse_from,
+            reuse_from=reuse_from,
         )
 
     @classmethod
@@ -97,8 +116,8 @@ class NewRun:
             "priority": self.priority,
             "triggeredBy": self.triggered_by or self.user,
             "source": self.source,
-            "rerunOf": self.rerun_of,
-            "reuseFrom": self.reuse_from,
+            **(self.rerun_of.fields("rerunOf") if self.rerun_of is not None else {}),
+            **(self.reuse_from.fields("reuseFrom") if self.reuse_from is not None else {}),
         }
         return {field: value for field, value in fields.items() if value not in (None, {})}
 
@@ -143,13 +162,13 @@ def _contains_password(url: str) -> bool:
 
 def rerun(run: Mapping[str, Any], body: RerunRequest, validated: Validated, user: str) -> NewRun:
     """The same run again, with what the request replaces; `validated` are its definition and parameters."""
-    name = str(run["metadata"]["name"])
+    this = RunReference.of(run)
     is_changed = body.pipeline is not None or body.source is not None
     return dataclasses.replace(
         NewRun.from_run(run, validated, user),
         source=source_spec(body.source) or rerun_source(run),
-        rerun_of=name,
-        reuse_from=name if body.from_failed or is_changed else None,
+        rerun_of=this,
+        reuse_from=this if body.from_failed or is_changed else None,
     )
 
 
@@ -158,6 +177,7 @@ def debug_copy(run: Mapping[str, Any], slug: str, attempt: int, validated: Valid
     number = run_number(run)
     saved = {
         "run": str(run["metadata"]["name"]),
+        "uid": str(run["metadata"]["uid"]),
         "number": "" if number is None else str(number),
         "step": slug,
         "attempt": attempt,

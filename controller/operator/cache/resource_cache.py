@@ -29,8 +29,8 @@ class ResourceCache:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._pod_create_errors: dict[tuple[str, str], str] = {}
-        """(namespace, name) of a Job -> why its pod was not created."""
+        self._pod_create_errors: dict[str, str] = {}
+        """The uid of a Job -> why its pod was not created."""
         self.states: dict[RunKey, RunState] = {}
         self._keys: dict[str, RunKey] = {}
         """The keys of the active runs, by uid."""
@@ -64,20 +64,16 @@ class ResourceCache:
         if state is not None:
             state.observed.on_job(job, deleted=deleted)
         has_ended = bool((job.get("status") or {}).get("conditions"))
-        return (
-            key
-            if deleted or has_ended or recognized or self.pod_create_error(key.namespace, job["metadata"]["name"])
-            else None
-        )
+        return key if deleted or has_ended or recognized or self.pod_create_error(job) else None
 
     def on_create_failed(self, event: Json, *, deleted: bool) -> None:
         """An Event says that the pod of a Job could not be created."""
         reference = event.get("involvedObject") or {}
-        job = (event["metadata"]["namespace"], str(reference.get("name", "")))
+        job_uid = str(reference.get("uid", ""))
         if deleted:
-            self._pod_create_errors.pop(job, None)
+            self._pod_create_errors.pop(job_uid, None)
         elif reference.get("kind") == "Job":
-            self._pod_create_errors[job] = str(event.get("message", ""))[:_MAX_MESSAGE_LENGTH]
+            self._pod_create_errors[job_uid] = str(event.get("message", ""))[:_MAX_MESSAGE_LENGTH]
 
     def on_image_pull(self, event: Json) -> RunKey | None:
         """An Event says that an image is being pulled."""
@@ -95,9 +91,9 @@ class ResourceCache:
             runtime = node_info.get("containerRuntimeVersion", "")
             self.runtime = {"name": runtime, "images": "ignored" if runtime.startswith("process://") else "used"}
 
-    def pod_create_error(self, namespace: str, job_name: str) -> str:
+    def pod_create_error(self, job: Json) -> str:
         """Why the pod of a Job was not created, as the cluster reported last; empty if it did not."""
-        return self._pod_create_errors.get((namespace, job_name), "")
+        return self._pod_create_errors.get(str(job["metadata"]["uid"]), "")
 
     def add(self, key: RunKey, state: RunState) -> None:
         """A run becomes active; takes over what its pods already show."""

@@ -21,6 +21,7 @@ class StopPod:
 
     namespace: str
     name: str
+    uid: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class CancelRun:
     """Cancel another run of the same namespace and concurrency group."""
 
     name: str
+    uid: str
 
 
 Action = StartAttempt | StopPod | DeleteJob | VerifyJob | ReadManifest | ReadWorkspace | PrepareSecrets | CancelRun

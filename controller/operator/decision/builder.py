@@ -105,7 +105,8 @@ class DecisionBuilder:
     def request_stop(self, pod: Json | None) -> None:
         """Stop a pod, unless it has ended or was asked to already."""
         if pod is not None and not is_pod_finished(pod) and not attempts.is_stop_requested(pod):
-            self.act(StopPod(pod["metadata"]["namespace"], pod["metadata"]["name"]))
+            metadata = pod["metadata"]
+            self.act(StopPod(metadata["namespace"], metadata["name"], metadata["uid"]))
 
     def start_attempt(
         self, step: ExpandedStep, previous: StepStatus | None, earlier: list[AttemptStatus], number: int

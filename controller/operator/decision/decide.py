@@ -147,7 +147,7 @@ def _conclude(builder: DecisionBuilder, old: RunStatus, statuses: list[StepStatu
     if concurrency is not None and concurrency.policy == "cancel-running":
         for run in blocking:
             if run.created_before and not run.cancel_requested:
-                builder.act(CancelRun(run.name))
+                builder.act(CancelRun(run.name, run.uid))
     actions = tuple(builder.actions)
     collecting_logs = False
     if all(status["phase"] in FINAL_STEP_PHASES for status in statuses):

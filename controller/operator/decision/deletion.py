@@ -58,8 +58,11 @@ def finalizers_patch(run: RunObject, *, hold: bool) -> list[Json]:
 def runs_over_limit(runs: Iterable[RunObject], limit: int) -> list[RunObject]:
     """The oldest ended runs of each pipeline, beyond the newest `limit`, and all ended debug copies.
 
-    A client deletes its debug copy when it leaves it; these are the ones that were left behind.
+    A client deletes its debug copy when it leaves it; these are the ones that were left behind. Runs whose steps an
+    active run is going to reuse are not among them.
     """
+    runs = list(runs)
+    reused = _reused_runs(runs)
     ended: dict[tuple[str, str], list[RunObject]] = defaultdict(list)
     copies: list[RunObject] = []
     for run in runs:
@@ -73,8 +76,23 @@ def runs_over_limit(runs: Iterable[RunObject], limit: int) -> list[RunObject]:
     found = copies
     for each in ended.values():
         each.sort(key=_creation_order)
-        found += each[: max(0, len(each) - limit)]
+        found += [run for run in each[: max(0, len(each) - limit)] if reused.isdisjoint(_references(run))]
     return found
+
+
+def _reused_runs(runs: Iterable[RunObject]) -> set[tuple[str, str]]:
+    """The references in `reuseFrom` of active runs."""
+    found = set()
+    for run in runs:
+        if status_of(run).get("phase") not in FINAL_RUN_PHASES and (name := run["spec"].get("reuseFrom")):
+            found.add((run["metadata"]["namespace"], run["spec"].get("reuseFromUid") or name))
+    return found
+
+
+def _references(run: RunObject) -> set[tuple[str, str]]:
+    """How other runs refer to a run: by its uid, or by its name if they were created without the API."""
+    metadata = run["metadata"]
+    return {(metadata["namespace"], metadata["uid"]), (metadata["namespace"], metadata["name"])}
 
 
 def _creation_order(run: RunObject) -> tuple[str, int, str]:

@@ -89,6 +89,7 @@ class BlockingRun:
     """A run that has to end before another one of its concurrency group starts."""
 
     name: str
+    uid: str
     created_before: bool
     """Whether it is older. The policy `cancel-running` cancels only older runs."""
     cancel_requested: bool

@@ -2,6 +2,7 @@
 
 Two operators at once, or one with a stale cache, must not run two runs of a group concurrently. So a run starts only
 once the Lease names it, which the API server updates for one writer at a time. A run holds the lock until it ends.
+The Lease names the run by its uid: another run of the same name neither holds the lock nor frees it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from controller import labels
 from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExistsError, ConflictError, KubeClient, NotFoundError
 from controller.operator.decision.concurrency import is_run_finished, pipeline_name
 from controller.operator.run_object import as_run
+from controller.run_types.keys import RunKey
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -39,8 +41,8 @@ class ConcurrencyLock:
         self._namespace = namespace
         self._now = now
 
-    async def try_acquire(self, run: RunObject, group: str) -> str | None:
-        """Acquire the lock for a run: None if it holds the lock now, else the name of the run that does.
+    async def try_acquire(self, run: RunObject, group: str) -> RunObject | None:
+        """Acquire the lock for a run: None if it holds the lock now, else the run that does.
 
         Raises:
             KubeError: a request failed, or the Lease was changed too often meanwhile; try again.
@@ -58,7 +60,7 @@ class ConcurrencyLock:
                 return None
             holder = await self._holder(found)
             if holder is not None:
-                return None if holder["metadata"]["uid"] == run["metadata"]["uid"] else str(holder["metadata"]["name"])
+                return None if holder["metadata"]["uid"] == run["metadata"]["uid"] else holder
             metadata = {**wanted["metadata"], "resourceVersion": found["metadata"]["resourceVersion"]}
             try:
                 await self._client.update(LEASES, {**wanted, "metadata": metadata})
@@ -91,15 +93,14 @@ class ConcurrencyLock:
 
     async def _holder(self, lease: Json) -> RunObject | None:
         """The run that holds a Lease; None if that has ended."""
-        namespace, _, name = str(lease["spec"].get("holderIdentity") or "").partition("/")
-        if not name:
+        key, uid = _holder_of(lease)
+        if key is None:
             return None
         try:
-            run = as_run(await self._client.get(PIPELINE_RUNS, name, namespace))
+            run = as_run(await self._client.get(PIPELINE_RUNS, key.name, key.namespace))
         except NotFoundError:
             return None
-        same = run["metadata"]["uid"] == (lease["metadata"].get("annotations") or {}).get(labels.RUN_UID)
-        return run if same and not is_run_finished(run) else None
+        return run if run["metadata"]["uid"] == uid and not is_run_finished(run) else None
 
     def _lease(self, run: RunObject, group: str) -> Json:
         metadata = run["metadata"]
@@ -109,10 +110,20 @@ class ConcurrencyLock:
                 "name": f"c8s-group-{hashlib.sha256(words.encode()).hexdigest()[:32]}",
                 "namespace": self._namespace,
                 "labels": {labels.MANAGED_BY: labels.MANAGER, labels.CONCURRENCY_GROUP: "true"},
-                "annotations": {labels.RUN_UID: metadata["uid"], labels.GROUP: group},
+                "annotations": {labels.GROUP: group},
             },
             "spec": {
-                "holderIdentity": f"{metadata['namespace']}/{metadata['name']}",
+                "holderIdentity": f"{metadata['namespace']}/{metadata['name']}/{metadata['uid']}",
                 "acquireTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             },
         }
+
+
+def _holder_of(lease: Json) -> tuple[RunKey | None, str]:
+    """The run that a Lease names, and its uid; None for no run. Older Leases have the uid as an annotation."""
+    namespace, _, rest = str(lease["spec"].get("holderIdentity") or "").partition("/")
+    name, _, uid = rest.partition("/")
+    if not name:
+        return None, ""
+    annotations = lease["metadata"].get("annotations") or {}
+    return RunKey(namespace, name), uid or str(annotations.get(labels.RUN_UID) or "")

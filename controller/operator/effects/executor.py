@@ -40,10 +40,8 @@ from controller.operator.decision.actions import (
 from controller.operator.decision.attempts import STOP_DEADLINE_SECONDS
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import CreateFailure
-from controller.operator.decision.reuse import ReusableStep, reusable_steps
 from controller.operator.effects import run_secrets
 from controller.operator.interfaces import ManifestReader
-from controller.operator.run_object import as_run
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import job as jobs
 from controller.operator.workload.clone_step import git_source
@@ -169,16 +167,19 @@ class ActionExecutor:
 
     async def _cancel_run(self, run: RunObject, action: CancelRun) -> None:
         namespace = run["metadata"]["namespace"]
+        patch = {"metadata": {"uid": action.uid}, "spec": {"cancel": True}}
         try:
-            await self._client.patch(PIPELINE_RUNS, action.name, {"spec": {"cancel": True}}, namespace=namespace)
-        except NotFoundError:
+            await self._client.patch(PIPELINE_RUNS, action.name, patch, namespace=namespace)
+        except (NotFoundError, ConflictError):
+            # A conflict: another run has that name now.
             _log.info("run %s/%s no longer exists", namespace, action.name)
 
     async def _stop_pod(self, action: StopPod) -> None:
-        patch = {"spec": {"activeDeadlineSeconds": STOP_DEADLINE_SECONDS}}
+        patch = {"metadata": {"uid": action.uid}, "spec": {"activeDeadlineSeconds": STOP_DEADLINE_SECONDS}}
         try:
             await self._client.patch(PODS, action.name, patch, namespace=action.namespace, patch_type="strategic")
-        except NotFoundError:
+        except (NotFoundError, ConflictError):
+            # A conflict: another pod has that name now.
             _log.info("pod %s/%s no longer exists", action.namespace, action.name)
 
     async def _delete_job(self, action: DeleteJob) -> None:
@@ -224,31 +225,6 @@ class ActionExecutor:
             return None
         found: Json = json.loads(await self._store.get(key))
         return found
-
-    async def load_reusable_steps(self, run: RunObject) -> dict[str, ReusableStep]:
-        """The steps of the run named by `reuseFrom`, by input digest, without those whose artifacts were deleted."""
-        namespace, name = run["metadata"]["namespace"], run["spec"]["reuseFrom"]
-        try:
-            found = reusable_steps(as_run(await self._client.get(PIPELINE_RUNS, name, namespace)))
-        except NotFoundError:
-            _log.warning(
-                "run %s/%s: the run %s, whose steps it should reuse, no longer exists",
-                namespace,
-                run["metadata"]["name"],
-                name,
-            )
-            return {}
-        complete = await asyncio.gather(*(self._has_artifacts(namespace, step) for step in found.values()))
-        return {
-            digest: step for (digest, step), is_complete in zip(found.items(), complete, strict=True) if is_complete
-        }
-
-    async def _has_artifacts(self, namespace: str, found: ReusableStep) -> bool:
-        made = found.reused
-        if not found.artifacts:
-            return True
-        key = names.manifest_key(namespace, made["uid"], made["slug"], made["attempt"])
-        return await self._store.head(key) is not None
 
     async def prepare_secrets(self, run: RunObject, state: RunState) -> None:
         """Create the run's Secrets, or read those that an earlier process created. Raises KubeError."""

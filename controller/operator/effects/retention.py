@@ -18,6 +18,7 @@ from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.run_object import status_of
 from controller.operator.settings import OperatorSettings
+from controller.operator.workload.debug_copies import debug_source
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.summary import reused_attempts
 
@@ -31,6 +32,8 @@ PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/")
 _ORPHANED_AFTER = timedelta(hours=1)
 """After this time the workspace of an unknown run is deleted: by then every cache has the runs that exist."""
 _FIRST_SWEEP_SECONDS = 60.0
+_REUSE_MARGIN = timedelta(days=1)
+"""What a run has stored stays this much longer than its steps can be reused: until every cache has the reusing run."""
 
 
 class StoredObject(Protocol):
@@ -72,29 +75,36 @@ class RetainedObjects:
 
 def retained_objects(runs: Collection[RunObject], now: datetime, retention: timedelta) -> RetainedObjects:
     """The objects to retain: of active and recent runs, and of the runs that they reuse."""
+    by_uid = {run["metadata"]["uid"]: run for run in runs}
+    by_name = {(run["metadata"]["namespace"], run["metadata"]["name"]): run for run in runs}
     sources, retained_runs, uids = set[str](), set[str](), set[str]()
-    known = {(run["metadata"]["namespace"], run["metadata"]["name"]): run["metadata"]["uid"] for run in runs}
     for run in runs:
-        metadata, spec, status = run["metadata"], run["spec"], status_of(run)
-        young = now - datetime.fromisoformat(metadata["creationTimestamp"]) < retention
-        if status.get("phase") in FINAL_RUN_PHASES and not young:
+        metadata, spec = run["metadata"], run["spec"]
+        young = now - datetime.fromisoformat(metadata["creationTimestamp"]) < retention + _REUSE_MARGIN
+        if status_of(run).get("phase") in FINAL_RUN_PHASES and not young:
             continue
         uids.add(metadata["uid"])
-        archive, snapshot = spec.get("source", {}).get("archive"), status.get("source")
-        for digest in (archive and archive["digest"], snapshot and snapshot.get("digest")):
-            if digest:
-                sources.add(digest.removeprefix("sha256:"))
-        named = (
-            known.get((metadata["namespace"], name or "")) for name in (spec.get("reuseFrom"), spec.get("rerunOf"))
-        )
-        reused = (attempt.get("uid") for attempt in reused_attempts(run))
-        retained_runs |= {uid for uid in (metadata["uid"], *named, *reused) if uid}
+        if copied := debug_source(run):
+            uids.add(copied.get("uid", ""))
+        # The run whose steps it is about to reuse may be about to expire, and offers what it reused itself.
+        named = (spec.get("reuseFromUid"), spec.get("rerunOfUid"))
+        earlier = [by_uid[uid] for uid in named if uid in by_uid]
+        if "reuseFromUid" not in spec and (other := by_name.get((metadata["namespace"], spec.get("reuseFrom", "")))):
+            earlier.append(other)
+        retained_runs |= {uid for uid in named if uid}
+        for each in (run, *earlier):
+            retained_runs |= {each["metadata"]["uid"], *(a["uid"] for a in reused_attempts(each) if a.get("uid"))}
+            sources |= _source_digests(each)
     return RetainedObjects(
-        frozenset(sources),
-        frozenset(retained_runs),
-        workspace_uids=frozenset(uids),
-        known_uids=frozenset(known.values()),
+        frozenset(sources), frozenset(retained_runs), workspace_uids=frozenset(uids), known_uids=frozenset(by_uid)
     )
+
+
+def _source_digests(run: RunObject) -> set[str]:
+    """The digests (hex) of a run's source, and of the snapshot that was made of its repository."""
+    archive, snapshot = run["spec"].get("source", {}).get("archive"), status_of(run).get("source")
+    digests = (archive and archive["digest"], snapshot and snapshot.get("digest"))
+    return {digest.removeprefix("sha256:") for digest in digests if digest}
 
 
 def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: datetime, retention: timedelta) -> bool:

@@ -44,7 +44,8 @@ async def copy_secrets(client: KubeClient, run: RunObject, steps: Sequence[Expan
     uses = {names.secret_key(use): use for step in steps for use in step.step.secrets}
     if not uses:
         return CopiedSecrets({})
-    namespace, name = run["metadata"]["namespace"], names.secrets_name(run["metadata"]["name"])
+    metadata = run["metadata"]
+    namespace, name = metadata["namespace"], names.secrets_name(metadata["name"], metadata["uid"])
     sources: dict[str, Json | None] = {}
     for use in uses.values():
         if use.secret_ref not in sources:
@@ -79,7 +80,7 @@ async def create_agent_tokens(
         )
         token = mint(settings.agent_key, capability, expires=now + settings.capability_lifetime)
         data[role] = base64.b64encode(token.encode()).decode()
-    name = names.agent_secret_name(metadata["name"], attempt.slug, attempt.number)
+    name = names.agent_secret_name(metadata["name"], metadata["uid"], attempt.slug, attempt.number)
     await _create(client, run, name, {"data": data, "immutable": True})
 
 

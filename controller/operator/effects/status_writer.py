@@ -145,6 +145,6 @@ class StatusWriter:
             name = job["metadata"]["name"]
             if job["spec"].get("ttlSecondsAfterFinished") is None:
                 with contextlib.suppress(NotFoundError):
-                    await self._client.delete(SECRETS, names.token_secret_of(name), namespace=key.namespace)
+                    await self._client.delete(SECRETS, names.token_secret_of(name, uid), namespace=key.namespace)
                 with contextlib.suppress(NotFoundError):
                     await self._client.patch(JOBS, name, patch, namespace=key.namespace)

@@ -21,6 +21,7 @@ def _text(pattern: str, max_length: int, **more: Any) -> Json:
 
 
 _NAME = _text(patterns.NAME_PATTERN, patterns.MAX_NAME_LENGTH)
+_UID = _text(patterns.UID_PATTERN, patterns.MAX_UID_LENGTH)
 _SHORT_TEXT = _text(patterns.SHORT_TEXT_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH)
 _FILE_NAME = _text(patterns.FILE_NAME_PATTERN, patterns.MAX_FILE_NAME_LENGTH, minLength=1)
 _DIGEST: Json = {"type": "string", "pattern": patterns.DIGEST_PATTERN}
@@ -93,7 +94,7 @@ def pipeline_config() -> Json:
 
 _IMMUTABLE_FIELDS = (
     *("pipelineConfigRef", "commit", "branch", "event", "changedFiles", "params", "source", "priority"),
-    *("triggeredBy", "rerunOf", "reuseFrom"),
+    *("triggeredBy", "rerunOf", "rerunOfUid", "reuseFrom", "reuseFromUid"),
 )
 """Fields of a run's spec that never change. `pipeline` is filled in once, and `cancel` becomes true once."""
 
@@ -121,7 +122,9 @@ def pipeline_run() -> Json:
             "priority": {"type": "string", "enum": ["high", "normal", "low"]},
             "triggeredBy": _SHORT_TEXT,
             "rerunOf": _NAME,
+            "rerunOfUid": _UID,
             "reuseFrom": _NAME,
+            "reuseFromUid": _UID,
             "cancel": {"type": "boolean"},
         }
     )
@@ -177,6 +180,7 @@ def _source() -> Json:
     kept = _object(
         {
             "run": _NAME,
+            "uid": _UID,
             "number": _text(patterns.RUN_NUMBER_PATTERN, len(str(patterns.MAX_RUN_NUMBER))),
             "step": _NAME,
             "attempt": {"type": "integer", "minimum": 1, "maximum": patterns.MAX_ATTEMPT},

@@ -161,7 +161,12 @@ API_GRANTS = (
     Grant("", "configmaps", {"create": "the numbers of a namespace's runs"}),
     Grant("", "configmaps", {"get": "the last numbers", "update": "the next number"}, (RUN_NUMBERS,)),
     Grant("", "nodes", {"list": "the state of the cluster"}),
-    Grant("", "namespaces", {"get": "the uid, which the keys of caches contain", "list": "the state of the cluster"}),
+    Grant(
+        "",
+        "namespaces",
+        {"get": "the uid, which the keys of caches and sources contain", "list": "the state of the cluster"},
+    ),
+    Grant("batch", "jobs", {"list": "the Jobs of a step, which tell its pods from others"}),
     Grant("", "pods", {"list": "a step's pod, for a shell in it; the state of a namespace"}),
     Grant("", "events", {"list": "the Events of a run"}),
     Grant("", "resourcequotas", {"list": "the state of a namespace"}),

@@ -85,7 +85,7 @@ def container(
 
 def volumes(run: RunObject, slug: str, attempt: int) -> list[Json]:
     """The volumes of the pod that clones."""
-    token = names.token_volume(run["metadata"]["name"], slug, attempt, "source")
+    token = names.token_volume(run, slug, attempt, "source")
     found: list[Json] = [{"name": "workspace", "emptyDir": {}}, token]
     git = git_source(run)
     if git is not None and (secret := git.get("secretRef")):

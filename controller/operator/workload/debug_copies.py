@@ -16,7 +16,7 @@ KEEP_WORKSPACE_ENV = "C8S_KEEP_WORKSPACE"
 
 
 def debug_source(run: RunObject) -> SavedWorkspaceSource | None:
-    """The attempt that a run is a debug copy of: `{run, number, step (slug), attempt}`; None for other runs."""
+    """The attempt that a run is a debug copy of: `{run, uid, number, step (slug), attempt}`; None for other runs."""
     source = run["spec"].get("source")
     return source.get("kept") if source is not None else None
 

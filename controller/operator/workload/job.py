@@ -163,7 +163,7 @@ def _step_environment(plan: JobSpec) -> list[Json]:
     environment: dict[str, Json] = {
         name: {"name": name, "value": entrypoint.escape_expansion(value)} for name, value in variables.items()
     }
-    secret_name = names.secrets_name(plan.run["metadata"]["name"])
+    secret_name = names.secrets_name(plan.run["metadata"]["name"], plan.run["metadata"]["uid"])
     for use in step.secrets:
         if use.file is None:
             name = use.env_var or use.key
@@ -288,9 +288,9 @@ def _agent_security(settings: OperatorSettings) -> Json:
 
 
 def _volumes(plan: JobSpec) -> list[Json]:
-    run_name = plan.run["metadata"]["name"]
+    metadata = plan.run["metadata"]
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}]
-    volumes += [names.token_volume(run_name, plan.step.slug, plan.attempt, role) for role in plan.agent_roles]
+    volumes += [names.token_volume(plan.run, plan.step.slug, plan.attempt, role) for role in plan.agent_roles]
     if plan.has_upload:
         volumes.append({"name": "handoff", "emptyDir": {}})
     if plan.exports_exit_code:
@@ -298,5 +298,6 @@ def _volumes(plan: JobSpec) -> list[Json]:
     files = [use for use in plan.step.step.secrets if use.file]
     if files:
         items = [{"key": names.secret_key(use), "path": str(use.file).strip("/")} for use in files]
-        volumes.append({"name": "secrets", "secret": {"secretName": names.secrets_name(run_name), "items": items}})
+        secret = names.secrets_name(metadata["name"], metadata["uid"])
+        volumes.append({"name": "secrets", "secret": {"secretName": secret, "items": items}})
     return volumes

@@ -147,8 +147,7 @@ async def _download_log(controller: ControllerApi, run: str, step: Step, log: Lo
     key = select_stream(step)
     if key is None:
         return
-    where = (step.reused.run, step.reused.slug) if step.reused is not None else (run, step.slug)
-    blocks = controller.log_blocks(*where, attempt=key.attempt, container=key.container)
+    blocks = controller.log_blocks(run, step.slug, attempt=key.attempt, container=key.container)
     async with aclosing(blocks):
         async for block in blocks:
             await asyncio.to_thread(log.extend, block)

@@ -23,7 +23,10 @@ OnProblem = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LogRequest:
-    """A stream to load. `stored`: it has ended and can be downloaded whole from `run` and `slug`."""
+    """A stream to load. `stored`: it has ended and can be downloaded whole from `run` and `slug`.
+
+    The log of a reused step is that of the run that it was taken from, which the controller finds by its uid.
+    """
 
     key: StreamKey
     run: str
@@ -34,7 +37,7 @@ class LogRequest:
     @classmethod
     def of(cls, run: str, step: Step, key: StreamKey) -> LogRequest:
         if step.reused is not None:
-            return cls(key, step.reused.run, step.reused.slug, stored=True)
+            return cls(key, run, step.slug, stored=True)
         attempt = next((one for one in step.attempts if one.number == key.attempt), None)
         log = attempt.log if attempt is not None else None
         stored = log is not None and log.archived

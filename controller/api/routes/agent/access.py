@@ -10,10 +10,9 @@ from fastapi import Request
 from controller.api.artifacts.keys import ArtifactKey, find_step
 from controller.api.auth.authorize import unauthenticated
 from controller.api.http.problems import ApiProblemError
-from controller.api.routes.runs import find_run
+from controller.api.routes.runs import find_run, reread_run
 from controller.api.state import AppState, Capability
 from controller.capability import AgentRole
-from controller.kube import PIPELINE_RUNS
 from controller.operator.cache.run_plan import InvalidRunError, RunPlan
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
 from controller.operator.run_object import as_run
@@ -103,7 +102,7 @@ async def authorize_agent(
         raise ApiProblemError("conflict", detail)
     if not run["spec"].get("pipeline"):
         # The cache lags behind the operator, which has filled it in.
-        run = await state.client.get(PIPELINE_RUNS, capability.run, namespace=capability.namespace)
+        run = await reread_run(state, run)
     plan = await _load_plan(state, run)
     step = next((each for each in plan.steps if each.slug == capability.slug), None)
     if step is None:

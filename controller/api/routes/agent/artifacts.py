@@ -21,10 +21,9 @@ from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
 from controller.api.openapi import json_body
 from controller.api.routes.agent.access import authorize_agent
-from controller.api.routes.runs import find_run
+from controller.api.routes.runs import find_run_by_uid, reread_run
 from controller.api.routes.sources import source_key
 from controller.api.state import AppState, get_state
-from controller.kube import PIPELINE_RUNS
 from controller.storage import ObjectExistsError
 
 _MAX_INLINE_BYTES = 64 * 1024
@@ -124,7 +123,12 @@ async def _encode_manifest(body: bytes, check_paths: PathCheck | None) -> Encode
 
 async def _workspace_link(state: AppState, run: Mapping[str, Any], copied: Mapping[str, Any]) -> dict[str, Any]:
     """The URL of the saved workspace that a debug copy is made of: of a run of the same namespace."""
-    origin = await find_run(state, str(run["metadata"]["namespace"]), str(copied["run"]))
+    if not copied.get("uid"):
+        raise ApiProblemError(
+            "conflict", f"the copy of {copied['run']} does not have that run's uid: open a new one with `c8s shell`"
+        )
+    namespace = str(run["metadata"]["namespace"])
+    origin = await find_run_by_uid(state, namespace, str(copied["run"]), str(copied["uid"]))
     found = await find_workspace(state.store, workspace_key(origin, str(copied["step"]), int(copied["attempt"])))
     return {"url": await state.signed_url("GET", found.key), "sha256": found.sha256, "size": found.size}
 
@@ -136,9 +140,7 @@ async def _source_digest(state: AppState, run: Mapping[str, Any]) -> str | None:
         return (source.get("archive") or {}).get("digest")
     found = (run.get("status") or {}).get("source")
     if not found:
-        meta = run["metadata"]
-        fresh = await state.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"])
-        found = (fresh.get("status") or {}).get("source") or {}
+        found = ((await reread_run(state, run)).get("status") or {}).get("source") or {}
     return found.get("digest")
 
 
@@ -152,8 +154,7 @@ async def _find_run_step(state: AppState, run: Mapping[str, Any], slug: str) -> 
     """The run's step; asks Kubernetes when the cache may lag behind a step that is running already."""
     step = find_step(run, slug)
     if step is None:
-        meta = run["metadata"]
-        step = find_step(await state.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug)
+        step = find_step(await reread_run(state, run), slug)
     if step is None or step.get("slug") != slug:
         raise ApiProblemError("not-found", f"the run {run['metadata']['name']} has no step {slug}")
     return step

@@ -15,8 +15,8 @@ from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
 from controller.api.routes.agent.access import authorize_agent
+from controller.api.routes.runs import reread_run
 from controller.api.state import AppState, get_state
-from controller.kube import PIPELINE_RUNS
 from controller.storage import ObjectExistsError
 
 router = APIRouter(prefix="/api/v1/agent/workspaces", tags=["agent"], route_class=GuardedRoute)
@@ -27,9 +27,8 @@ async def workspace_terms(request: Request, slug: str, attempt: int) -> Response
     """Whether to save the workspace of this attempt, and how large its archive may be."""
     state = get_state(request)
     run, key = await _workspace(state, request, slug, attempt)
-    meta = run["metadata"]
     # The agent asks a moment after the step was stopped: the cache may not know the reason yet.
-    why = _refusal_reason(state, await state.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]))
+    why = _refusal_reason(state, await reread_run(state, run))
     limit = state.settings.workspace_limit
     left = await state.budgets.workspaces.left(key.manifest)
     if why is None and left is not None and left < limit:

@@ -8,9 +8,13 @@ import pytest
 from controller.api.artifacts.secret_names import file_name_check
 from controller.api.http.problems import ApiProblemError
 from controller.kube import SECRETS, NotFoundError, Resource
+from controller.operator.names import secrets_name
 
 VALUE = b"correct-horse-battery"
-RUN = {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": {"pipeline": {"steps": [{"secrets": [{}]}]}}}
+RUN = {
+    "metadata": {"name": "ci-1", "namespace": "a", "uid": "uid-1"},
+    "spec": {"pipeline": {"steps": [{"secrets": [{}]}]}},
+}
 
 
 class FakeClient:
@@ -22,7 +26,7 @@ class FakeClient:
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         self.requests += 1
-        assert (resource, name, namespace) == (SECRETS, "ci-1-secrets", "a")
+        assert (resource, name, namespace) == (SECRETS, secrets_name("ci-1", "uid-1"), "a")
         if self.value is None:
             raise NotFoundError("no secret")
         return {"data": {"key": base64.b64encode(self.value).decode()}}

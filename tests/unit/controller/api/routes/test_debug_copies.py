@@ -126,13 +126,14 @@ async def test_debug_copy_runs_only_the_step_on_its_workspace(tmp_path: Path) ->
         await save_workspace(api)
         answer = await api.call("POST", COPY, json={"seconds": 600})
         assert (answer.status, answer.json["name"]) == (201, "ci-debug-1")
-        assert answer.json["copyOf"] == {"run": "ci-4", "step": "test", "attempt": 1}
+        assert answer.json["copyOf"] == {"run": "ci-4", "uid": "uid-of-ci-4", "step": "test", "attempt": 1}
         assert (answer.json["params"], answer.json["branch"]) == ({"target": "prod"}, "main")
         [step] = answer.json["definition"]["steps"]
         assert step["commands"] == ["exec sleep 600"]
         assert (step["image"], step["env"], "dependsOn" in step) == ("i:1", {"A": "b"}, False)
         made = api.kubernetes.objects[PIPELINE_RUNS, "a", "ci-debug-1"]
-        assert made["spec"]["source"] == {"kept": {"run": "ci-4", "number": "4", "step": "test", "attempt": 1}}
+        saved = {"run": "ci-4", "uid": "uid-of-ci-4", "number": "4", "step": "test", "attempt": 1}
+        assert made["spec"]["source"] == {"kept": saved}
 
         api.capabilities["copy"] = FakeCapability("a", "ci-debug-1", made["metadata"]["uid"], "test", 1, "fetch")
         found = (await api.call("GET", "/api/v1/agent/source", token="copy")).json
@@ -201,13 +202,37 @@ async def test_debug_copy_needs_a_saved_workspace(
 async def test_a_workspace_of_another_namespace_is_out_of_reach(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await save_workspace(api, "b")
-        spec = {"pipeline": DEFINITION, "source": {"kept": {"run": "ci-4", "step": "test", "attempt": 1}}}
+        saved = {"run": "ci-4", "uid": "uid-of-ci-4", "step": "test", "attempt": 1}
+        spec = {"pipeline": DEFINITION, "source": {"kept": saved}}
         made = {"metadata": {"name": "mine-1", "namespace": "a"}, "spec": spec}
         run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
         api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"], "test", 1, "fetch")
         assert (await api.call("GET", "/api/v1/agent/source", token="copy")).problem == (404, "not-found")
         request = {"pipeline": DEFINITION, "source": {"kept": {"run": "ci-4", "step": "test", "attempt": 1}}}
         assert (await api.call("POST", RUNS, json=request)).problem == (422, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("uid", "expected", "words"),
+    [
+        ("uid-of-ci-4-that-was-deleted", (404, "not-found"), "another run has its name now"),
+        (None, (409, "conflict"), "open a new one with `c8s shell`"),
+    ],
+)
+async def test_workspace_of_another_run_of_the_name_is_refused(
+    tmp_path: Path, uid: str | None, expected: tuple[int, str], words: str
+) -> None:
+    async with run_api(tmp_path) as api:
+        await save_workspace(api)
+        saved = {"run": "ci-4", "step": "test", "attempt": 1} | ({"uid": uid} if uid else {})
+        made = {
+            "metadata": {"name": "mine-1", "namespace": "a"},
+            "spec": {"pipeline": DEFINITION, "source": {"kept": saved}},
+        }
+        run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
+        api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"], "test", 1, "fetch")
+        answer = await api.call("GET", "/api/v1/agent/source", token="copy")
+        assert (answer.problem, words in answer.json["detail"]) == (expected, True)
 
 
 async def test_debug_copies_can_be_excluded_and_not_rerun(tmp_path: Path) -> None:

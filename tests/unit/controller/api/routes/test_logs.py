@@ -249,6 +249,16 @@ async def test_slow_reader_receives_missed_lines(tmp_path: Path) -> None:
             assert got + missed == number - 1
 
 
+async def test_log_of_a_producer_that_is_known_by_name_only_is_refused(tmp_path: Path) -> None:
+    """Another run may have the name by now."""
+    async with run_api(tmp_path) as api:
+        reused = {"run": "ci-0", "slug": "build", "attempt": 2}
+        await create_run(api, phase="Succeeded", steps=[{"name": "build", "slug": "build", "reused": reused}])
+        answer = await api.call("GET", f"{RUN}/steps/build/logs")
+        assert (answer.problem, "another run may have its name" in answer.json["detail"]) == ((404, "not-found"), True)
+        assert [frame["type"] for frame in await all_frames(api)] == ["done"]
+
+
 async def test_websocket_streams_the_log_of_a_reused_step(tmp_path: Path) -> None:
     """The step is found to be the same only while somebody watches; its lines are those of the run that made them."""
     async with run_api(tmp_path) as api:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller import labels
 from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExistsError, ConflictError, NotFoundError
 from controller.operator.decision import concurrency
 from controller.operator.decision.actions import CancelRun
@@ -64,7 +65,7 @@ def test_what_nobody_has_looked_at_may_be_of_any_group() -> None:
 
 def test_a_queued_run_says_for_whom_it_waits_and_begins_nothing() -> None:
     world = World(step("a"), concurrency={"group": "main"})
-    world.blocking_runs = (BlockingRun("ci-0", created_before=True, cancel_requested=False),)
+    world.blocking_runs = (BlockingRun("ci-0", "uid-ci-0", created_before=True, cancel_requested=False),)
     world.reconcile()
     assert (world.status["phase"], world.status["reason"]) == ("Queued", "ConcurrencyGroup")
     assert world.status["message"] == "waits for run ci-0, of the same group main"
@@ -80,12 +81,12 @@ def test_a_queued_run_says_for_whom_it_waits_and_begins_nothing() -> None:
 def test_cancel_running_cancels_each_earlier_run_once() -> None:
     world = World(step("a"), concurrency={"group": "main", "policy": "cancel-running"})
     world.blocking_runs = (
-        BlockingRun("ci-0", created_before=True, cancel_requested=True),
-        BlockingRun("ci-1", created_before=True, cancel_requested=False),
-        BlockingRun("ci-9", created_before=False, cancel_requested=False),
+        BlockingRun("ci-0", "uid-ci-0", created_before=True, cancel_requested=True),
+        BlockingRun("ci-1", "uid-ci-1", created_before=True, cancel_requested=False),
+        BlockingRun("ci-9", "uid-ci-9", created_before=False, cancel_requested=False),
     )
     world.reconcile()
-    assert [action for action in world.actions if isinstance(action, CancelRun)] == [CancelRun("ci-1")]
+    assert [action for action in world.actions if isinstance(action, CancelRun)] == [CancelRun("ci-1", "uid-ci-1")]
     assert world.started == []
 
 
@@ -192,8 +193,40 @@ async def test_the_leases_of_ended_runs_are_swept_and_no_others() -> None:
     turns = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
     assert await turns.try_acquire(over, "main") is None
     assert await turns.try_acquire(going, "dev") is None
-    assert await turns.try_acquire(run(3), "main") == "ci-1"
+    holder = await turns.try_acquire(run(3), "main")
+    assert holder is not None
+    assert holder["metadata"]["uid"] == "uid-ci-1"
     over["status"]["phase"] = "Failed"
     assert await turns.release_finished() == 1
     left = [obj for (kind, _), obj in cluster.objects.items() if kind is LEASES]
-    assert [lease["spec"]["holderIdentity"] for lease in left] == ["team/ci-2"]
+    assert [lease["spec"]["holderIdentity"] for lease in left] == ["team/ci-2/uid-ci-2"]
+
+
+@pytest.mark.parametrize("older_version", [False, True])
+async def test_run_with_the_name_of_the_holder_neither_holds_nor_blocks(older_version: bool) -> None:
+    """The holder was deleted, and another run was created under its name."""
+    first = run(1, "Pending")
+    cluster = Cluster([first], [])
+    lock = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
+    assert await lock.try_acquire(first, "main") is None
+    [lease] = [obj for (kind, _), obj in cluster.objects.items() if kind is LEASES]
+    if older_version:
+        lease["spec"]["holderIdentity"] = "team/ci-1"
+        lease["metadata"]["annotations"][labels.RUN_UID] = "uid-ci-1"
+        assert await lock.try_acquire(run(2), "main") is not None
+    first["metadata"]["uid"] = "uid-of-another"
+    assert await lock.try_acquire(run(2), "main") is None
+    assert lease["spec"]["holderIdentity"] != "team/ci-1/uid-of-another"
+
+
+async def test_run_cannot_free_the_lock_of_one_with_its_name() -> None:
+    """An ended run under the holder's name says nothing about the holder, whose Lease another run takes over."""
+    first = run(1, "Pending")
+    cluster = Cluster([first], [])
+    lock = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
+    later = {**run(1, "Pending"), "metadata": {**run(1)["metadata"], "uid": "uid-of-another"}}
+    assert await lock.try_acquire(first, "main") is None
+    holder = await lock.try_acquire(later, "main")
+    assert holder is not None
+    assert holder["metadata"]["uid"] == "uid-ci-1"
+    assert await lock.release_finished() == 0

@@ -47,7 +47,7 @@ def test_a_runs_timeout_stops_what_runs_and_fails_the_run() -> None:
     world.start_step("a")
     world.reconcile()
     world.pass_time(60)
-    assert world.reconcile().actions == (StopPod("team", "a-1-pod"),)
+    assert world.reconcile().actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
     world.end_step("a", 143)
     world.reconcile()
     assert world.phases() == {"a": "Cancelled", "b": "Cancelled"}

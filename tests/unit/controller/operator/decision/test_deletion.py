@@ -124,6 +124,30 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
     assert shelf.deleted.index(manifest) < shelf.deleted.index(archive), "nobody may be promised what is gone"
 
 
+def test_objects_stay_a_day_longer_than_their_run_can_be_reused() -> None:
+    """A run that reuses steps at the last moment is known to every cache before anything is deleted."""
+    key, age = "artifacts/team/uid-ci-1/a/1.json", MONTH + timedelta(hours=23)
+    needs = retained_objects([run("ci-1", days=30)], T0, MONTH)
+    assert not is_expired(key, T0 - age, needs, T0, MONTH)
+
+
+@pytest.mark.parametrize("reference", [{"reuseFrom": "ci-2", "reuseFromUid": "uid-ci-2"}, {"reuseFrom": "ci-2"}])
+def test_active_run_retains_all_that_it_may_reuse(reference: dict[str, str]) -> None:
+    """Also what the earlier run has reused itself, and its source."""
+    reused = {"run": "ci-1", "uid": "uid-ci-1", "slug": "a", "attempt": 1}
+    earlier = run("ci-2", days=50, source={"archive": {"digest": "sha256:aa"}})
+    earlier["status"]["steps"] = [{"name": "a", "slug": "a", "reused": reused}]
+    needs = retained_objects([run("ci-3", "Queued", days=40, **reference), earlier], T0, MONTH)
+    assert needs.run_uids >= {"uid-ci-1", "uid-ci-2", "uid-ci-3"}
+    assert needs.sources == {"aa"}
+
+
+def test_run_that_an_active_run_reuses_is_not_over_the_limit() -> None:
+    runs = [run("ci-1", days=3), run("ci-2", days=2), run("ci-3", days=1)]
+    active = run("ci-4", "Queued", reuseFrom="ci-1", reuseFromUid="uid-ci-1")
+    assert [each["metadata"]["name"] for each in runs_over_limit([*runs, active], 1)] == ["ci-2"]
+
+
 def test_an_ended_run_needs_its_source_only_while_it_is_young() -> None:
     source = {"archive": {"digest": "sha256:aa"}}
     for days, stays in ((29, True), (31, False)):

@@ -17,7 +17,7 @@ def test_cancel_stops_pods_and_starts_no_further_step() -> None:
     world.start_step("a")
     world.cancel()
     world.reconcile()
-    assert world.actions == (StopPod("team", "a-1-pod"),)
+    assert world.actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
     assert world.phases() == {"a": "Running", "b": "Succeeded", "c": "Cancelled"}
     assert world.reconcile().actions == (), "it is asked once"
     world.end_step("a", 143)
@@ -83,7 +83,7 @@ def test_step_timeout_starts_with_its_container() -> None:
     assert world.requeue_at is not None
     assert (world.requeue_at - world.now).total_seconds() == 10
     world.pass_time(10)
-    assert world.reconcile().actions == (StopPod("team", "a-1-pod"),)
+    assert world.reconcile().actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
     world.end_step("a", 143)
     world.reconcile()
     assert (world.step_status("a")["reason"], world.step_status("a")["message"]) == (
@@ -114,7 +114,7 @@ def test_a_suspended_machine_uses_up_no_timeout() -> None:
     assert world.reconcile().actions == ()
     assert world.requeue_at == world.now + timedelta(seconds=6)
     world.elapsed[AttemptKey("a", 1)] = timedelta(seconds=10)
-    assert world.reconcile().actions == (StopPod("team", "a-1-pod"),)
+    assert world.reconcile().actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
 
 
 def test_a_clock_that_is_set_back_prolongs_no_timeout() -> None:
@@ -122,7 +122,7 @@ def test_a_clock_that_is_set_back_prolongs_no_timeout() -> None:
     world.start_step("a")
     world.reconcile().pass_time(-3600)
     world.elapsed = {AttemptKey("a", 1): timedelta(seconds=10)}
-    assert world.reconcile().actions == (StopPod("team", "a-1-pod"),)
+    assert world.reconcile().actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
 
 
 def test_a_failed_step_is_tried_again_after_its_back_off() -> None:
@@ -238,7 +238,7 @@ def test_unknown_job_is_adopted_and_not_created_again() -> None:
     world.cancel()
     world.reconcile()
     assert world.step_status("a")["phase"] == "Running", "it runs, whatever was written before"
-    assert world.actions == (StopPod("team", "a-1-pod"),)
+    assert world.actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
     assert world.started == []
 
 
@@ -246,4 +246,4 @@ def test_a_pod_of_a_step_that_is_over_already_is_stopped() -> None:
     world = World(step("a"), step("b")).reconcile().run_step("a")
     world.jobs["a", 2] = world.job(("a", 2))
     world.start_step("a", 2)
-    assert world.reconcile().actions == (StopPod("team", "a-2-pod"),)
+    assert world.reconcile().actions == (StopPod("team", "a-2-pod", "pod-a-2"),)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.kube import SECRETS, NotFoundError
+from controller.operator import names
 from controller.operator.effects import run_secrets
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
@@ -63,6 +64,6 @@ async def test_other_secrets_are_withheld_and_not_copied(labels: dict[str, str])
     client = SecretsClient(db=secret(**labels))
     copied, missing = await copy_and_find_missing(client)
     assert (copied.values, copied.withheld) == ({}, {"db"})
-    assert client.secrets["ci-1-secrets"]["data"] == {}
+    assert client.secrets[names.secrets_name("ci-1", build_run(step("a"))["metadata"]["uid"])]["data"] == {}
     assert "lacks the label c8s.dev/secret=true" in missing["a"]
     assert "`kubectl label secret db c8s.dev/secret=true`" in missing["a"]

@@ -125,7 +125,7 @@ def test_secrets_come_by_reference_and_never_as_values() -> None:
     uses = [{"secretRef": "s", "key": "k", "envVar": "TOKEN"}, {"secretRef": "s", "key": "cert", "file": "a/cert"}]
     job = job_of(step("a", secrets=uses, env={"OTHER": "1"}))
     reference = env_of(job)["TOKEN"]["secretKeyRef"]
-    assert reference["name"] == "ci-1-secrets"
+    assert reference["name"] == names.secrets_name("ci-1", "uid-1")
     assert len(reference["key"]) == 32
     [volume] = [volume for volume in pod_of(job)["volumes"] if volume["name"] == "secrets"]
     assert [item["path"] for item in volume["secret"]["items"]] == ["a/cert"]
@@ -191,8 +191,8 @@ def test_the_working_directory_is_below_the_workspace() -> None:
 def test_names_fit_however_long_their_parts(run: str, slug: str) -> None:
     job = job_of(step(slug), run_name=run)
     assert len(job["metadata"]["name"]) <= 57, "the Job controller adds six characters for its pod"
-    assert len(names.secrets_name(run)) <= 63
-    assert len(names.agent_secret_name(run, "s" * 40, 100)) <= 63
+    assert len(names.secrets_name(run, "uid-1")) <= 63
+    assert len(names.agent_secret_name(run, "uid-1", "s" * 40, 100)) <= 63
 
 
 def test_long_names_that_differ_at_the_end_stay_different() -> None:
@@ -204,3 +204,10 @@ def test_long_names_that_differ_at_the_end_stay_different() -> None:
 def test_no_two_runs_and_steps_come_to_the_same_name() -> None:
     assert names.job_name("ci-1", "2-a", 1) != names.job_name("ci-1-2", "a", 1)
     assert names.job_name("ci", "a-b", 1) != names.job_name("ci-a", "b", 1)
+
+
+def test_secrets_of_a_run_are_named_by_its_uid() -> None:
+    """A pod of an earlier run of the same name must not mount what a later one uses."""
+    own = names.secrets_name("ci-1", "uid-1"), names.agent_secret_name("ci-1", "uid-1", "a", 1)
+    other = names.secrets_name("ci-1", "uid-2"), names.agent_secret_name("ci-1", "uid-2", "a", 1)
+    assert not set(own) & set(other)

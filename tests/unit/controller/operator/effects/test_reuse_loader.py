@@ -1,0 +1,76 @@
+"""What an earlier run offers for reuse: only the run that was meant, and only while its objects are stored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.kube import PIPELINE_RUNS, NotFoundError
+from controller.operator.effects.reuse_loader import ReusableRun, ReuseLoader
+
+Json = dict[str, Any]
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+RETENTION = timedelta(days=30)
+
+
+def earlier_run(*, uid: str = "uid-1", days_ago: int = 1) -> Json:
+    created = (NOW - timedelta(days=days_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    made = {"phase": "Succeeded", "inputs": "digest", "artifacts": {"files": 1, "bytes": 1}}
+    step = {"name": "a", "slug": "a", "attempts": [{"number": 2, "phase": "Succeeded"}], **made}
+    metadata = {"name": "ci-1", "namespace": "team", "uid": uid, "creationTimestamp": created}
+    return {"metadata": metadata, "spec": {}, "status": {"phase": "Failed", "steps": [step]}}
+
+
+class FakeCluster:
+    """The earlier run, or none, and the keys of stored objects."""
+
+    def __init__(self, run: Json | None, *keys: str) -> None:
+        self.run, self.keys = run, keys
+
+    async def get(self, resource: Any, name: str, namespace: str) -> Json:
+        assert (resource, name, namespace) == (PIPELINE_RUNS, "ci-1", "team")
+        if self.run is None:
+            raise NotFoundError("no run", status=404)
+        return self.run
+
+    async def head(self, key: str) -> object | None:
+        return key if key in self.keys else None
+
+
+async def load(cluster: FakeCluster, **spec: str) -> ReusableRun:
+    loader = ReuseLoader(cluster, cluster, RETENTION, lambda: NOW)  # type: ignore[arg-type]
+    created = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = {"name": "ci-2", "namespace": "team", "uid": "uid-2", "creationTimestamp": created}
+    run: Any = {"metadata": metadata, "spec": {"reuseFrom": "ci-1", **spec}}
+    return await loader.load(run)
+
+
+STORED = "artifacts/team/uid-1/a/2.json"
+
+
+async def test_succeeded_steps_with_stored_artifacts_are_offered() -> None:
+    found = await load(FakeCluster(earlier_run(), STORED), reuseFromUid="uid-1")
+    assert found.problem == ""
+    assert found.steps["digest"].reused == {"run": "ci-1", "uid": "uid-1", "slug": "a", "attempt": 2}
+
+
+async def test_step_whose_artifacts_are_deleted_is_not_offered() -> None:
+    assert await load(FakeCluster(earlier_run()), reuseFromUid="uid-1") == ReusableRun()
+
+
+@pytest.mark.parametrize(
+    ("run", "spec", "words"),
+    [
+        (None, {"reuseFromUid": "uid-1"}, "no longer exists"),
+        (earlier_run(uid="uid-9"), {"reuseFromUid": "uid-1"}, "another run has its name now"),
+        (earlier_run(days_ago=-1), {}, "was created after this one"),
+        (earlier_run(days_ago=30), {"reuseFromUid": "uid-1"}, "more than 30 days ago"),
+    ],
+)
+async def test_nothing_of_another_or_an_expired_run_is_offered(
+    run: Json | None, spec: dict[str, str], words: str
+) -> None:
+    found = await load(FakeCluster(run, STORED, STORED.replace("uid-1", "uid-9")), **spec)
+    assert (found.steps, words in found.problem) == ({}, True)
