@@ -20,7 +20,7 @@ from controller.api.models.pipelines import LintRequest
 from controller.api.routes import artifacts, secrets
 from controller.api.state import MAX_MANIFESTS, ApiSettings
 from controller.logs import collector
-from controller.logs.collect import line_numbering
+from controller.logs.collect import line_numbering, stream_writer
 from controller.logs.failure import first_failure
 from controller.logs.live import ring_buffer
 from controller.loop_watchdog import THRESHOLD
@@ -154,7 +154,7 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
             ),
             Limit(
                 "output waiting for the store, of a stream",
-                _bytes(collector.MAX_PENDING_BYTES),
+                _bytes(stream_writer.MAX_PENDING_BYTES),
                 "the stream is not read on until the store answers",
             ),
             Limit(

@@ -29,8 +29,8 @@ from controller.logs import (
     Stream,
     StreamEnd,
 )
-from controller.logs import collector as collector_module
 from controller.logs.archive.writer import ArchiveWriter
+from controller.logs.collect import stream_writer
 from controller.logs.collect.line_numbering import LineNumberer
 from controller.logs.collect.mark_reader import MarkReader
 from controller.logs.live.hub import LogHub
@@ -162,7 +162,7 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(tmp_path: Path) -> N
 
 
 async def test_write_error_of_one_log_affects_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector_module, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(stream_writer, "CHUNK_BYTES", 100)
     real, faults = ArchiveWriter.write_chunk, [RuntimeError("a fault of ours")]
 
     async def faulty(archive: ArchiveWriter, max_bytes: int) -> None:
@@ -202,7 +202,7 @@ async def test_archive_is_complete_despite_broken_streams_and_stores(
     if not ended and printed[-1][1]:
         lines[-1], written = lines[-1][:-1], written[:-1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collector_module, "CHUNK_BYTES", 20)
+        patch.setattr(stream_writer, "CHUNK_BYTES", 20)
         async with run_collector(tmp_path_factory.mktemp("logs"), FakeCluster(lines, breaks=breaks)) as logs:
             logs.store.failures = failures
             logs.follow()
@@ -234,8 +234,8 @@ async def test_rotation_leaves_a_visible_gap(
 
 
 async def test_a_long_log_goes_through_chunks_and_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector_module, "CHUNK_BYTES", 500)
-    monkeypatch.setattr(collector_module, "MAX_PENDING_BYTES", 2000)
+    monkeypatch.setattr(stream_writer, "CHUNK_BYTES", 500)
+    monkeypatch.setattr(stream_writer, "MAX_PENDING_BYTES", 2000)
     lines = numbered(2000)
     async with run_collector(tmp_path, FakeCluster(lines, piece=300), LogHub(stream_bytes=3000)) as logs:
         logs.follow()
