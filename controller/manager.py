@@ -168,6 +168,7 @@ class Manager:
                 group.create_task(self._run_dependents()),
                 group.create_task(self._import_late()),
                 group.create_task(StoreProbe(self._store, self._report_store).run()),
+                group.create_task(self._store.start()),
             ]
             await self._stop.wait()
             for server in servers:

@@ -84,7 +84,7 @@ FLAGS = (
     Flag("listen-fd", "N", "file descriptor of an inherited listening socket, used instead of host and port"),
     Flag("host", "ADDRESS", "address to listen on", "127.0.0.1"),
     Flag("port", "N", "port to listen on; 0: a free one", "8080"),
-    Flag("store", "URL", "object store: file:///folder or s3://bucket; required"),
+    Flag("store", "URL", "object store: file:///folder or s3://bucket?endpoint=…, see docs/object-store.md; required"),
     Flag(
         "agent-command",
         "WORD",

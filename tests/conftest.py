@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
+
+from tests.support.tools import find_tool
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what wants a program this machine lacks; on CI (C8S_TEST_TOOLS=required) such a test fails instead."""
     for item in items:
         for mark in item.iter_markers("needs"):
-            missing = [tool for tool in mark.args if shutil.which(tool) is None]
+            missing = [tool for tool in mark.args if find_tool(tool) is None]
             if missing and os.environ.get("C8S_TEST_TOOLS") != "required":
                 item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} is not installed on this machine"))
 

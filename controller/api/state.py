@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from controller.kube import KubeClient
     from controller.logs import LogReader
     from controller.operator.cache.run_plan import RunPlan
-    from controller.storage import ObjectStore
+    from controller.storage import Download, ObjectStore
 
 MEBIBYTE = 1024 * 1024
 MAX_MANIFESTS = 2
@@ -149,10 +149,18 @@ class AppState:
             ),
         )
 
-    async def signed_url(self, method: Literal["GET", "PUT"], key: str, *, external: bool = False) -> str:
-        """A short-lived URL of an object; `external`: for a user, not for a pod."""
+    async def signed_url(
+        self,
+        method: Literal["GET", "PUT"],
+        key: str,
+        *,
+        external: bool = False,
+        download: "Download | None" = None,
+        size: int | None = None,
+    ) -> str:
+        """A short-lived URL of an object; `external`: for a user, not for a pod. `size`: of an upload, in bytes."""
         lifetime = timedelta(seconds=self.settings.link_seconds)
-        return await self.store.presign(key, method, lifetime, external=external)
+        return await self.store.presign(key, method, lifetime, external=external, download=download, size=size)
 
 
 def get_state(connection: HTTPConnection) -> AppState:

@@ -3,7 +3,7 @@
 `open_store` imports S3 only for a URL that needs it.
 """
 
-from controller.storage.base import Method, ObjectInfo, ObjectStore
+from controller.storage.base import Download, Method, ObjectInfo, ObjectStore
 from controller.storage.directory import DirectoryStore
 from controller.storage.errors import (
     InvalidKeyError,
@@ -15,11 +15,13 @@ from controller.storage.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from controller.storage.factory import open_store
+from controller.storage.factory import S3_OPTIONS, open_store
 from controller.storage.keys import check_key, check_prefix
 
 __all__ = [
+    "S3_OPTIONS",
     "DirectoryStore",
+    "Download",
     "InvalidKeyError",
     "InvalidStoreUrlError",
     "Method",

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
+from urllib.parse import quote
 
 Method = Literal["GET", "PUT"]
 
@@ -21,11 +22,34 @@ class ObjectInfo:
     modified: datetime
 
 
+@dataclass(frozen=True)
+class Download:
+    """The headers of a download by a signed URL: the media type, and the file name that a browser saves it under.
+
+    `filename` may be any text. Line breaks and other control characters, slashes and backslashes become `_`.
+    """
+
+    content_type: str
+    filename: str
+
+    @property
+    def content_disposition(self) -> str:
+        """The header of RFC 6266: an ASCII form for old clients, and the name itself in UTF-8."""
+        name = "".join("_" if not char.isprintable() or char in "/\\" else char for char in self.filename)
+        fallback = "".join("_" if char == '"' or not char.isascii() else char for char in name)
+        encoded = quote(name.encode("utf-8", "replace"), safe="")
+        return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{encoded}"
+
+
 class ObjectStore(Protocol):
     """Stores objects by key.
 
     Every method raises `InvalidKeyError` for an invalid key, and `StoreUnavailableError` if the store does not respond.
     """
+
+    async def start(self) -> None:
+        """Detect what the store does not support, and log it. A store that does not respond is asked again later."""
+        ...
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
         """Store an object, completely or not at all; an error raised by `data` leaves nothing behind.
@@ -54,10 +78,22 @@ class ObjectStore(Protocol):
         """Delete an object; a missing one is ignored."""
         ...
 
-    async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
+    async def presign(
+        self,
+        key: str,
+        method: Method,
+        expires: timedelta,
+        *,
+        external: bool = False,
+        download: Download | None = None,
+        size: int | None = None,
+    ) -> str:
         """A URL that permits anyone to GET or PUT this object until it expires, counted from now.
 
-        `external`: for a client outside of the cluster, which may reach the store under another address.
+        Args:
+            external: for a client outside of the cluster, which may reach the store under another address.
+            download: the headers of the response to a GET.
+            size: the only size in bytes that a PUT may have.
         """
         ...
 

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 TIMEOUT = 120.0
 POLL_INTERVAL = 1.0
@@ -57,24 +56,25 @@ def main() -> int:
     """Run the command; exit code 0 if the bucket exists afterwards."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from controller.storage.errors import InvalidStoreUrlError
+    from controller.storage.factory import parse_s3_url, uses_path_style
     from controller.storage.s3 import create_client
 
-    url = urlsplit(os.environ.get("C8S_STORE", ""))
-    if url.scheme != "s3" or not url.netloc:
-        print("C8S_STORE has to name a bucket: s3://bucket?endpoint=http://…", file=sys.stderr)
-        return 2
-    options = dict(parse_qsl(url.query))
-    client = create_client(options.get("endpoint"), options.get("region", "us-east-1"))
     try:
-        created = ensure_bucket(client, url.netloc)
+        bucket, options = parse_s3_url(os.environ.get("C8S_STORE", ""))
+    except InvalidStoreUrlError as error:
+        print(f"C8S_STORE: {error}", file=sys.stderr)
+        return 2
+    in_path = uses_path_style(options)
+    client = create_client(options.get("endpoint"), options.get("region", "us-east-1"), path_style=in_path)
+    try:
+        created = ensure_bucket(client, bucket)
     except (BotoCoreError, ClientError) as error:
         # Not the text of the error, which may repeat the request.
         code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
-        print(
-            f"the bucket {url.netloc} could not be created at {options.get('endpoint', 'S3')}: {code}", file=sys.stderr
-        )
+        print(f"the bucket {bucket} could not be created at {options.get('endpoint', 'S3')}: {code}", file=sys.stderr)
         return 1
-    print(f"the bucket {url.netloc} " + ("was created" if created else "exists"))
+    print(f"the bucket {bucket} " + ("was created" if created else "exists"))
     return 0
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 from controller.storage import signed_urls
-from controller.storage.base import Method, ObjectInfo
+from controller.storage.base import Download, Method, ObjectInfo
 from controller.storage.chunking import rechunk
 from controller.storage.errors import (
     ObjectExistsError,
@@ -28,6 +28,7 @@ from controller.storage.errors import (
     StoreUnavailableError,
 )
 from controller.storage.keys import check_key, check_prefix
+from controller.storage.signed_urls import SignedOptions
 
 T = TypeVar("T")
 A = TypeVarTuple("A")
@@ -54,6 +55,9 @@ class DirectoryStore:
         with _TranslateErrors("open", str(self._root), self._root):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._remove_stale_files()
+
+    async def start(self) -> None:
+        """See ObjectStore. A directory supports everything."""
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
         """See ObjectStore."""
@@ -131,15 +135,43 @@ class DirectoryStore:
             except OSError:
                 return
 
-    async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
+    async def presign(
+        self,
+        key: str,
+        method: Method,
+        expires: timedelta,
+        *,
+        external: bool = False,
+        download: Download | None = None,
+        size: int | None = None,
+    ) -> str:
         """See ObjectStore. All clients use the same address, that of the API, which calls `verify`."""
         until = int(self._clock() + expires.total_seconds())
-        return signed_urls.signed_url(self._signing_key, self._public_url, method, key, until)
+        options = SignedOptions(
+            content_type=download.content_type if download else None,
+            filename=download.filename if download else None,
+            size=size,
+        )
+        return signed_urls.signed_url(self._signing_key, self._public_url, method, key, until, options)
 
-    def verify(self, key: str, *, method: str, expires: int, signature: str) -> bool:
-        """Whether a URL from `presign` permits this method on this key now."""
+    def verify(
+        self,
+        key: str,
+        *,
+        method: str,
+        expires: int,
+        signature: str,
+        options: SignedOptions = signed_urls.NO_OPTIONS,
+    ) -> bool:
+        """Whether a URL from `presign` permits this method on this key now, with these options."""
         return signed_urls.verify_signature(
-            self._signing_key, method=method, key=key, expires=expires, signature=signature, now=self._clock()
+            self._signing_key,
+            method=method,
+            key=key,
+            expires=expires,
+            signature=signature,
+            now=self._clock(),
+            options=options,
         )
 
     async def close(self) -> None:

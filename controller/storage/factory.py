@@ -1,5 +1,6 @@
 """Opens the object store of a URL, the only module that knows all kinds of stores."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,9 @@ from controller.storage.base import ObjectStore
 from controller.storage.directory import DirectoryStore
 from controller.storage.errors import InvalidStoreUrlError
 
-_OPTIONS = {"endpoint", "region", "prefix", "public-endpoint"}
+S3_OPTIONS = ("endpoint", "public-endpoint", "region", "prefix", "path-style")
+"""The options of an `s3://` URL; docs/object-store.md describes them."""
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
 def open_store(
@@ -20,7 +23,7 @@ def open_store(
     environment: Mapping[str, str],
     clock: Callable[[], float] = time.time,
 ) -> ObjectStore:
-    """The store of `file:///folder` or `s3://bucket?endpoint=http://…&region=…&prefix=…&public-endpoint=…`.
+    """The store of `file:///folder` or `s3://bucket?endpoint=http://…&region=…`; `S3_OPTIONS` lists the options.
 
     `signing_key` and `public_url` are for the signed URLs of a directory. The credentials of S3 are AWS_ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of `environment`, otherwise those that boto3 finds. `public-endpoint`
@@ -44,12 +47,7 @@ def _s3(url: str, environment: Mapping[str, str]) -> ObjectStore:
     # Importing boto3 takes most of a second.
     from controller.storage.s3 import S3Credentials, S3Store
 
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    unknown = sorted(set(options) - _OPTIONS)
-    if unknown or not parts.netloc or parts.path not in ("", "/"):
-        reason = f"unknown option {unknown[0]!r}" if unknown else "it has to name a bucket and no path"
-        raise InvalidStoreUrlError(f"the store {parts.scheme}://{parts.netloc} can't be opened: {reason}")
+    bucket, options = parse_s3_url(url)
     credentials = None
     if environment.get("AWS_ACCESS_KEY_ID"):
         credentials = S3Credentials(
@@ -58,10 +56,43 @@ def _s3(url: str, environment: Mapping[str, str]) -> ObjectStore:
             environment.get("AWS_SESSION_TOKEN") or None,
         )
     return S3Store(
-        parts.netloc,
+        bucket,
         endpoint=options.get("endpoint"),
         public_endpoint=options.get("public-endpoint"),
         region=options.get("region", "us-east-1"),
         prefix=options.get("prefix", ""),
+        path_style=uses_path_style(options),
         credentials=credentials,
     )
+
+
+def parse_s3_url(url: str) -> tuple[str, dict[str, str]]:
+    """The bucket and the options of an `s3://` URL. Raises InvalidStoreUrlError, which names no option's value."""
+    parts = urlsplit(url)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    options = dict(given)
+    unknown = sorted(set(options) - set(S3_OPTIONS))
+    reason = None
+    if unknown:
+        reason = f"unknown option {unknown[0]!r}; the options are {', '.join(S3_OPTIONS)}"
+    elif len(options) < len(given):
+        reason = "an option is given twice"
+    elif parts.scheme != "s3" or not _BUCKET.fullmatch(parts.netloc) or parts.path not in ("", "/"):
+        reason = "it has to name a bucket and no path, as in s3://bucket"
+    elif any(not _is_http_url(options[name]) for name in ("endpoint", "public-endpoint") if name in options):
+        reason = "an endpoint has to be an address like https://s3.example.org"
+    elif options.get("path-style", "true") not in ("true", "false"):
+        reason = "path-style has to be true or false"
+    if reason is not None:
+        raise InvalidStoreUrlError(f"the store {parts.scheme}://{parts.netloc} can't be opened: {reason}")
+    return parts.netloc, options
+
+
+def uses_path_style(options: Mapping[str, str]) -> bool:
+    """Whether the bucket is in the path: by default at an endpoint, because few stores have a name for each bucket."""
+    return options.get("path-style", "true" if "endpoint" in options else "false") == "true"
+
+
+def _is_http_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment

@@ -6,8 +6,11 @@ upload, so that no partial object remains.
 
 import asyncio
 import io
+import logging
+import secrets
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,7 +20,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from controller.storage.base import Method, ObjectInfo
+from controller.storage.base import Download, Method, ObjectInfo
 from controller.storage.chunking import rechunk
 from controller.storage.errors import (
     ObjectExistsError,
@@ -29,11 +32,18 @@ from controller.storage.errors import (
 )
 from controller.storage.keys import check_key, check_prefix
 
+log = logging.getLogger("c8s.store")
+
 PART_SIZE = 8 * 1024 * 1024
 CHUNK_SIZE = 1024 * 1024
 THREADS = 8
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _EXISTS = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+_NO_CONDITIONS = {"NotImplemented", "501"}
+_CLOCK_SKEW = {"RequestTimeTooSkewed", "RequestExpired"}
+_REJECTED = {"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
+_CONTENT_TYPE = "application/octet-stream"
+_PROBE_FOLDER = "c8s-probes"
 _STORE_FULL = {"507", "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge"}
 
 
@@ -61,19 +71,90 @@ class S3Store:
         region: str = "us-east-1",
         prefix: str = "",
         credentials: S3Credentials | None = None,
+        path_style: bool | None = None,
         client: Any = None,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
-        self._client = client or create_client(endpoint, region, credentials)
+        self._client = client or create_client(endpoint, region, credentials, path_style=path_style)
         public = public_endpoint not in (None, endpoint) and client is None
-        self._signer = create_client(public_endpoint, region, credentials) if public else self._client
+        self._signer = self._client
+        if public:
+            self._signer = create_client(public_endpoint, region, credentials, path_style=path_style)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3")
+        self._has_conditions: bool | None = None
+        self._bucket_exists = False
+        self._locks: dict[str, _KeyLock] = {}
+
+    async def start(self) -> None:
+        """Detect whether the store supports conditional writes; see ObjectStore."""
+        try:
+            await self._supports_conditions()
+        except StorageError as error:
+            log.warning("the object store can't be used yet: %s", error)
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
-        """See ObjectStore."""
+        """See ObjectStore.
+
+        A store that ignores If-None-Match is asked for the object first. Then only one of the callers of this process
+        stores an object, but one of another process that asks at the same moment may replace it.
+        """
         check_key(key)
-        condition = {"IfNoneMatch": "*"} if if_absent else {}
+        if not if_absent:
+            return await self._put(key, data, {})
+        if await self._supports_conditions():
+            return await self._put(key, data, {"IfNoneMatch": "*"})
+        async with self._key_lock(key):
+            if await self.head(key) is not None:
+                raise ObjectExistsError(f"there is an object {key} already")
+            return await self._put(key, data, {})
+
+    @asynccontextmanager
+    async def _key_lock(self, key: str) -> AsyncIterator[None]:
+        """Excludes other writers of this process."""
+        entry = self._locks.setdefault(key, _KeyLock())
+        entry.users += 1
+        try:
+            async with entry.lock:
+                yield
+        finally:
+            entry.users -= 1
+            if not entry.users:
+                del self._locks[key]
+
+    async def _supports_conditions(self) -> bool:
+        """Whether the store refuses to replace an object with If-None-Match: it is tried once, on a key for this."""
+        if self._has_conditions is None:
+            key = f"{_PROBE_FOLDER}/{secrets.token_hex(8)}"
+            try:
+                supports = await self._try_condition(key)
+            finally:
+                await self._delete_probe(key)
+            if not supports and self._has_conditions is None:
+                log.warning(
+                    "the object store ignores If-None-Match: of several API processes that store the same object at "
+                    "the same time, the last one wins; see docs/object-store.md"
+                )
+            self._has_conditions = supports
+        return self._has_conditions
+
+    async def _try_condition(self, key: str) -> bool:
+        try:
+            await self._put_bytes(key, b"1", {"IfNoneMatch": "*"})
+            await self._put_bytes(key, b"2", {"IfNoneMatch": "*"})
+        except ObjectExistsError:
+            return True
+        except _NoConditionsError:
+            return False
+        return False
+
+    async def _delete_probe(self, key: str) -> None:
+        try:
+            await self.delete(key)
+        except StorageError as error:
+            log.warning("could not delete the probe: %s", error)
+
+    async def _put(self, key: str, data: bytes | AsyncIterator[bytes], condition: dict[str, str]) -> ObjectInfo:
         if isinstance(data, bytes):
             return await self._put_bytes(key, data, condition)
         parts = rechunk(data, PART_SIZE)
@@ -116,6 +197,8 @@ class S3Store:
         try:
             response = await self._call("stat", key, self._client.head_object, Key=self._full_key(key))
         except ObjectNotFoundError:
+            # The response of S3 has no body, so that a missing bucket looks like a missing object.
+            await self._check_bucket()
             return None
         return ObjectInfo(key, int(response["ContentLength"]), response["LastModified"])
 
@@ -136,14 +219,29 @@ class S3Store:
         """See ObjectStore."""
         await self._call("delete", key, self._client.delete_object, Key=self._full_key(key))
 
-    async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
+    async def presign(
+        self,
+        key: str,
+        method: Method,
+        expires: timedelta,
+        *,
+        external: bool = False,
+        download: Download | None = None,
+        size: int | None = None,
+    ) -> str:
         """See ObjectStore. S3 allows at most seven days."""
         signer = self._signer if external else self._client
         operation = "get_object" if method == "GET" else "put_object"
+        options: dict[str, Any] = {}
+        if download is not None:
+            options["ResponseContentType"] = download.content_type
+            options["ResponseContentDisposition"] = download.content_disposition
+        if size is not None:
+            options["ContentLength"] = size
         sign = partial(
             signer.generate_presigned_url,
             operation,
-            Params={"Bucket": self._bucket, "Key": self._full_key(key)},
+            Params={"Bucket": self._bucket, "Key": self._full_key(key), **options},
             ExpiresIn=int(expires.total_seconds()),
         )
         return str(await self._thread("sign", key, sign))
@@ -158,14 +256,16 @@ class S3Store:
 
     async def _put_bytes(self, key: str, data: bytes, condition: dict[str, str]) -> ObjectInfo:
         put = self._client.put_object
-        await self._call("write", key, put, Key=self._full_key(key), Body=io.BytesIO(data), **condition)
+        body = {"Body": io.BytesIO(data), "ContentType": _CONTENT_TYPE}
+        await self._call("write", key, put, Key=self._full_key(key), **body, **condition)
         return ObjectInfo(key, len(data), datetime.now(UTC))
 
     async def _put_parts(
         self, key: str, first: bytes, rest: AsyncIterator[bytes], condition: dict[str, str]
     ) -> ObjectInfo:
         name = self._full_key(key)
-        upload = (await self._call("write", key, self._client.create_multipart_upload, Key=name))["UploadId"]
+        begin = self._client.create_multipart_upload
+        upload = (await self._call("write", key, begin, Key=name, ContentType=_CONTENT_TYPE))["UploadId"]
         named = {"Key": name, "UploadId": upload}
         try:
             sent = [await self._put_part(key, named, 1, first)]
@@ -173,6 +273,9 @@ class S3Store:
             async for chunk in rest:
                 sent.append(await self._put_part(key, named, len(sent) + 1, chunk))
                 size += len(chunk)
+            if condition and await self.head(key) is not None:
+                # Some stores that support the condition ignore it here.
+                raise ObjectExistsError(f"there is an object {key} already")
             complete = self._client.complete_multipart_upload
             await self._call("write", key, complete, **named, MultipartUpload={"Parts": sent}, **condition)
         except BaseException:
@@ -192,8 +295,19 @@ class S3Store:
             # The error of the upload is reported; lifecycle rules of the bucket remove the parts.
             return
 
+    async def _check_bucket(self) -> None:
+        """Raises StoreUnavailableError if there is no bucket; asks until there has been one."""
+        if self._bucket_exists:
+            return
+        try:
+            await self._call("use", "", self._client.head_bucket)
+        except ObjectNotFoundError:
+            raise StoreUnavailableError(_no_bucket(f"could not use the bucket {self._bucket}")) from None
+
     async def _call(self, action: str, key: str, call: Callable[..., Any], **parameters: Any) -> Any:
-        return await self._thread(action, key, partial(call, Bucket=self._bucket, **parameters))
+        response = await self._thread(action, key, partial(call, Bucket=self._bucket, **parameters))
+        self._bucket_exists = True
+        return response
 
     async def _thread(self, action: str, key: str, call: Callable[[], Any]) -> Any:
         try:
@@ -205,12 +319,35 @@ class S3Store:
             raise StoreUnavailableError(text) from None
 
 
+@dataclass
+class _KeyLock:
+    """A lock that exists while it is held or waited for."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+class _NoConditionsError(StorageError):
+    """The store does not implement If-None-Match."""
+
+
 class _RangeError(StorageError):
     """The range starts after the end of the object."""
 
 
-def create_client(endpoint: str | None, region: str, credentials: S3Credentials | None = None) -> Any:
-    """A boto3 client with short timeouts; without credentials boto3 uses its own sources for them."""
+def create_client(
+    endpoint: str | None,
+    region: str,
+    credentials: S3Credentials | None = None,
+    *,
+    path_style: bool | None = None,
+    connect_timeout: float = 5,
+    read_timeout: float = 30,
+) -> Any:
+    """A boto3 client with short timeouts (seconds); without credentials boto3 uses its own sources for them.
+
+    `path_style`: the bucket is in the path of URLs, not in the host name; default: with an endpoint.
+    """
     keys: dict[str, Any] = {}
     if credentials is not None:
         keys = {
@@ -218,11 +355,12 @@ def create_client(endpoint: str | None, region: str, credentials: S3Credentials 
             "aws_secret_access_key": credentials.secret_key,
             "aws_session_token": credentials.session_token,
         }
+    in_path = endpoint is not None if path_style is None else path_style
     config = Config(
         signature_version="s3v4",
-        s3={"addressing_style": "path" if endpoint else "auto"},
-        connect_timeout=5,
-        read_timeout=30,
+        s3={"addressing_style": "path" if in_path else "virtual" if endpoint else "auto"},
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
         retries={"mode": "standard", "max_attempts": 3},
         max_pool_connections=THREADS,
         # Many S3-compatible stores do not support the newer checksums.
@@ -238,7 +376,7 @@ def _translate(error: ClientError, action: str, key: str, bucket: str) -> Storag
     status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
     failed = f"could not {action} the object {key} in the bucket {bucket}"
     if code == "NoSuchBucket":
-        return StoreUnavailableError(f"{failed}: the bucket does not exist; create it or use another one")
+        return StoreUnavailableError(_no_bucket(failed))
     if code in _MISSING:
         return ObjectNotFoundError(f"there is no object {key}")
     if code in _EXISTS:
@@ -247,9 +385,18 @@ def _translate(error: ClientError, action: str, key: str, bucket: str) -> Storag
         return _RangeError(f"{failed}: it is shorter")
     if code in _STORE_FULL or status == "507":
         return StoreFullError(f"{failed}: the store is full ({code}); free some space")
-    if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
+    if code in _NO_CONDITIONS:
+        return _NoConditionsError(f"{failed}: the store does not implement this")
+    if code in _CLOCK_SKEW:
+        text = f"{failed}: the clocks of the store and of this machine differ too much ({code}); set them, e.g. by NTP"
+        return StoreUnavailableError(text)
+    if code in _REJECTED:
         return StoreUnavailableError(f"{failed}: the store rejects the credentials ({code}); check them")
     return StoreUnavailableError(f"{failed}: the store responded with {code or 'an error'} ({status})")
+
+
+def _no_bucket(failed: str) -> str:
+    return f"{failed}: the bucket does not exist; create it or use another one"
 
 
 def _describe(error: Exception) -> str:

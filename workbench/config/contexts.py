@@ -26,6 +26,8 @@ import platformdirs
 from controller.files import write_private
 from workbench.client.endpoint import Endpoint
 
+CONTEXT_FIELDS = ("name", "server", "tokenFile", "namespace", "sandbox", "renew")
+"""The fields of a context; docs/config.md describes them."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_KNOWN = ("theme", "ascii", "mouse", "keys")
+PREFERENCES = ("theme", "ascii", "mouse", "keys")
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ def read_preferences(path: Path) -> Preferences:
 
 def _parsed(section: Any) -> Preferences:
     if not isinstance(section, dict):
-        return Preferences(problems=("workbench: must be a map with " + ", ".join(_KNOWN),))
+        return Preferences(problems=("workbench: must be a map with " + ", ".join(PREFERENCES),))
     problems: list[str] = []
     for name in section:
-        if name not in _KNOWN:
+        if name not in PREFERENCES:
             from difflib import get_close_matches
 
-            near = get_close_matches(str(name), _KNOWN, n=1)
+            near = get_close_matches(str(name), PREFERENCES, n=1)
             problems.append(f"{name}: there is no such setting" + (f"; did you mean `{near[0]}`?" if near else ""))
 
     def value(name: str, types: tuple[type, ...], expected: str) -> Any:

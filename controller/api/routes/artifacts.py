@@ -21,6 +21,7 @@ from controller.api.models import runs as models
 from controller.api.openapi import binary_response, redirect_response
 from controller.api.routes.runs import find_run
 from controller.api.state import AppState, get_state
+from controller.storage import Download
 
 Redirect = Annotated[bool, Query(description="redirect to a signed URL of the bytes (302)")]
 
@@ -97,10 +98,13 @@ async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect
     """A step's artifacts as one tar.gz, from its last attempt that stored some. Supports ranges."""
     state = get_state(request)
     status, stored = await _find_artifacts(state, ns, run, step)
-    if redirect:
-        return RedirectResponse(await state.signed_url("GET", stored.archive_key, external=True), 302)
-    # Names in it are DNS labels, so the header can't be broken out of.
     filename = f"{run}-{status['slug']}.tar.gz"
+    if redirect:
+        download = Download("application/gzip", filename)
+        return RedirectResponse(
+            await state.signed_url("GET", stored.archive_key, external=True, download=download), 302
+        )
+    # Names in it are DNS labels, so the header can't be broken out of.
     headers = {"ETag": f'"{stored.sha256}"', "Content-Disposition": f'attachment; filename="{filename}"'}
     return await object_response(
         state.store, stored.archive_key, request.headers.get("range"), "application/gzip", headers, stored.sha256

@@ -32,6 +32,7 @@ from controller.run_types.keys import RunKey
 from controller.run_types.patterns import NAME_PATTERN
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.summary import is_summary, status_of
+from controller.storage import Download
 
 CONTAINER_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 MAX_STEPS = 300
@@ -74,7 +75,8 @@ async def get_logs(
         raise ApiProblemError("not-found", f"the run {run} has no such step")
     stream = log_stream(ns, found["metadata"]["uid"], status, attempt, container)
     if redirect and tail is None and not timestamps and await _has_archived_object(state, stream):
-        return RedirectResponse(await state.signed_url("GET", stream.key, external=True), 302)
+        download = Download("text/plain; charset=utf-8", f"{run}-{status['slug']}.log")
+        return RedirectResponse(await state.signed_url("GET", stream.key, external=True, download=download), 302)
     blocks = state.logs.blocks(stream, tail=tail)
     # Wait for the first block: a missing log must be a 404.
     first = await anext(blocks, None)

@@ -54,6 +54,10 @@ class Sandbox:
     api_socket: socket.socket = field(default_factory=listening)
     cluster: subprocess.Popen[bytes] | None = None
     controller: subprocess.Popen[bytes] | None = None
+    store: str | None = None
+    """The URL of the object store; default: a folder."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables of the controller in addition."""
 
     @property
     def url(self) -> str:
@@ -78,7 +82,12 @@ class Sandbox:
         kubeconfig.write_text(KUBECONFIG.format(url=self.cluster_url, token=CONTROLLER))
         agent = [sys.executable, "-I", "-S", str(ROOT / "agent")]
         arguments = ["--role", "operator", "--role", "api", "--kubeconfig", str(kubeconfig)]
-        arguments += ["--store", (self.folder / "store").as_uri(), "--agent-key-file", str(self.folder / "agent.key")]
+        arguments += [
+            "--store",
+            self.store or (self.folder / "store").as_uri(),
+            "--agent-key-file",
+            str(self.folder / "agent.key"),
+        ]
         arguments += [f"--agent-command={word}" for word in agent]
         self.controller = self._start("controller", arguments, self.api_socket, "controller.log")
 
@@ -99,7 +108,12 @@ class Sandbox:
         command = [sys.executable, "-P", "-m", module, *arguments, "--listen-fd", str(sock.fileno())]
         with (self.folder / log).open("ab") as out:
             return subprocess.Popen(
-                command, pass_fds=[sock.fileno()], stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=_environment()
+                command,
+                pass_fds=[sock.fileno()],
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env=_environment() | self.environment,
             )
 
     def stop(self) -> None:

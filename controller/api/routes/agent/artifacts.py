@@ -75,7 +75,7 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
     if await state.store.head(key.manifest) is not None:
         raise ApiProblemError("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
     await state.budgets.artifacts.promise(key.archive(body.sha256), body.size)
-    return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256))})
+    return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256), size=body.size)})
 
 
 @router.put(

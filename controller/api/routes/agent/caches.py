@@ -55,7 +55,7 @@ async def upload(request: Request, body: models.CacheArchive) -> Response:
     if await state.store.head(_document_key(prefix)) is not None:
         raise ApiProblemError("conflict", "there is already a cache with this key")
     await state.budgets.caches.promise(_archive_key(prefix, body.sha256), body.size)
-    return JSONResponse({"url": await state.signed_url("PUT", _archive_key(prefix, body.sha256))})
+    return JSONResponse({"url": await state.signed_url("PUT", _archive_key(prefix, body.sha256), size=body.size)})
 
 
 @router.put("/manifest", operation_id="agentCacheManifest", status_code=204, response_class=Response)

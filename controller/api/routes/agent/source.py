@@ -35,7 +35,9 @@ async def upload_source(request: Request, body: models.SnapshotRequest) -> Respo
     if stored is not None and stored.size == body.size:
         return JSONResponse({"present": True})
     await state.budgets.sources.promise(source_key(attempt_key.namespace, body.digest), body.size)
-    return JSONResponse({"url": await state.signed_url("PUT", _upload_key(attempt_key, body)), "present": False})
+    return JSONResponse(
+        {"url": await state.signed_url("PUT", _upload_key(attempt_key, body), size=body.size), "present": False}
+    )
 
 
 @router.put("/manifest", operation_id="agentSourceManifest", status_code=204, response_class=Response)

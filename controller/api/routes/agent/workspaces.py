@@ -47,7 +47,7 @@ async def workspace_upload(request: Request, slug: str, attempt: int, body: mode
     if await state.store.head(key.manifest) is not None:
         raise ApiProblemError("conflict", f"the workspace of {slug}, attempt {attempt}, has been reported already")
     await state.budgets.workspaces.promise(key.archive(body.sha256), body.size)
-    return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256))})
+    return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256), size=body.size)})
 
 
 @router.put(

@@ -45,6 +45,15 @@ class World:
     def answer(self, call: str, response: dict[str, Any], **expected: Any) -> None:
         self.stub.add_response(call, response, {"Bucket": "bucket", **expected})
 
+    def probe(self, *, supported: bool) -> None:
+        """The answers to the two conditional writes with which the store is tried."""
+        self.answer("put_object", {}, Key=ANY, Body=ANY, ContentType=ANY, IfNoneMatch="*")
+        if supported:
+            self.refuse("put_object", "PreconditionFailed", 412)
+        else:
+            self.answer("put_object", {}, Key=ANY, Body=ANY, ContentType=ANY, IfNoneMatch="*")
+        self.answer("delete_object", {}, Key=ANY)
+
     def refuse(self, call: str, code: str, status: int) -> None:
         self.stub.add_client_error(call, code, "very-secret detail", status)
 
@@ -67,7 +76,7 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_objects_are_stored_below_the_prefix(world: World) -> None:
-    world.answer("put_object", {}, Key="c8s/a/b", Body=ANY)
+    world.answer("put_object", {}, Key="c8s/a/b", Body=ANY, ContentType=ANY)
     world.answer("get_object", body(b"data"), Key="c8s/a/b")
     assert (await world.store.put("a/b", b"data")).size == 4
     assert await world.store.get("a/b") == b"data"
@@ -85,7 +94,7 @@ async def test_range_of_an_object_is_read(world: World) -> None:
 
 async def test_long_stream_is_uploaded_in_parts(world: World) -> None:
     named = {"Key": "c8s/a", "UploadId": "u"}
-    world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a")
+    world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a", ContentType=ANY)
     world.answer("upload_part", {"ETag": "1"}, **named, PartNumber=1, Body=ANY)
     world.answer("upload_part", {"ETag": "2"}, **named, PartNumber=2, Body=ANY)
     parts = [{"PartNumber": 1, "ETag": "1"}, {"PartNumber": 2, "ETag": "2"}]
@@ -94,7 +103,8 @@ async def test_long_stream_is_uploaded_in_parts(world: World) -> None:
 
 
 async def test_short_stream_is_one_request(world: World) -> None:
-    world.answer("put_object", {}, Key="c8s/a", Body=ANY, IfNoneMatch="*")
+    world.probe(supported=True)
+    world.answer("put_object", {}, Key="c8s/a", Body=ANY, ContentType=ANY, IfNoneMatch="*")
     await world.store.put("a", pieces(b"short", b"er"), if_absent=True)
 
 
@@ -103,7 +113,7 @@ async def test_broken_stream_aborts_the_upload(world: World) -> None:
         yield bytes(PART_SIZE)
         raise ValueError("broken")
 
-    world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a")
+    world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a", ContentType=ANY)
     world.answer("upload_part", {"ETag": "1"}, Key="c8s/a", UploadId="u", PartNumber=1, Body=ANY)
     world.answer("abort_multipart_upload", {}, Key="c8s/a", UploadId="u")
     with pytest.raises(ValueError, match="broken"):
@@ -120,8 +130,35 @@ async def test_listing_is_paginated_and_omits_the_prefix(world: World) -> None:
     assert [found.key async for found in world.store.list("logs/")] == ["logs/a", "logs/b"]
 
 
+async def test_store_without_conditions_is_asked_for_the_object(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.probe(supported=False)
+    world.refuse("head_object", "404", 404)
+    world.answer("put_object", {}, Key="c8s/a", Body=ANY, ContentType=ANY)
+    world.answer("head_object", {"ContentLength": 3, "LastModified": WHEN}, Key="c8s/a")
+    await world.store.start()
+    await world.store.put("a", b"one", if_absent=True)
+    with pytest.raises(ObjectExistsError):
+        await world.store.put("a", b"two", if_absent=True)
+    assert [record.getMessage()[:39] for record in caplog.records] == ["the object store ignores If-None-Match:"]
+
+
+async def test_store_that_does_not_implement_conditions_is_tried_once(world: World) -> None:
+    world.refuse("put_object", "NotImplemented", 501)
+    world.answer("delete_object", {}, Key=ANY)
+    await world.store.start()
+    await world.store.start()
+
+
+async def test_missing_bucket_is_not_a_missing_object(world: World) -> None:
+    world.refuse("head_object", "404", 404)
+    world.refuse("head_bucket", "404", 404)
+    with pytest.raises(StoreUnavailableError, match="the bucket does not exist"):
+        await world.store.head("a")
+
+
 async def test_missing_object_has_no_metadata(world: World) -> None:
     world.refuse("head_object", "404", 404)
+    world.answer("head_bucket", {})
     world.answer("head_object", {"ContentLength": 3, "LastModified": WHEN}, Key="c8s/a")
     assert await world.store.head("a") is None
     found = await world.store.head("a")
@@ -138,6 +175,7 @@ async def test_missing_object_has_no_metadata(world: World) -> None:
         ("XMinioStorageFull", 507, StoreFullError),
         ("AccessDenied", 403, StoreUnavailableError),
         ("SlowDown", 503, StoreUnavailableError),
+        ("RequestTimeTooSkewed", 403, StoreUnavailableError),
     ],
 )
 async def test_errors_do_not_contain_the_message_of_the_server(
@@ -187,8 +225,22 @@ async def test_store_of_a_url_is_opened() -> None:
     await store.close()
 
 
+async def test_bucket_is_in_the_path_or_the_host() -> None:
+    environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+    for option, start in (("", "http://s3.test/bucket/k?"), ("&path-style=false", "http://bucket.s3.test/k?")):
+        url = f"s3://bucket?endpoint=http://s3.test{option}"
+        store = open_store(url, signing_key=b"", public_url="", environment=environment)
+        assert (await store.presign("k", "GET", timedelta(seconds=9))).startswith(start)
+        await store.close()
+
+
 @pytest.mark.parametrize(
-    "url", ["", "/x", "file://host/x", "file:relative", "file:///", "s3://", "s3://b/key", "s3://b?x=1"]
+    "url",
+    [
+        *("", "/x", "file://host/x", "file:relative", "file:///", "s3://", "s3://b/key", "s3://b?x=1"),
+        *("s3://b?endpoint=minio:9000", "s3://b?endpoint=", "s3://b?region=a&region=b", "s3://b?path-style=no"),
+        *("s3://a:b@c", "s3://b?public-endpoint=http://x?y=z"),
+    ],
 )
 def test_invalid_urls_are_rejected(url: str) -> None:
     with pytest.raises(InvalidStoreUrlError):
