@@ -330,7 +330,7 @@ def _compare(
 ) -> None:
     if status.get("phase") != "Succeeded":
         found.wrong.append(f"{name}: {status.get('phase')}: {status.get('message')}")
-    began = Counter((outside / "began").read_text().splitlines())
+    began = Counter((outside / "began").read_text().splitlines() if (outside / "began").exists() else ())
     expected = {f"{step['name']} 1" for step in wanted} | {f"{step} 2" for step in flaky}
     for attempt in sorted(expected | set(began)):
         times = began[attempt]

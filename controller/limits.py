@@ -25,7 +25,7 @@ from controller.logs.failure import first_failure
 from controller.logs.live import ring_buffer
 from controller.loop_watchdog import THRESHOLD
 from controller.operator.decision import attempts
-from controller.operator.decision.load_attempts import MAX_LOAD_ATTEMPTS
+from controller.operator.decision.load_attempts import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
 from controller.operator.manifests import crds
 from controller.pipeline import conditions, diagnostics, lint, model, run_cost
 from controller.pipeline.graph import matrix
@@ -110,6 +110,11 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
             Limit("memory for it", _bytes(_WORK.memory_bytes), _REFUSED),
             Limit(
                 "processes of the operator that end while they prepare a run",
+                f"{ISOLATED_LOAD_ATTEMPTS}",
+                "it is prepared in a process of its own, with the limits above",
+            ),
+            Limit(
+                "the same, until the run is given up",
                 f"{MAX_LOAD_ATTEMPTS}",
                 "the run ends as `Failed`, reason `TooExpensive`",
             ),

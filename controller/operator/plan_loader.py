@@ -26,8 +26,11 @@ class PlanLoader:
     def __init__(self, worker: LimitedWorker | None = None) -> None:
         self._worker = worker or LimitedWorker()
 
-    async def load(self, run: RunObject) -> RunPlan:
+    async def load(self, run: RunObject, *, isolated: bool = False) -> RunPlan:
         """The plan of a run whose spec has a pipeline.
+
+        Args:
+            isolated: load it in a process of its own, whatever its size is.
 
         Raises:
             InvalidRunError: the run is invalid, or its plan exceeds a bound or takes too long.
@@ -35,6 +38,8 @@ class PlanLoader:
         """
         spec = run["spec"]
         effort = estimate_effort(spec.get("pipeline"), spec.get("params"), spec.get("changedFiles"))
+        if isolated:
+            effort = Effort.PROCESS
         if effort is Effort.INLINE:
             return load_run_plan(run)
         if effort is Effort.THREAD:

@@ -266,7 +266,8 @@ class Reconciler:
                 )
                 run = as_run(patched)
             _require_creator_of_copy(run, creator)
-            state = new_run_state(run, await self._plans.load(run), self._now(), creator)
+            plan = await self._plans.load(run, isolated=load_attempts.needs_isolation(run))
+            state = new_run_state(run, plan, self._now(), creator)
         except InvalidRunError as error:
             status = invalid_status(run, error.reason, str(error), self._now(), creator)
             await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-MAX_LOAD_ATTEMPTS = 5
-"""So many processes may have ended while they prepared a run; whoever stops them need not be the run."""
+ISOLATED_LOAD_ATTEMPTS = 5
+"""After so many processes that ended while they prepared a run, it is prepared in a process of its own.
+
+Whoever stopped them need not be the run: all runs that have not started are being prepared when an operator ends. In a
+process of its own, a run ends that process and no other, and gets that as its reason.
+"""
+MAX_LOAD_ATTEMPTS = 25
+"""After so many, the run fails, in case what ends the operator comes after that."""
 
 
 def _recorded(run: RunObject) -> tuple[int, str]:
@@ -33,6 +39,11 @@ def needs_mark(run: RunObject, process: str) -> bool:
         return False
     is_started = bool(status_of(run).get("phase"))
     return not deletion.has_finalizer(run) or (not is_started and _recorded(run)[1] != process)
+
+
+def needs_isolation(run: RunObject) -> bool:
+    """Whether so many processes ended while they prepared the run that the next one must not do that itself."""
+    return not status_of(run).get("phase") and _recorded(run)[0] > ISOLATED_LOAD_ATTEMPTS
 
 
 def is_exhausted(run: RunObject, process: str) -> bool:

@@ -13,9 +13,11 @@ from controller.kube import (
     PIPELINE_RUNS,
     SECRETS,
 )
-from controller.operator.decision.load_attempts import MAX_LOAD_ATTEMPTS
+from controller.operator.decision.load_attempts import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
 from controller.operator.effects.status_writer import WriteResult
+from controller.operator.plan_loader import PlanLoader
 from controller.provenance import sign_creator
+from controller.worker import LimitedWorker
 from tests.unit.controller.operator.harness import KEY, ReconcilerHarness
 from tests.unit.controller.operator.world import SETTINGS, build_run, step
 
@@ -168,12 +170,25 @@ async def test_proven_creator_is_in_the_status_and_stays_there() -> None:
 async def test_a_run_that_keeps_ending_the_operator_fails() -> None:
     harness = ReconcilerHarness(step("a"))
     for _ in range(MAX_LOAD_ATTEMPTS):
-        with patch("controller.operator.plan_loader.load_run_plan", side_effect=SystemExit), pytest.raises(SystemExit):
+        with patch.object(PlanLoader, "load", side_effect=SystemExit), pytest.raises(SystemExit):
             await harness.reconcile()
         harness.restart()
     await harness.reconcile()
     assert (harness.stored["status"]["phase"], harness.stored["status"]["reason"]) == ("Failed", "TooExpensive")
-    assert "5 times the operator ended" in harness.stored["status"]["message"]
+    assert "25 times the operator ended" in harness.stored["status"]["message"]
+
+
+async def test_a_run_that_others_end_the_operator_with_starts() -> None:
+    """The operator may be killed, or ended by another run, while it prepares this one."""
+    harness = ReconcilerHarness(step("a"))
+    for _ in range(ISOLATED_LOAD_ATTEMPTS):
+        with patch("controller.operator.plan_loader.load_run_plan", side_effect=SystemExit), pytest.raises(SystemExit):
+            await harness.reconcile()
+        harness.restart()
+    with patch.object(LimitedWorker, "run", autospec=True, side_effect=LimitedWorker.run) as isolated:
+        await harness.reconcile()
+    assert isolated.call_count == 1
+    assert harness.cache.states[KEY].status.current["phase"] == "Running"
 
 
 async def test_trying_again_in_one_process_is_no_sign_of_a_bad_run() -> None:
