@@ -89,7 +89,7 @@ def run_controller(arguments: list[str], log: str) -> None:
     """What a forked process does: the controller's entry point, which logs to a file."""
     from controller.main import main as controller_main
 
-    with open(log, "ab") as file:
+    with Path(log).open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     sys.exit(controller_main(arguments))
@@ -233,8 +233,8 @@ def _free_port() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-def steps(outside: Path, chance: random.Random) -> tuple[list[Json], set[str]]:
-    """20 steps in 5 layers, and the names of those whose first attempt fails."""
+def steps(outside: Path, chance: random.Random, longest: float = 0.15) -> tuple[list[Json], set[str]]:
+    """20 steps in 5 layers that sleep up to `longest` seconds, and the names of those whose first attempt fails."""
     found: list[Json] = []
     flaky: set[str] = set()
     for layer in range(_LAYERS):
@@ -246,7 +246,7 @@ def steps(outside: Path, chance: random.Random) -> tuple[list[Json], set[str]]:
             commands += [f"test -s out/{need}" for need in needs]
             line = f'"line $i of {name} $C8S_ATTEMPT"'
             commands += [f"for i in $(seq {_LINES}); do echo {line}; echo {line} >> {mine}; done"]
-            commands += [f"sleep {chance.uniform(0, 0.15):.3f}"]
+            commands += [f"sleep {chance.uniform(0, longest):.3f}"]
             if chance.random() < 0.2:
                 flaky.add(name)
                 commands += ["test $C8S_ATTEMPT -gt 1"]
@@ -272,7 +272,7 @@ def one_run(
     """
     outside = on.folder / f"outside-{name}"
     outside.mkdir()
-    wanted, flaky = steps(outside, chance)
+    wanted, flaky = steps(outside, chance, 1.5 if on.forks else 0.15)
     run = {"apiVersion": "c8s.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": name}}
     run["spec"] = {"pipeline": {"name": "kills", "steps": wanted}}  # type: ignore[assignment]
     on.call("POST", _RUNS, run)
@@ -340,10 +340,13 @@ def _compare(
     logs = on.folder / "store" / "logs" / "default" / on.call("GET", f"{_RUNS}/{name}")["metadata"]["uid"]
     for step in status.get("steps") or []:
         for attempt in step.get("attempts") or []:
-            printed = (outside / f"{step['name']}.{attempt['number']}").read_bytes()
+            file = outside / f"{step['name']}.{attempt['number']}"
+            printed = file.read_bytes() if file.exists() else b""
             log = logs / step["slug"] / f"{attempt['number']}.log"
             stored = log.read_bytes() if log.exists() else b""
             found.lines += printed.count(b"\n")
+            if not printed:
+                found.wrong.append(f"{name}: {step['name']} printed nothing: {json.dumps(attempt)}")
             if stored != printed:
                 found.wrong.append(
                     f"{name}: the log of {step['name']} {attempt['number']} has {len(stored)} of {len(printed)} bytes"
@@ -353,7 +356,7 @@ def _compare(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--per-run", type=int, default=20, help="kills of one run, at most")
+    parser.add_argument("--per-run", type=int, default=40, help="kills of one run, at most")
     parser.add_argument("--store-away", type=float, default=0.0, metavar="SECONDS", help="in a run after the kills")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--fresh", action="store_true", help="start each operator as an interpreter of its own")
@@ -363,6 +366,7 @@ def main() -> int:
         on.forks = not args.fresh
         while found.kills < args.kills:
             one_run(on, f"kills-{found.runs + 1}", min(args.per_run, args.kills - found.kills), chance, found)
+            print(f"{found.kills} kills, {found.runs} runs, {len(found.wrong)} wrong", file=sys.stderr, flush=True)
         if args.store_away:
             one_run(on, "away", 0, chance, found, meanwhile=lambda: _without_store(on, "away", args.store_away))
     print(

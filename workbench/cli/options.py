@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
+from workbench.cli.interruption import INTERRUPTED, ExitDeadline, restored_sigint, until_interrupted
 from workbench.cli.output.console import CommandError, InputError, echo_error
 
 if TYPE_CHECKING:
@@ -120,10 +119,13 @@ def _source(ctx: click.Context, key: str) -> ParameterSource | None:
 
 
 @asynccontextmanager
-async def open_client(target: Target, *, start: bool = True) -> AsyncIterator[Client]:
+async def open_client(
+    target: Target, *, start: bool = True, is_interrupted: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Client]:
     """A client of the controller. A sandbox that is not running is started until this ends.
 
-    With `start` False, only an existing sandbox is started: a new one would be empty.
+    With `start` False, only an existing sandbox is started: a new one would be empty. If the command
+    `is_interrupted` by then, it does not wait long for the end of a sandbox that was started for it.
     """
     from dataclasses import replace
 
@@ -145,7 +147,7 @@ async def open_client(target: Target, *, start: bool = True) -> AsyncIterator[Cl
         raise CommandError(f"sandbox {target.name} does not exist; create it with `c8s up{hint}` or `c8s run`")
     async with (
         report_full_disk(echo_error, sandbox_disk()),
-        sandboxes.attach(target.name, progress=echo_error) as found,
+        sandboxes.attach(target.name, progress=echo_error, is_interrupted=is_interrupted) as found,
     ):
         endpoint = found if target.namespace is None else replace(found, namespace=target.namespace)
         async with Client(endpoint, reconnect_timeout=_RECONNECT_TIMEOUT, on_connection_error=notice) as client:
@@ -178,39 +180,22 @@ class ConnectionNotice:
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine. Errors are raised themselves, not in groups. SIGTERM and SIGHUP end it as Ctrl-C does."""
+    """Run a coroutine. Errors are raised themselves, not in groups. SIGTERM and SIGHUP end it as Ctrl-C does.
+
+    An interrupted command ends within a few seconds, whatever its server does.
+    """
+    deadline = ExitDeadline()
     try:
-        return asyncio.run(_until_terminated(main))
+        with restored_sigint(), asyncio.Runner() as runner:
+            result = runner.run(until_interrupted(main, deadline))
+            if result == INTERRUPTED:
+                # It handled the signal itself; closing the loop may still wait for threads.
+                deadline.arm(INTERRUPTED)
+        return result
     except BaseExceptionGroup as group:
         raise unwrap_group(group) from group
-
-
-async def _until_terminated(main: Coroutine[Any, Any, T]) -> T:
-    """Await a coroutine; a signal that ends the program cancels it first, so that it deletes its temporary files."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    received: list[signal.Signals] = []
-    ends = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
-    handled = [sign for sign in ends if signal.getsignal(sign) is signal.SIG_DFL]
-
-    def end(sign: signal.Signals) -> None:
-        received.append(sign)
-        for each in handled:
-            # The next one ends the program at once.
-            loop.remove_signal_handler(each)
-        task.cancel()
-
-    for sign in handled:
-        loop.add_signal_handler(sign, end, sign)
-    try:
-        return await main
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        raise click.exceptions.Exit(128 + received[0]) from None
     finally:
-        for sign in handled:
-            loop.remove_signal_handler(sign)
+        deadline.disarm()
 
 
 def unwrap_group(group: BaseExceptionGroup[BaseException]) -> BaseException:

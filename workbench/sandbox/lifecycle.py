@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.client.endpoint import Endpoint, SandboxError
+from workbench.daemon_thread import run_in_daemon_thread
 from workbench.sandbox import kind_sandbox, processes
 from workbench.sandbox.disk import full_disk_message
 from workbench.sandbox.launch import last_lines, launch, listen, own_version
@@ -28,6 +29,8 @@ Progress = Callable[[str], None]
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 45.0
 _LOCK_TIMEOUT = _START_TIMEOUT + _STOP_TIMEOUT
+_INTERRUPTED_WAIT = 2.0
+"""Seconds that something started may go on for after Ctrl-C."""
 _POLL = 0.02
 _TOO_MANY_RESTARTS = 3
 
@@ -97,8 +100,8 @@ class Sandboxes:
             problem = problem or (last.failure if last is not None else None)
             return SandboxStatus(name, "stopped", folder.root, problem=problem)
         answers = await asyncio.gather(
-            asyncio.to_thread(check_ready, state.cluster_port, _admin_token(folder)),
-            asyncio.to_thread(check_ready, state.api_port),
+            run_in_daemon_thread(check_ready, state.cluster_port, _admin_token(folder)),
+            run_in_daemon_thread(check_ready, state.api_port),
         )
         components = tuple(
             _component(folder, state, child, url, answer)
@@ -131,8 +134,19 @@ class Sandboxes:
         return folder.kubeconfig
 
     @asynccontextmanager
-    async def attach(self, name: str, *, start: bool = True, progress: Progress = _silent) -> AsyncIterator[Endpoint]:
+    async def attach(
+        self,
+        name: str,
+        *,
+        start: bool = True,
+        progress: Progress = _silent,
+        is_interrupted: Callable[[], bool] = lambda: False,
+    ) -> AsyncIterator[Endpoint]:
         """Use the sandbox. If it is not running, it is started and runs until the last client detaches.
+
+        Args:
+            is_interrupted: whether the user wants to leave: then the end of the sandbox is not awaited for long. It is
+                assumed if this is cancelled.
 
         Raises:
             SandboxError: it is not running and `start` is False, or it cannot be started.
@@ -146,13 +160,17 @@ class Sandboxes:
             raise SandboxError(f"sandbox {name} is not running; start it with `c8s up`")
         folder.create()
         users = FileLock(folder.users_lock)
+        cancelled = False
         try:
             async with _exclusive(folder):
                 endpoint = await _join(folder, users, progress)
             yield endpoint
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
         finally:
             users.release()
-            await _leave(folder, progress)
+            await _leave(folder, progress, is_hurried=cancelled or is_interrupted())
 
 
 @asynccontextmanager
@@ -184,8 +202,11 @@ async def _join(folder: SandboxPaths, users: FileLock, progress: Progress) -> En
     return await _ready(folder, progress)
 
 
-async def _leave(folder: SandboxPaths, progress: Progress) -> None:
-    """Stop a temporary sandbox without clients. Shielded, so that Ctrl-C does not leave it running."""
+async def _leave(folder: SandboxPaths, progress: Progress, *, is_hurried: bool) -> None:
+    """Stop a temporary sandbox without clients; also after Ctrl-C, but then its end is not awaited for long.
+
+    Its supervisor has been asked to end by then, or ends by itself when it finds that there are no clients.
+    """
     if not folder.start_lock.exists():
         return
 
@@ -199,9 +220,24 @@ async def _leave(folder: SandboxPaths, progress: Progress) -> None:
 
     stopping = asyncio.ensure_future(stop_if_last())
     try:
-        await asyncio.shield(stopping)
+        if is_hurried:
+            await asyncio.wait([stopping], timeout=_INTERRUPTED_WAIT)
+        else:
+            await _await_at_most(stopping, _INTERRUPTED_WAIT)
+    finally:
+        if not stopping.done():
+            progress(f"sandbox {folder.name} is still being stopped; see `c8s status --name {folder.name}`")
+            stopping.cancel()
+    if stopping.done() and not stopping.cancelled():
+        stopping.result()
+
+
+async def _await_at_most(task: asyncio.Future[None], seconds: float) -> None:
+    """Await a task that Ctrl-C does not cancel; it may then go on for some seconds."""
+    try:
+        await asyncio.shield(task)
     except asyncio.CancelledError:
-        await stopping
+        await asyncio.wait([task], timeout=seconds)
         raise
 
 
@@ -225,8 +261,9 @@ async def _start(folder: SandboxPaths, progress: Progress) -> Endpoint:
     progress(f"starting sandbox {folder.name}")
     cluster = listen(last.cluster_port if last else 0)
     api = listen(last.api_port if last else 0)
+    launching = asyncio.ensure_future(run_in_daemon_thread(launch, folder, cluster, api))
     try:
-        await asyncio.to_thread(launch, folder, cluster, api)
+        await _await_at_most(launching, _INTERRUPTED_WAIT)
     except OSError as error:
         raise SandboxError(f"can't start sandbox {folder.name} in {folder.root}: {error}") from error
     finally:
@@ -248,7 +285,7 @@ async def _ready(folder: SandboxPaths, progress: Progress) -> Endpoint:
                 f"sandbox {folder.name} ended during its start:\n" + last_lines(folder.logs / "supervisor.log")
             )
         failing = [name for name, child in state.children.items() if child.restarts >= _TOO_MANY_RESTARTS]
-        answer = await asyncio.to_thread(check_ready, state.api_port)
+        answer = await run_in_daemon_thread(check_ready, state.api_port)
         if answer.ready:
             if state.version != own_version():
                 progress(f"sandbox {folder.name} runs version {state.version}; this is {own_version()}")

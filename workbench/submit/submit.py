@@ -109,8 +109,13 @@ def _inside(file: Path | None, root: Path) -> str | None:
         return None
 
 
-async def submit(api: RunApi, submission: RunSubmission, source: PackedSource | None) -> Run:
-    """Upload the source unless the controller has it, and create the run."""
+async def submit(
+    api: RunApi,
+    submission: RunSubmission,
+    source: PackedSource | None,
+    on_create: Callable[[], None] = lambda: None,
+) -> Run:
+    """Upload the source unless the controller has it, and create the run; `on_create` is called between the two."""
     request = submission.request
     if source is not None:
         archive, commit = source.archive, source.commit
@@ -121,6 +126,7 @@ async def submit(api: RunApi, submission: RunSubmission, source: PackedSource | 
             branch=request.branch or (commit.branch if commit is not None else None),
             commit=commit.label if commit is not None else None,
         )
+    on_create()
     return await api.create_run(request, idempotency_key=submission.idempotency_key)
 
 

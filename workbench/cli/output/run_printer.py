@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from controller.run_types.phases import StepPhase
 from workbench.cli.output.console import BOLD, DIM, ConsoleStyle, close_output, echo_error
 from workbench.client.models import Run
+from workbench.daemon_thread import run_in_daemon_thread
 from workbench.logs.run_log import Line, LogItem, StepTransition
 from workbench.text.format import format_timestamp
 from workbench.text.sanitize import sanitize_line, truncate
@@ -102,7 +102,7 @@ class Output:
 
     async def write(self, lines: list[str]) -> None:
         if lines and not self.closed:
-            await asyncio.to_thread(self._write, "\n".join(lines) + "\n")
+            await run_in_daemon_thread(self._write, "\n".join(lines) + "\n")
 
     def _write(self, text: str) -> None:
         try:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from controller.pipeline.values import duration
 from controller.run_types.phases import StepPhase
+from workbench.cli.interruption import INTERRUPTED
 from workbench.cli.options import unwrap_group
 from workbench.cli.output.console import CommandError, echo_error
-from workbench.cli.run_session.signals import INTERRUPTED, handle_interrupts
+from workbench.cli.run_session.signals import InterruptState, handle_interrupts
 from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import Attempt, Run, RunChanged, RunsListed, Step
 from workbench.submit.submit import new_idempotency_key
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 _REMOVAL = 15.0
 """Seconds that the deletion of a debug run may take; otherwise it ends with its lifetime."""
+_INTERRUPTED_REMOVAL = 2.0
+"""The same after Ctrl-C or SIGTERM."""
 _QUIET = frozenset({None, "Created", "Starting", "Fetching", "Preparing", "WaitingForSteps"})
 """Reasons to wait that last only a moment, and are not reported."""
 
@@ -60,15 +63,16 @@ async def run_interruptible(work: Coroutine[None, None, int]) -> int:
         try:
             async with asyncio.TaskGroup() as group:
                 task = group.create_task(work)
-                guard = group.create_task(_stopped(interrupts.requested, task))
+                guard = group.create_task(_stopped(interrupts, task))
                 task.add_done_callback(lambda _: guard.cancel())
         except BaseExceptionGroup as errors:
             raise unwrap_group(errors) from errors
         return INTERRUPTED if task.cancelled() else task.result()
 
 
-async def _stopped(interrupts: asyncio.Event, task: asyncio.Task[int]) -> None:
-    await interrupts.wait()
+async def _stopped(interrupts: InterruptState, task: asyncio.Task[int]) -> None:
+    await interrupts.requested.wait()
+    interrupts.leave()
     task.cancel()
 
 
@@ -86,6 +90,7 @@ async def debug_copy(
     creation = asyncio.create_task(
         client.copy_step(run.name, step.slug, idempotency_key=new_idempotency_key(), attempt=attempt, seconds=seconds)
     )
+    removal = _Removal(client, creation)
     try:
         debug_run = await asyncio.shield(creation)
         slug = await _started(client, debug_run)
@@ -94,8 +99,11 @@ async def debug_copy(
         yield debug_run.name, slug
         if clock() >= over:
             echo_error(f"the time of the copy ({duration.format_duration(seconds)}) is over; extend it with --for")
+    except asyncio.CancelledError:
+        removal.hurry()
+        raise
     finally:
-        await _await_uncancelled(asyncio.create_task(_remove(client, creation)))
+        await removal.finish()
 
 
 async def _started(client: Client, debug_run: Run) -> str:
@@ -119,30 +127,47 @@ async def _started(client: Client, debug_run: Run) -> str:
     raise CommandError(f"lost contact with debug run {debug_run.name}")
 
 
-async def _await_uncancelled(task: asyncio.Task[None]) -> None:
-    """Wait for a task even while being cancelled: closing a terminal may send several signals."""
-    stopped = False
-    while not task.done():
+class _Removal:
+    """Deletes a debug run, also while being cancelled: closing a terminal may send several signals."""
+
+    def __init__(self, client: Client, creation: asyncio.Task[Run]) -> None:
+        self._client, self._creation = client, creation
+        self._limit = _REMOVAL
+
+    def hurry(self) -> None:
+        self._limit = _INTERRUPTED_REMOVAL
+
+    async def finish(self) -> None:
+        """Wait for the deletion, or until its time is over."""
+        removal = asyncio.create_task(self._remove())
+        stopped = False
+        end = asyncio.get_running_loop().time() + self._limit
+        while not removal.done() and (left := end - asyncio.get_running_loop().time()) > 0:
+            try:
+                await asyncio.wait([removal], timeout=left)
+            except asyncio.CancelledError:
+                stopped = True
+                end = min(end, asyncio.get_running_loop().time() + _INTERRUPTED_REMOVAL)
+        if not removal.done():
+            removal.cancel()
+            self._report("no answer")
+        if stopped:
+            raise asyncio.CancelledError
+
+    async def _remove(self) -> None:
         try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            stopped = True
-    if stopped:
-        raise asyncio.CancelledError
+            debug_run = await self._creation
+        except (ClientError, asyncio.CancelledError):
+            # It was not created; the waiting code reports that.
+            return
+        try:
+            await self._client.delete(debug_run.name)
+        except NotFoundError:
+            return
+        except ClientError as error:
+            self._report(str(error))
 
-
-async def _remove(client: Client, creation: asyncio.Task[Run]) -> None:
-    try:
-        async with asyncio.timeout(_REMOVAL):
-            debug_run = await creation
-    except (ClientError, TimeoutError, asyncio.CancelledError):
-        # It was not created, or the controller does not answer; the waiting code reports that.
-        return
-    try:
-        async with asyncio.timeout(_REMOVAL):
-            await client.delete(debug_run.name)
-    except NotFoundError:
-        return
-    except (ClientError, TimeoutError) as error:
-        reason = str(error) or "no answer"
-        echo_error(f"debug run {debug_run.name} could not be deleted ({reason}); it ends when its lifetime is over")
+    def _report(self, reason: str) -> None:
+        done = self._creation.done() and not self._creation.cancelled() and self._creation.exception() is None
+        name = f"debug run {self._creation.result().name}" if done else "the debug run"
+        echo_error(f"{name} could not be deleted ({reason}); it ends when its lifetime is over")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -12,6 +12,7 @@ from workbench.cli.output.console import CommandError, echo_error
 from workbench.cli.output.run_printer import Output, RunPrinter
 from workbench.cli.run_session.signals import InterruptState
 from workbench.client import Client, ConflictError, Run, RunChanged, RunDeleted, RunsListed
+from workbench.client.errors import ClientError
 from workbench.client.models import Frame, RunEnd
 from workbench.logs.run_log import RunLog
 
@@ -20,6 +21,11 @@ _LAST_LINES = 15.0
 """Seconds to wait for the last lines after the end of a run."""
 _CANCEL = 60.0
 """Seconds to wait for a cancelled run: its steps are killed 30 s after their termination was requested."""
+_ANSWER = 3.0
+"""Seconds that the controller may take for a request after Ctrl-C, and that an obstacle may last."""
+_NO_ANSWER = f"the controller has not answered for {_ANSWER:.0f} s"
+_PROBE = 0.5
+"""Seconds between the checks that a run that is being cancelled can end."""
 
 
 @dataclass
@@ -32,10 +38,16 @@ class RunFollower:
     printer: RunPrinter
     output: Output
     interrupts: InterruptState
+    hint: str = ""
+    """The options that select the same controller in later commands."""
+    obstacle: Callable[[], str | None] = lambda: None
+    """Why runs can't end now, if the reason is known, such as a full disk."""
     _limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     _early: list[Frame] = field(default_factory=list)
     _complete: bool = False
     _ending: bool = False
+    _surrender: str | None = None
+    """Why the end of the cancelled run is not awaited."""
 
     async def wait(self) -> Run:
         """Print the run until it has ended and all its lines are printed.
@@ -80,12 +92,45 @@ class RunFollower:
         await self.interrupts.requested.wait()
         name = self.run.name
         echo_error(f"cancelling run {name}; press Ctrl-C again to exit without waiting")
+        later = f"cancel it later with `c8s cancel {name}{self.hint}`"
+        self.interrupts.exit_message = f"exiting; run {name} may not be cancelled yet; {later}"
+        try:
+            async with asyncio.timeout(_ANSWER):
+                await self.client.cancel(name)
+        except ConflictError:
+            # The run has ended meanwhile.
+            return
+        except (ClientError, TimeoutError) as error:
+            reason = self.obstacle() or str(error) or _NO_ANSWER
+            self._give_up(f"run {name} could not be cancelled and may go on: {reason}. Please {later}")
+            return
         self.interrupts.exit_message = f"exiting; run {name} is being cancelled"
         if not self._ending:
             self._wait_at_most(_CANCEL)
-        # Conflict: the run has ended meanwhile.
-        with contextlib.suppress(ConflictError):
-            await self.client.cancel(name)
+        await self._give_up_when_stuck()
+
+    async def _give_up_when_stuck(self) -> None:
+        """Stop waiting for the end of the cancelled run when nothing can report it for a while."""
+        clock = asyncio.get_running_loop().time
+        last_good = clock()
+        while (reason := await self._find_obstacle()) is None or clock() - last_good < _ANSWER:
+            if reason is None:
+                last_good = clock()
+            await asyncio.sleep(_PROBE)
+        self._give_up(f"run {self.run.name} is being cancelled; its end is not awaited: {reason}")
+
+    async def _find_obstacle(self) -> str | None:
+        """Why the end of the run can't be reported now."""
+        try:
+            async with asyncio.timeout(_ANSWER):
+                await self.client.run(self.run.name)
+        except (ClientError, TimeoutError) as error:
+            return self.obstacle() or str(error) or _NO_ANSWER
+        return self.obstacle()
+
+    def _give_up(self, message: str) -> None:
+        self._surrender = message
+        self._wait_at_most(0)
 
     async def _print(self, queue: asyncio.Queue[Run | Frame]) -> None:
         try:
@@ -94,7 +139,9 @@ class RunFollower:
                 while not (self._complete and self.run.ended):
                     await self._show(await queue.get())
         except TimeoutError:
-            if self.run.ended:
+            if self._surrender is not None:
+                echo_error(self._surrender)
+            elif self.run.ended:
                 echo_error(f"the last lines may be missing; `c8s logs {self.run.name}` prints all")
             else:
                 echo_error(f"run {self.run.name} was cancelled {_CANCEL:.0f} s ago and has not ended yet")

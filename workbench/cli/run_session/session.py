@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from controller.run_types.phases import RunPhase
+from workbench.cli.interruption import INTERRUPTED
 from workbench.cli.options import DEFAULT_SANDBOX, Target, open_client, unwrap_group
 from workbench.cli.output.console import DIM, ConsoleStyle, echo_error
 from workbench.cli.output.run_printer import Output, RunPrinter
 from workbench.cli.output.summary import summary_lines
 from workbench.cli.run_session.follow import RunFollower
-from workbench.cli.run_session.signals import INTERRUPTED, InterruptState, handle_interrupts
+from workbench.cli.run_session.signals import InterruptState, handle_interrupts
 from workbench.client import Client, Cluster, Run
 from workbench.client.run_request import GitSource
 from workbench.logs.run_log import RunLog
@@ -32,6 +33,8 @@ from workbench.text.sanitize import sanitize_line
 _FAILED = 1
 _LARGE_UPLOAD = 8 * 1024 * 1024
 _MAX_WARNINGS = 10
+_ANSWER = 3.0
+"""Seconds to wait, after an interrupt, for the answer to the request that creates the run."""
 
 
 def _now() -> datetime:
@@ -53,6 +56,8 @@ class RunSession:
     output: Output = field(default_factory=Output)
     _created: bool = False
     """Whether a run may exist, which an interrupt has to cancel."""
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the run is known, which can be cancelled then."""
 
     async def run(self) -> int:
         """Run and return the exit code: 0 if the run succeeded, 1 if not, 130 if interrupted."""
@@ -66,42 +71,63 @@ class RunSession:
                 raise unwrap_group(errors) from errors
             run = None if work.cancelled() else work.result()
             if run is None:
-                echo_error("interrupted before the run was created: nothing was started")
+                if not self._created:
+                    echo_error("interrupted before the run was created: nothing was started")
                 return INTERRUPTED
             return INTERRUPTED if interrupts.requested.is_set() else 0 if run.phase == RunPhase.SUCCEEDED else _FAILED
 
     async def _stop_early(self, interrupts: InterruptState, work: asyncio.Task[Run | None]) -> None:
         """Stop at an interrupt before the run exists; later, the follower cancels the run."""
         await interrupts.requested.wait()
-        if not self._created:
-            work.cancel()
+        if self._created:
+            try:
+                async with asyncio.timeout(_ANSWER):
+                    await self._answered.wait()
+            except TimeoutError:
+                echo_error(
+                    f"the controller has not answered for {_ANSWER:.0f} s, so the run may have been created: look with "
+                    f"`c8s runs{self._hint()}`, and cancel it with `c8s cancel`"
+                )
+            else:
+                return
+        interrupts.leave()
+        work.cancel()
 
     async def _work(self, interrupts: InterruptState) -> Run | None:
         """The run at its end; None if an interrupt came before its creation."""
         fresh = self.submission if isinstance(self.submission, RunSubmission) else None
         tree, file = (fresh.tree, fresh.file) if fresh is not None else (None, None)
         packing = pack_worktree(tree, file, history=fresh is not None and fresh.has_history)
-        async with packing as source, open_client(self.target, start=fresh is not None) as client:
+        opening = open_client(self.target, start=fresh is not None, is_interrupted=interrupts.requested.is_set)
+        async with packing as source, opening as client:
             cluster = await client.cluster()
             ready = await source
             if interrupts.requested.is_set():
                 return None
-            interrupts.exit_message = "exiting; the run may have been created, check with `c8s runs`"
-            self._created = True
             if ready is not None:
                 _print_source_warnings(ready)
-            run = await self._create(client, ready)
+
+            def on_create() -> None:
+                interrupts.exit_message = "exiting; the run may have been created, check with `c8s runs`"
+                self._created = True
+
+            run = await self._create(client, ready, on_create)
+            self._answered.set()
             interrupts.exit_message = f"exiting; run {run.name} continues unless its sandbox was started for it"
             await self._print_header(run, cluster, ready)
             final = await self._follow(client, run, interrupts)
+            if interrupts.requested.is_set():
+                interrupts.leave()
             lines = summary_lines(
                 build_report(final, self.now()), self.style, hint=self._hint() if self.is_kept else None
             )
             await self.output.write(lines)
             return final
 
-    async def _create(self, client: Client, source: PackedSource | None) -> Run:
+    async def _create(self, client: Client, source: PackedSource | None, on_create: Callable[[], None]) -> Run:
+        """Create the run; `on_create` is called right before, after the upload."""
         if isinstance(self.submission, RerunSubmission):
+            on_create()
             rerun = self.submission
             return await client.rerun(
                 rerun.run,
@@ -109,7 +135,7 @@ class RunSession:
                 from_failed=rerun.from_failed,
                 keep_on_failure=rerun.keep_on_failure,
             )
-        return await submit(client, self.submission, source)
+        return await submit(client, self.submission, source, on_create)
 
     async def _print_header(self, run: Run, cluster: Cluster, source: PackedSource | None) -> None:
         description = sanitize_line(self._describe(source), colour=False)
@@ -127,8 +153,15 @@ class RunSession:
 
     async def _follow(self, client: Client, run: Run, interrupts: InterruptState) -> Run:
         printer = RunPrinter(self.style, timestamps=self.timestamps)
-        follower = RunFollower(client, run, RunLog(show_all=self.verbose), printer, self.output, interrupts)
+        log = RunLog(show_all=self.verbose)
+        follower = RunFollower(client, run, log, printer, self.output, interrupts, self._hint(), self._obstacle)
         return await follower.wait()
+
+    def _obstacle(self) -> str | None:
+        """Why no run can end now, if this machine can tell."""
+        from workbench.sandbox.disk import full_disk_message
+
+        return full_disk_message() if self.target.endpoint is None else None
 
     def _hint(self) -> str:
         """The options that select the same controller in later commands."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from workbench.cli.interruption import INTERRUPTED, ExitDeadline
 from workbench.cli.output.console import echo_error
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-INTERRUPTED = 130
 
 
 @dataclass
@@ -23,6 +23,11 @@ class InterruptState:
     exit_message: str = "interrupted"
     requested: asyncio.Event = field(default_factory=asyncio.Event)
     exit_process: Callable[[int], None] = os._exit
+    deadline: ExitDeadline = field(default_factory=ExitDeadline)
+
+    def leave(self) -> None:
+        """Nothing is left to wait for: clean up and exit within a few seconds."""
+        self.deadline.arm(INTERRUPTED, self.exit_message)
 
     def on_signal(self, sign: signal.Signals = signal.SIGINT) -> None:
         if not self.requested.is_set():
@@ -49,5 +54,6 @@ def handle_interrupts() -> Iterator[InterruptState]:
     try:
         yield state
     finally:
+        state.deadline.disarm()
         for sign in taken:
             loop.remove_signal_handler(sign)

@@ -80,6 +80,8 @@ class FakeApi:
     keys: dict[str, str] = field(default_factory=dict)
     created: list[dict[str, Any]] = field(default_factory=list)
     refuse: Callable[[web.Request], web.Response | None] = lambda _: None
+    hangs: Callable[[web.Request], bool] = lambda _: False
+    """Whether a request is never answered."""
     on_create: Callable[[str], Awaitable[None]] | None = None
     on_cancel: Callable[[str], Awaitable[None]] | None = None
     images: str = "ignored"
@@ -162,6 +164,8 @@ class FakeApi:
         async with self._changed:
             self.calls.append((request.method, request.path))
             self._changed.notify_all()
+        if self.hangs(request):
+            await asyncio.Event().wait()
         if (refused := self.refuse(request)) is not None:
             return refused
         if request.headers.get("Authorization") != f"Bearer {self.token}":

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from tests.tui.fakes import run, step
+from workbench.cli.interruption import INTERRUPTED
 from workbench.cli.output.console import CommandError
 from workbench.cli.run_session.debug_copy import debug_copy, find_attempt, run_interruptible
-from workbench.cli.run_session.signals import INTERRUPTED, InterruptState
+from workbench.cli.run_session.signals import InterruptState
 from workbench.client import Change, NotFoundError, RunChanged, RunDeleted, RunsListed, UnreachableError
 from workbench.client.models import Run, SavedWorkspace, Step
 

@@ -15,7 +15,7 @@ from tests.unit.workbench.client.fake_api import FakeApi, problem, run_json, ste
 from workbench.cli import options
 from workbench.cli.options import Target
 from workbench.cli.output.console import CommandError, ConsoleStyle
-from workbench.cli.run_session import follow
+from workbench.cli.run_session import follow, session
 from workbench.cli.run_session.session import RunSession
 from workbench.client import ClientError, RunRequest
 from workbench.submit.submit import RunSubmission
@@ -173,6 +173,55 @@ async def test_waiting_for_a_cancelled_run_has_a_timeout(
     api.on_create = play
     assert await run(api, target) == 130
     assert "has not ended yet" in capsys.readouterr().err
+
+
+async def interrupt_once_streaming(api: FakeApi) -> None:
+    await api.until(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("fault", ["hangs", "answers 503"])
+async def test_run_that_cannot_be_cancelled_is_left_with_a_command(
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(follow, "_ANSWER", 0.2)
+    api.on_create = lambda _: interrupt_once_streaming(api)
+    if fault == "hangs":
+        api.hangs = lambda request: request.path.endswith("/cancel")
+    else:
+        api.refuse = lambda request: problem(503, "the disk is full") if request.path.endswith("/cancel") else None
+    assert await run(api, target) == 130
+    error = capsys.readouterr().err
+    assert "run hello-1 could not be cancelled and may go on" in error
+    assert "cancel it later with `c8s cancel hello-1`" in error
+
+
+async def test_end_of_a_cancelled_run_is_not_awaited_while_the_server_hangs(
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_ANSWER", 0.2)
+    api.on_create = lambda _: interrupt_once_streaming(api)
+    api.hangs = lambda request: request.method == "GET" and any(path.endswith("/cancel") for _, path in api.calls)
+    assert await run(api, target) == 130
+    assert "run hello-1 is being cancelled; its end is not awaited" in capsys.readouterr().err
+
+
+async def test_ctrl_c_while_the_creation_hangs_says_that_a_run_may_exist(
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_ANSWER", 0.2)
+
+    def hang(request: Any) -> bool:
+        is_creation = request.method == "POST" and request.path.endswith("/runs")
+        if is_creation:
+            os.kill(os.getpid(), signal.SIGINT)
+        return bool(is_creation)
+
+    api.hangs = hang
+    assert await run(api, target) == 130
+    error = capsys.readouterr().err
+    assert "the run may have been created: look with `c8s runs`" in error
+    assert "nothing was started" not in error
 
 
 async def test_ctrl_c_before_creation_starts_no_run(
