@@ -38,7 +38,9 @@ from workbench.client import (
     Summary,
 )
 from workbench.client.errors import ClientError
+from workbench.client.models import CommandStarted, StepCommand
 from workbench.client.run_request import RunRequest
+from workbench.logs.step_logs import to_microseconds
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tui import app as app_module
 from workbench.tui.app import Workbench, WorkbenchOptions
@@ -156,6 +158,7 @@ class FakeController:
         self.changes: asyncio.Queue[Change | ClientError] = asyncio.Queue()
         self.listed = tuple(runs)
         self.lines: dict[str, list[str]] = {}
+        self.step_commands: dict[str, list[StepCommand]] = {}
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
         self.rerun_of: list[tuple[str, bool]] = []
@@ -188,6 +191,9 @@ class FakeController:
         self.cancelled.append(name)
         found = next(one for one in self.listed if one.name == name)
         return replace(found, cancel_requested=True)
+
+    async def commands(self, run: str, step: str, *, attempt: int | None = None) -> tuple[StepCommand, ...]:
+        return tuple(self.step_commands.get(step, ()))
 
     async def log_blocks(
         self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False
@@ -231,6 +237,8 @@ class FakeController:
         (slug,) = steps
         self.log_requests.append((slug, dict(after or {})))
         key = StreamKey(slug, 1, "step")
+        for command in self.step_commands.get(slug, []):
+            yield CommandStarted(key, command.index, command.line, to_microseconds(command.start), command.text)
         lines = self.lines.get(slug, [])
         have = (after or {}).get(key, 0)
         if lines[have:]:

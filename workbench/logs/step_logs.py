@@ -6,12 +6,12 @@ resume a stream. It opens no connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from workbench.client.models import BacklogEnd, Frame, Lines, LogLine, Missed, StreamEnd, StreamKey
+from workbench.client.models import BacklogEnd, CommandStarted, Frame, Lines, LogLine, Missed, StreamEnd, StreamKey
 from workbench.logs.log_file import LogFile
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +31,13 @@ class Stream:
     ended: bool = False
     problem: str | None = None
     """Why the last attempt to load the lines failed, until one succeeds."""
+    commands: list[CommandStarted] = field(default_factory=list)
+    """The commands of the step that have started, of a step with several."""
+
+    def add_commands(self, commands: Iterable[CommandStarted]) -> None:
+        """Add commands; one that is known already is not added again."""
+        latest = self.commands[-1].index if self.commands else -1
+        self.commands += [command for command in commands if command.index > latest]
 
 
 class StoredLogLoader:
@@ -133,6 +140,8 @@ class StepLogs:
         match frame:
             case Lines(key, first, lines):
                 return self._append(self.stream(key), first, lines)
+            case CommandStarted(key):
+                self.stream(key).add_commands((frame,))
             case Missed(key, first, _):
                 return first <= 0 or len(self.stream(key).log) >= frame.last
             case BacklogEnd(key):
@@ -163,7 +172,11 @@ def parse_microseconds(time: str | None) -> int | None:
     if time is None:
         return None
     try:
-        moment = datetime.fromisoformat(time)
+        return to_microseconds(datetime.fromisoformat(time))
     except ValueError:
         return None
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+
+
+def to_microseconds(moment: datetime | None) -> int | None:
+    """A time as microseconds since 1970."""
+    return None if moment is None else (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND

@@ -11,7 +11,18 @@ from typing import Any, Protocol
 
 from textual.signal import Signal
 
-from workbench.client.models import Artifact, Change, Cluster, Frame, Health, Run, RunEvent, SavedPipeline, StreamKey
+from workbench.client.models import (
+    Artifact,
+    Change,
+    Cluster,
+    Frame,
+    Health,
+    Run,
+    RunEvent,
+    SavedPipeline,
+    StepCommand,
+    StreamKey,
+)
 from workbench.pipeline_file.load import LintOutcome
 from workbench.report.cluster_health import SandboxHealth
 from workbench.runs.run_list import RunList
@@ -55,6 +66,8 @@ class ControllerApi(RunApi, Protocol):
     ) -> tuple[Artifact, ...]: ...
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int: ...
+
+    async def commands(self, run: str, step: str, *, attempt: int | None = None) -> tuple[StepCommand, ...]: ...
 
     def log_blocks(
         self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False

@@ -8,9 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from workbench.client.errors import ClientError, NotFoundError
-from workbench.client.models import RunEnd, Step, StreamKey
+from workbench.client.models import CommandStarted, RunEnd, Step, StreamKey
 from workbench.logs.log_file import LogFileError
-from workbench.logs.step_logs import StepLogs, StoredLogLoader
+from workbench.logs.run_log import STEP
+from workbench.logs.step_logs import StepLogs, StoredLogLoader, to_microseconds
 from workbench.tui.services.interfaces import ControllerApi
 
 _RETRY_SECONDS = 1.0
@@ -84,6 +85,7 @@ class LogFeed:
                     async for block in blocks:
                         await asyncio.to_thread(download.feed, block)
                         self._on_new_lines()
+                await self._load_commands(controller, request)
                 download.finish()
                 self._set_problem(None, request)
                 return
@@ -93,6 +95,19 @@ class LogFeed:
             except ClientError as error:
                 self._set_problem(str(error), request)
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _load_commands(self, controller: ControllerApi, request: LogRequest) -> None:
+        key = request.key
+        if key.container != STEP:
+            return
+        try:
+            commands = await controller.commands(request.run, request.slug, attempt=key.attempt)
+        except NotFoundError:
+            # A controller of an earlier version.
+            return
+        for found in commands:
+            started = CommandStarted(key, found.index, found.line, to_microseconds(found.start), found.text)
+            self._logs.stream(key).add_commands((started,))
 
     @staticmethod
     def _blocks(controller: ControllerApi, request: LogRequest, *, stamped: bool) -> AsyncGenerator[bytes, None]:
