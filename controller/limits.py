@@ -25,7 +25,7 @@ from controller.logs.failure import first_failure
 from controller.logs.live import ring_buffer
 from controller.loop_watchdog import THRESHOLD
 from controller.operator.decision import attempts
-from controller.operator.decision.load_attempts import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
+from controller.operator.decision.finalizer import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
 from controller.operator.manifests import crds
 from controller.pipeline import conditions, diagnostics, lint, model, run_cost
 from controller.pipeline.graph import matrix

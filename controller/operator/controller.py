@@ -28,7 +28,7 @@ from controller.operator import names
 from controller.operator.cache.owned_resources import run_key_of
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.decision import concurrency
-from controller.operator.decision.deletion import is_deleted
+from controller.operator.decision.finalizer import is_deleted
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.effects.retention import RetentionStore, RetentionSweeper
 from controller.operator.effects.status_writer import WriteResult

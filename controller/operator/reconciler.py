@@ -15,7 +15,7 @@ from controller.operator import names
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_plan import InvalidRunError
 from controller.operator.cache.run_state import RunState, new_run_state
-from controller.operator.decision import concurrency, deletion, load_attempts
+from controller.operator.decision import concurrency, finalizer
 from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun
@@ -142,12 +142,12 @@ class Reconciler:
             self._logs.forget(key.namespace, state.uid)
             self._cache.forget_state(key)
             state = None
-        if not deletion.is_deleted(run):
+        if not finalizer.is_deleted(run):
             return self._result(await self._reconcile_active(key, run, state))
         if await self._finalize_deletion(key, run, state):
             return Result()
-        requeue_at = await self._reconcile_active(key, deletion.mark_cancelled(run), state)
-        return self._result(min(filter(None, (requeue_at, deletion.deadline(run)))))
+        requeue_at = await self._reconcile_active(key, finalizer.mark_cancelled(run), state)
+        return self._result(min(filter(None, (requeue_at, finalizer.deadline(run)))))
 
     async def write(self, key: RunKey) -> WriteResult:
         """Write the status that was decided last, see `StatusWriter.write`. Raises KubeError: call again."""
@@ -256,17 +256,17 @@ class Reconciler:
             if not run["spec"].get("pipeline"):
                 await self._copy_pipeline_config(run)
                 return None
-            if load_attempts.is_exhausted(run, self._process):
-                message = f"{load_attempts.MAX_LOAD_ATTEMPTS} times the operator ended while it prepared the run"
+            if finalizer.is_exhausted(run, self._process):
+                message = f"{finalizer.MAX_LOAD_ATTEMPTS} times the operator ended while it prepared the run"
                 raise InvalidRunError(message, RunReason.TOO_EXPENSIVE)
-            if load_attempts.needs_mark(run, self._process):
-                patch = load_attempts.mark_patch(run, self._process)
+            if finalizer.needs_mark(run, self._process):
+                patch = finalizer.mark_patch(run, self._process)
                 patched = await self._client.patch(
                     PIPELINE_RUNS, key.name, patch, namespace=key.namespace, patch_type="json"
                 )
                 run = as_run(patched)
             _require_creator_of_copy(run, creator)
-            plan = await self._plans.load(run, isolated=load_attempts.needs_isolation(run))
+            plan = await self._plans.load(run, isolated=finalizer.needs_isolation(run))
             state = new_run_state(run, plan, self._now(), creator)
         except InvalidRunError as error:
             status = invalid_status(run, error.reason, str(error), self._now(), creator)
@@ -310,14 +310,14 @@ class Reconciler:
             or self._cache.owned.has_any(key, run["metadata"]["uid"])
             or any(step.get("attempts") for step in status.get("steps") or [])
         )
-        if has_started and status.get("phase") not in FINAL_RUN_PHASES and self._now() < deletion.deadline(run):
+        if has_started and status.get("phase") not in FINAL_RUN_PHASES and self._now() < finalizer.deadline(run):
             return False
-        if deletion.has_finalizer(run):
+        if finalizer.has_finalizer(run):
             await self._patch_finalizers(key, run, hold=False)
         return True
 
     async def _patch_finalizers(self, key: RunKey, run: RunObject, *, hold: bool) -> Json:
-        patch = deletion.finalizers_patch(run, hold=hold)
+        patch = finalizer.finalizers_patch(run, hold=hold)
         return await self._client.patch(PIPELINE_RUNS, key.name, patch, namespace=key.namespace, patch_type="json")
 
     def _record_decision(self, key: RunKey, run: RunObject, state: RunState, decision: Decision) -> None:

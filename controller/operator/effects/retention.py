@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from controller import labels
 from controller.kube import PIPELINE_RUNS, ConflictError, KubeClient, KubeError, NotFoundError
-from controller.operator.decision.deletion import runs_over_limit
+from controller.operator import names
+from controller.operator.decision.finalizer import is_deleted
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.run_object import status_of
 from controller.operator.settings import OperatorSettings
@@ -204,3 +207,49 @@ class RetentionSweeper:
                     await self._store.delete(info.key)
                     count += 1
         return count
+
+
+def runs_over_limit(runs: Iterable[RunObject], limit: int) -> list[RunObject]:
+    """The oldest ended runs of each pipeline, beyond the newest `limit`, and all ended debug copies.
+
+    A client deletes its debug copy when it leaves it; these are the ones that were left behind. Runs whose steps an
+    active run is going to reuse are not among them.
+    """
+    runs = list(runs)
+    reused = _reused_runs(runs)
+    ended: dict[tuple[str, str], list[RunObject]] = defaultdict(list)
+    copies: list[RunObject] = []
+    for run in runs:
+        if status_of(run).get("phase") not in FINAL_RUN_PHASES or is_deleted(run):
+            continue
+        if debug_source(run) is not None:
+            copies.append(run)
+        else:
+            pipeline = names.run_labels(run)[labels.PIPELINE]
+            ended[run["metadata"]["namespace"], pipeline].append(run)
+    found = copies
+    for each in ended.values():
+        each.sort(key=_creation_order)
+        found += [run for run in each[: max(0, len(each) - limit)] if reused.isdisjoint(_references(run))]
+    return found
+
+
+def _reused_runs(runs: Iterable[RunObject]) -> set[tuple[str, str]]:
+    """The references in `reuseFrom` of active runs."""
+    found = set()
+    for run in runs:
+        if status_of(run).get("phase") not in FINAL_RUN_PHASES and (name := run["spec"].get("reuseFrom")):
+            found.add((run["metadata"]["namespace"], run["spec"].get("reuseFromUid") or name))
+    return found
+
+
+def _references(run: RunObject) -> set[tuple[str, str]]:
+    """How other runs refer to a run: by its uid, or by its name if they were created without the API."""
+    metadata = run["metadata"]
+    return {(metadata["namespace"], metadata["uid"]), (metadata["namespace"], metadata["name"])}
+
+
+def _creation_order(run: RunObject) -> tuple[str, int, str]:
+    number = (run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, "")
+    created = str(run["metadata"].get("creationTimestamp", ""))
+    return created, int(number) if number.isascii() and number.isdigit() else 0, run["metadata"]["name"]

@@ -13,7 +13,7 @@ from controller.kube import (
     PIPELINE_RUNS,
     SECRETS,
 )
-from controller.operator.decision.load_attempts import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
+from controller.operator.decision.finalizer import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
 from controller.operator.effects.status_writer import WriteResult
 from controller.operator.plan_loader import PlanLoader
 from controller.provenance import sign_creator

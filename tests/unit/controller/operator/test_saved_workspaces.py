@@ -9,12 +9,11 @@ import pytest
 
 from controller.operator import names
 from controller.operator.cache.run_plan import load_run_plan
-from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.decision.started_steps import find_settled_steps
-from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
+from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects, runs_over_limit
 from controller.operator.manifests import crds
 from controller.operator.workload.job import JobSpec, build_job
-from tests.unit.controller.operator.decision.test_deletion import MONTH, Client, Info, Shelf, old, run
+from tests.unit.controller.operator.effects.test_retention import MONTH, Client, Info, Shelf, old, run
 from tests.unit.controller.operator.manifests.test_generate import _fits
 from tests.unit.controller.operator.workload.test_job import container_of, env_of, job_of, pod_of
 from tests.unit.controller.operator.world import SETTINGS, T0, World, build_run, step

@@ -1,4 +1,4 @@
-"""Deleted runs are held until they have ended; the oldest go when there are too many; the sweep spares what is used."""
+"""Which runs and stored objects are deleted, and which are retained."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from controller import labels
 from controller.kube import KubeError, NotFoundError
-from controller.operator.decision.deletion import runs_over_limit
-from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
-from tests.unit.controller.operator.harness import KEY, ReconcilerHarness
+from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects, runs_over_limit
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
 Json = dict[str, Any]
+
 MONTH = timedelta(days=30)
 
 
@@ -33,35 +31,6 @@ def test_the_oldest_ended_runs_of_a_pipeline_go_first() -> None:
     runs += [run("ci-live", "Running", days=20), run("other-1", days=30, pipeline="other")]
     assert [each["metadata"]["name"] for each in runs_over_limit(runs, 3)] == ["ci-0", "ci-1"]
     assert runs_over_limit(runs, 5) == []
-
-
-async def test_a_run_is_held_from_its_first_look() -> None:
-    harness = ReconcilerHarness()
-    await harness.reconcile()
-    assert labels.RUN_FINALIZER in harness.stored["metadata"]["finalizers"]
-
-
-async def test_deleted_run_keeps_its_finalizer_until_it_has_ended() -> None:
-    harness = ReconcilerHarness()
-    await harness.reconcile()
-    await harness.reconciler.write(KEY)
-    harness.pod("a", {"running": {}})
-    await harness.reconcile()
-    harness.run = {**harness.stored, "metadata": {**harness.stored["metadata"], "deletionTimestamp": T0.isoformat()}}
-    result = await harness.reconciler.reconcile(harness.run)
-    assert result.requeue_after is not None
-    assert labels.RUN_FINALIZER in harness.stored["metadata"]["finalizers"]
-    ended = {**harness.run, "status": {**(harness.stored.get("status") or {}), "phase": "Cancelled"}}
-    await harness.reconciler.reconcile(ended)
-    assert harness.stored["metadata"]["finalizers"] == []
-
-
-async def test_a_run_that_never_began_goes_at_once() -> None:
-    harness = ReconcilerHarness()
-    finalizers = [labels.RUN_FINALIZER, "x/y"]
-    metadata = {**harness.stored["metadata"], "finalizers": finalizers, "deletionTimestamp": T0.isoformat()}
-    await harness.reconciler.reconcile({**harness.stored, "metadata": metadata})
-    assert harness.stored["metadata"]["finalizers"] == ["x/y"], "what others hold it by stays"
 
 
 @dataclass(frozen=True)
