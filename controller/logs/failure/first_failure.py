@@ -1,7 +1,8 @@
 """Finds the line that explains why a step failed, among the last lines of its log. Pure.
 
-Best first: a source location with an error (`src/a.py:3: error: …`), the last line of a Python traceback, a line with
-`error:` or `FAILED`; of the best kind, the first one. Without any, the last line that is not empty.
+Best first: an error that a program reports as such (`::error file=src/a.py,line=3::…`), a source location with an error
+(`src/a.py:3: error: …`), the last line of a Python traceback, a line with `error:` or `FAILED`; of the best kind, the
+first one. Without any, the last line that is not empty.
 
 The lines are untrusted. What is searched is bounded by `SEARCH_BYTES`, `SEARCH_LINES` and `_MAX_LINE_BYTES`, and every
 pattern takes time in proportion to the line: none has two unbounded repetitions that can match the same text.
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from controller.logs.archive.summary import Failure
+from controller.logs.failure.annotation import parse_error_annotation
 from controller.logs.failure.location import CONTEXT_LINES, find_source_location
 from controller.logs.model import Block, Line
 
@@ -57,6 +59,8 @@ def first_failure(blocks: list[Block]) -> Failure | None:
             best = (kind, index)
     chosen = best[1] if best else len(lines) - 1
     number, text = lines[chosen]
+    if (annotation := parse_error_annotation(text)) is not None:
+        return Failure(number, _truncate(annotation.text), annotation.file, annotation.line)
     before = [each for _, each in lines[max(0, chosen - CONTEXT_LINES) : chosen]]
     after = [each for _, each in lines[chosen + 1 : chosen + 1 + CONTEXT_LINES]]
     file, file_line = find_source_location(text, before, after) or (None, None)
@@ -87,6 +91,7 @@ def _complains_at_location(text: str) -> bool:
 
 
 _MATCHERS_BY_RANK: tuple[Callable[[str], object], ...] = (
+    parse_error_annotation,
     _TEST_LOCATION.match,
     _complains_at_location,
     _RAISED.match,

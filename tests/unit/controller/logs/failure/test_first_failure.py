@@ -54,6 +54,8 @@ def blocks(text: bytes, first: int = 1) -> list[Block]:
         (COMPILER, 2, "src/a.c:12:5: error: 'x' undeclared (first use)"),
         (GO, 2, "x_test.go:10: got 1, expected 2"),
         ("building\nERROR: no such thing\nbye\n", 2, "ERROR: no such thing"),
+        ("src/b.c:1:1: error: x\n::error file=src/a.py,line=3,title=Types::a %2525 b%0Ac\n", 2, "Types: a %25 b c"),
+        ("::error::\n", 1, "::error::"),
         ("sh: 1: nope: not found\n", 1, "sh: 1: nope: not found"),
         ("0 errors, all well\nthen it ended\n\n", 2, "then it ended"),
     ],
@@ -167,3 +169,18 @@ def test_lines_made_to_be_slow_are_searched_in_linear_time(line: bytes) -> None:
 def test_only_the_last_lines_are_searched() -> None:
     text = b"error: the first\n" + b"x\n" * SEARCH_LINES
     assert first_failure(blocks(text)) == Failure(SEARCH_LINES + 1, "x")
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "number"),
+    [
+        ("::error file=src/a.py,line=3::bad", "src/a.py", 3),
+        ("::error file=C%3A/a%2Cb.py,line=7,col=2::bad", "C:/a,b.py", 7),
+        ("::error file=src/a.py::bad", None, None),
+        ("::error file=src/a.py,line=0::bad", None, None),
+        ("::error file=src/a.py,line=99999999::bad", None, None),
+    ],
+)
+def test_annotation_names_the_source_location(line: str, file: str | None, number: int | None) -> None:
+    found = first_failure(blocks(f"{line}\n".encode()))
+    assert found == Failure(1, "bad", file, number)
