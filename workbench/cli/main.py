@@ -24,6 +24,7 @@ BROKEN_PIPE = 141
 
 _COMMANDS = {
     "demo": ("workbench.cli.commands.demo", "Start a sandbox, run a sample pipeline, and watch it."),
+    "samples": ("workbench.cli.commands.samples", "List the sample pipelines, or copy one."),
     "run": ("workbench.cli.commands.run", "Run a pipeline on your working tree and stream its logs."),
     "lint": ("workbench.cli.commands.lint", "Check pipeline files."),
     "schema": ("workbench.cli.commands.lint", "Print the JSON Schema of pipeline files."),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workbench.cli.output.console import CommandError, console_style
+from workbench.cli.commands.samples import find_sample
+from workbench.cli.output.console import console_style
 
 if TYPE_CHECKING:
     from workbench.submit.submit import RunSubmission
@@ -39,7 +40,7 @@ def demo(ctx: click.Context, /, name: str | None) -> None:
       c8s demo
       c8s demo | cat
     """
-    path = sample_path(_SAMPLE)
+    path = find_sample(_SAMPLE).path
     from workbench.cli.options import DEFAULT_SANDBOX, Target, run_async, supports_fullscreen
     from workbench.cli.output.diagnostics import require_valid
     from workbench.client.run_request import RunRequest
@@ -80,17 +81,3 @@ async def _run(submission: RunSubmission, name: str | None) -> int:
             with contextlib.suppress(OSError):
                 for folder in created:
                     folder.rmdir()
-
-
-def sample_path(name: str) -> Path:
-    """The file of a sample pipeline: beside the package in a clone, inside it when installed from a wheel.
-
-    Raises:
-        CommandError: the samples are not installed.
-    """
-    package = Path(__file__).parents[2]
-    for folder in (package / "samples", package.parent / "samples"):
-        path = folder / f"{name}.yaml"
-        if path.is_file():
-            return path
-    raise CommandError(f"the sample pipeline {name} is not installed; it is in `samples/` of the c8s repository")
