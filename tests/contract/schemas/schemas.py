@@ -5,19 +5,27 @@ Stricter than the server in one thing: a field that the schema does not know is 
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import kubernetes.client
-from jsonschema import Draft4Validator
+from jsonschema import Draft4Validator, FormatChecker
 
-_CLIENT_MODELS = {"networking.k8s.io/v1 NetworkPolicy": "V1NetworkPolicy"}
+_CLIENT_MODELS = {
+    "authentication.k8s.io/v1 TokenReview": "V1TokenReview",
+    "authorization.k8s.io/v1 SubjectAccessReview": "V1SubjectAccessReview",
+    "networking.k8s.io/v1 NetworkPolicy": "V1NetworkPolicy",
+}
 """Kinds that are not in the file, with their models in the official client."""
 _SCALARS: dict[str, Any] = {"str": str, "int": int, "bool": bool, "object": object, "datetime": str}
+_FORMATS = FormatChecker(formats=())
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _FILE = Path(__file__).with_name("schemas-v1.36.2.json.gz")
 
 
@@ -29,7 +37,17 @@ def problems(obj: dict[str, Any]) -> list[str]:
         return list(_model_problems(obj, _CLIENT_MODELS[kind], ""))
     if kind not in document["kinds"]:
         return [f"there is no schema here of {kind}"]
-    return [f"{'/'.join(map(str, each.absolute_path))}: {each.message}" for each in _validator(kind).iter_errors(obj)]
+    return [f"{'/'.join(map(str, each.absolute_path))}: {each.message}" for each in validator(kind).iter_errors(obj)]
+
+
+def components() -> dict[str, Any]:
+    """All schemas, for references into them."""
+    found: dict[str, Any] = _document()["components"]
+    return found
+
+
+def object_meta_schema() -> dict[str, Any]:
+    return {"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
 
 
 def _model_problems(value: Any, kind: str, at: str) -> Iterator[str]:
@@ -68,8 +86,29 @@ def _document() -> dict[str, Any]:
     return found
 
 
+@_FORMATS.checks("int32")
+def _is_int32(value: Any) -> bool:
+    return not isinstance(value, int) or -(1 << 31) <= value < 1 << 31
+
+
+@_FORMATS.checks("int64")
+def _is_int64(value: Any) -> bool:
+    return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
+
+
+@_FORMATS.checks("date-time")
+def _is_date_time(value: Any) -> bool:
+    return not isinstance(value, str) or bool(_DATE_TIME.fullmatch(value))
+
+
+@_FORMATS.checks("byte", raises=ValueError)
+def _is_base64(value: Any) -> bool:
+    return not isinstance(value, str) or base64.b64decode(value, validate=True) is not None
+
+
 @cache
-def _validator(kind: str) -> Draft4Validator:
+def validator(kind: str) -> Draft4Validator:
+    """The validator of a kind, named `apiVersion Kind`."""
     document = _document()
     reference = {"$ref": f"#/components/schemas/{document['kinds'][kind]}", "components": document["components"]}
-    return Draft4Validator(reference)
+    return Draft4Validator(reference, format_checker=_FORMATS)

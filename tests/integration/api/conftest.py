@@ -15,6 +15,8 @@ import aiohttp
 import pytest
 
 import controller
+from tests.contract.conversation.rules import find_problems
+from tests.support.recording_proxy import RecordingProxy
 from tests.support.waiting import wait_until
 
 ROOT = Path(controller.__file__).parent
@@ -52,12 +54,17 @@ class Sandbox:
     folder: Path
     cluster_socket: socket.socket = field(default_factory=listening)
     api_socket: socket.socket = field(default_factory=listening)
+    proxy: RecordingProxy = field(init=False)
+    """Between controller and cluster: the conversation of the two is checked at the end."""
     cluster: subprocess.Popen[bytes] | None = None
     controller: subprocess.Popen[bytes] | None = None
     store: str | None = None
     """The URL of the object store; default: a folder."""
     environment: dict[str, str] = field(default_factory=dict)
     """Variables of the controller in addition."""
+
+    def __post_init__(self) -> None:
+        self.proxy = RecordingProxy(lambda: int(self.cluster_socket.getsockname()[1]))
 
     @property
     def url(self) -> str:
@@ -79,7 +86,7 @@ class Sandbox:
 
     def start_controller(self) -> None:
         kubeconfig = self.folder / "kubeconfig"
-        kubeconfig.write_text(KUBECONFIG.format(url=self.cluster_url, token=CONTROLLER))
+        kubeconfig.write_text(KUBECONFIG.format(url=self.proxy.url, token=CONTROLLER))
         agent = [sys.executable, "-I", "-S", str(ROOT / "agent")]
         arguments = ["--role", "operator", "--role", "api", "--kubeconfig", str(kubeconfig)]
         arguments += [
@@ -121,8 +128,14 @@ class Sandbox:
             if process is not None and process.poll() is None:
                 process.terminate()
                 process.wait(SECONDS)
+        self.proxy.close()
         self.api_socket.close()
         self.cluster_socket.close()
+
+    def require_accepted_requests(self) -> None:
+        """Fail if the controller has sent a request that a real Kubernetes would refuse."""
+        problems = {problem: None for request in self.proxy.requests() for problem in find_problems(request)}
+        assert list(problems) == []
 
 
 def _environment() -> dict[str, str]:
@@ -140,6 +153,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield found
     finally:
         found.stop()
+    found.require_accepted_requests()
 
 
 @pytest.fixture
@@ -150,6 +164,7 @@ def fresh_sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         yield found
     finally:
         found.stop()
+    found.require_accepted_requests()
 
 
 class Caller:
