@@ -176,7 +176,7 @@ async def test_waiting_for_a_cancelled_run_has_a_timeout(
 
 
 async def interrupt_once_streaming(api: FakeApi) -> None:
-    await api.wait_until(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
+    await wait_until_async(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
     os.kill(os.getpid(), signal.SIGINT)
 
 
