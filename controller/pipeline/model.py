@@ -167,6 +167,10 @@ class Conditional(Model):
     when: Literal["success", "failure", "always"] | None = None
     """Whether the steps it depends on have to succeed (the default), to fail, or just to end."""
 
+    def fields(self) -> dict[str, Any]:
+        """The fields that are set, as the format names them."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
 
 class Step(Model):
     name: StepName

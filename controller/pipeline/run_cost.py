@@ -58,16 +58,16 @@ def check_run_cost(
     for step in steps:
         size = sizes.of_step(step)
         if size > MAX_STEP_BYTES:
-            raise RunTooExpensiveError(
-                f"the step {quote(step.name)} has {size:,} bytes of texts once variables are filled in; "
-                f"at most {MAX_STEP_BYTES:,} are allowed: put long texts into files of the source"
-            )
+            raise _too_many_bytes(f"the step {quote(step.name)} has {size:,} bytes of texts", MAX_STEP_BYTES)
         total += size
     if total > MAX_RUN_BYTES:
-        raise RunTooExpensiveError(
-            f"the {len(steps)} steps have {total:,} bytes of texts once variables are filled in; at most "
-            f"{MAX_RUN_BYTES:,} are allowed: put long scripts and values into files of the source"
-        )
+        raise _too_many_bytes(f"the {len(steps)} steps have {total:,} bytes of texts", MAX_RUN_BYTES)
+
+
+def _too_many_bytes(found: str, limit: int) -> RunTooExpensiveError:
+    return RunTooExpensiveError(
+        f"{found} once variables are filled in; at most {limit:,} are allowed: put long texts into files of the source"
+    )
 
 
 def _check_globs(steps: Iterable[Step], changed: Sequence[str]) -> None:
@@ -118,10 +118,7 @@ class _Sizes:
             for template in templates:
                 size = template.rendered(values)
                 if size > MAX_FILLED_BYTES:
-                    raise RunTooExpensiveError(
-                        f"a text of the step {quote(step.name)} has {size:,} bytes once variables are filled in; "
-                        f"at most {MAX_FILLED_BYTES:,} are allowed: put long texts into files of the source"
-                    )
+                    raise _too_many_bytes(f"a text of the step {quote(step.name)} has {size:,} bytes", MAX_FILLED_BYTES)
                 total += size
         return total
 

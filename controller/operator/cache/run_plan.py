@@ -121,7 +121,8 @@ def load_run_plan(run: RunObject) -> RunPlan:
 
 def find_unmet_conditions(run: RunObject, steps: Sequence[ExpandedStep]) -> dict[str, str]:
     """Name of a step whose condition does not hold -> the reason."""
-    return unmet_conditions({step.name: _conditional(step) for step in steps}, _trigger_context(run))
+    conditionals = {step.name: step.step.conditional.fields() for step in steps if step.step.conditional}
+    return unmet_conditions(conditionals, _trigger_context(run))
 
 
 def _trigger_context(run: RunObject) -> TriggerContext:
@@ -131,11 +132,6 @@ def _trigger_context(run: RunObject) -> TriggerContext:
     tag = spec.get("branch", "") if event == "tag" else ""
     changed = spec.get("changedFiles")
     return TriggerContext(event, spec.get("branch") or "", tag, tuple(changed) if changed is not None else None)
-
-
-def _conditional(step: ExpandedStep) -> Json | None:
-    conditional = step.step.conditional
-    return conditional.model_dump(by_alias=True, exclude_none=True) if conditional else None
 
 
 def _validate(definition: Json) -> Pipeline:

@@ -90,7 +90,8 @@ def _waiting_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdic
 
 def _dependency_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
     """Whether the results of its dependencies prevent the step from ever running."""
-    policy = dependency_policy(_conditional(step))
+    conditional = step.step.conditional
+    policy = dependency_policy(conditional.fields() if conditional else None)
     failed = [name for name in step.depends_on if _counts_as_failure(builder.statuses[name])]
     if policy == "success" and failed:
         message = _describe_root_failure(builder, failed[0])
@@ -139,11 +140,6 @@ def _awaiting_status_write(builder: DecisionBuilder, step: ExpandedStep) -> str 
         if status.get("reused") and name not in observation.recorded_reuse:
             return "what is reused from an earlier run"
     return None
-
-
-def _conditional(step: ExpandedStep) -> Json | None:
-    conditional = step.step.conditional
-    return conditional.model_dump(by_alias=True, exclude_none=True) if conditional else None
 
 
 def _counts_as_failure(status: StepStatus) -> bool:

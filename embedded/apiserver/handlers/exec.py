@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -29,6 +29,7 @@ from embedded.apiserver.handlers.exec_channels import (
 )
 
 Json = dict[str, Any]
+T = TypeVar("T")
 SUBRESOURCES = ("exec", "attach")
 
 _UPGRADE_REQUIRED = (
@@ -94,15 +95,19 @@ def _upgrade(request: web.BaseRequest) -> web.WebSocketResponse:
 
 async def _run_until_closing(closing: asyncio.Event, stream: Awaitable[Json | None]) -> Json | None:
     """The result of a stream; None when the server stops before that."""
-    acting = asyncio.ensure_future(stream)
-    stopping = asyncio.ensure_future(closing.wait())
+    return await _result_before(stream, closing.wait())
+
+
+async def _result_before(stream: Awaitable[T], end: Awaitable[object]) -> T | None:
+    """The result of a stream; None when `end` comes before that. Both have ended when this returns."""
+    acting, ending = asyncio.ensure_future(stream), asyncio.ensure_future(end)
     try:
-        await asyncio.wait((acting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((acting, ending), return_when=asyncio.FIRST_COMPLETED)
         return acting.result() if acting.done() else None
     finally:
-        for task in (acting, stopping):
+        for task in (acting, ending):
             task.cancel()
-        await asyncio.wait((acting, stopping))
+        await asyncio.wait((acting, ending))
 
 
 async def _run_exec(
@@ -119,16 +124,9 @@ async def _run_exec(
         with suppress(ConnectionError):
             await channels.send(channel, data)
 
-    running = asyncio.ensure_future(session.run(send))
-    reading = asyncio.ensure_future(_forward_input(channels, session, stdin=options.stdin))
-    try:
-        await asyncio.wait((running, reading), return_when=asyncio.FIRST_COMPLETED)
-        return _exit_status(running.result(), options.command) if running.done() else None
-    finally:
-        for task in (running, reading):
-            task.cancel()
-        # Wait for the end of the command: it must not outlive the connection.
-        await asyncio.wait((running, reading))
+    # The command must not outlive the connection, whose end ends the reading of input.
+    code = await _result_before(session.run(send), _forward_input(channels, session, stdin=options.stdin))
+    return _exit_status(code) if code is not None else None
 
 
 async def _run_attach(
@@ -186,7 +184,7 @@ def _failure_status(reason: str, message: str) -> Json:
     return {"metadata": {}, "status": "Failure", "message": message, "reason": reason}
 
 
-def _exit_status(code: int, command: tuple[str, ...]) -> Json:
+def _exit_status(code: int) -> Json:
     """A Status with the exit code of a command, in the form that clients expect."""
     if code == 0:
         return _SUCCESS

@@ -25,6 +25,7 @@ from embedded.apiserver.request import ApiRequest
 from embedded.apiserver.webhook_admission import WebhookAdmission
 from embedded.auth.escalation import EscalationGuard
 from embedded.registry import event_versions
+from embedded.registry.options import WriteOptions
 from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import encode_json
@@ -53,10 +54,7 @@ class WriteHandlers:
         data = await timeouts.read_body(request.http)
 
         def prepare() -> PreparedWrite:
-            duplicates: list[str] = []
-            obj = decode.read_object(data, media_type, info.resource.kind, duplicates)
-            _require_kind(info.resource, obj, data)
-            options = replace(request.write_options, duplicate_fields=tuple(duplicates))
+            obj, options = _read_object(request, data, media_type)
             if info.resource is EVENTS_V1:
                 return self._registry.prepare_create(EVENTS, event_versions.to_core(obj), info.namespace, options)
             return self._registry.prepare_create(info.resource, obj, info.namespace, options)
@@ -69,14 +67,11 @@ class WriteHandlers:
         data = await timeouts.read_body(request.http)
 
         def prepare() -> PreparedWrite:
-            duplicates: list[str] = []
-            obj = decode.read_object(data, media_type, info.resource.kind, duplicates)
-            _require_kind(info.resource, obj, data)
+            obj, options = _read_object(request, data, media_type)
             metadata = obj.get("metadata")
             if not isinstance(metadata, dict) or not metadata.get("name"):
                 why = "was undeterminable: name must be provided"
                 raise bad_request(f"the name of the object ({info.name} based on URL) {why}")
-            options = replace(request.write_options, duplicate_fields=tuple(duplicates))
             if info.resource is EVENTS_V1:
                 obj = event_versions.to_core(obj)
             return self._registry.prepare_update(_stored_ref(info.ref), obj, options)
@@ -198,6 +193,14 @@ class WriteHandlers:
 def _stored_ref(ref: ObjectRef) -> ObjectRef:
     """The object as it is stored: events in the core group."""
     return replace(ref, resource=EVENTS) if ref.resource is EVENTS_V1 else ref
+
+
+def _read_object(request: ApiRequest, data: bytes, media_type: str) -> tuple[Json, WriteOptions]:
+    """The object in the body, and the options of its write, which name fields that it has twice."""
+    duplicates: list[str] = []
+    obj = decode.read_object(data, media_type, request.info.resource.kind, duplicates)
+    _require_kind(request.info.resource, obj, data)
+    return obj, replace(request.write_options, duplicate_fields=tuple(duplicates))
 
 
 def _require_kind(resource: ResourceType, obj: Json, data: bytes) -> None:

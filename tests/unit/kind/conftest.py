@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,16 +47,7 @@ class Programs:
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    async def __call__(
-        self,
-        command: Sequence[str],
-        *,
-        timeout: float,
-        on_line: OnLine | None = None,
-        stdin: Path | None = None,
-        cwd: Path | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> CommandResult:
+    async def __call__(self, command: Sequence[str], *, on_line: OnLine | None = None, **_: Any) -> CommandResult:
         text = " ".join(command)
         self.asked.append(text)
         known = [each for each in self.answers if text.startswith(each)]

@@ -21,6 +21,7 @@ from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
 from controller.api.openapi import json_body
 from controller.api.routes.agent.access import authorize_agent
+from controller.api.routes.agent.uploads import commit_archive, grant_upload
 from controller.api.routes.runs import find_run_by_uid, reread_run
 from controller.api.routes.sources import source_key
 from controller.api.state import AppState, get_state
@@ -72,10 +73,8 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
     if body.size > state.settings.artifact_limit:
         limit = state.settings.artifact_limit
         raise ApiProblemError("too-large", f"the archive has {body.size} bytes; the limit is {limit}")
-    if await state.store.head(key.manifest) is not None:
-        raise ApiProblemError("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
-    await state.budgets.artifacts.promise(key.archive(body.sha256), body.size)
-    return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256), size=body.size)})
+    committed = f"the artifacts of {slug}, attempt {attempt}, are committed already"
+    return await grant_upload(state, key, body, state.budgets.artifacts, committed)
 
 
 @router.put(
@@ -99,14 +98,8 @@ async def agent_manifest(request: Request, slug: str, attempt: int) -> Response:
     async with state.manifest_slots:
         manifest = await _encode_manifest(await request.body(), check_paths)
         archive = manifest.archive
-        stored = await state.store.head(key.archive(archive["sha256"]))
-        if stored is None or stored.size != archive["size"]:
-            found = "not there" if stored is None else f"{stored.size} bytes"
-            raise ApiProblemError(
-                "conflict", f"the archive in the store is {found}, the manifest says {archive['size']} bytes"
-            )
-        if await state.store.head(key.manifest) is None:
-            await state.budgets.artifacts.commit(key.archive(archive["sha256"]), stored.size)
+        budget = state.budgets.artifacts
+        await commit_archive(state, key, archive["sha256"], archive["size"], budget, "the manifest")
         try:
             await state.store.put(key.manifest, manifest.content(), if_absent=True)
         except ObjectExistsError:

@@ -15,6 +15,7 @@ from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
 from controller.api.routes.agent.access import authorize_agent
+from controller.api.routes.agent.uploads import commit_archive, grant_upload
 from controller.api.routes.runs import reread_run
 from controller.api.state import AppState, get_state
 from controller.storage import ObjectExistsError
@@ -44,10 +45,8 @@ async def workspace_upload(request: Request, slug: str, attempt: int, body: mode
     state = get_state(request)
     _, key = await _workspace(state, request, slug, attempt)
     _check_size(state, body.size)
-    if await state.store.head(key.manifest) is not None:
-        raise ApiProblemError("conflict", f"the workspace of {slug}, attempt {attempt}, has been reported already")
-    await state.budgets.workspaces.promise(key.archive(body.sha256), body.size)
-    return JSONResponse({"url": await state.signed_url("PUT", key.archive(body.sha256), size=body.size)})
+    committed = f"the workspace of {slug}, attempt {attempt}, has been reported already"
+    return await grant_upload(state, key, body, state.budgets.workspaces, committed)
 
 
 @router.put(
@@ -67,12 +66,7 @@ async def workspace_manifest(request: Request, slug: str, attempt: int, body: mo
         raise ApiProblemError("invalid", "give either size and sha256 of the archive, or problem")
     else:
         _check_size(state, body.size)
-        stored = await state.store.head(key.archive(body.sha256))
-        if stored is None or stored.size != body.size:
-            found = "not there" if stored is None else f"{stored.size} bytes"
-            raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
-        if await state.store.head(key.manifest) is None:
-            await state.budgets.workspaces.commit(key.archive(body.sha256), stored.size)
+        await commit_archive(state, key, body.sha256, body.size, state.budgets.workspaces, "the call")
         report = {"size": body.size, "sha256": body.sha256, "files": body.files, "leftOut": body.left_out}
     document = json.dumps(report, separators=(",", ":")).encode()
     try:
