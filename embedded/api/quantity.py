@@ -6,6 +6,11 @@ import re
 from decimal import Decimal
 
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)([eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?")
+_MAX_LENGTH = 1000
+_MAX_EXPONENT = 2000
+_MAX_SUFFIX_LENGTH = 10
+_MAX_AMOUNT = Decimal((1 << 63) - 1)
+"""Larger amounts are this one, as in `ParseQuantity` of apimachinery."""
 _SUFFIXES = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
@@ -23,13 +28,17 @@ def parse_quantity(text: str | int | float) -> Decimal:
     Raises:
         ValueError: `text` is not a quantity.
     """
-    match = _QUANTITY.fullmatch(str(text))
+    match = _QUANTITY.fullmatch(str(text)) if len(str(text)) <= _MAX_LENGTH else None
     if match is None:
-        raise ValueError(f"{text!r} is not a quantity such as 500m or 2Gi")
+        raise ValueError(f"{str(text)[:100]!r} is not a quantity such as 500m or 2Gi")
     number, suffix = Decimal(match.group(1)), match.group(2) or ""
     if suffix[:1] in ("e", "E") and len(suffix) > 1:
-        return number * Decimal(10) ** int(suffix[1:])
-    return number * _SUFFIXES[suffix]
+        if len(suffix) > _MAX_SUFFIX_LENGTH:
+            raise ValueError(f"the exponent of {text!r} is too large")
+        amount = number * Decimal(10) ** max(-_MAX_EXPONENT, min(int(suffix[1:]), _MAX_EXPONENT))
+    else:
+        amount = number * _SUFFIXES[suffix]
+    return max(-_MAX_AMOUNT, min(amount, _MAX_AMOUNT))
 
 
 def is_quantity(text: str) -> bool:
@@ -57,7 +66,7 @@ def canonical_quantity(text: str | int | float) -> str:
 
     A text that is not a quantity is returned unchanged; validation reports it.
     """
-    match = _QUANTITY.fullmatch(str(text))
+    match = _QUANTITY.fullmatch(str(text)) if len(str(text)) <= _MAX_LENGTH else None
     if match is None:
         return str(text)
     amount, suffix = parse_quantity(text), match.group(2) or ""

@@ -5,7 +5,7 @@ expressions, quantities, times and durations. Not supported: type checking befor
 functions are checked), a separate type for unsigned integers, protobuf messages, IP addresses and CIDRs, authorizers.
 """
 
-from embedded.cel.evaluate import Program, compile_expression
+from embedded.cel.evaluate import CostBudget, Program, compile_expression, extent
 from embedded.cel.values import CelError
 
-__all__ = ["CelError", "Program", "compile_expression"]
+__all__ = ["CelError", "CostBudget", "Program", "compile_expression", "extent"]

@@ -13,9 +13,26 @@ from embedded.cel.values import TYPE_NAMES, CelError, CelType, OptionalValue, co
 
 MAX_STEPS = 200_000
 """The maximum number of steps of one evaluation, in place of a real server's cost limit."""
+MAX_OBJECT_STEPS = 1_000_000
+"""The same of all rules that are evaluated for one object."""
+_STEP_CHARACTERS = 100
+"""Functions go through so many characters of a text in the time of a step."""
 _OPERATORS = ("&&", "||", "?:", "!_", "-_", "==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%")
 # Escape sequences for field names that are not CEL identifiers.
 _ESCAPES = (("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/"))
+
+
+class CostBudget:
+    """The steps that are left for several evaluations together."""
+
+    def __init__(self, steps: int = MAX_OBJECT_STEPS) -> None:
+        self.left = steps
+
+    def charge(self, steps: int) -> None:
+        """Raises CelError when nothing is left."""
+        self.left -= steps
+        if self.left < 0:
+            raise CelError(COST_EXCEEDED)
 
 
 class Program:
@@ -24,19 +41,24 @@ class Program:
     def __init__(self, tree: Node) -> None:
         self.tree = tree
 
-    def evaluate(self, variables: Mapping[str, Any]) -> Any:
+    def evaluate(self, variables: Mapping[str, Any], budget: CostBudget | None = None) -> Any:
         """Evaluate the expression.
 
         Raises:
-            CelError: it fails on these values, or exceeds the cost limit.
+            CelError: it fails on these values, or exceeds the cost limit or the budget.
         """
+        limit = MAX_STEPS if budget is None else max(min(MAX_STEPS, budget.left), 0)
+        evaluation = _Evaluation(dict(variables), limit)
         try:
-            return _Evaluation(dict(variables)).evaluate(self.tree)
+            return evaluation.evaluate(self.tree)
         except RecursionError:
             raise CelError("nested too deeply") from None
         except (TypeError, AttributeError, ValueError, OverflowError, KeyError) as error:
             # A function was called with values of types that it does not support.
             raise CelError(f"found no matching overload: {error}") from None
+        finally:
+            if budget is not None:
+                budget.left -= limit - max(evaluation.steps_left, 0)
 
 
 @lru_cache(maxsize=1024)
@@ -120,15 +142,32 @@ def _arithmetic(operator: str, one: Any, other: Any) -> Any:
     return require_int64({"+": one + other, "-": one - other, "*": one * other}[operator])
 
 
+def extent(value: Any, limit: int) -> int:
+    """How many values there are in a value, long texts counting for several; it counts no further than `limit`."""
+    count, left = 0, [value]
+    while left and count <= limit:
+        each = left.pop()
+        count += 1
+        if isinstance(each, str | bytes):
+            count += len(each) // _STEP_CHARACTERS
+        elif isinstance(each, dict):
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+    return count
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes | list | dict) else 0
+
+
 class _Evaluation:
-    def __init__(self, variables: dict[str, Any]) -> None:
+    def __init__(self, variables: dict[str, Any], steps: int) -> None:
         self._variables = variables
-        self._steps_left = MAX_STEPS
+        self.steps_left = steps
 
     def evaluate(self, node: Node) -> Any:
-        self._steps_left -= 1
-        if self._steps_left < 0:
-            raise CelError(COST_EXCEEDED)
+        self._charge(1)
         match node:
             case Literal(value):
                 return value
@@ -142,13 +181,26 @@ class _Evaluation:
                 return self._call(function, arguments)
             case Call(function, arguments, of):
                 assert of is not None
-                return METHODS[function](self.evaluate(of), *map(self.evaluate, arguments))
+                values = [self.evaluate(of), *map(self.evaluate, arguments)]
+                self._charge_values(*values)
+                return METHODS[function](*values)
             case Macro():
                 return self._macro(node)
             case ListLiteral(items):
                 return [self.evaluate(item) for item in items]
             case MapLiteral(entries):
                 return {self.evaluate(key): self.evaluate(value) for key, value in entries}
+
+    def _charge(self, steps: int) -> None:
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise CelError(COST_EXCEEDED)
+
+    def _charge_values(self, *values: Any) -> None:
+        """Count what a function that goes through all of its arguments costs."""
+        for value in values:
+            if isinstance(value, str | bytes | list | dict):
+                self._charge(extent(value, self.steps_left))
 
     def _select(self, node: Select) -> Any:
         of = self.evaluate(node.operand)
@@ -194,7 +246,11 @@ class _Evaluation:
         if function == "?:":
             return self.evaluate(arguments[1] if self._require_bool(self.evaluate(arguments[0])) else arguments[2])
         values = [self.evaluate(argument) for argument in arguments]
+        if function.startswith("sets.") and all(isinstance(value, list) for value in values):
+            # Each item of one is compared with each of the other.
+            self._charge(len(values[0]) * len(values[-1]))
         if function in FUNCTIONS:
+            self._charge_values(*values)
             return FUNCTIONS[function](*values)
         if function == "!_":
             return not self._require_bool(values[0])
@@ -203,6 +259,11 @@ class _Evaluation:
                 raise overload_error("-_", values[0])
             return -values[0]
         one, other = values
+        if function == "+":
+            self._charge_values(one, other)
+        else:
+            # A comparison ends with the shorter one; a list is searched to its end.
+            self._charge_values(other if function == "in" else min(one, other, key=_length))
         if function == "in":
             found = (key for key in other) if isinstance(other, dict | list) else None
             if found is None:
@@ -228,7 +289,7 @@ class _Evaluation:
                 if self._require_bool(part()) is decisive:
                     return decisive
             except CelError as error:
-                if self._steps_left < 0:
+                if self.steps_left < 0:
                     raise
                 failure = failure or error
         if failure is not None:

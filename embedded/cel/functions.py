@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cmp_to_key
 from itertools import pairwise
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, TypeVar
 
 from embedded.api.quantity import parse_quantity
@@ -18,6 +19,8 @@ _Sized = TypeVar("_Sized", str, bytes, list[Any])
 COST_EXCEEDED = "operation cancelled: actual cost limit exceeded"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _INT64_LIMIT = 1 << 63
+_TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+_TO_UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
 _MAX_LENGTH = 1 << 20
 """The maximum length of strings, bytes and lists that an expression builds."""
 
@@ -303,8 +306,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "charAt": _char,
     "indexOf": _index,
     "lastIndexOf": _last_index,
-    "lowerAscii": lambda of: "".join(c.lower() if c.isascii() else c for c in of),
-    "upperAscii": lambda of: "".join(c.upper() if c.isascii() else c for c in of),
+    "lowerAscii": lambda of: of.translate(_TO_LOWER),
+    "upperAscii": lambda of: of.translate(_TO_UPPER),
     "replace": _replace,
     "split": _split,
     "join": _join,

@@ -10,7 +10,7 @@ from typing import Any
 from embedded.cel.values import CelError
 
 _TOKEN = re.compile(
-    r"""\s*(?://[^\n]*\s*)*(?:
+    r"""(?:\s|//[^\n]*+)*+(?:
     (?P<float>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
     |(?P<int>(?:0x[0-9a-fA-F]+|\d+)[uU]?)
     |(?P<string>(?:[rR][bB]?|[bB][rR]?)?(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"
@@ -20,9 +20,11 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_BLANK = re.compile(r"(?:\s|//[^\n]*(?:\n|\Z))*")
+_BLANK = re.compile(r"(?:\s|//[^\n]*+)*+")
 """Space and comments, also at the end of an expression."""
+MAX_EXPRESSION_LENGTH = 32 * 1024
 _MAX_DEPTH = 40
+_MAX_DIGITS = 100
 _RELATIONS = ("==", "!=", "<", "<=", ">", ">=", "in")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _MACROS = {"all": (2,), "exists": (2,), "exists_one": (2,), "existsOne": (2,), "filter": (2,), "map": (2, 3)}
@@ -91,8 +93,10 @@ def parse(text: str) -> Node:
     """Parse an expression.
 
     Raises:
-        CelError: the syntax is wrong.
+        CelError: the syntax is wrong, or the expression is too long.
     """
+    if len(text) > MAX_EXPRESSION_LENGTH:
+        raise CelError(f"Syntax error: the expression is longer than {MAX_EXPRESSION_LENGTH} characters")
     return _Parser(text).parse()
 
 
@@ -126,6 +130,8 @@ def _parse_literal(kind: str, text: str) -> Any:
     if kind == "string":
         return _parse_string(text)
     digits = text.rstrip("uU")
+    if len(digits) > _MAX_DIGITS:
+        raise CelError("Syntax error: invalid int literal")
     return int(digits, 16 if digits.startswith("0x") else 10)
 
 

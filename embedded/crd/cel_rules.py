@@ -4,33 +4,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedded.api.status_errors import FieldError
 from embedded.types import JsonObject
 
+if TYPE_CHECKING:
+    from embedded.cel import CostBudget
+
 VARIABLES = ("self", "oldSelf")
 
 
-def validate_rules(value: Any, schema: JsonObject, old: Any, path: str) -> Iterator[FieldError]:
+class RuleBudget:
+    """What the rules of one object may cost together; made at its first rule, because most clusters have none."""
+
+    def __init__(self) -> None:
+        self._cost: CostBudget | None = None
+
+    @property
+    def cost(self) -> CostBudget:
+        """The budget of the evaluations."""
+        if self._cost is None:
+            from embedded.cel import CostBudget
+
+            self._cost = CostBudget()
+        return self._cost
+
+
+def validate_rules(
+    value: Any, schema: JsonObject, old: Any, path: str, budget: RuleBudget | None = None
+) -> Iterator[FieldError]:
     """Errors for the rules that a value violates. Rules with `oldSelf` are skipped when there was no value before."""
     rules = schema.get("x-kubernetes-validations")
     if not rules:
         return
     # Imported at the first rule: most clusters have none.
-    from embedded.cel import CelError, compile_expression
+    from embedded.cel import CelError, compile_expression, extent
     from embedded.cel.values import OptionalValue
 
+    cost = (budget or RuleBudget()).cost
+    try:
+        cost.charge(extent(value, cost.left) + (0 if old is None else extent(old, cost.left)))
+    except CelError as error:
+        yield _rule_error(rules[0], value, {}, f"rule evaluation error: {error}", path)
+        return
+    current, before = _to_cel(value, schema), None if old is None else _to_cel(old, schema)
     for rule in rules:
-        text, variables = rule.get("rule", ""), {"self": _to_cel(value, schema)}
+        text, variables = rule.get("rule", ""), {"self": current}
         if rule.get("optionalOldSelf"):
-            variables["oldSelf"] = OptionalValue() if old is None else OptionalValue(_to_cel(old, schema), True)
+            variables["oldSelf"] = OptionalValue() if old is None else OptionalValue(before, True)
         elif "oldSelf" in text:
             if old is None:
                 continue
-            variables["oldSelf"] = _to_cel(old, schema)
+            variables["oldSelf"] = before
         try:
-            if compile_expression(text, VARIABLES).evaluate(variables) is True:
+            if compile_expression(text, VARIABLES).evaluate(variables, cost) is True:
                 continue
             detail = ""
         except CelError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from embedded.api.status_errors import FieldError
 from embedded.crd import cel_rules
+from embedded.crd.cel_rules import RuleBudget
 from embedded.crd.formats import matches_format
 from embedded.types import JsonObject
 
@@ -26,14 +27,20 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
-def validate_value(value: Any, schema: JsonObject, old: Any = None, path: str = "") -> Iterator[FieldError]:
-    """Validate a value; `old` is the value before an update, None when there was none."""
+def validate_value(
+    value: Any, schema: JsonObject, old: Any = None, path: str = "", budget: RuleBudget | None = None
+) -> Iterator[FieldError]:
+    """Validate a value; `old` is the value before an update, None when there was none.
+
+    Args:
+        budget: what the rules of the object may cost together, of which this is a part.
+    """
     if old is not None and value == old:
         return
-    yield from _validate_value(value, schema, old, path)
+    yield from _validate_value(value, schema, old, path, budget or RuleBudget())
 
 
-def _validate_value(value: Any, schema: JsonObject, old: Any, path: str) -> Iterator[FieldError]:
+def _validate_value(value: Any, schema: JsonObject, old: Any, path: str, budget: RuleBudget) -> Iterator[FieldError]:
     if value is None:
         if not schema.get("nullable") and schema.get("type"):
             message = f'Invalid value: "null": {path} in body must be of type {schema["type"]}: "null"'
@@ -55,11 +62,11 @@ def _validate_value(value: Any, schema: JsonObject, old: Any, path: str) -> Iter
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _validate_number(value, schema, path)
     elif isinstance(value, list):
-        yield from _validate_list(value, schema, old, path)
+        yield from _validate_list(value, schema, old, path, budget)
     elif isinstance(value, dict):
-        yield from _validate_object(value, schema, old, path)
-    yield from _validate_combinations(value, schema, path)
-    yield from cel_rules.validate_rules(value, schema, old, path)
+        yield from _validate_object(value, schema, old, path, budget)
+    yield from _validate_combinations(value, schema, path, budget)
+    yield from cel_rules.validate_rules(value, schema, old, path, budget)
 
 
 def _has_type(value: Any, expected: str) -> bool:
@@ -124,7 +131,9 @@ def _validate_number(value: float, schema: JsonObject, path: str) -> Iterator[Fi
         yield _invalid(value, path, f"must be of type {schema['format']}: {json.dumps(value)}")
 
 
-def _validate_list(value: list[Any], schema: JsonObject, old: Any, path: str) -> Iterator[FieldError]:
+def _validate_list(
+    value: list[Any], schema: JsonObject, old: Any, path: str, budget: RuleBudget
+) -> Iterator[FieldError]:
     if (minimum := schema.get("minItems")) is not None and len(value) < minimum:
         yield _invalid(len(value), path, f"should have at least {minimum} items")
     if (limit := schema.get("maxItems")) is not None and len(value) > limit:
@@ -133,7 +142,7 @@ def _validate_list(value: list[Any], schema: JsonObject, old: Any, path: str) ->
     before = {_item_key(item, keys): item for item in old} if keys and isinstance(old, list) else {}
     for index, item in enumerate(value):
         was = before.get(_item_key(item, keys)) if keys else None
-        yield from validate_value(item, schema.get("items") or {}, was, f"{path}[{index}]")
+        yield from validate_value(item, schema.get("items") or {}, was, f"{path}[{index}]", budget)
     if schema.get("x-kubernetes-list-type") in ("set", "map"):
         yield from _validate_unique(value, keys, path)
 
@@ -154,7 +163,9 @@ def _validate_unique(value: list[Any], keys: list[str] | None, path: str) -> Ite
         seen.add(known)
 
 
-def _validate_object(value: JsonObject, schema: JsonObject, old: Any, at: str) -> Iterator[FieldError]:
+def _validate_object(
+    value: JsonObject, schema: JsonObject, old: Any, at: str, budget: RuleBudget
+) -> Iterator[FieldError]:
     properties = schema.get("properties", {})
     before = old if isinstance(old, dict) else {}
     for name in schema.get("required", ()):
@@ -168,24 +179,24 @@ def _validate_object(value: JsonObject, schema: JsonObject, old: Any, at: str) -
     for name, item in value.items():
         path = f"{at}.{name}" if at else name
         if name in properties:
-            yield from validate_value(item, properties[name], before.get(name), path)
+            yield from validate_value(item, properties[name], before.get(name), path, budget)
         elif isinstance(additional, dict):
-            yield from validate_value(item, additional, before.get(name), path)
+            yield from validate_value(item, additional, before.get(name), path, budget)
 
 
-def _validate_combinations(value: Any, schema: JsonObject, path: str) -> Iterator[FieldError]:
+def _validate_combinations(value: Any, schema: JsonObject, path: str, budget: RuleBudget) -> Iterator[FieldError]:
     """Validate allOf, anyOf, oneOf and not, which contain only value validations in a structural schema."""
 
     def fitting(branches: list[JsonObject]) -> list[bool]:
-        return [next(_validate_value(value, branch, None, path), None) is None for branch in branches]
+        return [next(_validate_value(value, branch, None, path, budget), None) is None for branch in branches]
 
     def missed(detail: str) -> FieldError:
         return FieldError("FieldValueInvalid", path, f'Invalid value: "": "{path}" {detail}')
 
     if branches := schema.get("allOf"):
-        for branch in branches:
-            yield from _validate_value(value, branch, None, path)
-        if not all(fitting(branches)):
+        errors = [each for branch in branches for each in _validate_value(value, branch, None, path, budget)]
+        yield from errors
+        if errors:
             yield missed("must validate all the schemas (allOf)")
     if (branches := schema.get("anyOf")) and not schema.get(_INT_OR_STRING) and not any(fitting(branches)):
         yield missed("must validate at least one schema (anyOf)")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import Any
 
 from embedded.api.status_errors import ApiError, bad_request
 
+MAX_OPERATIONS = 10_000
+"""As in a real server, `maxJSONPatchOperations`."""
+MAX_COPIED_BYTES = 3 << 20
+"""What all operations `copy` may add, as in a real server (`JSONPatchMaxCopyBytes`): each can double a document."""
 _NEEDS_VALUE = ("add", "replace", "test")
 
 
@@ -17,11 +23,18 @@ def json_patch(document: Any, operations: Any) -> Any:
     """
     # Imported at the first JSON patch: most clusters never get one.
     from jsonpatch import JsonPatch, JsonPatchException
-    from jsonpointer import JsonPointerException
+    from jsonpointer import JsonPointer, JsonPointerException
 
     _require_operations(operations)
+    result, copied = copy.deepcopy(document), 0
     try:
-        return JsonPatch(operations).apply(document)
+        for operation in operations:
+            if operation.get("op") == "copy" and isinstance(source := operation.get("from"), str):
+                copied += len(json.dumps(JsonPointer(source).resolve(result)))
+                if copied > MAX_COPIED_BYTES:
+                    raise JsonPatchException("the copies are too large")
+            result = JsonPatch([operation]).apply(result, in_place=True)
+        return result
     except (JsonPatchException, JsonPointerException):
         # A real server does not say which operation failed.
         message = "the server rejected our request due to an error in our request"
@@ -31,6 +44,9 @@ def json_patch(document: Any, operations: Any) -> Any:
 def _require_operations(operations: Any) -> None:
     if not isinstance(operations, list):
         raise bad_request("error decoding patch: a JSON patch is a list of operations")
+    if len(operations) > MAX_OPERATIONS:
+        message = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
+        raise ApiError(413, "RequestEntityTooLarge", message, {})
     for operation in operations:
         if not isinstance(operation, dict) or not isinstance(path := operation.get("path"), str):
             raise bad_request("error decoding patch: an operation needs op and path")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from embedded.types import JsonObject
@@ -27,6 +28,7 @@ _MERGE_KEYS = {
     "volumeDevices": "devicePath",
     "topologySpreadConstraints": "topologyKey",
 }
+_DELETED = object()
 _MERGED_PRIMITIVE_LISTS = ("finalizers",)
 
 
@@ -84,17 +86,25 @@ def _merge_object(target: Any, patch: JsonObject) -> JsonObject:
 def _merge_list(target: list[Any], patch: list[Any], key: str) -> list[Any]:
     if any(item.get("$patch") == "replace" for item in patch):
         return [copy.deepcopy(item) for item in patch if "$patch" not in item]
-    result = list(target)
+    merged: list[Any] = list(target)
+    # Where the first item of each key is: to search the list for each item of a patch would be quadratic.
+    positions: dict[str, int] = {}
+    for at, old in enumerate(merged):
+        if isinstance(old, dict):
+            positions.setdefault(_key_text(old.get(key)), at)
     for item in patch:
-        at = next(
-            (n for n, old in enumerate(result) if isinstance(old, dict) and old.get(key) == item.get(key)),
-            None,
-        )
+        known = positions.get(_key_text(item.get(key)))
         if item.get("$patch") == "delete":
-            if at is not None:
-                del result[at]
-        elif at is None:
-            result.append(copy.deepcopy(item))
+            if known is not None:
+                merged[known] = _DELETED
+                del positions[_key_text(item.get(key))]
+        elif known is None:
+            positions[_key_text(item.get(key))] = len(merged)
+            merged.append(copy.deepcopy(item))
         else:
-            result[at] = strategic_merge_patch(result[at], item)
-    return result
+            merged[known] = strategic_merge_patch(merged[known], item)
+    return [item for item in merged if item is not _DELETED]
+
+
+def _key_text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -25,8 +25,8 @@ _PATCH_KINDS: dict[str, PatchType] = {
 
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = rf"{_WORD}\s*=\s*(?:{_WORD}|\"(?:[^\"\\]|\\.)*\")"
-_MEDIA_TYPE = re.compile(rf"\s*({_WORD}(?:/{_WORD})?)\s*(?:;\s*{_PARAMETER}\s*)*;?\s*", re.ASCII)
+_PARAMETER = rf"{_WORD}\s*+=\s*+(?:{_WORD}|\"(?:[^\"\\]|\\.)*\")"
+_MEDIA_TYPE = re.compile(rf"\s*+({_WORD}(?:/{_WORD})?)\s*+(?:;\s*+{_PARAMETER}\s*+)*+(?:;\s*+)?", re.ASCII)
 """RFC 2045, as Go's `mime.ParseMediaType` reads it."""
 
 
@@ -151,22 +151,16 @@ def _read_yaml(data: bytes, duplicates: list[str] | None = None) -> Any:
         pass
     import yaml
 
-    from embedded.apiserver.codec.yaml_codec import (
-        Loader,
-        NotJsonCompatibleError,
-        duplicate_keys,
-        require_json_compatible,
-    )
+    from embedded.apiserver.codec.yaml_codec import NotJsonCompatibleError, duplicate_keys, load
 
     try:
-        value = yaml.load(data, Loader=Loader)  # noqa: S506 - a safe one
-        require_json_compatible(value)
+        value = load(data)
         if duplicates is not None:
             duplicates += duplicate_keys(data)
         return value
     except NotJsonCompatibleError as error:
         raise bad_request(f"error decoding YAML: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise bad_request(f"error decoding YAML: {error}") from None
     except RecursionError:
         raise ApiError(400, "BadRequest", "error decoding YAML: nested too deeply") from None

@@ -36,6 +36,8 @@ INHERITED_VARIABLES: Mapping[str, str] = {
     "SSL_CERT_DIR": "the same",
 }
 
+MAX_EXPANDED_CHARACTERS = 4 << 20
+"""More than any program can be started with."""
 _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
 
@@ -56,12 +58,22 @@ def contained_environment(pods_folder: str) -> dict[str, str]:
 
 
 def expand_variables(text: str, values: Mapping[str, str]) -> str:
-    """Replace `$(NAME)` by its value; unknown names stay as they are, and `$$` is a dollar sign."""
+    """Replace `$(NAME)` by its value; unknown names stay as they are, and `$$` is a dollar sign.
+
+    Raises:
+        ConfigError: the result is too long: variables that name others twice double at each step.
+    """
+    left = MAX_EXPANDED_CHARACTERS
 
     def replace(match: re.Match[str]) -> str:
+        nonlocal left
         if match.group() == "$$":
             return "$"
-        return values.get(match.group(1), match.group())
+        value = values.get(match.group(1), match.group())
+        left -= len(value)
+        if left < 0:
+            raise ConfigError(f"variables expand to more than {MAX_EXPANDED_CHARACTERS} characters")
+        return value
 
     return _REFERENCE.sub(replace, text)
 
@@ -86,6 +98,7 @@ def _environment(container: Json, pod: Json, secret: Lookup, config_map: Lookup)
     values = {"HOSTNAME": str(pod["spec"].get("hostname") or pod["metadata"]["name"])}
     for source in container.get("envFrom") or []:
         values |= _from_env_source(source, secret, config_map)
+    expanded = 0
     for variable in container.get("env") or []:
         name = variable["name"]
         if variable.get("valueFrom"):
@@ -94,6 +107,9 @@ def _environment(container: Json, pod: Json, secret: Lookup, config_map: Lookup)
                 values[name] = found
         else:
             values[name] = expand_variables(str(variable.get("value") or ""), values)
+            expanded += len(values[name])
+            if expanded > MAX_EXPANDED_CHARACTERS:
+                raise ConfigError(f"variables expand to more than {MAX_EXPANDED_CHARACTERS} characters")
     return values
 
 
