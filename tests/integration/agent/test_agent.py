@@ -47,7 +47,7 @@ class Workspaces:
         return web.Response(status=204)
 
 
-class Api:
+class FakeAgentApi:
     """The agent API, with objects that a test provides."""
 
     def __init__(self) -> None:
@@ -140,8 +140,8 @@ class Api:
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    found = Api()
+async def api() -> AsyncIterator[FakeAgentApi]:
+    found = FakeAgentApi()
     runner = web.AppRunner(found.app())
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -155,7 +155,7 @@ async def api() -> AsyncIterator[Api]:
 class Pod:
     """A workspace, a token, and the agent as a process in it."""
 
-    def __init__(self, folder: Path, api: Api) -> None:
+    def __init__(self, folder: Path, api: FakeAgentApi) -> None:
         self.workspace = folder / "workspace"
         self.workspace.mkdir()
         # Folders of these names in someone's workspace must never be imported.
@@ -201,7 +201,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
 
 
 @pytest.fixture
-def pod(tmp_path: Path, api: Api) -> Pod:
+def pod(tmp_path: Path, api: FakeAgentApi) -> Pod:
     return Pod(tmp_path, api)
 
 
@@ -215,7 +215,7 @@ def packed(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-async def test_source_and_artifacts_are_extracted_into_the_workspace(api: Api, pod: Pod) -> None:
+async def test_source_and_artifacts_are_extracted_into_the_workspace(api: FakeAgentApi, pod: Pod) -> None:
     api.serve("source", packed(src_main=b"source", src_gen=b"old"))
     api.serve("artifacts/build", packed(src_gen=b"generated"))
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1", C8S_FETCH_ARTIFACTS="build")
@@ -225,7 +225,7 @@ async def test_source_and_artifacts_are_extracted_into_the_workspace(api: Api, p
     assert "fetched the source: 2 files" in out
 
 
-async def test_download_is_retried(api: Api, pod: Pod) -> None:
+async def test_download_is_retried(api: FakeAgentApi, pod: Pod) -> None:
     api.serve("source", packed(a=b"a"))
     api.fail = 2
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1")
@@ -233,7 +233,7 @@ async def test_download_is_retried(api: Api, pod: Pod) -> None:
     assert "retrying in" in out
 
 
-async def test_missing_artifacts_and_damaged_archives_are_reported(api: Api, pod: Pod) -> None:
+async def test_missing_artifacts_and_damaged_archives_are_reported(api: FakeAgentApi, pod: Pod) -> None:
     code, out = await pod.run("fetch", C8S_FETCH_ARTIFACTS="test")
     assert (code, "no artifacts/test" in out) == (1, True)
     api.serve("source", gzip.compress(b"x" * 512))
@@ -241,7 +241,7 @@ async def test_missing_artifacts_and_damaged_archives_are_reported(api: Api, pod
     assert (code, "damaged" in out) == (1, True)
 
 
-async def test_artifacts_are_stored_after_the_end_of_the_step(api: Api, pod: Pod) -> None:
+async def test_artifacts_are_stored_after_the_end_of_the_step(api: FakeAgentApi, pod: Pod) -> None:
     (pod.workspace / "dist").mkdir()
     (pod.workspace / "dist" / "a.txt").write_bytes(b"content")
     code, out = await pod.upload("dist/**/*")
@@ -258,7 +258,7 @@ async def test_artifacts_are_stored_after_the_end_of_the_step(api: Api, pod: Pod
         assert found.getnames() == ["dist/a.txt"]
 
 
-async def test_upload_is_retried(api: Api, pod: Pod) -> None:
+async def test_upload_is_retried(api: FakeAgentApi, pod: Pod) -> None:
     api.fail = 1
     (pod.workspace / "a").write_bytes(b"a")
     code, out = await pod.upload("a")
@@ -266,21 +266,21 @@ async def test_upload_is_retried(api: Api, pod: Pod) -> None:
     assert "build" in api.manifests
 
 
-async def test_glob_without_a_match_fails_and_commits_nothing(api: Api, pod: Pod) -> None:
+async def test_glob_without_a_match_fails_and_commits_nothing(api: FakeAgentApi, pod: Pod) -> None:
     code, out = await pod.upload("dist/*")
     assert code == 1
     assert "dist/*" in out
     assert api.manifests == {}
 
 
-async def test_optional_glob_may_match_nothing(api: Api, pod: Pod) -> None:
+async def test_optional_glob_may_match_nothing(api: FakeAgentApi, pod: Pod) -> None:
     optional = json.dumps(["screenshots/**", "a.txt"])
     (pod.workspace / "a.txt").write_text("a")
     code, output = await pod.upload(C8S_OPTIONAL_ARTIFACTS=optional)
     assert (code, [file["path"] for file in api.manifests["build"]["files"]]) == (0, ["a.txt"]), output
 
 
-async def test_rejected_token_is_reported_without_showing_it(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_rejected_token_is_reported_without_showing_it(api: FakeAgentApi, pod: Pod, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}-of-another-run")
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1")
     assert (code, "not your run" in out) == (1, True)
@@ -326,7 +326,9 @@ class Step:
         return out
 
 
-async def test_cache_is_saved_by_one_step_and_restored_for_the_next(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_cache_is_saved_by_one_step_and_restored_for_the_next(
+    api: FakeAgentApi, pod: Pod, tmp_path: Path
+) -> None:
     step = Step(pod, tmp_path, {"key": "go-{{hash go.*}}", "paths": [".cache", "missing"]})
     (pod.workspace / "go.sum").write_text("one")
     assert "not found" in await step.begin()
@@ -343,14 +345,16 @@ async def test_cache_is_saved_by_one_step_and_restored_for_the_next(api: Api, po
 
 
 @pytest.mark.parametrize("exit_code", [1, 143, None])
-async def test_unsuccessful_step_saves_no_cache(api: Api, pod: Pod, tmp_path: Path, exit_code: int | None) -> None:
+async def test_unsuccessful_step_saves_no_cache(
+    api: FakeAgentApi, pod: Pod, tmp_path: Path, exit_code: int | None
+) -> None:
     step = Step(pod, tmp_path, {"key": "k", "paths": ["json"]})
     await step.begin()
     await step.end(exit_code)
     assert api.caches == {}
 
 
-async def test_cache_errors_do_not_fail_the_step(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_cache_errors_do_not_fail_the_step(api: FakeAgentApi, pod: Pod, tmp_path: Path) -> None:
     caches: list[dict[str, Any]] = [
         {"key": "no-{{hash go.sum}}", "paths": ["json"]},
         {"key": "nothing", "paths": ["missing"]},

@@ -26,7 +26,7 @@ _PATH = "/api/v1/namespaces/default/configmaps"
 
 
 @dataclass
-class Api:
+class SlowClientServer:
     registry: Registry
     port: int
 
@@ -38,7 +38,7 @@ class Api:
 
 
 @pytest.fixture
-async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
+async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SlowClientServer]:
     for limit in ("HEADER_TIMEOUT", "BODY_TIMEOUT", "WRITE_TIMEOUT"):
         monkeypatch.setattr(timeouts, limit, 0.2)
     store = SqliteStore(tmp_path / "db")
@@ -52,7 +52,7 @@ async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     await http.setup()
     await web.TCPSite(http, "127.0.0.1", 0).start()
     try:
-        yield Api(registry, http.addresses[0][1])
+        yield SlowClientServer(registry, http.addresses[0][1])
     finally:
         server.close()
         await http.cleanup()
@@ -60,21 +60,21 @@ async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 
 @pytest.mark.parametrize("text", ["GET ", f"GET {_PATH} HTTP/1.1\r\n{_HEAD}", f"GET {_PATH} HTTP/1.1\r\nX: y\r\n"])
-async def test_unfinished_headers_close_the_connection(api: Api, text: str) -> None:
+async def test_unfinished_headers_close_the_connection(api: SlowClientServer, text: str) -> None:
     reader, writer = await api.open(text)
     async with asyncio.timeout(5):
         assert await reader.read() == b""
     writer.close()
 
 
-async def test_an_unfinished_body_is_answered_with_408(api: Api) -> None:
+async def test_an_unfinished_body_is_answered_with_408(api: SlowClientServer) -> None:
     reader, writer = await api.open(f"POST {_PATH} HTTP/1.1\r\n{_HEAD}Content-Length: 99\r\n\r\n{{")
     async with asyncio.timeout(5):
         assert b" 408 " in await reader.readline()
     writer.close()
 
 
-async def test_an_idle_connection_between_requests_stays_open(api: Api) -> None:
+async def test_an_idle_connection_between_requests_stays_open(api: SlowClientServer) -> None:
     reader, writer = await api.open("")
     for _ in range(3):
         writer.write(f"GET {_PATH} HTTP/1.1\r\n{_HEAD}\r\n".encode())
@@ -87,7 +87,7 @@ async def test_an_idle_connection_between_requests_stays_open(api: Api) -> None:
     writer.close()
 
 
-async def test_the_header_timeout_applies_to_later_requests(api: Api) -> None:
+async def test_the_header_timeout_applies_to_later_requests(api: SlowClientServer) -> None:
     reader, writer = await api.open(f"GET {_PATH} HTTP/1.1\r\n{_HEAD}\r\n")
     head = await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
@@ -97,7 +97,7 @@ async def test_the_header_timeout_applies_to_later_requests(api: Api) -> None:
     writer.close()
 
 
-async def test_a_watch_client_that_does_not_read_is_disconnected(api: Api) -> None:
+async def test_a_watch_client_that_does_not_read_is_disconnected(api: SlowClientServer) -> None:
     reader, writer = await api.open(f"GET {_PATH}?watch=true HTTP/1.1\r\n{_HEAD}\r\n")
     await reader.readuntil(b"\r\n\r\n")
     transport = writer.transport

@@ -15,7 +15,7 @@ from kind.errors import KindError
 NOW = 1_800_000_000.0
 
 
-class Cluster:
+class TokenIssuer:
     """Gives tokens that are good for an hour from `NOW`."""
 
     def __init__(self, away: bool = False) -> None:
@@ -35,7 +35,7 @@ def ours(folder: Path) -> service_account_token.ServiceAccountToken:
 async def test_token_is_renewed_after_half_of_its_lifetime(tmp_path: Path) -> None:
     mine = ours(tmp_path)
     assert service_account_token.needs_renewal(mine, NOW)
-    due = await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
+    due = await service_account_token.renew(mine, cast(KubeClient, TokenIssuer()), NOW)
     assert due == NOW + 1800
     assert not service_account_token.needs_renewal(mine, NOW + 1799)
     assert service_account_token.needs_renewal(mine, NOW + 1800)
@@ -45,19 +45,19 @@ async def test_token_is_renewed_after_half_of_its_lifetime(tmp_path: Path) -> No
 
 async def test_missing_or_damaged_files_require_a_renewal(tmp_path: Path) -> None:
     mine = ours(tmp_path)
-    await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
+    await service_account_token.renew(mine, cast(KubeClient, TokenIssuer()), NOW)
     mine.renew_after_file.write_text("soon")
     assert service_account_token.needs_renewal(mine, NOW)
-    await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
+    await service_account_token.renew(mine, cast(KubeClient, TokenIssuer()), NOW)
     mine.token_file.unlink()
     assert service_account_token.needs_renewal(mine, NOW)
 
 
 async def test_unreachable_cluster_keeps_the_old_token(tmp_path: Path) -> None:
     mine = ours(tmp_path)
-    await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
+    await service_account_token.renew(mine, cast(KubeClient, TokenIssuer()), NOW)
     with pytest.raises(KindError, match="no answer"):
-        await service_account_token.renew(mine, cast(KubeClient, Cluster(away=True)), NOW)
+        await service_account_token.renew(mine, cast(KubeClient, TokenIssuer(away=True)), NOW)
     assert mine.token_file.read_text() == "secret-token\n"
 
 

@@ -40,7 +40,7 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-class FakeClient:
+class RecordingAgentClient:
     """Records what the agent sends."""
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class FakeClient:
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
-    found = FakeClient()
+def client(monkeypatch: pytest.MonkeyPatch) -> RecordingAgentClient:
+    found = RecordingAgentClient()
     monkeypatch.setattr(module, "AgentClient", lambda settings: found)
     return found
 
@@ -88,7 +88,7 @@ def names(archive: bytes) -> list[str]:
 
 @pytest.mark.parametrize("revision", ["HEAD", "main", "v1", "commit"])
 def test_revision_is_a_branch_a_tag_or_a_commit(
-    tmp_path: Path, repository: Path, client: FakeClient, revision: str
+    tmp_path: Path, repository: Path, client: RecordingAgentClient, revision: str
 ) -> None:
     named = git(repository, "rev-parse", "v1") if revision == "commit" else revision
     clone(settings(tmp_path, f"file://{repository}", named))
@@ -99,7 +99,7 @@ def test_revision_is_a_branch_a_tag_or_a_commit(
 
 
 def test_snapshot_of_a_commit_is_reproducible_and_sent_once(
-    tmp_path: Path, repository: Path, client: FakeClient
+    tmp_path: Path, repository: Path, client: RecordingAgentClient
 ) -> None:
     clone(settings(tmp_path, f"file://{repository}"))
     before = os.umask(0o077)
@@ -112,7 +112,7 @@ def test_snapshot_of_a_commit_is_reproducible_and_sent_once(
 
 
 def test_submodules_are_cloned_on_request_over_the_same_protocol(
-    tmp_path: Path, repository: Path, client: FakeClient
+    tmp_path: Path, repository: Path, client: RecordingAgentClient
 ) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -133,7 +133,7 @@ def test_submodules_are_cloned_on_request_over_the_same_protocol(
     assert "not allowed" in refused.stderr
 
 
-def test_snapshot_has_the_history_on_request(tmp_path: Path, repository: Path, client: FakeClient) -> None:
+def test_snapshot_has_the_history_on_request(tmp_path: Path, repository: Path, client: RecordingAgentClient) -> None:
     clone(settings(tmp_path, f"file://{repository}", "main", C8S_GIT_HISTORY="1"))
     target = tmp_path / "extracted"
     with tarfile.open(fileobj=io.BytesIO(client.stored[client.committed[-1]["digest"]])) as tar:
@@ -145,7 +145,7 @@ def test_snapshot_has_the_history_on_request(tmp_path: Path, repository: Path, c
 
 
 def test_links_that_leave_the_tree_are_skipped_and_reported(
-    tmp_path: Path, repository: Path, client: FakeClient, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, repository: Path, client: RecordingAgentClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (repository / "out").symlink_to("/etc/passwd")
     (repository / "in").symlink_to("one.txt")
@@ -156,7 +156,9 @@ def test_links_that_leave_the_tree_are_skipped_and_reported(
     assert "skipped out" in capsys.readouterr().out
 
 
-def test_hooks_and_filters_of_the_repository_do_not_run(tmp_path: Path, repository: Path, client: FakeClient) -> None:
+def test_hooks_and_filters_of_the_repository_do_not_run(
+    tmp_path: Path, repository: Path, client: RecordingAgentClient
+) -> None:
     trap = tmp_path / "trapped"
     (repository / ".gitattributes").write_text("* filter=evil\n")
     (repository / ".gitconfig").write_text(f'[filter "evil"]\n smudge = touch {trap}\n')
@@ -178,7 +180,7 @@ def test_hooks_and_filters_of_the_repository_do_not_run(tmp_path: Path, reposito
     ],
 )
 def test_failed_clone_is_reported_with_its_reason(
-    tmp_path: Path, repository: Path, client: FakeClient, url: str, revision: str, why: str
+    tmp_path: Path, repository: Path, client: RecordingAgentClient, url: str, revision: str, why: str
 ) -> None:
     where = {"repo": f"file://{repository}", "missing": f"file://{tmp_path}/missing"}.get(url, url)
     with pytest.raises(AgentError, match=why):
@@ -187,7 +189,7 @@ def test_failed_clone_is_reported_with_its_reason(
 
 
 def test_credentials_reach_git_as_files_and_are_not_printed(
-    tmp_path: Path, client: FakeClient, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, client: RecordingAgentClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = tmp_path / "secret"
     secret.mkdir()
@@ -235,7 +237,12 @@ def key(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("host", ["ssh://git@example.org:2222", "git@example.org:"])
 def test_ssh_clone_uses_the_key_of_the_secret(
-    tmp_path: Path, repository: Path, client: FakeClient, key: Path, monkeypatch: pytest.MonkeyPatch, host: str
+    tmp_path: Path,
+    repository: Path,
+    client: RecordingAgentClient,
+    key: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
 ) -> None:
     # What ssh would be told to run there is run here: it is its last argument.
     arguments_file = fake_ssh(tmp_path, monkeypatch, 'for last; do :; done; exec sh -c "$last"')
@@ -249,7 +256,7 @@ def test_ssh_clone_uses_the_key_of_the_secret(
 
 
 def test_reason_of_a_refused_ssh_login_is_reported(
-    tmp_path: Path, client: FakeClient, key: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, client: RecordingAgentClient, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_ssh(tmp_path, monkeypatch, 'echo "git@example.org: Permission denied (publickey)." >&2; exit 255')
     with pytest.raises(AgentError, match=r"can't be read: git@example.org: Permission denied \(publickey\)\."):

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 Script = list[list[WatchEvent | Exception]]
 
 
-class FakeClient:
+class ScriptedClient:
     """Lists and watches by script; when the script is at its end, watches stay open."""
 
     def __init__(self, lists: list[Json | Exception], watches: Script) -> None:
@@ -51,7 +51,7 @@ def whole(version: int, *items: Json) -> Json:
 class RecordedEvents:
     """What the handlers were told, and how long was waited."""
 
-    def __init__(self, client: FakeClient) -> None:
+    def __init__(self, client: ScriptedClient) -> None:
         self.changes: list[tuple[str, str]] = []
         self.pauses: list[float] = []
         self.time = 0.0
@@ -76,9 +76,9 @@ class RecordedEvents:
 @asynccontextmanager
 async def run_informer(
     lists: list[Json | Exception], watches: Script
-) -> AsyncIterator[tuple[RecordedEvents, FakeClient]]:
+) -> AsyncIterator[tuple[RecordedEvents, ScriptedClient]]:
     """An informer that has followed the script to its end."""
-    client = FakeClient(lists, watches)
+    client = ScriptedClient(lists, watches)
     told = RecordedEvents(client)
     task = asyncio.create_task(told.informer.run())
     try:
@@ -128,7 +128,7 @@ async def test_a_server_in_trouble_is_asked_less_and_less_often(trouble: list[An
 
 
 async def test_after_a_watch_that_held_long_the_next_begins_soon() -> None:
-    client = FakeClient([whole(1)], [[], [], []])
+    client = ScriptedClient([whole(1)], [[], [], []])
     told = RecordedEvents(client)
 
     async def pause(seconds: float) -> None:

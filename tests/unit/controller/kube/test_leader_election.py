@@ -17,7 +17,7 @@ from controller.kube.leader_election import LeadershipLostError
 Json = dict[str, Any]
 
 
-class Clock:
+class SteppedClock:
     """Time passes when everybody waits: the earliest sleeper is woken."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class LeaseClient:
         self.leases.lease = {**lease, "metadata": {**lease["metadata"], "resourceVersion": str(self.leases.version)}}
 
 
-def elector(clock: Clock, client: LeaseClient, name: str) -> LeaderElector:
+def elector(clock: SteppedClock, client: LeaseClient, name: str) -> LeaderElector:
     return LeaderElector(
         client,  # type: ignore[arg-type]
         "system",
@@ -124,7 +124,7 @@ def start_elector(one: LeaderElector, work: Callable[[], Awaitable[None]] = fore
 
 
 async def test_a_free_lease_is_taken_at_once() -> None:
-    clock, leases = Clock(), Leases()
+    clock, leases = SteppedClock(), Leases()
     one = elector(clock, leases.client(), "one")
     task = start_elector(one)
     await clock.advance_until(lambda: one.is_leader)
@@ -135,7 +135,7 @@ async def test_a_free_lease_is_taken_at_once() -> None:
 
 
 async def test_a_lease_that_somebody_renews_is_not_taken() -> None:
-    clock, leases = Clock(), Leases()
+    clock, leases = SteppedClock(), Leases()
     one, two = elector(clock, leases.client(), "one"), elector(clock, leases.client(), "two")
     tasks = [start_elector(one)]
     await clock.advance_until(lambda: one.is_leader)
@@ -146,7 +146,7 @@ async def test_a_lease_that_somebody_renews_is_not_taken() -> None:
 
 
 async def test_leader_that_cannot_renew_stops_before_the_next_starts() -> None:
-    clock, leases = Clock(), Leases()
+    clock, leases = SteppedClock(), Leases()
     client = leases.client()
     one, two = elector(clock, client, "one"), elector(clock, leases.client(), "two")
     ended: list[float] = []
@@ -173,7 +173,7 @@ async def test_leader_that_cannot_renew_stops_before_the_next_starts() -> None:
 
 
 async def test_who_sees_another_holder_stops_at_once() -> None:
-    clock, leases = Clock(), Leases()
+    clock, leases = SteppedClock(), Leases()
     one = elector(clock, leases.client(), "one")
     task = start_elector(one)
     await clock.advance_until(lambda: one.is_leader)
@@ -187,7 +187,7 @@ async def test_who_sees_another_holder_stops_at_once() -> None:
 
 
 async def test_after_a_shutdown_the_next_begins_at_once() -> None:
-    clock, leases = Clock(), Leases()
+    clock, leases = SteppedClock(), Leases()
     one, two = elector(clock, leases.client(), "one"), elector(clock, leases.client(), "two")
     task = start_elector(one)
     await clock.advance_until(lambda: one.is_leader)
@@ -205,7 +205,7 @@ async def test_what_the_work_raises_comes_out_as_it_was() -> None:
     async def work() -> None:
         raise ValueError("mine")
 
-    clock = Clock()
+    clock = SteppedClock()
     with pytest.raises(ValueError, match="mine"):
         await elector(clock, Leases().client(), "one").run(work)
 
@@ -214,7 +214,7 @@ async def test_what_the_work_raises_comes_out_as_it_was() -> None:
 @given(cuts=st.lists(st.tuples(st.sampled_from([0, 1]), st.booleans(), st.integers(1, 15)), max_size=8))
 def test_two_never_lead_at_the_same_time(cuts: list[tuple[int, bool, int]]) -> None:
     async def play() -> None:
-        clock, leases = Clock(), Leases()
+        clock, leases = SteppedClock(), Leases()
         clients = [leases.client(), leases.client()]
         electors = [elector(clock, clients[0], "one"), elector(clock, clients[1], "two")]
         working: set[int] = set()
@@ -249,7 +249,7 @@ def test_two_never_lead_at_the_same_time(cuts: list[tuple[int, bool, int]]) -> N
 
 
 async def test_lease_annotations_are_those_of_its_holder() -> None:
-    clock, leases = Clock(), Leases()
+    clock, leases = SteppedClock(), Leases()
 
     def told() -> Any:
         return (leases.lease or {}).get("metadata", {}).get("annotations")

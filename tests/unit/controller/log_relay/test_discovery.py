@@ -9,7 +9,7 @@ from controller.kube import NotFoundError, UnreachableError
 from controller.log_relay import NoLeaderError, leader_address
 
 
-class Leases:
+class LeaseAnswer:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
@@ -25,7 +25,7 @@ def lease(holder: str, address: str | None) -> dict[str, Any]:
 
 
 async def find_address(answer: Any) -> str:
-    client: Any = Leases(answer)
+    client: Any = LeaseAnswer(answer)
     return await leader_address(client, "c8s-system", "c8s-operator")
 
 

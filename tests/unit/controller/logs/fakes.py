@@ -18,7 +18,7 @@ def timestamped_line(at: float, text: bytes) -> bytes:
 
 
 @dataclass
-class FakeCluster:
+class FakeLogServer:
     """`lines` are stamped lines with their newlines. Each connection serves what the script says: how many bytes
     before it breaks (None: all), as many connections as there are entries; later ones serve all.
     """

@@ -37,7 +37,7 @@ from controller.logs.live.hub import LogHub
 from controller.logs.masking.mask import SecretMasker, SecretPatterns
 from controller.logs.model import parse_key
 from controller.logs.timestamps import TimestampParser
-from tests.unit.controller.logs.fakes import FailingStore, FakeCluster, no_sleep, timestamped_line
+from tests.unit.controller.logs.fakes import FailingStore, FakeLogServer, no_sleep, timestamped_line
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
 MARK = CommandMark.of_attempt("run-1", "build", 1)
@@ -47,7 +47,7 @@ NAMED: dict[str, Any] = {"namespace": "ns", "run_uid": "run-1", "slug": "build",
 class Collection:
     """A running collector, its store and a reader."""
 
-    def __init__(self, folder: Path, cluster: FakeCluster, hub: LogHub | None = None, **more: Any) -> None:
+    def __init__(self, folder: Path, cluster: FakeLogServer, hub: LogHub | None = None, **more: Any) -> None:
         self.store = FailingStore(folder, b"key", "http://localhost")
         self.archived: asyncio.Queue[Stream] = asyncio.Queue()
         self.collector = LogCollector(
@@ -64,7 +64,7 @@ class Collection:
 
 @asynccontextmanager
 async def run_collector(
-    folder: Path, cluster: FakeCluster, hub: LogHub | None = None, **more: Any
+    folder: Path, cluster: FakeLogServer, hub: LogHub | None = None, **more: Any
 ) -> AsyncIterator[Collection]:
     found = Collection(folder, cluster, hub, **more)
     running = asyncio.create_task(found.collector.run())
@@ -81,7 +81,7 @@ def numbered(count: int) -> list[bytes]:
 
 async def test_short_log_is_archived_in_three_writes(tmp_path: Path) -> None:
     lines = [timestamped_line(1, b"one\n"), timestamped_line(2, b"\xff\x00two")]
-    async with run_collector(tmp_path, FakeCluster(lines)) as logs:
+    async with run_collector(tmp_path, FakeLogServer(lines)) as logs:
         logs.follow()
         logs.follow()
         assert await logs.archived.get() == STREAM
@@ -96,7 +96,7 @@ async def test_short_log_is_archived_in_three_writes(tmp_path: Path) -> None:
 
 
 async def test_logs_beyond_the_limit_of_their_run_are_cut_off_visibly(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeCluster(numbered(50)), run_limit=20) as logs:
+    async with run_collector(tmp_path, FakeLogServer(numbered(50)), run_limit=20) as logs:
         logs.follow()
         await logs.archived.get()
         text = await logs.text()
@@ -112,18 +112,18 @@ async def test_logs_beyond_the_limit_of_their_run_are_cut_off_visibly(tmp_path: 
 
 
 async def test_a_log_that_was_cut_off_stays_so_after_a_restart(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeCluster(numbered(50)), run_limit=20) as logs:
+    async with run_collector(tmp_path, FakeLogServer(numbered(50)), run_limit=20) as logs:
         logs.follow()
         await logs.archived.get()
         text = await logs.text()
-    async with run_collector(tmp_path, FakeCluster(numbered(50)), run_limit=20) as logs:
+    async with run_collector(tmp_path, FakeLogServer(numbered(50)), run_limit=20) as logs:
         logs.follow()
         await logs.archived.get()
         assert await logs.text() == text
 
 
 async def test_an_empty_log_is_its_summary_only(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeCluster([])) as logs:
+    async with run_collector(tmp_path, FakeLogServer([])) as logs:
         logs.follow()
         await logs.archived.get()
         assert logs.store.puts == 1
@@ -132,7 +132,7 @@ async def test_an_empty_log_is_its_summary_only(tmp_path: Path) -> None:
 
 async def test_secrets_are_masked_in_archive_and_stream(tmp_path: Path) -> None:
     lines = [timestamped_line(1, b"the password is hunter22\n"), timestamped_line(1, b"aHVudGVyMjI=\n")]
-    async with run_collector(tmp_path, FakeCluster(lines)) as logs:
+    async with run_collector(tmp_path, FakeLogServer(lines)) as logs:
         logs.follow((b"hunter22",))
         await logs.archived.get()
         assert await logs.text() == b"the password is ***\n***\n"
@@ -143,7 +143,7 @@ async def test_secrets_are_masked_in_archive_and_stream(tmp_path: Path) -> None:
 
 async def test_a_failed_step_tells_its_first_failing_line(tmp_path: Path) -> None:
     async with run_collector(
-        tmp_path, FakeCluster([timestamped_line(1, b"a.py:3: error: bad\n")], exit_code=1)
+        tmp_path, FakeLogServer([timestamped_line(1, b"a.py:3: error: bad\n")], exit_code=1)
     ) as logs:
         logs.follow()
         await logs.archived.get()
@@ -154,7 +154,7 @@ async def test_a_failed_step_tells_its_first_failing_line(tmp_path: Path) -> Non
 
 
 async def test_a_store_that_fails_for_a_while_loses_nothing(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeCluster(numbered(50))) as logs:
+    async with run_collector(tmp_path, FakeLogServer(numbered(50))) as logs:
         logs.store.failures = 20
         logs.follow()
         await logs.archived.get()
@@ -171,7 +171,7 @@ async def test_write_error_of_one_log_affects_no_other(tmp_path: Path, monkeypat
         await real(archive, max_bytes)
 
     monkeypatch.setattr(ArchiveWriter, "write_chunk", faulty)
-    async with run_collector(tmp_path, FakeCluster(numbered(300))) as logs:
+    async with run_collector(tmp_path, FakeLogServer(numbered(300))) as logs:
         logs.follow()
         logs.follow(slug="other")
         assert {(await logs.archived.get()).slug for _ in range(2)} == {"build", "other"}
@@ -203,7 +203,7 @@ async def test_archive_is_complete_despite_broken_streams_and_stores(
         lines[-1], written = lines[-1][:-1], written[:-1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream_writer, "CHUNK_BYTES", 20)
-        async with run_collector(tmp_path_factory.mktemp("logs"), FakeCluster(lines, breaks=breaks)) as logs:
+        async with run_collector(tmp_path_factory.mktemp("logs"), FakeLogServer(lines, breaks=breaks)) as logs:
             logs.store.failures = failures
             logs.follow()
             await logs.archived.get()
@@ -220,7 +220,7 @@ async def test_rotation_leaves_a_visible_gap(
     tmp_path_factory: pytest.TempPathFactory, count: int, start: int, piece: int
 ) -> None:
     lines = [timestamped_line(number, b"line %04d\n" % number) for number in range(1, count + 1)]
-    cluster = FakeCluster(lines, breaks=[start], rotated=True, piece=piece)
+    cluster = FakeLogServer(lines, breaks=[start], rotated=True, piece=piece)
     async with run_collector(tmp_path_factory.mktemp("logs"), cluster) as logs:
         logs.follow()
         await logs.archived.get()
@@ -237,7 +237,7 @@ async def test_a_long_log_goes_through_chunks_and_is_whole(tmp_path: Path, monke
     monkeypatch.setattr(stream_writer, "CHUNK_BYTES", 500)
     monkeypatch.setattr(stream_writer, "MAX_PENDING_BYTES", 2000)
     lines = numbered(2000)
-    async with run_collector(tmp_path, FakeCluster(lines, piece=300), LogHub(stream_bytes=3000)) as logs:
+    async with run_collector(tmp_path, FakeLogServer(lines, piece=300), LogHub(stream_bytes=3000)) as logs:
         logs.follow()
         await logs.archived.get()
         expected = b"".join(line.partition(b" ")[2] for line in lines)
@@ -252,7 +252,7 @@ async def test_a_long_log_goes_through_chunks_and_is_whole(tmp_path: Path, monke
 )
 async def test_tail_of_an_archived_log_has_numbers_and_times(tmp_path: Path, tail: int | None, after: int) -> None:
     lines = numbered(2000)
-    async with run_collector(tmp_path, FakeCluster(lines, piece=4096)) as logs:
+    async with run_collector(tmp_path, FakeLogServer(lines, piece=4096)) as logs:
         logs.follow()
         await logs.archived.get()
         logs.collector.forget("ns", "run-1")
@@ -265,12 +265,12 @@ async def test_tail_of_an_archived_log_has_numbers_and_times(tmp_path: Path, tai
 
 async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> None:
     lines = numbered(100)
-    cluster = FakeCluster(lines, piece=64, exit_code=1)
+    cluster = FakeLogServer(lines, piece=64, exit_code=1)
     lines[40] = timestamped_line(1.0405, b"a.py:1: error: early\n")
     first = Collection(tmp_path, cluster)
     archive = ArchiveWriter(first.store, STREAM)
     await archive.open()
-    reader = Collection(tmp_path / "other", FakeCluster(lines[:60]))
+    reader = Collection(tmp_path / "other", FakeLogServer(lines[:60]))
     running = asyncio.create_task(reader.collector.run())
     reader.follow()
     await reader.archived.get()
@@ -296,7 +296,7 @@ def mark(index: int) -> bytes:
 
 async def test_commands_are_kept_in_the_summary_and_not_in_the_text(tmp_path: Path) -> None:
     lines = [timestamped_line(1, mark(0)), timestamped_line(2, b"one\n"), timestamped_line(3, mark(1))]
-    async with run_collector(tmp_path, FakeCluster(lines, exit_code=1)) as logs:
+    async with run_collector(tmp_path, FakeLogServer(lines, exit_code=1)) as logs:
         logs.follow()
         await logs.archived.get()
         assert await logs.text() == b"one\n"
@@ -314,7 +314,7 @@ async def test_new_controller_continues_between_commands(tmp_path: Path, stored:
     """Whichever lines an earlier process has stored: no line and no command is lost or comes twice."""
     texts = [mark(0), b"a\n", mark(1), mark(2), b"b\n", b"c\n", mark(3), b"d\n", mark(4)]
     lines = [timestamped_line(1 + number / 4, text) for number, text in enumerate(texts)]
-    cluster = FakeCluster(lines, piece=64, running_until_connection=2)
+    cluster = FakeLogServer(lines, piece=64, running_until_connection=2)
     earlier = Collection(tmp_path, cluster)
     archive = ArchiveWriter(earlier.store, STREAM)
     await archive.open()
@@ -335,7 +335,7 @@ async def test_new_controller_continues_between_commands(tmp_path: Path, stored:
 
 async def test_reader_is_sent_each_command_once(tmp_path: Path) -> None:
     lines = [timestamped_line(1, mark(0)), timestamped_line(2, b"one\n"), timestamped_line(3, mark(1))]
-    async with run_collector(tmp_path, FakeCluster(lines, piece=3)) as logs:
+    async with run_collector(tmp_path, FakeLogServer(lines, piece=3)) as logs:
         finished = asyncio.Event()
         reading = asyncio.create_task(collect(logs, finished))
         logs.follow()
@@ -347,7 +347,7 @@ async def test_reader_is_sent_each_command_once(tmp_path: Path) -> None:
 
 
 async def test_an_archived_log_is_not_followed_again(tmp_path: Path) -> None:
-    cluster = FakeCluster(numbered(3))
+    cluster = FakeLogServer(numbered(3))
     async with run_collector(tmp_path, cluster) as logs:
         logs.follow()
         await logs.archived.get()
@@ -378,7 +378,7 @@ def numbers(frames: list[Frame], stream: Stream = STREAM) -> list[int]:
 
 
 async def test_early_reader_sees_every_line_once(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeCluster(numbered(500))) as logs, asyncio.timeout(20):
+    async with run_collector(tmp_path, FakeLogServer(numbered(500))) as logs, asyncio.timeout(20):
         finished = asyncio.Event()
         reading = asyncio.create_task(collect(logs, finished))
         await asyncio.sleep(0)
@@ -398,18 +398,18 @@ async def test_early_reader_sees_every_line_once(tmp_path: Path) -> None:
 
 
 async def test_a_finished_run_is_read_from_the_store(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeCluster(numbered(30))) as logs:
+    async with run_collector(tmp_path, FakeLogServer(numbered(30))) as logs:
         logs.follow()
         await logs.archived.get()
     finished = asyncio.Event()
     finished.set()
-    frames = await collect(Collection(tmp_path, FakeCluster([])), finished, after={STREAM: 10})
+    frames = await collect(Collection(tmp_path, FakeLogServer([])), finished, after={STREAM: 10})
     assert frame_kinds(frames) == ["Lines", "BacklogEnd", "StreamEnd", "RunEnd"]
     assert numbers(frames) == list(range(11, 31))
 
 
 async def test_only_the_steps_that_are_asked_for_are_read(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeCluster(numbered(2))) as logs:
+    async with run_collector(tmp_path, FakeLogServer(numbered(2))) as logs:
         logs.follow()
         logs.follow(slug="test")
         await logs.archived.get()
@@ -426,7 +426,7 @@ async def test_slow_reader_receives_missed_lines(tmp_path: Path) -> None:
     async def wait() -> None:
         await gate.wait()
 
-    cluster = FakeCluster(numbered(400), piece=64, on_connect=wait)
+    cluster = FakeLogServer(numbered(400), piece=64, on_connect=wait)
     async with run_collector(tmp_path, cluster, LogHub(stream_bytes=2000)) as logs, asyncio.timeout(20):
         logs.follow()
         while logs.collector.hub.get(STREAM) is None:
@@ -454,7 +454,7 @@ async def test_a_keeper_that_was_stopped_can_begin_again(tmp_path: Path) -> None
     async def wait() -> None:
         await gate.wait()
 
-    cluster = FakeCluster(numbered(5), on_connect=wait)
+    cluster = FakeLogServer(numbered(5), on_connect=wait)
     logs = Collection(tmp_path, cluster)
     for _ in range(2):
         running = asyncio.create_task(logs.collector.run())
@@ -474,7 +474,7 @@ async def test_deleting_a_run_stops_following_it(tmp_path: Path) -> None:
     async def never() -> None:
         await asyncio.Event().wait()
 
-    async with run_collector(tmp_path, FakeCluster([], on_connect=never)) as logs, asyncio.timeout(20):
+    async with run_collector(tmp_path, FakeLogServer([], on_connect=never)) as logs, asyncio.timeout(20):
         logs.follow()
         while not logs.collector.following:
             await asyncio.sleep(0)

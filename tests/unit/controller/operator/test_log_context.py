@@ -16,7 +16,7 @@ Json = dict[str, Any]
 RUN = build_run([step("a")], spec={"triggeredBy": "ann", "commit": "abc", "event": "push"})
 
 
-class Server:
+class EventServer:
     """Keeps Events; answers only while `open`."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ async def ended(task: asyncio.Task[None]) -> None:
 
 
 async def test_what_is_said_again_counts_also_from_another_process() -> None:
-    server = Server()
+    server = EventServer()
     for _ in range(2):
         recorder = EventRecorder(server, lambda: T0)  # type: ignore[arg-type]
         recorder.record(RUN, "Warning", "OverQuota", "a: waits")
@@ -57,7 +57,7 @@ async def test_what_is_said_again_counts_also_from_another_process() -> None:
 
 
 async def test_a_shutdown_sends_what_waits() -> None:
-    server = Server()
+    server = EventServer()
     server.open.clear()
     recorder = EventRecorder(server, lambda: T0)  # type: ignore[arg-type]
     task = asyncio.create_task(recorder.run())

@@ -13,7 +13,7 @@ from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects, runs_over_limit
 from controller.operator.manifests import crds
 from controller.operator.workload.job import JobSpec, build_job
-from tests.unit.controller.operator.effects.test_retention import MONTH, Client, Info, Shelf, old, run
+from tests.unit.controller.operator.effects.test_retention import MONTH, DeletingClient, Info, Shelf, old, run
 from tests.unit.controller.operator.manifests.test_generate import _fits
 from tests.unit.controller.operator.workload.test_job import container_of, env_of, job_of, pod_of
 from tests.unit.controller.operator.world import SETTINGS, T0, World, build_run, step
@@ -202,7 +202,7 @@ async def test_the_sweep_removes_the_workspaces_of_runs_that_are_gone() -> None:
         Info("workspaces/team/uid-ci-1/a/1.tar.gz", T0 - timedelta(hours=3)),
         old("else/x"),
     )
-    sweeper = RetentionSweeper(Client(), shelf, SETTINGS, lambda: [run("ci-1")], lambda: T0)  # type: ignore[arg-type]
+    sweeper = RetentionSweeper(DeletingClient(), shelf, SETTINGS, lambda: [run("ci-1")], lambda: T0)  # type: ignore[arg-type]
     assert await sweeper.delete_expired_objects() == 2
     assert shelf.deleted == ["workspaces/team/uid-ci-9/a/1.json", "workspaces/team/uid-ci-9/a/1.tar.gz"]
 

@@ -14,7 +14,7 @@ from controller.storage.probe import StoreProbe
 from tests.support.waiting import wait_until_async
 
 
-class FakeStore(DirectoryStore):
+class HangingStore(DirectoryStore):
     """A store that can be taken away, or made to hang."""
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ async def probing(store: DirectoryStore) -> AsyncIterator[Readiness]:
 
 async def test_readiness_follows_the_store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "c8s.storage")
-    store = FakeStore(tmp_path)
+    store = HangingStore(tmp_path)
     async with probing(store) as readiness:
         await wait_until_async(lambda: readiness.document()["ready"], 5)
         store.failure = "the bucket does not exist"
@@ -71,7 +71,7 @@ async def test_readiness_follows_the_store(tmp_path: Path, caplog: pytest.LogCap
 
 
 async def test_a_hanging_store_is_not_ready_and_asked_once(tmp_path: Path) -> None:
-    store = FakeStore(tmp_path)
+    store = HangingStore(tmp_path)
     store.answers.clear()
     async with probing(store) as readiness:
         await wait_until_async(lambda: "has not answered for 0.02 s" in str(readiness.document()), 5)

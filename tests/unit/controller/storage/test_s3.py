@@ -26,7 +26,7 @@ from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class World:
+class ScriptedS3:
     """A store whose client answers by script."""
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    found = World()
+async def world() -> AsyncIterator[ScriptedS3]:
+    found = ScriptedS3()
     yield found
     found.stub.assert_no_pending_responses()
     await found.store.close()
@@ -75,14 +75,14 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
         yield each
 
 
-async def test_objects_are_stored_below_the_prefix(world: World) -> None:
+async def test_objects_are_stored_below_the_prefix(world: ScriptedS3) -> None:
     world.answer("put_object", {}, Key="c8s/a/b", Body=ANY, ContentType=ANY)
     world.answer("get_object", body(b"data"), Key="c8s/a/b")
     assert (await world.store.put("a/b", b"data")).size == 4
     assert await world.store.get("a/b") == b"data"
 
 
-async def test_range_of_an_object_is_read(world: World) -> None:
+async def test_range_of_an_object_is_read(world: ScriptedS3) -> None:
     world.answer("get_object", body(b"at"), Key="c8s/a", Range="bytes=1-2")
     world.answer("get_object", body(b"ta"), Key="c8s/a", Range="bytes=2-")
     assert b"".join([piece async for piece in world.store.read("a", 1, 3)]) == b"at"
@@ -92,7 +92,7 @@ async def test_range_of_an_object_is_read(world: World) -> None:
     assert [piece async for piece in world.store.read("a", 99)] == []
 
 
-async def test_long_stream_is_uploaded_in_parts(world: World) -> None:
+async def test_long_stream_is_uploaded_in_parts(world: ScriptedS3) -> None:
     named = {"Key": "c8s/a", "UploadId": "u"}
     world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a", ContentType=ANY)
     world.answer("upload_part", {"ETag": "1"}, **named, PartNumber=1, Body=ANY)
@@ -102,13 +102,13 @@ async def test_long_stream_is_uploaded_in_parts(world: World) -> None:
     assert (await world.store.put("a", pieces(bytes(PART_SIZE), b"rest"))).size == PART_SIZE + 4
 
 
-async def test_short_stream_is_one_request(world: World) -> None:
+async def test_short_stream_is_one_request(world: ScriptedS3) -> None:
     world.probe(supported=True)
     world.answer("put_object", {}, Key="c8s/a", Body=ANY, ContentType=ANY, IfNoneMatch="*")
     await world.store.put("a", pieces(b"short", b"er"), if_absent=True)
 
 
-async def test_broken_stream_aborts_the_upload(world: World) -> None:
+async def test_broken_stream_aborts_the_upload(world: ScriptedS3) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield bytes(PART_SIZE)
         raise ValueError("broken")
@@ -120,7 +120,7 @@ async def test_broken_stream_aborts_the_upload(world: World) -> None:
         await world.store.put("a", broken())
 
 
-async def test_listing_is_paginated_and_omits_the_prefix(world: World) -> None:
+async def test_listing_is_paginated_and_omits_the_prefix(world: ScriptedS3) -> None:
     def page(key: str) -> dict[str, Any]:
         return {"Contents": [{"Key": key, "Size": 1, "LastModified": WHEN}]}
 
@@ -130,7 +130,9 @@ async def test_listing_is_paginated_and_omits_the_prefix(world: World) -> None:
     assert [found.key async for found in world.store.list("logs/")] == ["logs/a", "logs/b"]
 
 
-async def test_store_without_conditions_is_asked_for_the_object(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_store_without_conditions_is_asked_for_the_object(
+    world: ScriptedS3, caplog: pytest.LogCaptureFixture
+) -> None:
     world.probe(supported=False)
     world.refuse("head_object", "404", 404)
     world.answer("put_object", {}, Key="c8s/a", Body=ANY, ContentType=ANY)
@@ -142,21 +144,21 @@ async def test_store_without_conditions_is_asked_for_the_object(world: World, ca
     assert [record.getMessage()[:39] for record in caplog.records] == ["the object store ignores If-None-Match:"]
 
 
-async def test_store_that_does_not_implement_conditions_is_tried_once(world: World) -> None:
+async def test_store_that_does_not_implement_conditions_is_tried_once(world: ScriptedS3) -> None:
     world.refuse("put_object", "NotImplemented", 501)
     world.answer("delete_object", {}, Key=ANY)
     await world.store.start()
     await world.store.start()
 
 
-async def test_missing_bucket_is_not_a_missing_object(world: World) -> None:
+async def test_missing_bucket_is_not_a_missing_object(world: ScriptedS3) -> None:
     world.refuse("head_object", "404", 404)
     world.refuse("head_bucket", "404", 404)
     with pytest.raises(StoreUnavailableError, match="the bucket does not exist"):
         await world.store.head("a")
 
 
-async def test_missing_object_has_no_metadata(world: World) -> None:
+async def test_missing_object_has_no_metadata(world: ScriptedS3) -> None:
     world.refuse("head_object", "404", 404)
     world.answer("head_bucket", {})
     world.answer("head_object", {"ContentLength": 3, "LastModified": WHEN}, Key="c8s/a")
@@ -179,7 +181,7 @@ async def test_missing_object_has_no_metadata(world: World) -> None:
     ],
 )
 async def test_errors_do_not_contain_the_message_of_the_server(
-    world: World, code: str, status: int, error: type[Exception]
+    world: ScriptedS3, code: str, status: int, error: type[Exception]
 ) -> None:
     world.refuse("put_object", code, status)
     with pytest.raises(error) as caught:
@@ -188,7 +190,7 @@ async def test_errors_do_not_contain_the_message_of_the_server(
     assert caught.value.__cause__ is None
 
 
-async def test_store_that_does_not_respond_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_store_that_does_not_respond_is_unavailable(world: ScriptedS3, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="http://s3.test:9000/bucket")
 
@@ -197,13 +199,13 @@ async def test_store_that_does_not_respond_is_unavailable(world: World, monkeypa
         await world.store.get("a")
 
 
-async def test_object_beyond_the_limit_is_not_read(world: World) -> None:
+async def test_object_beyond_the_limit_is_not_read(world: ScriptedS3) -> None:
     world.answer("get_object", body(b"12345"), Key="c8s/a")
     with pytest.raises(ObjectTooLargeError):
         await world.store.get("a", limit=4)
 
 
-async def test_signed_urls_do_not_contain_the_secret(world: World) -> None:
+async def test_signed_urls_do_not_contain_the_secret(world: ScriptedS3) -> None:
     url = await world.store.presign("a", "PUT", timedelta(minutes=15))
     assert url.startswith("http://s3.test:9000/bucket/c8s/a?")
     assert "X-Amz-Expires=900" in url

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, ObjectRef
@@ -10,21 +9,15 @@ from embedded.auth.default_roles import ensure_default_roles
 from embedded.auth.rbac import AccessRequest, Authorizer
 from embedded.auth.tokens import Authenticator, User
 from embedded.registry.registry import Registry
+from tests.support.clock import FakeDatetimeClock
 from tests.unit.embedded.conftest import NOW
 
 _ANN = User("ann", groups=("dev",))
 
 
-class _Clock:
-    now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-def _authenticator(registry: Registry, clock: _Clock | None = None) -> Authenticator:
+def _authenticator(registry: Registry, clock: FakeDatetimeClock | None = None) -> Authenticator:
     registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "robot"}}, namespace="default")
-    return Authenticator(registry, {"known": _ANN}, b"k" * 32, clock or _Clock())
+    return Authenticator(registry, {"known": _ANN}, b"k" * 32, clock or FakeDatetimeClock(NOW))
 
 
 def _bind(registry: Registry, rules: list[dict[str, Any]], subject: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,21 +11,15 @@ from embedded.api.scheme import SERVICE_ACCOUNTS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import Authenticator, TokenFileError, User, load_signing_key, read_token_file
 from embedded.registry.registry import Registry
+from tests.support.clock import FakeDatetimeClock
 from tests.unit.embedded.conftest import NOW
 
 _ANN = User("ann", groups=("dev",))
 
 
-class _Clock:
-    now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-def _authenticator(registry: Registry, clock: _Clock | None = None) -> Authenticator:
+def _authenticator(registry: Registry, clock: FakeDatetimeClock | None = None) -> Authenticator:
     registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "robot"}}, namespace="default")
-    return Authenticator(registry, {"known": _ANN}, b"k" * 32, clock or _Clock())
+    return Authenticator(registry, {"known": _ANN}, b"k" * 32, clock or FakeDatetimeClock(NOW))
 
 
 def test_token_file_has_the_format_of_kube_apiserver(tmp_path: Path) -> None:
@@ -52,7 +46,7 @@ def test_signing_key_is_private_and_persistent(tmp_path: Path) -> None:
 
 
 def test_service_account_token_is_valid_until_it_expires(registry: Registry) -> None:
-    clock = _Clock()
+    clock = FakeDatetimeClock(NOW)
     authenticator = _authenticator(registry, clock)
     token = authenticator.issue_token("default", "robot", 600, [])["status"]["token"]
     user = authenticator.authenticate(token)

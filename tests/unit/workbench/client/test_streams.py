@@ -7,6 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.clock import FakeClock
 from workbench.client.backoff import Backoff, LogCursor
 from workbench.client.models import Lines, LogLine, Missed, StreamEnd, StreamKey
 from workbench.client.sse import EventParser, ServerSentEvent
@@ -66,16 +67,8 @@ def test_stream_end_is_reported_once() -> None:
     assert cursor.advance(StreamEnd(KEY, 3)) is None
 
 
-class _Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_backoff_delays_grow_up_to_a_limit() -> None:
-    clock = _Clock()
+    clock = FakeClock()
     backoff = Backoff(30.0, clock, lambda: 1.0)
     delays = [backoff.next_delay() for _ in range(8)]
     assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
@@ -84,7 +77,7 @@ def test_backoff_delays_grow_up_to_a_limit() -> None:
 
 
 def test_stable_connection_resets_the_backoff() -> None:
-    clock = _Clock()
+    clock = FakeClock()
     backoff = Backoff(30.0, clock, lambda: 1.0)
     backoff.next_delay()
     backoff.connected()
@@ -93,7 +86,7 @@ def test_stable_connection_resets_the_backoff() -> None:
 
 
 def test_flapping_connection_is_given_up() -> None:
-    clock = _Clock()
+    clock = FakeClock()
     backoff = Backoff(30.0, clock, lambda: 1.0)
     while (delay := backoff.next_delay()) is not None:
         clock.now += delay

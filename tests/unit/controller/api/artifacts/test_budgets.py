@@ -14,7 +14,7 @@ from tests.support.clock import FakeClock
 LIMIT = 100
 
 
-class FakeStore:
+class FakeSizes:
     """Sizes by key."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class FakeStore:
 
 class Setup:
     def __init__(self, limit: int = LIMIT) -> None:
-        self.store, self.clock = FakeStore(), FakeClock()
+        self.store, self.clock = FakeSizes(), FakeClock()
         self.budget = self.replica(limit)
 
     def replica(self, limit: int = LIMIT) -> StorageBudget:

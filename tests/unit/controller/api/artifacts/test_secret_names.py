@@ -17,7 +17,7 @@ RUN = {
 }
 
 
-class FakeClient:
+class RunSecretClient:
     """Has the run's own Secret, or none."""
 
     def __init__(self, value: bytes | None = VALUE) -> None:
@@ -32,7 +32,7 @@ class FakeClient:
         return {"data": {"key": base64.b64encode(self.value).decode()}}
 
 
-async def check_file_names(client: FakeClient, run: dict[str, Any], paths: list[str]) -> None:
+async def check_file_names(client: RunSecretClient, run: dict[str, Any], paths: list[str]) -> None:
     check = await file_name_check(client, run)
     if check is not None:
         check(paths)
@@ -43,20 +43,20 @@ async def check_file_names(client: FakeClient, run: dict[str, Any], paths: list[
 )
 async def test_a_secret_in_a_file_name_is_refused_without_repeating_it(name: str) -> None:
     with pytest.raises(ApiProblemError) as caught:
-        await check_file_names(FakeClient(), RUN, ["out/a", f"out/x{name}y/b"])
+        await check_file_names(RunSecretClient(), RUN, ["out/a", f"out/x{name}y/b"])
     assert "the value of a secret" in caught.value.detail
     assert name not in caught.value.detail
 
 
 async def test_a_secret_in_the_last_of_many_names_is_found() -> None:
     names = [f"out/file-{number:06d}" for number in range(20_000)]
-    await check_file_names(FakeClient(), RUN, names)
+    await check_file_names(RunSecretClient(), RUN, names)
     with pytest.raises(ApiProblemError):
-        await check_file_names(FakeClient(), RUN, [*names, VALUE.decode()])
+        await check_file_names(RunSecretClient(), RUN, [*names, VALUE.decode()])
 
 
 async def test_a_run_without_secrets_asks_for_none() -> None:
-    client = FakeClient()
+    client = RunSecretClient()
     await check_file_names(client, {**RUN, "spec": {"pipeline": {"steps": [{}]}}}, [VALUE.decode()])
     assert client.requests == 0
-    await check_file_names(FakeClient(None), RUN, [VALUE.decode()])
+    await check_file_names(RunSecretClient(None), RUN, [VALUE.decode()])

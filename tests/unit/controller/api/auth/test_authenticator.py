@@ -13,15 +13,9 @@ from controller.api.auth.authenticator import (
     Tickets,
     User,
 )
+from tests.support.clock import FakeClock
 
 LIST = AccessRequest(verb="list", group="c8s.dev", resource="pipelineruns", namespace="a")
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Kubernetes:
@@ -44,7 +38,7 @@ class Kubernetes:
 
 
 async def test_a_token_is_asked_about_once_in_ten_seconds() -> None:
-    clock, kubernetes = Clock(), Kubernetes()
+    clock, kubernetes = FakeClock(), Kubernetes()
     authenticator = Authenticator(kubernetes, clock)
     assert await authenticator.authenticate("good") == User("ann", "1", ("dev",))
     clock.now = 9.9
@@ -57,7 +51,7 @@ async def test_a_token_is_asked_about_once_in_ten_seconds() -> None:
 
 
 async def test_a_refused_token_is_asked_about_again_soon() -> None:
-    clock, kubernetes = Clock(), Kubernetes()
+    clock, kubernetes = FakeClock(), Kubernetes()
     authenticator = Authenticator(kubernetes, clock)
     for _ in range(2):
         with pytest.raises(InvalidTokenError):
@@ -72,12 +66,12 @@ async def test_a_refused_token_is_asked_about_again_soon() -> None:
 async def test_impossible_token_is_not_sent_to_kubernetes(token: str) -> None:
     kubernetes = Kubernetes()
     with pytest.raises(InvalidTokenError):
-        await Authenticator(kubernetes, Clock()).authenticate(token)
+        await Authenticator(kubernetes, FakeClock()).authenticate(token)
     assert kubernetes.asked == []
 
 
 async def test_revoked_permission_expires_within_ten_seconds() -> None:
-    clock, kubernetes = Clock(), Kubernetes()
+    clock, kubernetes = FakeClock(), Kubernetes()
     authenticator, ann = Authenticator(kubernetes, clock), User("ann")
     assert await authenticator.is_allowed(ann, LIST)
     kubernetes.allowed = False
@@ -88,7 +82,7 @@ async def test_revoked_permission_expires_within_ten_seconds() -> None:
 
 async def test_one_users_right_is_not_anothers() -> None:
     kubernetes = Kubernetes()
-    authenticator = Authenticator(kubernetes, Clock())
+    authenticator = Authenticator(kubernetes, FakeClock())
     assert await authenticator.is_allowed(User("ann"), LIST)
     kubernetes.allowed = False
     assert not await authenticator.is_allowed(User("bob"), LIST)
@@ -98,7 +92,7 @@ async def test_one_users_right_is_not_anothers() -> None:
 async def test_the_question_carries_the_whole_user() -> None:
     kubernetes = Kubernetes()
     user = User("ann", "1", ("dev",), (("scope", ("x",)),))
-    await Authenticator(kubernetes, Clock()).is_allowed(user, LIST)
+    await Authenticator(kubernetes, FakeClock()).is_allowed(user, LIST)
     assert kubernetes.asked[0]["spec"] == {
         "user": "ann",
         "uid": "1",
@@ -117,11 +111,11 @@ async def test_a_denial_wins_over_a_permission() -> None:
     async def both(review: Mapping[str, Any], /) -> Mapping[str, Any]:
         return {"allowed": True, "denied": True}
 
-    assert not await Authenticator(both, Clock()).is_allowed(User("ann"), LIST)
+    assert not await Authenticator(both, FakeClock()).is_allowed(User("ann"), LIST)
 
 
 def test_a_ticket_opens_one_socket_within_its_time() -> None:
-    clock = Clock()
+    clock = FakeClock()
     tickets = Tickets(clock)
     admission = TicketGrant(User("ann"), "secret-token", "/logs/stream")
     ticket = tickets.issue(admission)
@@ -137,7 +131,7 @@ def test_a_ticket_opens_one_socket_within_its_time() -> None:
 
 
 def test_ticket_is_spent_by_the_wrong_path() -> None:
-    tickets = Tickets(Clock())
+    tickets = Tickets(FakeClock())
     admission = TicketGrant(User("ann"), "secret-token", "/logs/stream")
     ticket = tickets.issue(admission)
     for path in ("/exec", "/logs/stream"):

@@ -90,7 +90,7 @@ def test_cancel_running_cancels_each_earlier_run_once() -> None:
     assert world.started == []
 
 
-class Cluster:
+class SlowApiServer:
     """Answers a request some turns of the loop later, so that requests of others come in between."""
 
     def __init__(self, runs: list[Json], delays: list[int]) -> None:
@@ -151,7 +151,7 @@ class Cluster:
 def test_never_two_runs_of_a_group_go_on_side_by_side(delays: list[int], count: int) -> None:
     """Two operators, with no picture of the cluster at all, ask for all runs at once, while leases are swept."""
     runs = [run(number, "Pending") for number in range(count)]
-    cluster = Cluster(runs, delays)
+    cluster = SlowApiServer(runs, delays)
     going, ended = set[str](), list[str]()
 
     async def operator(mine: Json) -> None:
@@ -189,7 +189,7 @@ def test_never_two_runs_of_a_group_go_on_side_by_side(delays: list[int], count: 
 
 async def test_the_leases_of_ended_runs_are_swept_and_no_others() -> None:
     over, going = run(1, "Pending"), run(2, "Pending", group="dev")
-    cluster = Cluster([over, going], [])
+    cluster = SlowApiServer([over, going], [])
     turns = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
     assert await turns.try_acquire(over, "main") is None
     assert await turns.try_acquire(going, "dev") is None
@@ -206,7 +206,7 @@ async def test_the_leases_of_ended_runs_are_swept_and_no_others() -> None:
 async def test_run_with_the_name_of_the_holder_neither_holds_nor_blocks(older_version: bool) -> None:
     """The holder was deleted, and another run was created under its name."""
     first = run(1, "Pending")
-    cluster = Cluster([first], [])
+    cluster = SlowApiServer([first], [])
     lock = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
     assert await lock.try_acquire(first, "main") is None
     [lease] = [obj for (kind, _), obj in cluster.objects.items() if kind is LEASES]
@@ -222,7 +222,7 @@ async def test_run_with_the_name_of_the_holder_neither_holds_nor_blocks(older_ve
 async def test_run_cannot_free_the_lock_of_one_with_its_name() -> None:
     """An ended run under the holder's name says nothing about the holder, whose Lease another run takes over."""
     first = run(1, "Pending")
-    cluster = Cluster([first], [])
+    cluster = SlowApiServer([first], [])
     lock = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
     later = {**run(1, "Pending"), "metadata": {**run(1)["metadata"], "uid": "uid-of-another"}}
     assert await lock.try_acquire(first, "main") is None

@@ -53,7 +53,7 @@ class Shelf:
         self.deleted.append(key)
 
 
-class Client:
+class DeletingClient:
     def __init__(self, error: KubeError | None = None) -> None:
         self.error, self.deleted = error, list[str]()
 
@@ -84,7 +84,9 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
         old("caches/team/ci/dd.00.tar.gz"),
     )
     assert (
-        await RetentionSweeper(Client(), shelf, SETTINGS, lambda: [live, earlier], lambda: T0).delete_expired_objects()
+        await RetentionSweeper(
+            DeletingClient(), shelf, SETTINGS, lambda: [live, earlier], lambda: T0
+        ).delete_expired_objects()
         == 5
     )  # type: ignore[arg-type]
     manifest, archive = "artifacts/team/uid-ci-2/a/1.json", "artifacts/team/uid-ci-2/a/1.tar.gz"
@@ -130,7 +132,7 @@ def test_what_is_no_kind_of_ours_stays() -> None:
 
 @pytest.mark.parametrize(("error", "count"), [(None, 1), (NotFoundError("gone", status=404), 0)])
 async def test_runs_beyond_the_limit_are_deleted_by_their_uid(error: KubeError | None, count: int) -> None:
-    runs, client = [run("ci-1", days=2), run("ci-2", days=1)], Client(error)
+    runs, client = [run("ci-1", days=2), run("ci-2", days=1)], DeletingClient(error)
     settings = replace(SETTINGS, history_limit=1)
     sweeper = RetentionSweeper(client, Shelf(), settings, lambda: runs, lambda: T0)  # type: ignore[arg-type]
     assert await sweeper.delete_old_runs() == count

@@ -23,7 +23,7 @@ def earlier_run(*, uid: str = "uid-1", days_ago: int = 1) -> Json:
     return {"metadata": metadata, "spec": {}, "status": {"phase": "Failed", "steps": [step]}}
 
 
-class FakeCluster:
+class FakeReuseSources:
     """The earlier run, or none, and the keys of stored objects."""
 
     def __init__(self, run: Json | None, *keys: str) -> None:
@@ -39,7 +39,7 @@ class FakeCluster:
         return key if key in self.keys else None
 
 
-async def load(cluster: FakeCluster, **spec: str) -> ReusableRun:
+async def load(cluster: FakeReuseSources, **spec: str) -> ReusableRun:
     loader = ReuseLoader(cluster, cluster, RETENTION, lambda: NOW)  # type: ignore[arg-type]
     created = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
     metadata = {"name": "ci-2", "namespace": "team", "uid": "uid-2", "creationTimestamp": created}
@@ -51,13 +51,13 @@ STORED = "artifacts/team/uid-1/a/2.json"
 
 
 async def test_succeeded_steps_with_stored_artifacts_are_offered() -> None:
-    found = await load(FakeCluster(earlier_run(), STORED), reuseFromUid="uid-1")
+    found = await load(FakeReuseSources(earlier_run(), STORED), reuseFromUid="uid-1")
     assert found.problem == ""
     assert found.steps["digest"].reused == {"run": "ci-1", "uid": "uid-1", "slug": "a", "attempt": 2}
 
 
 async def test_step_whose_artifacts_are_deleted_is_not_offered() -> None:
-    assert await load(FakeCluster(earlier_run()), reuseFromUid="uid-1") == ReusableRun()
+    assert await load(FakeReuseSources(earlier_run()), reuseFromUid="uid-1") == ReusableRun()
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ async def test_step_whose_artifacts_are_deleted_is_not_offered() -> None:
 async def test_nothing_of_another_or_an_expired_run_is_offered(
     run: Json | None, spec: dict[str, str], words: str
 ) -> None:
-    found = await load(FakeCluster(run, STORED, STORED.replace("uid-1", "uid-9")), **spec)
+    found = await load(FakeReuseSources(run, STORED, STORED.replace("uid-1", "uid-9")), **spec)
     assert (found.steps, words in found.problem) == ({}, True)

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 PIPELINE: Json = {"name": "demo", "steps": [{"name": "a", "image": "busybox:1", "commands": ["true"]}]}
 
 
-class Client:
+class RegistryClient:
     """Creates and changes objects of c8s.dev, as kubectl does."""
 
     def __init__(self, registry: Registry) -> None:
@@ -48,13 +48,13 @@ class Client:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
+def client(tmp_path: Path) -> Iterator[RegistryClient]:
     store = SqliteStore(tmp_path / "cluster.db")
     registry = Registry(store, clock=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     registry.create(NAMESPACES, {"metadata": {"name": "default"}})
     for definition in (crds.pipeline_run(), crds.pipeline_config()):
         registry.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
-    yield Client(registry)
+    yield RegistryClient(registry)
     store.close()
 
 
@@ -63,20 +63,20 @@ def refusal(raised: pytest.ExceptionInfo[ApiError]) -> str:
     return str(raised.value)
 
 
-def test_a_file_is_taken_as_it_is_with_its_version(client: Client) -> None:
+def test_a_file_is_taken_as_it_is_with_its_version(client: RegistryClient) -> None:
     made = client.create(pipeline={"version": "v1alpha1", **PIPELINE})
     assert made["spec"]["pipeline"]["version"] == "v1alpha1"
     config = client.create("demo", plural="pipelineconfigs", version="v1alpha1", **PIPELINE)
     assert (config["spec"]["name"], config["spec"]["version"]) == ("demo", "v1alpha1")
 
 
-def test_an_unknown_version_is_refused(client: Client) -> None:
+def test_an_unknown_version_is_refused(client: RegistryClient) -> None:
     with pytest.raises(ApiError) as raised:
         client.create(pipeline={"version": "v2", **PIPELINE})
     assert 'supported values: "v1alpha1"' in refusal(raised)
 
 
-def test_a_pipeline_config_has_one_name(client: Client) -> None:
+def test_a_pipeline_config_has_one_name(client: RegistryClient) -> None:
     with pytest.raises(ApiError) as raised:
         client.create("other", plural="pipelineconfigs", **PIPELINE)
     assert "spec.name must be the object's name, or absent" in refusal(raised)
@@ -84,14 +84,14 @@ def test_a_pipeline_config_has_one_name(client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["a.b.c", "n" * 64, "n" * 64 + "-" + "m" * 100])
 @pytest.mark.parametrize("plural", ["pipelineruns", "pipelineconfigs"])
-def test_names_that_can_not_work_are_refused_with_the_reason(client: Client, name: str, plural: str) -> None:
+def test_names_that_can_not_work_are_refused_with_the_reason(client: RegistryClient, name: str, plural: str) -> None:
     spec = {"pipeline": PIPELINE} if plural == "pipelineruns" else {"steps": PIPELINE["steps"]}
     with pytest.raises(ApiError) as raised:
         client.create(name, plural=plural, **spec)
     assert "must be a DNS label: at most 63 characters" in refusal(raised)
 
 
-def test_a_status_in_a_new_object_does_not_pass_the_rules(client: Client) -> None:
+def test_a_status_in_a_new_object_does_not_pass_the_rules(client: RegistryClient) -> None:
     with pytest.raises(ApiError) as raised:
         client.create("a.b", status={"phase": "Running"}, pipeline=PIPELINE)
     assert "must be a DNS label" in refusal(raised)
@@ -112,7 +112,7 @@ def test_a_status_in_a_new_object_does_not_pass_the_rules(client: Client) -> Non
         ("priority", "low", "high"),
     ],
 )
-def test_the_spec_of_a_run_can_not_be_changed(client: Client, field: str, value: Any, other: Any) -> None:
+def test_the_spec_of_a_run_can_not_be_changed(client: RegistryClient, field: str, value: Any, other: Any) -> None:
     path = f"/spec/{field}"
     client.create(**{"pipeline": PIPELINE, "pipelineConfigRef": {"name": "demo"}, field: value})
     client.create("bare-1", pipelineConfigRef={"name": "demo"})
@@ -125,14 +125,14 @@ def test_the_spec_of_a_run_can_not_be_changed(client: Client, field: str, value:
         assert f"a run's {field} can't be changed" in refusal(raised)
 
 
-def test_the_pipeline_is_filled_in_once(client: Client) -> None:
+def test_the_pipeline_is_filled_in_once(client: RegistryClient) -> None:
     client.create(pipelineConfigRef={"name": "demo"})
     filled = client.patch({"op": "add", "path": "/spec/pipeline", "value": PIPELINE})
     assert filled["spec"]["pipeline"] == PIPELINE
     client.set_status()
 
 
-def test_a_run_is_cancelled_once_and_for_all(client: Client) -> None:
+def test_a_run_is_cancelled_once_and_for_all(client: RegistryClient) -> None:
     client.create(pipeline=PIPELINE)
     client.patch({"op": "add", "path": "/spec/cancel", "value": True})
     with pytest.raises(ApiError) as raised:
@@ -158,7 +158,7 @@ def test_a_run_is_cancelled_once_and_for_all(client: Client) -> None:
         ({"kept": {"run": "vict-1", "step": "bad", "attempt": 99999999}}, "spec.source.kept.attempt in body"),
     ],
 )
-def test_sources_that_the_api_refuses_are_refused_here(client: Client, source: Json, message: str) -> None:
+def test_sources_that_the_api_refuses_are_refused_here(client: RegistryClient, source: Json, message: str) -> None:
     with pytest.raises(ApiError) as raised:
         client.create(pipeline=PIPELINE, source=source)
     assert message in refusal(raised)
@@ -167,19 +167,19 @@ def test_sources_that_the_api_refuses_are_refused_here(client: Client, source: J
 @pytest.mark.parametrize(
     "url", ["https://example.org:8443/a/b.git", "ssh://git@example.org/a", "git@example.org:a/b.git", "file:///srv/a"]
 )
-def test_urls_of_repositories_are_taken(client: Client, url: str) -> None:
+def test_urls_of_repositories_are_taken(client: RegistryClient, url: str) -> None:
     assert client.create(pipeline=PIPELINE, source={"git": {"url": url, "revision": "main"}})
 
 
 @pytest.mark.parametrize("field", ["commit", "branch", "triggeredBy"])
 @pytest.mark.parametrize("text", ["a\nb", "\x1b[2Jroot", "x" * 256])
-def test_texts_are_one_line_without_control_characters(client: Client, field: str, text: str) -> None:
+def test_texts_are_one_line_without_control_characters(client: RegistryClient, field: str, text: str) -> None:
     with pytest.raises(ApiError) as raised:
         client.create(**{"pipeline": PIPELINE, field: text})
     assert f"spec.{field}" in refusal(raised)
 
 
-def test_a_run_without_a_pipeline_is_refused(client: Client) -> None:
+def test_a_run_without_a_pipeline_is_refused(client: RegistryClient) -> None:
     with pytest.raises(ApiError) as raised:
         client.create(branch="main")
     assert "give either pipeline or pipelineConfigRef" in refusal(raised)
