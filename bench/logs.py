@@ -20,7 +20,8 @@ from typing import Any
 
 from controller.kube import Resource
 from controller.logs import LogCollector, LogReader, Stream
-from controller.logs.masking.mask import SecretMasker, SecretPatterns
+from controller.logs.masking.mask import SecretMasker
+from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.timestamps import TimestampParser
 from controller.storage import DirectoryStore
 

@@ -19,7 +19,7 @@ from controller.logs.collect.pod_log_source import LogClient, PodId
 from controller.logs.collect.run_sizes import RunSizes
 from controller.logs.collect.stream_collector import CollectionContext, StreamCollector
 from controller.logs.live.hub import LogHub
-from controller.logs.masking.mask import SecretPatterns
+from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.model import Stream
 from controller.storage import ObjectStore
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from controller.api.http.problems import ApiProblemError
 from controller.kube import SECRETS, NotFoundError, Resource
-from controller.logs.masking.mask import SecretPatterns
+from controller.logs.masking.patterns import SecretPatterns
 from controller.operator.names import secrets_name
 
 _MAX_JOINED_BYTES = 64 * 1024

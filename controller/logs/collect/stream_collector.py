@@ -20,7 +20,8 @@ from controller.logs.collect.run_sizes import RunSizes
 from controller.logs.collect.stream_writer import StreamWriter, retry_store
 from controller.logs.failure.first_failure import SEARCH_BYTES, first_failure, last_line
 from controller.logs.live.hub import LogHub
-from controller.logs.masking.mask import SecretMasker, SecretPatterns
+from controller.logs.masking.mask import SecretMasker
+from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.model import STEP_CONTAINER, Block, Stream
 from controller.storage import ObjectStore
 

@@ -1,4 +1,4 @@
-"""How programs write bytes: base64 and hexadecimal, also in dumps. Pure."""
+"""How programs write bytes: base64 and hexadecimal digits. Pure."""
 
 import base64
 import binascii
@@ -8,8 +8,6 @@ MIN_LINE_BYTES = 8
 _BASE64_LINES = (64, 76)
 _HEX_LINES = (60, 64)
 _MIN_TWICE_BYTES = 8
-_DUMP_BYTES = 4
-_MAX_DUMPED_BYTES = 1024
 
 
 def base64_forms(value: bytes) -> Iterator[bytes]:
@@ -26,6 +24,10 @@ def base64_forms(value: bytes) -> Iterator[bytes]:
             yield encoded[skipped:known]
             yield encoded[skipped:]
             yield encoded.rstrip(b"=")[skipped:]
+
+
+def double_base64_forms(value: bytes) -> Iterator[bytes]:
+    """Base64 of the base64 of the value alone, with and without padding, also with a newline between the two."""
     if len(value) >= _MIN_TWICE_BYTES:
         once = base64.standard_b64encode(value)
         twice = base64.standard_b64encode(once)
@@ -49,28 +51,3 @@ def line_forms(value: bytes) -> Iterator[bytes]:
             if len(encoded) > width:
                 pieces = (encoded[at : at + width] for at in range(0, len(encoded), width))
                 yield from (piece for piece in pieces if len(piece) >= MIN_LINE_BYTES)
-
-
-def dump_forms(value: bytes) -> Iterator[bytes]:
-    """Every four bytes of the value as `xxd`, `od`, `hexdump` and `openssl` print them, and as an array of C.
-
-    A dump breaks its lines anywhere, so the whole value may stand nowhere; these overlap.
-    """
-    if len(value) > _MAX_DUMPED_BYTES:
-        return
-    for at in range(len(value) - _DUMP_BYTES + 1):
-        piece = value[at : at + _DUMP_BYTES]
-        if len(set(piece)) < _DUMP_BYTES - 1:
-            continue
-        first, second, third, fourth = (f"{byte:02x}" for byte in piece)
-        for form in (
-            f"{first} {second} {third} {fourth}",
-            f"{first}:{second}:{third}:{fourth}",
-            f"{first}{second} {third}{fourth}",
-            f"{first} {second}{third} {fourth}",
-            f"{second}{first} {fourth}{third}",
-        ):
-            yield form.encode()
-            yield form.upper().encode()
-        yield f"0x{first}, 0x{second}, 0x{third}, 0x{fourth}".encode()
-        yield f"0x{first},0x{second},0x{third},0x{fourth}".encode()

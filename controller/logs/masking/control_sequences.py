@@ -1,15 +1,17 @@
 """The text that a reader of a log sees: without control sequences, invisible characters or line breaks. Pure.
 
-A `View` is such a text with the position of each of its bytes in the data. Control sequences follow ECMA-48; their
+Control sequences follow ECMA-48; their
 grammar is that of the workbench's sanitizer, which removes them before it shows a log.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+
+from controller.logs.masking.views import View, replaced_view
 
 MAX_SEQUENCE_BYTES = 4096
 """A string sequence (OSC, DCS) that is longer than this counts as text."""
@@ -30,7 +32,7 @@ _CONTROL = (
     rb"|\x1b[ -/]{0,16}[0-~]|\xc2[\x80-\x9f]|[\x00-\x08\x0b-\x1f\x7f]|" + _INVISIBLE
 )
 # Also the line breaks in a text that was written as a JSON string.
-_BREAK = rb"\n[ \t]*|(?:\\r)?\\n"
+_BREAK = rb"\n[ \t]{0,64}|(?:\\r)?\\n"
 _CONTROLS = re.compile(_CONTROL)
 _COLOUR = re.compile(rb"\x1b\[[0-9;]{0,64}[A-Za-z]")
 _CONTROLS_AND_BREAKS = re.compile(_CONTROL + b"|" + _BREAK)
@@ -49,24 +51,6 @@ _LEADS = (b"\xc2\xcd\xd8\xdb\xdc\xe0\xe1\xe2\xef\xf0\xf3", b"\xe0\xe1\xe2\xef\xf
 """First bytes of such characters of at least two, three and four bytes."""
 _REWRITES = re.compile(rb"\x08|\r(?![\r\n]|\Z)")
 _CHARACTER = re.compile(_CONTROL + rb"|[\xc0-\xff][\x80-\xbf]{1,3}|.", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class View:
-    """A part of some data, as `text`; `offsets[i]` bytes of the data lie before or between where `places[i]` is."""
-
-    text: bytes
-    places: list[int]
-    offsets: list[int]
-
-    def position(self, index: int) -> int:
-        """Where the byte of the text is in the data."""
-        at = bisect_right(self.places, index)
-        return index + (self.offsets[at - 1] if at else 0)
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where a part of the text is in the data, with what was removed within."""
-        return self.position(start), self.position(end - 1) + 1
 
 
 @dataclass(frozen=True)
@@ -118,22 +102,9 @@ def unbroken(data: bytes) -> View:
 
 
 def _view(data: bytes, removed: re.Pattern[bytes]) -> View:
-    places: list[int] = []
-    offsets: list[int] = []
-    kept: list[bytes] = []
-    total = end = 0
-    for start, until in _spans(data, removed):
-        place = start - total
-        total += until - start
-        if places and places[-1] == place:
-            offsets[-1] = total
-        else:
-            kept.append(data[end:start])
-            places.append(place)
-            offsets.append(total)
-        end = until
-    kept.append(data[end:])
-    return View(b"".join(kept), places, offsets)
+    spans = list(_spans(data, removed))
+    kept = [data[end:start] for (_, end), (start, _) in pairwise([(0, 0), *spans, (len(data), 0)])]
+    return replaced_view(b"".join(kept), ((span, 0) for span in spans))
 
 
 def _spans(data: bytes, removed: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
@@ -165,6 +136,8 @@ def without_incomplete_break(data: bytes) -> bytes:
 def rewritten_lines(data: bytes) -> list[RewrittenLine]:
     """The lines with backspaces or carriage returns."""
     found: list[RewrittenLine] = []
+    if b"\r" not in data and b"\b" not in data:
+        return found
     line_end = 0
     for match in _REWRITES.finditer(data):
         if match.start() < line_end:

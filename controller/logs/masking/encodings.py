@@ -7,10 +7,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from controller.logs.masking.binary_forms import MIN_LINE_BYTES, base64_forms, dump_forms, hex_forms, line_forms
+from controller.logs.masking.binary_forms import (
+    MIN_LINE_BYTES,
+    base64_forms,
+    double_base64_forms,
+    hex_forms,
+    line_forms,
+)
 from controller.logs.masking.control_sequences import strip_controls
+from controller.logs.masking.dumps import MAX_DUMPED_BYTES, MIN_DUMPED_BYTES
 from controller.logs.masking.members import secret_members
-from controller.logs.masking.text_forms import text_forms
+from controller.logs.masking.text_forms import quoted_forms, text_forms
 
 MIN_VALUE_BYTES = 4
 MIN_WRAPPED_BYTES = 12
@@ -25,10 +32,11 @@ _UNBROKEN = re.compile(rb"[A-Za-z0-9+/_=.-]{24,}")
 
 @dataclass(frozen=True)
 class SecretVariants:
-    """What to mask: `literal` as it is, `wrapped` also where line breaks are within."""
+    """What to mask: `literal` as it is, `wrapped` also where line breaks are within, `dumped` in hexadecimal dumps."""
 
     literal: frozenset[bytes]
     wrapped: frozenset[bytes]
+    dumped: frozenset[bytes]
 
 
 def encode_secret_variants(values: Iterable[bytes]) -> SecretVariants:
@@ -39,6 +47,7 @@ def encode_secret_variants(values: Iterable[bytes]) -> SecretVariants:
     """
     literal: set[bytes] = set()
     wrapped: set[bytes] = set()
+    dumped: set[bytes] = set()
     for value in values:
         if len(value.strip()) < MIN_VALUE_BYTES:
             continue
@@ -46,12 +55,14 @@ def encode_secret_variants(values: Iterable[bytes]) -> SecretVariants:
             literal.update(_literal_forms(each))
             encoded = set(_wrapped_forms(each))
             literal.update(encoded)
+            dumped.update(text for text in _trimmed(each) if MIN_DUMPED_BYTES <= len(text) <= MAX_DUMPED_BYTES)
             wrapped.update(form for form in encoded if len(form) >= MIN_WRAPPED_BYTES)
     # A reader doesn't see the control characters of a value, and the search ignores them.
     literal.update([strip_controls(form) for form in literal])
     return SecretVariants(
         frozenset(form for form in literal if len(form.strip()) >= MIN_VALUE_BYTES and _is_matched(form)),
         frozenset(wrapped),
+        frozenset(dumped),
     )
 
 
@@ -70,7 +81,6 @@ def _literal_forms(value: bytes) -> Iterator[bytes]:
         yield text
         if len(value) <= MAX_ENCODED_BYTES:
             yield from text_forms(text)
-            yield from dump_forms(text)
     if len(value) > MAX_ENCODED_BYTES:
         yield from base64_forms(value)
     yield from line_forms(value)
@@ -83,6 +93,9 @@ def _wrapped_forms(value: bytes) -> Iterator[bytes]:
         return
     for text in {value} | _trimmed(value):
         yield from base64_forms(text)
+        yield from double_base64_forms(text)
         yield from hex_forms(text)
         if _UNBROKEN.fullmatch(text):
             yield text
+    for text in set(quoted_forms(value.strip())) - {value.strip()}:
+        yield from base64_forms(text)

@@ -1,6 +1,7 @@
 """Finds how much of the end of some data may be the beginning of a pattern. Pure."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -10,10 +11,10 @@ _FAR_HEAD_BYTES = 8
 
 
 class PrefixIndex:
-    """Finds the longest end of some data that is a proper prefix of a pattern."""
+    """Finds the ends of some data that are proper prefixes of patterns."""
 
     def __init__(self, patterns: list[bytes]) -> None:
-        self._sorted = patterns
+        self._sorted = sorted(patterns)
         self._heads = frozenset(each[:_HEAD_BYTES] for each in patterns)
         self._far: dict[bytes, list[bytes]] = {}
         for each in patterns:
@@ -23,13 +24,15 @@ class PrefixIndex:
         self._longest = max(map(len, patterns), default=0)
 
     def longest(self, data: bytes, start: int = 0) -> int:
-        """The length of that end, 0 for none; it does not begin before `start`."""
+        """The length of the longest of these ends, 0 for none; it does not begin before `start`."""
+        return next(self.lengths(data, start), 0)
+
+    def lengths(self, data: bytes, start: int = 0) -> Iterator[int]:
+        """The lengths of these ends that do not begin before `start`, the longest first."""
         if not self._sorted:
-            return 0
-        far = self._longest_far(data, start)
+            return
         begin = max(start, len(data) - _SHORT_PATTERN_BYTES)
-        if far > len(data) - begin:
-            return far
+        yield from self._far_lengths(data, start, len(data) - begin)
         heads = self._heads
         for position in range(begin, len(data)):
             if data[position : position + _HEAD_BYTES] in heads or position > len(data) - _HEAD_BYTES:
@@ -38,30 +41,33 @@ class PrefixIndex:
                 if at < len(self._sorted) and self._sorted[at] == end:
                     at += 1
                 if at < len(self._sorted) and self._sorted[at].startswith(end):
-                    return len(end)
-        return 0
+                    yield len(end)
 
-    def _longest_far(self, data: bytes, start: int) -> int:
-        """The same for the long patterns, apart from ends that are shorter than their heads."""
+    def _far_lengths(self, data: bytes, start: int, least: int) -> list[int]:
+        """Those over `least`, of the long patterns."""
         if self._far_heads is None:
-            return 0
+            return []
         window = data[max(start, len(data) - self._longest + 1) :]
         heads = {head for head, _, _ in self._far_heads.find_matches_as_indexes(window, overlapping=True)}
-        if not heads:
-            return 0
         patterns = list(self._far.values())
-        return max(_prefix_length(data, each, start) for head in heads for each in patterns[head])
+        found = {
+            length
+            for head in heads
+            for each in patterns[head]
+            for length in _prefix_lengths(data, each, start)
+            if length > least
+        }
+        return sorted(found, reverse=True)
 
 
-def _prefix_length(data: bytes, pattern: bytes, start: int) -> int:
-    """The length of the longest end of the data that is a proper prefix of this pattern."""
+def _prefix_lengths(data: bytes, pattern: bytes, start: int) -> Iterator[int]:
+    """The lengths of the ends of the data that are proper prefixes of this pattern, and longer than its head."""
     head = pattern[:_FAR_HEAD_BYTES]
     position = data.find(head, max(start, len(data) - len(pattern) + 1))
     while position >= 0:
         if pattern.startswith(data[position:]):
-            return len(data) - position
+            yield len(data) - position
         position = data.find(head, position + 1)
-    return 0
 
 
 class LinePrefixIndex:

@@ -1,24 +1,27 @@
-"""Finds encoded secrets that a program has broken into lines of any length, with or without indentation. Pure.
+"""Finds encoded secrets that a program has broken into lines of 8 characters or more, maybe indented. Pure.
 
 Looking at all text without its line breaks would cost as much as everything else. So the search of a log for the other
 patterns also looks for `marks`, short parts of the encoded secrets, and only data with a mark is searched here.
 
-Of an occurrence that begins at the end of an ordinary line with fewer than `_MIN_HEAD` bytes, these are not masked:
-otherwise many lines would be held back until the next one comes. A line that ends like encoded text is held back.
+An occurrence over line breaks counts if at least `MIN_HEAD` of its characters are before the first one, or if the line
+before that break ends with `MIN_RUN` characters that look encoded. Otherwise nearly every line would be held back
+until the next one comes, because it ends with a character with which some encoded secret begins. The one to three
+characters of such a head stay; what is on the next line is found, because the patterns without them are searched too.
 """
 
 import re
 
 from ahocorasick_rs import BytesAhoCorasick
 
-from controller.logs.masking.control_sequences import View, strip_breaks, unbroken, without_incomplete_break
+from controller.logs.masking.control_sequences import strip_breaks, unbroken, without_incomplete_break
 from controller.logs.masking.prefixes import PrefixIndex
+from controller.logs.masking.views import View
 
 MARK_BYTES = 6
-_MIN_HEAD = 4
-_MIN_RUN = 16
+MIN_HEAD = 4
+MIN_RUN = 16
 _TAIL_BYTES = 256
-_DENSE_BYTES = 24
+_DENSE_BYTES = 16
 _LONG_BYTES = 4096
 _RUN = re.compile(rb"[A-Za-z0-9+/_=.-]*")
 
@@ -27,39 +30,51 @@ class WrappedPatterns:
     """The patterns of one set of secrets; each has 12 bytes or more, and none has white space."""
 
     def __init__(self, patterns: frozenset[bytes]) -> None:
-        # Without the head that may be on the line before.
-        self._patterns = sorted({each[skipped:] for each in patterns for skipped in range(_MIN_HEAD)})
-        self._automaton = BytesAhoCorasick(self._patterns) if patterns else None
-        self._prefixes = PrefixIndex(sorted(patterns))
-        self._parts = frozenset(each[at : at + _MIN_HEAD] for each in patterns for at in range(len(each) - 3))
-        self.longest = max(map(len, patterns), default=0)
+        searched = sorted({each[skipped:] for each in patterns for skipped in range(MIN_HEAD)})
+        self._automaton = BytesAhoCorasick(searched) if patterns else None
+        self._prefixes = PrefixIndex(searched)
+        self._parts = frozenset(each[at : at + MIN_HEAD] for each in patterns for at in range(len(each) - 3))
+        self._longest = max(map(len, patterns), default=0)
         self.marks = frozenset(mark for each in patterns for mark in _marks(each))
 
-    def find(self, data: bytes) -> list[tuple[int, int]]:
-        """Where the occurrences are, as (start, end)."""
+    def find(self, data: bytes, before: bytes = b"") -> list[tuple[int, int]]:
+        """Where the occurrences are in the data, which `before` precedes, as (start, end)."""
         if self._automaton is None:
             return []
         view = unbroken(data)
         found = self._automaton.find_matches_as_indexes(view.text, overlapping=True)
         spans = {(start, end) for _, start, end in found}
-        return [_without_short_head(data, view, start, end) for start, end in spans]
+        return [
+            view.span(start, end)
+            for start, end in spans
+            if (
+                _head_counts(data, before, view, start, end)
+                if view.has_removed(start, end)
+                # The search for literal patterns finds whole ones; this one may lack its head.
+                else _is_after_break(data, before, view, start)
+            )
+        ]
 
-    def pending_start(self, data: bytes) -> int:
+    def pending_start(self, data: bytes, before: bytes = b"") -> int:
         """Where an occurrence may begin that the data cuts off; the data's length if there is none."""
         if self._automaton is None:
             return len(data)
+        # Without any of these there is no head that counts.
         tail = strip_breaks(without_incomplete_break(data[-_TAIL_BYTES:]))
-        if tail[-_MIN_HEAD:] not in self._parts and _run_before(tail, len(tail)) < _MIN_RUN:
+        is_part = tail[-MIN_HEAD:] in self._parts
+        if data.endswith(b"\n") and not is_part and _run_before(tail, len(tail)) < MIN_RUN:
             return len(data)
-        view = unbroken(without_incomplete_break(data[-2 * self.longest - _TAIL_BYTES :]))
-        length = self._prefixes.longest(view.text)
-        if not length:
-            return len(data)
-        start = view.position(len(view.text) - length) + max(0, len(data) - 2 * self.longest - _TAIL_BYTES)
-        run = start - _run_before(data, start)
-        if length < _MIN_HEAD and len(_run_at(data, run)) < _MIN_RUN and b"\n" in data[start:]:
-            return len(data)
-        return max(run, start - _MIN_RUN)
+        window = 10 * self._longest + _TAIL_BYTES
+        begin = max(0, len(data) - window)
+        whole = without_incomplete_break(data[begin:])
+        view = unbroken(whole)
+        for length in self._prefixes.lengths(view.text):
+            start = len(view.text) - length
+            if _head_counts(whole, before if begin == 0 else b"", view, start, len(view.text)):
+                position = begin + view.position(start)
+                # With what looks encoded before it, which decides whether its head counts.
+                return position - _run_before(data, position)
+        return len(data)
 
 
 def _marks(pattern: bytes) -> list[bytes]:
@@ -68,24 +83,28 @@ def _marks(pattern: bytes) -> list[bytes]:
     return [pattern[at : at + MARK_BYTES] for at in range(0, len(pattern) - MARK_BYTES + 1, step)]
 
 
-def _without_short_head(data: bytes, view: View, start: int, end: int) -> tuple[int, int]:
-    """The span in the data of a part of the view."""
-    begin, until = view.span(start, end)
-    for head in range(1, _MIN_HEAD):
-        if start + head < end and b"\n" in data[view.position(start + head - 1) : view.position(start + head)]:
-            if len(_run_at(data, begin - _run_before(data, begin))) < _MIN_RUN:
-                return view.position(start + head), until
-            break
-    return begin, until
+def _head_counts(data: bytes, before: bytes, view: View, start: int, end: int) -> bool:
+    """Whether an occurrence in the view of the data, which may go on after it, counts although its head is short."""
+    for index in range(start + 1, min(start + MIN_HEAD, end + 1)):
+        head_end = view.end(index - 1)
+        gap = data[head_end : view.position(index) if index < len(view.text) else len(data)]
+        if _has_break(gap):
+            text = (before if head_end < MIN_RUN else b"") + data[max(0, head_end - MIN_RUN) : head_end]
+            return _run_before(text, len(text)) >= MIN_RUN
+    return True
+
+
+def _is_after_break(data: bytes, before: bytes, view: View, start: int) -> bool:
+    gap = data[view.end(start - 1) if start else 0 : view.position(start)]
+    return _has_break(gap) or (start == 0 and before.endswith(b"\n"))
+
+
+def _has_break(gap: bytes) -> bool:
+    return b"\n" in gap or b"\\n" in gap
 
 
 def _run_before(data: bytes, position: int) -> int:
-    """The number of bytes before the position, up to `_MIN_RUN`, that look encoded."""
-    before = data[max(0, position - _MIN_RUN) : position][::-1]
+    """The number of bytes before the position, up to `MIN_RUN`, that look encoded."""
+    before = data[max(0, position - MIN_RUN) : position][::-1]
     match = _RUN.match(before)
     return match.end() if match is not None else 0
-
-
-def _run_at(data: bytes, position: int) -> bytes:
-    match = _RUN.match(data, position)
-    return match.group() if match is not None else b""

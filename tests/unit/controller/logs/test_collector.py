@@ -34,7 +34,8 @@ from controller.logs.collect import stream_writer
 from controller.logs.collect.line_numbering import LineNumberer
 from controller.logs.collect.mark_reader import MarkReader
 from controller.logs.live.hub import LogHub
-from controller.logs.masking.mask import SecretMasker, SecretPatterns
+from controller.logs.masking.mask import SecretMasker
+from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.model import parse_key
 from controller.logs.timestamps import TimestampParser
 from tests.unit.controller.logs.fakes import FailingStore, FakeLogServer, no_sleep, timestamped_line

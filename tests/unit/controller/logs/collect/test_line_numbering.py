@@ -9,7 +9,8 @@ from controller.command_mark import CommandMark
 from controller.logs.collect.line_numbering import LineNumberer
 from controller.logs.collect.mark_reader import MarkReader
 from controller.logs.live.ring_buffer import RingBuffer
-from controller.logs.masking.mask import SecretMasker, SecretPatterns
+from controller.logs.masking.mask import SecretMasker
+from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.model import UNKNOWN_TIME, Block, CommandStart
 from controller.logs.timestamps import ParsedChunk
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.logs.masking.encodings import encode_secret_variants
-from controller.logs.masking.mask import SecretMasker, SecretPatterns
+from controller.logs.masking.mask import SecretMasker
+from controller.logs.masking.patterns import SecretPatterns
 
 
 def masked(values: list[bytes], pieces: list[bytes]) -> bytes:

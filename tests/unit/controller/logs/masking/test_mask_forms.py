@@ -11,8 +11,9 @@ import pytest
 
 from controller.logs.masking.control_sequences import strip_controls
 from controller.logs.masking.encodings import MAX_MULTILINE_BYTES
-from controller.logs.masking.mask import SecretMasker, SecretPatterns
+from controller.logs.masking.mask import SecretMasker
 from controller.logs.masking.members import secret_members
+from controller.logs.masking.patterns import SecretPatterns
 
 SECRET = b"correct-horse-battery-staple"
 ODD = "a\"b<c>&d'e\\f\u00e4/ü"
