@@ -65,6 +65,19 @@ def parse_revision(query: Query, *, watch: bool = False) -> int | None:
     return int(text) if text else None
 
 
+def require_reached_revision(query: Query, now: int) -> None:
+    """Refuse a resourceVersion that does not exist yet, as a real server does after it has waited for it.
+
+    Raises:
+        ApiError: 504.
+    """
+    text = query.get("resourceVersion", "")
+    if text.isascii() and text.isdigit() and int(text) > now:
+        cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+        message = f"Timeout: Too large resource version: {text}, current: {now}"
+        raise ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+
+
 def validate_list_options(query: Query) -> None:
     """Validate the options of a list.
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from embedded.api.scheme import EVENTS_V1
+from embedded.api.status_errors import bad_request
 from embedded.apiserver import negotiation, query_options, request_info, timeouts
 from embedded.apiserver.codec import decode
 from embedded.auth.tokens import User
@@ -51,6 +53,7 @@ class ApiRequest:
             strict=self.query.get("fieldValidation") == "Strict",
             field_manager=self.query.get("fieldManager") or program or "unknown",
             force=query_options.parse_bool(self.query, "force"),
+            events_v1=self.info.resource is EVENTS_V1,
         )
 
     def render(self, obj: Json, now: datetime) -> Json:
@@ -70,6 +73,8 @@ class ApiRequest:
         request, query = self.http, self.query
         data = await timeouts.read_body(request)
         options = decode.read_object(data, negotiation.content_type(request), "DeleteOptions") if data.strip() else {}
+        if options.get("kind", "DeleteOptions") != "DeleteOptions":
+            raise bad_request("decoded object cannot be converted to DeleteOptions")
         query_options.validate_delete_option_types(options)
         if "propagationPolicy" in query:
             options["propagationPolicy"] = query["propagationPolicy"]

@@ -9,12 +9,11 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
-from embedded.api.interfaces import KubeletApi, LogOptions
+from embedded.api.interfaces import KubeletApi
 from embedded.api.scheme import BUILT_IN
 from embedded.api.status_errors import ApiError, bad_request, method_not_allowed, unknown_resource
 from embedded.apiserver import filters, negotiation, query_options, request_info, responses, timeouts
@@ -24,6 +23,7 @@ from embedded.apiserver.handlers.list import join_chunks, list_chunks
 from embedded.apiserver.handlers.openapi import EncodedDocument
 from embedded.apiserver.handlers.watch import parse_watch
 from embedded.apiserver.handlers.write import WriteHandlers
+from embedded.apiserver.log_options import parse_log_options
 from embedded.apiserver.request import ApiRequest
 from embedded.apiserver.webhook_admission import WebhookAdmission
 from embedded.auth.escalation import EscalationGuard
@@ -179,6 +179,7 @@ class Server:
 
     async def _get_object(self, request: ApiRequest) -> web.StreamResponse:
         info, representation = request.info, negotiation.negotiate(request.accept)
+        query_options.require_reached_revision(request.query, self._registry.store.revision)
         raw = self._registry.get_bytes(info.ref)
         if representation.shape == "object":
             return responses.raw_json_response(200, raw)
@@ -219,16 +220,16 @@ class Server:
             or {}
         )
         seconds, audiences = spec.get("expirationSeconds", 3600), spec.get("audiences") or [DEFAULT_AUDIENCE]
-        if type(seconds) is not int or not isinstance(audiences, list):
+        bound_to = spec.get("boundObjectRef")
+        if type(seconds) is not int or not isinstance(audiences, list) or not isinstance(bound_to or {}, dict):
             raise bad_request("a TokenRequest's expirationSeconds is a whole number and its audiences a list")
-        return responses.json_response(
-            201, self._authenticator.issue_token(info.namespace or "", info.name, seconds, audiences)
-        )
+        token = self._authenticator.issue_token(info.namespace or "", info.name, seconds, audiences, bound_to)
+        return responses.json_response(201, token)
 
     async def _pod_log(self, request: ApiRequest) -> web.StreamResponse:
         info = request.info
         chunks = self._pods.read_log(
-            info.namespace or "", info.name, _log_options(request.query, self._registry.clock())
+            info.namespace or "", info.name, parse_log_options(info.name, request.query, self._registry.clock())
         )
         try:
             first = await anext(chunks, b"")
@@ -312,31 +313,3 @@ def _request_verb(request: web.BaseRequest, info: request_info.RequestInfo) -> s
     ):
         raise method_not_allowed()
     return verb
-
-
-def _log_options(query: Any, now: datetime) -> LogOptions:
-    def number(name: str) -> int | None:
-        text = query.get(name)
-        if text in (None, ""):
-            return None
-        if not text.isdigit():
-            raise bad_request(f"{name}: Invalid value: {text!r}: must be a number")
-        return int(text)
-
-    since: datetime | None = None
-    if query.get("sinceTime"):
-        try:
-            since = datetime.fromisoformat(query["sinceTime"])
-        except ValueError:
-            raise bad_request(f"sinceTime: Invalid value: {query['sinceTime']!r}") from None
-    elif (seconds := number("sinceSeconds")) is not None:
-        since = now - timedelta(seconds=seconds)
-    return LogOptions(
-        container=query.get("container", ""),
-        follow=query_options.parse_bool(query, "follow"),
-        previous=query_options.parse_bool(query, "previous"),
-        timestamps=query_options.parse_bool(query, "timestamps"),
-        tail_lines=number("tailLines"),
-        limit_bytes=number("limitBytes"),
-        since=since,
-    )

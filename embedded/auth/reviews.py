@@ -50,7 +50,9 @@ def answer_review(
     elif resource is SELF_SUBJECT_REVIEWS:
         status = {"userInfo": user.to_json()}
     elif resource is SELF_SUBJECT_RULES_REVIEWS:
-        status = _rules_status(authorizer.rules_for(user, str(spec.get("namespace") or "")))
+        if not spec.get("namespace"):
+            raise bad_request("no namespace on request")
+        status = _rules_status(authorizer.rules_for(user, str(spec["namespace"])))
     else:
         _require_valid_spec(resource, spec, namespace)
         requested = user if resource is SELF_SUBJECT_ACCESS_REVIEWS else _parse_user(spec)

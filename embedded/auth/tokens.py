@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded.api import status_errors
-from embedded.api.scheme import SERVICE_ACCOUNTS, ObjectRef
+from embedded.api.scheme import NODES, PODS, SECRETS, SERVICE_ACCOUNTS, ObjectRef
 from embedded.registry.object_meta import format_time
 from embedded.registry.registry import Registry
 from embedded.types import JsonObject
@@ -23,6 +23,8 @@ DEFAULT_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 """The audience of a token whose request names none: this API server."""
 _ALGORITHM = "HS256"
 _MAX_EXPIRATION_SECONDS = 1 << 32
+_BINDABLE = {("v1", "Pod"): PODS, ("v1", "Secret"): SECRETS, ("v1", "Node"): NODES}
+"""What a token can be bound to, by apiVersion and kind."""
 _MIN_EXPIRATION_SECONDS = 600
 
 
@@ -106,13 +108,17 @@ class Authenticator:
         issued_for = claims.get("aud") or [DEFAULT_AUDIENCE]
         return [audience for audience in (requested or [DEFAULT_AUDIENCE]) if audience in issued_for]
 
-    def issue_token(self, namespace: str, name: str, seconds: int, audiences: list[str]) -> JsonObject:
-        """The completed TokenRequest for a service account.
+    def issue_token(
+        self, namespace: str, name: str, seconds: int, audiences: list[str], bound_to: JsonObject | None = None
+    ) -> JsonObject:
+        """The completed TokenRequest for a service account; a bound token is valid as long as its object exists.
 
         Raises:
-            ApiError: 404, the account does not exist; 422, the lifetime is out of range.
+            ApiError: 400, tokens can't be bound to such an object; 404, the account or the object does not exist; 409,
+                the object has another uid; 422, the lifetime is out of range.
         """
         account = self.registry.get(ObjectRef(SERVICE_ACCOUNTS, namespace, name))
+        bound = self._resolve_bound_object(namespace, bound_to) if bound_to else None
         _require_valid_lifetime(seconds)
         import jwt
 
@@ -123,15 +129,41 @@ class Authenticator:
             "uid": uid,
             "exp": int(expires.timestamp()),
             "aud": audiences,
+            **({"bound": [bound["kind"], bound["name"], bound["uid"]]} if bound else {}),
         }
         token = jwt.encode(claims, self.key, _ALGORITHM)
         return {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": name, "namespace": namespace, "uid": uid, "creationTimestamp": format_time(now)},
-            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": None},
+            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": bound},
             "status": {"token": token, "expirationTimestamp": format_time(expires.astimezone(UTC))},
         }
+
+    def _resolve_bound_object(self, namespace: str, reference: JsonObject) -> JsonObject:
+        kind, name = str(reference.get("kind") or ""), str(reference.get("name") or "")
+        resource = _BINDABLE.get((str(reference.get("apiVersion") or "v1"), kind))
+        if resource is None:
+            group, _, version = str(reference.get("apiVersion") or "").rpartition("/")
+            raise status_errors.bad_request(
+                f"cannot bind token for serviceaccount to type {group}/{version}, Kind={kind}"
+            )
+        found = self.registry.get(ObjectRef(resource, namespace if resource.namespaced else None, name))
+        uid = found["metadata"]["uid"]
+        if (requested := reference.get("uid")) and requested != uid:
+            why = f"the UID in the bound object reference ({requested}) does not match the UID in record. "
+            why += "The object might have been deleted and then recreated"
+            raise status_errors.conflict(kind, name, "", why)
+        return {"kind": kind, "apiVersion": "v1", "name": name, "uid": uid}
+
+    def _is_bound_object_gone(self, namespace: str, claims: JsonObject) -> bool:
+        """Whether a token is bound to an object that no longer exists."""
+        if "bound" not in claims:
+            return False
+        kind, name, uid = claims["bound"]
+        resource = _BINDABLE["v1", kind]
+        found = self.registry.find(ObjectRef(resource, namespace if resource.namespaced else None, name))
+        return found is None or found["metadata"]["uid"] != uid
 
     def _verified_claims(self, token: str) -> JsonObject | None:
         """The claims of a token that this cluster signed, None for any other. Does not check expiry and audience."""
@@ -155,6 +187,8 @@ class Authenticator:
         _, _, namespace, name = claims["sub"].split(":")
         account = self.registry.find(ObjectRef(SERVICE_ACCOUNTS, namespace, name))
         if account is None or account["metadata"]["uid"] != claims["uid"]:
+            return None
+        if self._is_bound_object_gone(namespace, claims):
             return None
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
         return User(claims["sub"], claims["uid"], groups)

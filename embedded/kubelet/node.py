@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from embedded.api.scheme import NODES, SERVER_VERSION, ObjectRef, go_architecture
+from embedded.kubelet.config.downward_api import LOOPBACK
 from embedded.kubelet.container.cgroups import Cgroups
 from embedded.registry.registry import Registry
 from embedded.types import JsonObject
@@ -96,8 +97,30 @@ def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
         "systemUUID": "",
         "bootID": "",
     }
-    status: Json = {"capacity": resources, "allocatable": resources, "conditions": [limits, ready], "nodeInfo": info}
+    status: Json = {
+        "capacity": resources,
+        "allocatable": resources,
+        "conditions": [*_pressure_conditions(now), limits, ready],
+        "addresses": [{"type": "InternalIP", "address": LOOPBACK}, {"type": "Hostname", "address": NODE_NAME}],
+        "nodeInfo": info,
+    }
     registry.update(ObjectRef(NODES, None, NODE_NAME), {"metadata": {}, "status": status}, subresource="status")
+
+
+def _pressure_conditions(now: str) -> list[JsonObject]:
+    """The conditions of a node that has enough of everything; nothing here measures that."""
+    times = {"lastHeartbeatTime": now, "lastTransitionTime": now}
+    enough = {"Memory": "sufficient memory available", "Disk": "no disk pressure", "PID": "sufficient PID available"}
+    return [
+        {
+            "type": f"{what}Pressure",
+            "status": "False",
+            "reason": f"KubeletHas{'NoDiskPressure' if what == 'Disk' else f'Sufficient{what}'}",
+            "message": f"kubelet has {text}",
+            **times,
+        }
+        for what, text in enough.items()
+    ]
 
 
 def _memory_kib() -> int:

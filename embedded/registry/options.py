@@ -22,6 +22,7 @@ class WriteOptions:
         field_manager: the owner that server-side apply records for the written fields.
         duplicate_fields: one message for each field that the request repeats.
         force: an apply patch takes over fields that other managers own.
+        events_v1: the request was one of events.k8s.io/v1, whose rules are stricter.
     """
 
     subresource: str | None = None
@@ -30,6 +31,7 @@ class WriteOptions:
     field_manager: str = "unknown"
     force: bool = False
     duplicate_fields: tuple[str, ...] = ()
+    events_v1: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from embedded.registry.options import PatchType, WriteOptions
 from embedded.registry.reader import ObjectReader, storage_key
 from embedded.storage.sqlite import StorageKey
 from embedded.types import JsonObject
+from embedded.validation.events import complete_v1_errors
 from embedded.validation.strategy import default_and_validate, default_and_validate_update
 
 _SERVER_FIELDS = ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
@@ -110,7 +111,10 @@ class WritePreparer:
         errors += validate_object_meta(metadata, resource.key)
         # An object without a name is refused, with all its other errors.
         metadata.setdefault("name", "")
-        object_meta.require_valid(resource, obj, errors + default_and_validate(resource, obj))
+        errors += default_and_validate(resource, obj)
+        if options.events_v1:
+            errors = complete_v1_errors(errors, obj)
+        object_meta.require_valid(resource, obj, errors)
         key = storage_key(ObjectRef(resource, namespace, metadata["name"]))
         return PreparedWrite(resource, key, None, obj, self._reader.store.revision, options, warnings)
 
@@ -229,6 +233,8 @@ class WritePreparer:
         metadata = new["metadata"]
         errors += validate_object_meta(metadata, resource.key, old["metadata"])
         errors += default_and_validate_update(resource, old, new, options.subresource or "")
+        if options.events_v1:
+            errors = complete_v1_errors(errors, new, old)
         object_meta.require_valid(resource, new, errors)
         if options.subresource is None:
             object_meta.advance_generation(resource, old, new)

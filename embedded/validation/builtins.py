@@ -24,6 +24,7 @@ from embedded.api.scheme import (
 )
 from embedded.api.status_errors import FieldError
 from embedded.types import JsonObject
+from embedded.validation.events import validate_event
 from embedded.validation.scheduling import validate_node
 
 _RBAC_GROUP = "rbac.authorization.k8s.io"
@@ -65,7 +66,7 @@ def validate(resource: ResourceType, obj: JsonObject, old: JsonObject | None = N
     if resource is NODES:
         return validate_node(obj)
     if resource is EVENTS:
-        return _validate_event(obj)
+        return validate_event(obj)
     if resource in (ROLES, CLUSTER_ROLES):
         return _validate_role(obj, namespaced=resource is ROLES)
     if resource in (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS):
@@ -170,16 +171,6 @@ def _validate_lease(spec: JsonObject) -> list[FieldError]:
     if spec.get("holderIdentity") == "":
         errors.append(invalid("spec.holderIdentity", "", "must not be empty"))
     return errors
-
-
-def _validate_event(event: JsonObject) -> list[FieldError]:
-    about, namespace = event.get("involvedObject") or {}, event["metadata"].get("namespace")
-    of = about.get("namespace") or ""
-    if of and of != namespace:
-        return [invalid("involvedObject.namespace", of, "does not match event.namespace")]
-    if not of and namespace != "default" and about.get("kind") not in ("Node", "Namespace", "PersistentVolume", None):
-        return [invalid("involvedObject.namespace", of, "does not match event.namespace")]
-    return []
 
 
 def _validate_role(role: JsonObject, *, namespaced: bool) -> list[FieldError]:

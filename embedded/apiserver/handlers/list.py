@@ -114,8 +114,7 @@ def _start_position(query: Mapping[str, str], registry: Registry) -> _ListPositi
     if token := query.get("continue", ""):
         return _parse_token(token, now)
     requested = query_options.parse_revision(query)
-    if requested is not None and requested > now:
-        raise _revision_too_large(requested, now)
+    query_options.require_reached_revision(query, now)
     return (
         _ListPosition(requested) if requested and query.get("resourceVersionMatch") == "Exact" else _ListPosition(now)
     )
@@ -144,9 +143,3 @@ def _scan(
         error = ApiError(410, "Expired", _EXPIRED_MESSAGE)
         error.continue_token = _ListPosition(_INCONSISTENT, page.after).token()
         raise error from None
-
-
-def _revision_too_large(requested: int, now: int) -> ApiError:
-    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
-    message = f"Timeout: Too large resource version: {requested}, current: {now}"
-    return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded.api.scheme import SERVICE_ACCOUNTS, ObjectRef
+from embedded.api.scheme import SECRETS, SERVICE_ACCOUNTS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import Authenticator, TokenFileError, User, load_signing_key, read_token_file
 from embedded.registry.registry import Registry
@@ -82,3 +82,31 @@ def test_token_lifetime_out_of_range_is_refused(registry: Registry, seconds: int
     with pytest.raises(ApiError) as raised:
         _authenticator(registry).issue_token("default", "robot", seconds, [])
     assert raised.value.code == 422
+
+
+def test_a_bound_token_ends_with_its_object(registry: Registry) -> None:
+    authenticator = _authenticator(registry)
+    ref = ObjectRef(SECRETS, "default", "s")
+    uid = registry.create(SECRETS, {"metadata": {"name": "s"}}, namespace="default").object["metadata"]["uid"]
+    bound_to = {"kind": "Secret", "apiVersion": "v1", "name": "s", "uid": uid}
+    issued = authenticator.issue_token("default", "robot", 600, ["a"], bound_to)
+    assert issued["spec"]["boundObjectRef"] == bound_to
+    assert authenticator.authenticate(issued["status"]["token"], ["a"]) is not None
+    registry.delete(ref)
+    assert authenticator.authenticate(issued["status"]["token"], ["a"]) is None
+
+
+@pytest.mark.parametrize(
+    ("bound_to", "code"),
+    [
+        ({"kind": "Pod", "apiVersion": "v1", "name": "none"}, 404),
+        ({"kind": "ConfigMap", "apiVersion": "v1", "name": "c"}, 400),
+        ({"kind": "Secret", "apiVersion": "v1", "name": "s", "uid": "another"}, 409),
+    ],
+)
+def test_tokens_are_bound_to_existing_objects_only(registry: Registry, bound_to: dict[str, str], code: int) -> None:
+    authenticator = _authenticator(registry)
+    registry.create(SECRETS, {"metadata": {"name": "s"}}, namespace="default")
+    with pytest.raises(ApiError) as refused:
+        authenticator.issue_token("default", "robot", 600, ["a"], bound_to)
+    assert refused.value.code == code
