@@ -26,12 +26,13 @@ ROOT = Path(__file__).parents[2]
 _PER_APP = 10
 """Sequences that one app plays before it is started again."""
 _PIPELINE = """\
+version: v1alpha1
 name: busy
 steps:
-- {name: hello, image: busybox, commands: ["for n in $(seq 200); do echo line $n; done; sleep 1"]}
-- {name: fails, image: busybox, dependsOn: [hello], commands: ["echo ERROR here; exit 3"], allowFailure: true}
-- {name: shard, image: busybox, matrix: {n: [1, 2, 3, 4]}, commands: ["sleep 1; echo shard done"]}
-- {name: slow, image: busybox, dependsOn: [shard], commands: ["for n in $(seq 30); do echo tick $n; sleep 0.2; done"]}
+- {name: hello, image: "busybox:1.36", commands: ["for n in $(seq 200); do echo line $n; done; sleep 1"]}
+- {name: fails, image: "busybox:1.36", dependsOn: [hello], commands: ["echo ERROR here; exit 3"], allowFailure: true}
+- {name: shard, image: "busybox:1.36", matrix: {n: [1, 2, 3, 4]}, commands: ["sleep 1; echo shard done"]}
+- {name: slow, image: "busybox:1.36", dependsOn: [shard], commands: ["for n in $(seq 30); do echo tick $n; sleep 0.2; done"]}
 """
 
 

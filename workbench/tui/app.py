@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +41,10 @@ _PIPELINE_POLL = 1.0
 """Seconds between checks whether a pipeline file was written, while there is none."""
 _PUBLISH_DELAY = 0.05
 """Seconds within which changes of runs are published together."""
+
+
+if TYPE_CHECKING:
+    from workbench.tui.screens.editor import EditorScreen
 
 
 def _now() -> datetime:
@@ -104,6 +109,9 @@ class Workbench(BaseApp[int]):
         self._make_launcher = options.make_launcher
         self._folder = options.folder
         self._open_run = options.open_run
+        self._editor: EditorScreen | None = None
+        """The editor that was opened last; it is kept when it is left."""
+        self._editor_numbers = count()
         self._last_params: dict[str, str] = {}
         """The parameter values of the last run."""
         self._start_sandbox = options.start_sandbox
@@ -144,11 +152,10 @@ class Workbench(BaseApp[int]):
             self._restored_run = view.run
             self.open_run(view.run)
         if view.screen == "editor" and view.file is not None:
-            from workbench.tui.screens.editor import EditorScreen
             from workbench.tui.services.editor import can_be_edited
 
             if can_be_edited(Path(view.file)):
-                self.push_screen(EditorScreen(Path(view.file)))
+                self._open_editor(Path(view.file))
 
     def close_missing_run(self) -> None:
         """Close the restored run when it is on top and no longer exists."""
@@ -194,14 +201,18 @@ class Workbench(BaseApp[int]):
         if len(self.screen_stack) <= 2:
             return AwaitComplete()
         self.save_view()
-        return super().pop_screen()
+        left = self.screen
+        popping = super().pop_screen()
+        if isinstance(left, WorkbenchScreen) and left.STATE_KEY == "run" and isinstance(self.screen, WorkbenchScreen):
+            self.screen.returned_from(left.current_run)
+        return popping
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         self.save_view()
         super().exit(result, return_code, message)
 
     def save_unsaved(self) -> None:
-        for screen in self.screen_stack:
+        for screen in (*self.screen_stack, self._editor):
             if isinstance(screen, WorkbenchScreen):
                 screen.save()
         if self.options.view_state is not None:
@@ -285,7 +296,23 @@ class Workbench(BaseApp[int]):
 
         if not self.screen.is_modal and not isinstance(self.screen, EditorScreen):
             path = self.launcher.path if self.launcher is not None else (self._folder or Path.cwd()) / PIPELINE_FILES[0]
-            self.push_screen(EditorScreen(path))
+            self._open_editor(path)
+
+    def _open_editor(self, path: Path) -> None:
+        """Show the editor; one that was left comes back with its cursor, its selection and its undo history."""
+        from workbench.tui.screens.editor import EditorScreen
+
+        left = self._editor
+        if left is None or left.current_file != str(path.absolute()) or not left.is_open or not left.is_running:
+            if left is not None:
+                self.uninstall_screen(left)
+                if left.is_running:
+                    left.remove()
+            self._editor = EditorScreen(path)
+            # An installed screen is not removed when it is popped.
+            self.install_screen(self._editor, f"editor {next(self._editor_numbers)}")
+        if self._editor is not None:
+            self.push_screen(self._editor)
 
     def pipeline_saved(self, path: Path) -> None:
         """Called when the editor has saved a file, so that it can be run."""

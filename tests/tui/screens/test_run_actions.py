@@ -85,7 +85,9 @@ async def test_details_show_the_environment_without_secrets() -> None:
         await until(pilot, lambda: not isinstance(app.screen, DetailsScreen))
 
 
-async def test_artifact_is_saved_under_a_safe_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_artifact_is_saved_under_a_safe_name(
+    tmp_path: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     app = shop()
     app.controller.artifact_files["out/../../evil name.txt"] = b"hello"
@@ -95,7 +97,8 @@ async def test_artifact_is_saved_under_a_safe_name(tmp_path: Path, monkeypatch: 
         await until(pilot, sees(app, "evil name.txt", "5 B"))
         await pilot.press("tab", "enter")
         await until(pilot, sees(app, "Saved 5 bytes"))
-    assert [path.name for path in tmp_path.iterdir()] == ["evil-name.txt"]
+    assert [path.name for path in downloads.iterdir()] == ["evil-name.txt"]
+    assert list(tmp_path.iterdir()) == [], "the working tree is sent with each run"
 
 
 async def test_rerun_from_failed_steps() -> None:

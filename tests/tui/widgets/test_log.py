@@ -171,7 +171,9 @@ async def test_mouse_selection_is_copied_without_numbers() -> None:
         assert app.clipboard == "beta\ngamma"
 
 
-async def test_saved_log_never_overwrites_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_saved_log_never_overwrites_a_file(
+    tmp_path: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     app = one_log("\x1b[31mred\x1b[0m", "two")
     async with app.run_test(size=WIDE, notifications=True) as pilot:
@@ -180,8 +182,9 @@ async def test_saved_log_never_overwrites_a_file(tmp_path: Path, monkeypatch: py
         await until(pilot, sees(app, "Saved 2 lines to"))
         await pilot.press("Y")
         await until(pilot, sees(app, "its path is copied"))
-    assert (tmp_path / "live-1-work-1.log").read_text() == "\x1b[31mred\x1b[0m\ntwo\n"
-    assert app.clipboard == str(tmp_path / "live-1-work-1-2.log")
+    assert (downloads / "live-1-work-1.log").read_text() == "\x1b[31mred\x1b[0m\ntwo\n"
+    assert app.clipboard == str(downloads / "live-1-work-1-2.log")
+    assert list(tmp_path.iterdir()) == [], "the working tree is sent with each run"
 
 
 async def test_time_prompt_goes_to_a_line() -> None:

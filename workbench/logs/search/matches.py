@@ -74,5 +74,22 @@ class MatchIndex:
         return self._lines[-1] if found is None else found
 
     def count_before(self, position: int) -> int:
-        """The number of matches above this line, which is its row in a filtered view."""
+        """The number of matches above this line."""
         return bisect_left(self._lines, position)
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows of a view that shows only these lines."""
+        return len(self._lines)
+
+    def line_at(self, row: int) -> int:
+        """The line of a row of such a view."""
+        return self._lines[row]
+
+    def row_of(self, line: int) -> int:
+        """The row of a line, or of the next line that is shown."""
+        return self.count_before(line)
+
+    def is_match(self, line: int) -> bool:
+        """Whether a line that is shown matches; lines of context do not."""
+        return True

@@ -75,6 +75,9 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         # After its widgets are composed, so that the layout can be read.
         self.call_after_refresh(self.workbench.save_view)
 
+    def returned_from(self, run: str | None) -> None:
+        """Called when a run above this screen was closed."""
+
     def connection_changed(self) -> None:
         """Called when the connection was lost or restored."""
 

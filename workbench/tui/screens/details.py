@@ -20,6 +20,8 @@ from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, RunEvent, Step
 from workbench.logs.save import SaveError, reserve_path
 from workbench.report.details import Detail, description, environment, frozen_yaml, run_details, step_details
+from workbench.session.downloads import downloads_folder
+from workbench.submit.worktree import tree_root
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.keys import key_label
 from workbench.tui.screens.base import WorkbenchScreen
@@ -86,7 +88,9 @@ class DetailsScreen(WorkbenchScreen):
         self._run_name, self._step_name = run, step
         self._run: Run | None = None
         self._events: tuple[RunEvent, ...] | None = None
-        self._artifacts: tuple[Artifact, ...] = ()
+        self._artifacts: tuple[Artifact, ...] | None = None
+        """None until they are listed."""
+        self._artifacts_error: str | None = None
         self._ended_steps = -1
         """How many steps had ended when the artifacts were listed: each may have stored some."""
         self._error: str | None = None
@@ -99,8 +103,9 @@ class DetailsScreen(WorkbenchScreen):
                     yield Static(id=f"details-{name}", markup=False)
             with TabPane("Artifacts", id="artifacts"):
                 saves, opens = key_label(self.app, "rows.open", "Enter"), key_label(self.app, "artifacts.look", "o")
-                hint = f"{saves} saves a file into this folder, {opens} opens it."
+                hint = f"{saves} saves a file, {opens} opens it."
                 yield Static(hint, classes="details-hint", markup=False)
+                yield Static("Loading …", id="details-no-artifacts", classes="details-hint", markup=False)
                 yield ArtifactList(id="details-artifacts")
         yield Footer()
 
@@ -133,11 +138,23 @@ class DetailsScreen(WorkbenchScreen):
             "Loading …" if self._run is None else "The run does not include its definition."
         )
         self._set_tab("yaml", Text("\n".join(sanitize_line(line, colour=False) for line in yaml.split("\n"))))
-        slug = step.slug if step is not None else None
-        self.query_one(ArtifactList).show(tuple(each for each in self._artifacts if slug in (None, each.step)))
+        self._show_artifacts(run, step)
         if sum(each.ended for each in run.steps) != self._ended_steps:
             self._ended_steps = sum(each.ended for each in run.steps)
             self._list_artifacts()
+
+    def _show_artifacts(self, run: Run, step: Step | None) -> None:
+        slug = step.slug if step is not None else None
+        shown = tuple(each for each in self._artifacts or () if slug in (None, each.step))
+        self.query_one(ArtifactList).show(shown)
+        none, ended = self.query_one("#details-no-artifacts", Static), step.ended if step is not None else run.ended
+        none.display = not shown
+        if self._artifacts_error is not None:
+            none.update(Text(f"The artifacts can't be listed: {self._artifacts_error}"))
+        elif self._artifacts is None:
+            none.update("Loading …")
+        else:
+            none.update("No artifacts." if ended else "No artifacts yet.")
 
     def _set_tab(self, name: str, text: Text) -> None:
         self.query_one(f"#details-{name}", Static).update(text)
@@ -182,9 +199,11 @@ class DetailsScreen(WorkbenchScreen):
             return
         try:
             self._artifacts = await controller.artifacts(self._run_name, limit=_MAX_ARTIFACTS)
+            self._artifacts_error = None
         except ClientError as error:
+            self._artifacts_error = sanitize_label(str(error), 400)
+            self.runs_changed()
             self._ended_steps = -1
-            self._error = sanitize_label(str(error), 400)
             return
         if len(self._artifacts) == _MAX_ARTIFACTS:
             text = f"Only {_MAX_ARTIFACTS:,} artifacts are listed. `c8s artifacts {self._run_name}` lists all."
@@ -198,7 +217,9 @@ class DetailsScreen(WorkbenchScreen):
         if artifact is None or controller is None:
             return
         try:
-            with reserve_path(Path.cwd(), artifact.path.rsplit("/", 1)[-1]) as target:
+            with reserve_path(
+                downloads_folder(tree_root(None, Path.cwd())), artifact.path.rsplit("/", 1)[-1]
+            ) as target:
                 size = await controller.download_file(self._run_name, artifact.step, artifact.path, target)
         except (ClientError, SaveError, OSError) as error:
             self.notify(sanitize_label(str(error), 400), title="Not saved", severity="error", markup=False)

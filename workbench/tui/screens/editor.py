@@ -85,6 +85,15 @@ class EditorScreen(WorkbenchScreen):
         self.set_interval(_DISK_POLL_SECONDS, self._check_disk)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the file could be read."""
+        return self.controller.text is not None
+
+    def on_screen_resume(self) -> None:
+        if self.is_open:
+            self._check_disk()
+
+    @property
     def path(self) -> Path:
         return self.controller.path
 
@@ -270,12 +279,14 @@ class EditorScreen(WorkbenchScreen):
             return
         if text is not None:
             cursor = self.editor.cursor_location
-            self.editor.open_text(text)
+            self.editor.replace_text(text)
             self.editor.move_cursor(self.editor.clamp_visitable(cursor))
         self._set_notice("")
         self._check()
 
     def _check_disk(self) -> None:
+        if not self.is_current:
+            return
         try:
             if not self.controller.changed_on_disk():
                 return
@@ -314,6 +325,7 @@ class EditorScreen(WorkbenchScreen):
     # -- leaving, running, the external editor
 
     def action_back(self) -> None:
+        self.save()
         if self.controller.modified and self.controller.exists:
             self.notify("The unsaved text is kept as a draft.", timeout=4)
         self.app.pop_screen()

@@ -19,7 +19,9 @@ from workbench.logs.log_file import LogFileError
 from workbench.logs.save import SaveError, save_log
 from workbench.logs.step_logs import StepLogs
 from workbench.report.report import run_duration
+from workbench.session.downloads import downloads_folder
 from workbench.session.view_state import Layout
+from workbench.submit.worktree import tree_root
 from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import contained, is_going
@@ -271,13 +273,14 @@ class RunScreen(RunActions):
             return
         name = f"{self._run_name}-{key.step}-{key.attempt}{'' if key.container == 'step' else f'-{key.container}'}.log"
         try:
-            path = await asyncio.to_thread(save_log, log, Path.cwd(), name)
-        except (SaveError, LogFileError) as error:
+            path = await asyncio.to_thread(save_log, log, downloads_folder(tree_root(None, Path.cwd())), name)
+        except (SaveError, LogFileError, OSError) as error:
             self.notify(str(error), title="Not saved", severity="error", markup=False)
             return
         trouble = await clipboard.copy(str(path), self.app.copy_to_clipboard) if event.copy else None
         copied = "; its path is copied" if event.copy and trouble is None else ""
-        self.notify(f"Saved {len(log):,} lines to {sanitize_label(str(path), 200)}{copied}", markup=False)
+        lines = f"{len(log):,} line{'' if len(log) == 1 else 's'}"
+        self.notify(f"Saved {lines} to {sanitize_label(str(path), 200)}{copied}", markup=False)
 
     def action_back(self) -> None:
         if not self.query_one(LogGrid).active.close_prompt():

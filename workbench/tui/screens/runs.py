@@ -129,8 +129,8 @@ class RunsScreen(RunActions):
         runs = self.workbench.feed.runs
         table, empty = self.query_one(RunsTable), self.query_one("#runs-empty", Static)
         table.show_runs(runs, self._filter)
-        if self._restored_cursor is not None and runs.loaded:
-            table.go_to(self._restored_cursor)
+        wanted = self._restored_cursor
+        if wanted is not None and runs.loaded and (table.go_to(wanted) or runs.get(wanted) is None):
             self._restored_cursor = None
         self._show_counts()
         none = not len(runs)
@@ -191,6 +191,9 @@ class RunsScreen(RunActions):
         self._filter = RunFilter()
         self.runs_changed()
         self.query_one(RunsTable).focus()
+
+    def returned_from(self, run: str | None) -> None:
+        self._restored_cursor = run
 
     def connection_changed(self) -> None:
         self.runs_changed()

@@ -18,6 +18,8 @@ from textual.app import App, SuspendNotSupported
 
 from workbench.text.sanitize import sanitize_label
 
+_BINARY_CHECK_BYTES = 8_192
+
 
 def run_external(app: App[int], command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
     """Run a command on the whole terminal; the workbench waits for its end."""
@@ -73,9 +75,27 @@ def viewer_command(
     return (pager if which(pager[0]) else ["more"]), True
 
 
+def is_binary(path: Path) -> bool:
+    """Whether the beginning of a file is not text, so that a pager can't show it."""
+    with path.open("rb") as file:
+        start = file.read(_BINARY_CHECK_BYTES)
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        # A character may be cut at the end of what was read.
+        return error.start < len(start) - 3
+    return b"\0" in start
+
+
 async def open_file(app: App[int], path: Path) -> None:
     """Open an untrusted file; a pager shows its control characters and runs no programs."""
     command, takes_terminal = viewer_command(os.environ)
+    if takes_terminal and await asyncio.to_thread(is_binary, path):
+        app.notify(
+            sanitize_label(f"{path.name} is not a text ({path.stat().st_size:,} bytes). Save it to open it.", 300),
+            markup=False,
+        )
+        return
     if takes_terminal:
         quiet = {name: value for name, value in os.environ.items() if name not in ("LESS", "LESSOPEN", "LESSCLOSE")}
         run_external(app, [*command, str(path)], quiet | {"LESSSECURE": "1"})

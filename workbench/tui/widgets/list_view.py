@@ -77,10 +77,11 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
             self.cursor = keys[min(place, len(keys) - 1)] if keys else None
         self.refresh()
 
-    def go_to(self, key: str) -> None:
-        """Move the cursor to the row with this key, if there is one."""
+    def go_to(self, key: str) -> bool:
+        """Move the cursor to the row with this key; False if there is none."""
         if key in self._positions:
             self.cursor = key
+        return key in self._positions
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         """The row's line, `width` columns, without a background."""

@@ -77,6 +77,13 @@ class YamlEditor(PaneBoundary, TextArea):
         self.load_text(text)
         self.close_completions()
 
+    def replace_text(self, text: str) -> None:
+        """Replace the text as one edit, which can be undone."""
+        self.close_completions()
+        self.history.checkpoint()
+        self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
+        self.history.checkpoint()
+
     def show_problems(self, problems: Sequence[Diagnostic]) -> None:
         """Underline these in the text."""
         self._problems = {}

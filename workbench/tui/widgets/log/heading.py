@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from workbench.client.models import FirstFailure, Step, StreamKey
+from workbench.logs.search.context import ContextIndex
 from workbench.logs.search.matches import MatchIndex
 from workbench.logs.step_logs import StreamState
 from workbench.text.sanitize import sanitize_label
@@ -45,7 +46,7 @@ def heading(
         text.append(_stream_text(step, key, view), colours.muted)
         _append_status(text, step, view, status, colours)
     if filtered is not None:
-        text.append(f"  {'without' if filtered.inverted else 'only'} {len(filtered):,} kept", colours.accent)
+        text.append(f"  {_filter_text(filtered)}", colours.accent)
     if matches is not None:
         text.append(f"  {_match_text(matches, view.current_line)}", colours.warning)
     if view.mark is not None:
@@ -82,6 +83,13 @@ def _stream_text(step: Step, key: StreamKey, view: LogView) -> str:
     if key.container != "step":
         words += f"  container {sanitize_label(key.container, 20)}"
     return words
+
+
+def _filter_text(filtered: MatchIndex) -> str:
+    more = "" if filtered.complete else "+"
+    around = f" with {filtered.context} around" if isinstance(filtered, ContextIndex) else ""
+    kind = "without matches" if filtered.inverted else "kept"
+    return f"{len(filtered):,}{more} line{'' if len(filtered) == 1 else 's'} {kind}{around}"
 
 
 def _match_text(matches: MatchIndex, line: int) -> str:

@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from workbench.client.models import Step, StreamKey
 from workbench.logs.log_file import LogFileError
+from workbench.logs.search.context import FilterInput, parse_filter
 from workbench.logs.search.matches import MatchIndex
 from workbench.logs.search.query import LineMatcher, Query, QueryError
 from workbench.logs.step_logs import StepLogs
@@ -63,7 +64,7 @@ class LogPane(ErrorBoundary, Vertical):
         Binding("Y", "copy_path", "Copy path", show=False, id="log.copy-path",
                 tooltip="Save the log and copy the file's path"),
         Binding("ctrl+s", "save", "Save", show=False, id="log.save",
-                tooltip="Save the whole log to a file in this folder"),
+                tooltip="Save the whole log to a file in the downloads folder"),
     ]  # fmt: skip
 
     class StreamChanged(Message):
@@ -170,6 +171,7 @@ class LogPane(ErrorBoundary, Vertical):
     def update_status(self) -> None:
         """Update the heading, the reason and the messages around the lines."""
         colours, step, view = palette(self.app), self.step, self.view
+        view.growing = step is not None and not step.ended
         width = max(self.size.width - 2, 10)
         self.query_one(".log-heading", Static).update(
             heading(step, self.key, view, self.status, self._search.matches, self._search.filter, colours, width)
@@ -238,15 +240,14 @@ class LogPane(ErrorBoundary, Vertical):
         if event.purpose == "time":
             self._go_to_time(event.text)
             return
-        inverted = event.purpose == "keep" and event.text.startswith("!")
-        text = event.text[1:] if inverted else event.text
+        typed = parse_filter(event.text) if event.purpose == "keep" else FilterInput(event.text)
         try:
-            query = Query(text, event.regex) if text else None
+            query = Query(typed.text, event.regex) if typed.text else None
         except QueryError as error:
             self.notify(str(error), severity="warning", markup=False)
             return
         if event.purpose == "keep":
-            self._set_filter(query, inverted=inverted)
+            self._set_filter(query, inverted=typed.inverted, context=typed.context)
         else:
             self._set_search(query)
 
@@ -257,8 +258,10 @@ class LogPane(ErrorBoundary, Vertical):
             self._go_to_match(matches, 1, including=True)
         self.update_status()
 
-    def _set_filter(self, matcher: LineMatcher | None, *, inverted: bool = False) -> None:
-        self._search.set_filter(matcher, inverted=inverted)
+    def _set_filter(self, matcher: LineMatcher | None, *, inverted: bool = False, context: int = 0) -> None:
+        self._search.set_filter(matcher, inverted=inverted, context=context)
+        if self._search.matches is None:
+            self.view.highlight(matcher if isinstance(matcher, Query) and not inverted else None)
         self._apply_filter()
 
     def _apply_filter(self) -> None:

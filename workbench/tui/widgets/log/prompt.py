@@ -20,7 +20,7 @@ Purpose = Literal["find", "keep", "time"]
 
 _HINTS = {
     "find": "text; {regex}: regular expression; Enter: next match; {leave}: close",
-    "keep": "show lines with this text; !text: lines without it; empty: all lines",
+    "keep": "show lines with this text; !text: without it; -C 3 text: with 3 lines around; empty: all lines",
     "time": "14:05, 14:05:30, or +90s after the first line",
 }
 

@@ -24,17 +24,22 @@ class LogRows:
 
     @property
     def row_count(self) -> int:
-        return len(self.filter) if self.filter is not None else self.line_count
+        return self.filter.row_count if self.filter is not None else self.line_count
 
     def line_at(self, row: int) -> int:
         """The line of a row; beyond the end, the last line."""
         if self.filter is None:
             return max(min(row, self.line_count - 1), 0)
-        return self.filter[min(row, len(self.filter) - 1)] if len(self.filter) else 0
+        count = self.filter.row_count
+        return self.filter.line_at(max(min(row, count - 1), 0)) if count else 0
 
     def row_of(self, line: int) -> int:
         """The row of a line, or of the next line that the filter keeps."""
-        return line if self.filter is None else self.filter.count_before(line)
+        return line if self.filter is None else self.filter.row_of(line)
+
+    def is_context(self, line: int) -> bool:
+        """Whether a line is shown only because a line near it matches the filter."""
+        return self.filter is not None and not self.filter.is_match(line)
 
     def lines(self, first: int, last: int) -> list[int]:
         """The lines of the rows from `first` to `last`, at most 100,000."""

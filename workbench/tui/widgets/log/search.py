@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from workbench.logs.log_file import LogFile
+from workbench.logs.search.context import ContextIndex
 from workbench.logs.search.matches import MatchIndex
 from workbench.logs.search.query import ErrorMatcher, LineMatcher
 
@@ -30,15 +31,18 @@ class LogSearchController:
         self.matches = self._index(matcher)
         return self.matches
 
-    def set_filter(self, matcher: LineMatcher | None, *, inverted: bool = False) -> MatchIndex | None:
-        """Filter by another matcher; None removes the filter."""
+    def set_filter(self, matcher: LineMatcher | None, *, inverted: bool = False, context: int = 0) -> MatchIndex | None:
+        """Filter by another matcher, with lines of context around each match; None removes the filter."""
         self.filter = self._index(matcher, inverted=inverted)
+        if self._log is not None and matcher is not None and context:
+            self.filter = ContextIndex(self._log, matcher, inverted=inverted, context=context)
         return self.filter
 
     def invert(self) -> bool:
         """Invert the filter, or hide the matches of the search; False if there is neither."""
         if self.filter is not None:
-            self.set_filter(self.filter.matcher, inverted=not self.filter.inverted)
+            context = self.filter.context if isinstance(self.filter, ContextIndex) else 0
+            self.set_filter(self.filter.matcher, inverted=not self.filter.inverted, context=context)
         elif self.matches is not None:
             self.set_filter(self.matches.matcher, inverted=True)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -90,6 +91,8 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         self._scrolling_by_code = False
         self.loading_rest = False
         """The rest of a stored log is being loaded; its lines do not count as unread."""
+        self.growing = True
+        """Whether lines may still be added."""
         self._row_layout: tuple[object, list[tuple[int, int]]] = (None, [])
 
     @property
@@ -128,17 +131,22 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         self.post_message(self.Changed(self))
 
     def set_filter(self, matches: MatchIndex | None) -> None:
-        """Show only these lines (None: all). The current line stays visible if the filter keeps it."""
+        """Show only these lines (None: all). The cursor stays on its line, or goes to the next one that is kept."""
         here = self.current_line
         self._rows, self._seen_rows = LogRows(self._rows.log_file, matches), 0
         self._update_virtual_size()
         self._seen_rows = self.row_count
-        if self.follow:
+        if self.follow and self.growing:
             self._scroll_to_end()
-        else:
-            above = self.visible_row_count // 3 if self.cursor is not None else 0
-            self._scroll_to_position(ViewportPosition(max(self._rows.row_of(here) - above, 0)))
+        elif self.row_count:
+            # Without a filter it stays where it was: what is around a line is why a filter is removed.
+            self.go_to(self._rows.line_at(self._rows.row_of(here)))
         self.refresh()
+
+    @property
+    def filtered(self) -> bool:
+        """Whether only some lines are shown. Then keys move the cursor, and not the view."""
+        return self._rows.filter is not None
 
     def log_grew(self) -> None:
         """Update the view after lines were added to the log or its filter."""
@@ -228,8 +236,13 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         self._skipped_rows = 0
         if new_value < old_value and self.follow and new_value < self.max_scroll_y:
             self.follow = False
-        elif new_value > old_value and not self.follow and new_value >= self.max_scroll_y and self.mark is None:
+        elif new_value > old_value and not self.follow and new_value >= self.max_scroll_y and self._may_follow:
             self.follow = True
+
+    @property
+    def _may_follow(self) -> bool:
+        """Whether reaching the end starts following, which gives up the cursor."""
+        return self.mark is None and (self.growing or not self.filtered)
 
     def on_resize(self) -> None:
         self._update_virtual_size()
@@ -237,7 +250,7 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
             self._scroll_to_end()
 
     def action_lines(self, count: int) -> None:
-        if self.mark is not None and self.cursor is not None:
+        if self.mark is not None or (self.filtered and (self.row_count and (count < 0 or not self.follow))):
             self._move_cursor(count)
         else:
             self._scroll_by_rows(count)
@@ -250,13 +263,13 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
 
     def action_top(self) -> None:
         self.follow = False
-        if self.mark is not None:
+        if self.mark is not None or self.filtered:
             self._move_cursor(-self.row_count)
         else:
             self._scroll_to_position(ViewportPosition())
 
     def action_end(self) -> None:
-        if self.mark is not None:
+        if self.mark is not None or (self.filtered and not self.growing):
             self._move_cursor(self.row_count)
         else:
             self.follow = True
@@ -324,7 +337,10 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         if not self.wrap and strip.cell_length > self._max_line_width:
             self._max_line_width = strip.cell_length
             self.call_after_refresh(self._update_virtual_size)
-        over = palette(self.app).cursor_blurred if self._rows.line_at(row) in self.line_selection else None
+        shown_line = self._rows.line_at(row)
+        over = Style(dim=True) if self._rows.is_context(shown_line) else None
+        if shown_line in self.line_selection:
+            over = palette(self.app).cursor_blurred
         drawn = line(list(strip), max(strip.cell_length, width), base, over)
         left = 0 if self.wrap else self.scroll_offset.x
         return drawn.crop_extend(left, left + width, base)
@@ -335,8 +351,11 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         return rendered.selectable_row(row, part, self._line_style.margin, span, style)
 
     def _move_cursor(self, by: int) -> None:
-        assert self.cursor is not None
-        row = min(max(self._rows.row_of(self.cursor) + by, 0), self.row_count - 1)
+        if not self.row_count:
+            return
+        start = self._rows.row_of(self.current_line) if not self.follow else self.row_count
+        self.follow = False
+        row = min(max(start + by, 0), self.row_count - 1)
         self.cursor = self._rows.line_at(row)
         shown = [shown for shown, _ in self._visible_rows()]
         if row not in shown:
