@@ -86,10 +86,8 @@ def _stream_text(step: Step, key: StreamKey, view: LogView) -> str:
 
 
 def _filter_text(filtered: MatchIndex) -> str:
-    more = "" if filtered.complete else "+"
     around = f" with {filtered.context} around" if isinstance(filtered, ContextIndex) else ""
-    kind = "without matches" if filtered.inverted else "kept"
-    return f"{len(filtered):,}{more} line{'' if len(filtered) == 1 else 's'} {kind}{around}"
+    return f"{'without' if filtered.inverted else 'only'} {len(filtered):,} kept{around}"
 
 
 def _match_text(matches: MatchIndex, line: int) -> str:
