@@ -32,7 +32,7 @@ steps:
 - {name: hello, image: "busybox:1.36", commands: ["for n in $(seq 200); do echo line $n; done; sleep 1"]}
 - {name: fails, image: "busybox:1.36", dependsOn: [hello], commands: ["echo ERROR here; exit 3"], allowFailure: true}
 - {name: shard, image: "busybox:1.36", matrix: {n: [1, 2, 3, 4]}, commands: ["sleep 1; echo shard done"]}
-- {name: slow, image: "busybox:1.36", dependsOn: [shard], commands: ["for n in $(seq 30); do echo tick $n; sleep 0.2; done"]}
+- {name: slow, image: "busybox:1.36", dependsOn: [shard], commands: ["for n in $(seq 9); do echo $n; sleep 0.5; done"]}
 """
 
 

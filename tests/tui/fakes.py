@@ -49,6 +49,8 @@ from workbench.tui.services.interfaces import ControllerApi, LaunchResult, OnCon
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
+_BLOCK_LINES = 100
+"""Lines in a block of a stored log."""
 _ENDED = ("Succeeded", "Failed", "Skipped", "Cancelled")
 
 
@@ -199,9 +201,11 @@ class FakeController:
         self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False
     ) -> AsyncGenerator[bytes, None]:
         self.log_requests.append((step, {}))
-        for at, text in enumerate(self.lines.get(step, [])):
-            stamp = f"2026-01-01T11:59:00.{at:06}Z " if timestamps else ""
-            yield f"{stamp}{text}\n".encode()
+        lines = self.lines.get(step, [])
+        for first in range(0, len(lines), _BLOCK_LINES):
+            numbered = enumerate(lines[first : first + _BLOCK_LINES], first)
+            stamped = ((f"2026-01-01T11:59:00.{at:06}Z " if timestamps else "", text) for at, text in numbered)
+            yield "".join(f"{stamp}{text}\n" for stamp, text in stamped).encode()
 
     async def delete(self, name: str) -> None:
         self.deleted.append(name)

@@ -95,9 +95,9 @@ class ScriptedController(FakeController):
             yield StreamEnd(StreamKey(slug, 1, "step"), have)
         yield RunEnd()
 
-    async def artifacts(self, run: str) -> tuple[Any, ...]:
+    async def artifacts(self, run: str, **options: Any) -> tuple[Any, ...]:
         await self.delay()
-        return await super().artifacts(run)
+        return await super().artifacts(run, **options)
 
     async def rerun(self, name: str, *, idempotency_key: str, from_failed: bool = False) -> Run:
         await self.delay()

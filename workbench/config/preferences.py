@@ -4,6 +4,7 @@
       theme: c8s-light
       ascii: auto          # true, false, or by the terminal
       mouse: true
+      notify: [bell, title]  # also osc9, osc777; when a run that was started or opened here ends
       keys: {run.rerun: ctrl+e}
 
 An invalid entry is reported and ignored; the other entries apply. Contexts, in the
@@ -17,7 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PREFERENCES = ("theme", "ascii", "mouse", "keys")
+PREFERENCES = ("theme", "ascii", "mouse", "notify", "keys")
+NOTIFY_WAYS = ("bell", "osc9", "osc777", "title")
+"""How the workbench can say that a run has ended; `osc9` and `osc777` are desktop notifications."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Preferences:
     mouse: bool = True
     keys: Mapping[Any, Any] = field(default_factory=dict)
     """Unchecked; `workbench.session.keymap` checks them."""
+    notify: tuple[str, ...] = ("bell", "title")
+    """Of `NOTIFY_WAYS`."""
     problems: tuple[str, ...] = ()
     """One message for each error in the file."""
 
@@ -72,4 +77,15 @@ def _parsed(section: Any) -> Preferences:
     ascii_only = None if section.get("ascii") == "auto" else value("ascii", (bool,), "true, false or auto")
     mouse = value("mouse", (bool,), "true or false")
     keys = value("keys", (dict,), "a map from actions to keys")
-    return Preferences(theme, ascii_only, True if mouse is None else mouse, keys or {}, tuple(problems))
+    notify = value("notify", (list,), f"a list of {', '.join(NOTIFY_WAYS)}")
+    if notify is not None and not all(way in NOTIFY_WAYS for way in notify):
+        problems.append(f"notify: must be a list of {', '.join(NOTIFY_WAYS)}")
+        notify = [way for way in notify if way in NOTIFY_WAYS]
+    return Preferences(
+        theme=theme,
+        ascii=ascii_only,
+        mouse=True if mouse is None else mouse,
+        keys=keys or {},
+        notify=Preferences.notify if notify is None else tuple(notify),
+        problems=tuple(problems),
+    )

@@ -60,7 +60,7 @@ class Section:
 
 
 def sandbox_section(found: SandboxHealth) -> Section:
-    until = ", until the last that uses it ends" if found.temporary else ""
+    until = "; stops with its last client" if found.temporary else ""
     state = Row("ok" if found.state == "running" else "error", found.name, f"{found.state}{until}")
     return Section(
         "Sandbox", (state, *(Row(_level(each.healthy), each.name, _process(each)) for each in found.components))
@@ -88,7 +88,7 @@ def health_sections(health: Health, now: datetime) -> tuple[Section, ...]:
     return (
         Section("Controller and store", parts),
         Section("Queue", (queue,)),
-        Section("Quota", tuple(map(_quota, health.quotas)) or (Row("none", "", "There is no quota here."),)),
+        Section("Quota", tuple(map(_quota, health.quotas)) or (Row("none", "", "No quota set."),)),
         Section("Pods", tuple(_pod(each, now) for each in health.pods) or (Row("none", "", "No pods of steps now."),)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.services.interfaces import Connect, ControllerApi, RunLauncher, ShellCommand, WorkbenchContext
 from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
+from workbench.tui.terminal.notify import RESTORE_TITLE, SAVE_TITLE, notification_sequences
+from workbench.tui.theme import phase_sign
 
 _DISK_POLL = 1.0
 """Seconds between checks of the sandbox's disk."""
@@ -89,11 +92,11 @@ class Workbench(BaseApp[int]):
         Binding("U", "start_sandbox", "Start sandbox", show=False, id="app.start-sandbox",
                 tooltip="Start the sandbox again after it was stopped"),
         Binding("C", "cluster", "Cluster", show=False, id="app.cluster",
-                tooltip="Show the health of sandbox, controller, queue, quota and pods"),
+                tooltip="Show the cluster status: sandbox, controller, queue, quota and pods"),
         Binding("H,f9", "messages", "Messages", show=False, id="app.messages",
-                tooltip="Show past notifications, to read and copy them"),
-        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Show the keys"),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Quit; active runs continue"),
+                tooltip="Show the message history, to read and copy it"),
+        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Show the keyboard shortcuts"),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Quit (runs continue)"),
     ]  # fmt: skip
 
     def __init__(self, connect: Connect, options: WorkbenchOptions, app_options: AppOptions = DEFAULT_OPTIONS) -> None:
@@ -112,6 +115,8 @@ class Workbench(BaseApp[int]):
         self._editor: EditorScreen | None = None
         """The editor that was opened last; it is kept when it is left."""
         self._editor_numbers = count()
+        self._watched_runs: set[str] = set()
+        self._title_changed = False
         self._last_params: dict[str, str] = {}
         """The parameter values of the last run."""
         self._start_sandbox = options.start_sandbox
@@ -209,6 +214,8 @@ class Workbench(BaseApp[int]):
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         self.save_view()
+        if self._title_changed:
+            self.write_terminal(RESTORE_TITLE)
         super().exit(result, return_code, message)
 
     def save_unsaved(self) -> None:
@@ -233,6 +240,37 @@ class Workbench(BaseApp[int]):
         if self.use_command_palette and not ActionPalette.is_open(self):
             self.push_screen(ActionPalette(id="--command-palette"))
 
+    def watch_run(self, name: str) -> None:
+        """Say it on the terminal when this run, which was started or opened here, has ended."""
+        run = self.feed.runs.get(name)
+        if run is None or not run.ended:
+            self._watched_runs.add(name)
+
+    def _report_ended_runs(self) -> None:
+        for name in sorted(self._watched_runs):
+            run = self.feed.runs.get(name)
+            if run is None or not run.ended:
+                continue
+            self._watched_runs.discard(name)
+            text = f"{phase_sign(run.phase)} {run.name}: {run.phase}"
+            ways = self.options.preferences.notify
+            if "title" in ways and not self._title_changed:
+                self._title_changed = True
+                self.write_terminal(SAVE_TITLE)
+            self.write_terminal(notification_sequences(text, ways, os.environ))
+
+    def write_terminal(self, sequence: str) -> None:
+        """Write control sequences that change nothing on the screen."""
+        if self._driver is not None and sequence:
+            self._driver.write(sequence)
+
+    def close_to(self, crumb: str) -> None:
+        screens = [screen for screen in self.screen_stack if isinstance(screen, WorkbenchScreen)]
+        runs = [screen for screen in screens if screen.STATE_KEY == "run" and screen.current_run == crumb]
+        target = runs[0] if runs else self.screen_stack[1]
+        while self.screen is not target and len(self.screen_stack) > 2:
+            self.pop_screen()
+
     def open_run(self, name: str) -> None:
         """Show a run above the list of runs."""
         from workbench.tui.screens.run import RunScreen
@@ -240,6 +278,7 @@ class Workbench(BaseApp[int]):
         while len(self.screen_stack) > 2:
             self.pop_screen()
         self.push_screen(RunScreen(name))
+        self.watch_run(name)
 
     @work(group="watch", exclusive=True, description="watch the runs")
     async def _follow_runs(self) -> None:
@@ -263,6 +302,7 @@ class Workbench(BaseApp[int]):
     def _publish_changes(self) -> None:
         self._publish_pending = False
         self.close_missing_run()
+        self._report_ended_runs()
         if self.feed.runs.active:
             self._ticker.resume()
         else:
@@ -391,12 +431,15 @@ class Workbench(BaseApp[int]):
 
                     self.push_screen(ProblemsDialog(launcher.path.name, pipeline.problems))
                     return
+                if problem := self._resume_problem(pipeline.definition, reuse_from):
+                    self.notify(problem, title="Not started", severity="warning", markup=False, timeout=10)
+                    return
                 answer = self._ask_params(pipeline.definition)
             params = await answer if answer is not None else {}
             if params is None:
                 return
             self._last_params = dict(params) or self._last_params
-            packing = f"Packing the working tree around {sanitize_label(launcher.path.name, 60)}"
+            packing = f"Uploading the working tree around {sanitize_label(launcher.path.name, 60)}"
             self.notify(packing, markup=False, timeout=2)
             result = await launcher.launch(controller, pipeline.definition, params=params, reuse_from=reuse_from)
         except (ClientError, LaunchError) as error:
@@ -406,6 +449,18 @@ class Workbench(BaseApp[int]):
         for warning in result.warnings[:5]:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
         self.open_run(result.run.name)
+
+    def _resume_problem(self, definition: Mapping[str, Any], reuse_from: str | None) -> str | None:
+        """Why this pipeline can't resume a run: it is another one, so that nothing could be reused."""
+        run = self.feed.runs.get(reuse_from or "")
+        name = str(definition.get("name", ""))
+        if run is None or run.pipeline == name:
+            return None
+        again = key_label(self, "run.rerun", "R")
+        return (
+            f"{sanitize_label(run.name, 60)} is a run of {sanitize_label(run.pipeline, 60)}, "
+            f"and the pipeline of this folder is {sanitize_label(name, 60)}; {again} runs its steps again."
+        )
 
     def _ask_params(self, definition: Mapping[str, Any]) -> asyncio.Future[dict[str, str] | None] | None:
         """Open the dialog for the pipeline's parameters, if it has any. It answers None when the user cancels."""

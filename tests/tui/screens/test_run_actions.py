@@ -13,6 +13,7 @@ from workbench.client import (
     RunEvent,
 )
 from workbench.client.errors import ConflictError
+from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.screens.runs import RunsScreen
@@ -21,6 +22,7 @@ from workbench.tui.terminal.external_programs import temporary_folder
 
 async def test_resume_reuses_the_failed_run() -> None:
     launcher = FakeLauncher(hello(8, "Running"))
+    launcher.pipeline = LintOutcome((), {"name": "hello"})
     app = FakeWorkbench([hello(7, "Failed")], launcher=launcher, open_run="hello-7")
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "✗ greet"))
@@ -161,7 +163,7 @@ async def test_compare_shows_the_first_differing_line() -> None:
         app.controller.log_blocks = blocks  # type: ignore[method-assign, assignment]
         await until(pilot, sees(app, "✗ build"))
         await pilot.press("equals_sign")
-        await until(pilot, sees(app, "2 of 2 steps ended differently", "≠ build", "+7.0s", "not there"))
+        await until(pilot, sees(app, "2 of 2 steps changed result", "≠ build", "+7.0s", "not in this run"))
         await until(pilot, sees(app, "The logs differ from line 2", "fine", "broken"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar, cast
 
+from textual import on
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -15,6 +16,7 @@ from workbench.tui.services.interfaces import WorkbenchContext
 from workbench.tui.widgets.header import HeaderBar
 
 _NARROW_COLUMNS = 100
+_MIN_PALETTE_COLUMNS = 80
 
 
 def clock_text(moment: datetime) -> str:
@@ -67,6 +69,8 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         # A narrow terminal shows all keys only in the compact form.
         for footer in self.query(Footer):
             footer.compact = self.size.width < _NARROW_COLUMNS
+            # It is docked above the other keys, and would cover them.
+            footer.show_command_palette = self.size.width >= _MIN_PALETTE_COLUMNS
 
     def on_screen_resume(self) -> None:
         self._connection_changed()
@@ -90,6 +94,12 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
 
     def clock_ticked(self) -> None:
         """Called every second while a run is active."""
+
+    @on(HeaderBar.CrumbClicked)
+    def _crumb_clicked(self, event: HeaderBar.CrumbClicked) -> None:
+        """Close screens down to the run or the list of runs that was clicked."""
+        event.stop()
+        self.workbench.close_to(self.query_one(HeaderBar).breadcrumbs[event.index])
 
     def show_breadcrumbs(self, *crumbs: str) -> None:
         self.query_one(HeaderBar).breadcrumbs = (self.workbench.endpoint_label, *crumbs)

@@ -28,6 +28,9 @@ from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.log.streams import select_stream
 from workbench.tui.widgets.segments import cell
 
+_RUN_WIDTH = 23
+"""Columns for the phase and the duration of a step in one of the runs."""
+
 
 class StepComparisonList(ListView):
     """A row for each step of either run. Keys are the steps' names."""
@@ -44,9 +47,9 @@ class StepComparisonList(ListView):
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         pair = self.pairs[key]
-        name = max(width - 54, 10)
+        name = max(width - 2 * _RUN_WIDTH - 11, 10)
         slower = pair.slower_by
-        change = "" if slower is None else f"{slower:+.1f}s"
+        change = "" if slower is None or abs(slower) < 0.05 else f"{slower:+.1f}s"
         style = colours.error if slower is not None and slower > 0.5 else colours.success
         return Strip(
             [
@@ -60,11 +63,13 @@ class StepComparisonList(ListView):
 
 def _run_cells(step: Step | None, seconds: float | None, colours: Palette) -> list[Segment]:
     if step is None:
-        return [cell("  not there", 21, colours.faint)]
+        return [cell("  not in this run", _RUN_WIDTH, colours.faint)]
     style = colours.phase(step.phase, allowed=step.allow_failure)
+    took = "reused" if step.reused is not None else format_duration(seconds) if seconds is not None else ""
     return [
-        cell(f"  {phase_sign(step.phase)} {step.phase}", 13, style),
-        cell(format_duration(seconds), 8, colours.muted),
+        cell(f"  {phase_sign(step.phase)} {step.phase}", _RUN_WIDTH - 9, style),
+        cell(took, 8, colours.muted, right=True),
+        Segment(" "),
     ]
 
 
@@ -106,7 +111,7 @@ class CompareScreen(WorkbenchScreen):
             f" {sanitize_label(left.name, 40)} {left.phase}, then {sanitize_label(right.name, 40)} {right.phase}: ",
             colours.bold,
         )
-        text.append(f"{different} of {len(pairs)} steps ended differently", colours.muted)
+        text.append(f"{different} of {len(pairs)} steps changed result", colours.muted)
         self.query_one("#compare-heading", Static).update(text)
 
     @on(ListView.CursorMoved)
@@ -135,8 +140,8 @@ class CompareScreen(WorkbenchScreen):
     def _difference_text(self, difference: Difference | None) -> Text:
         colours = palette(self.app)
         if difference is None:
-            return Text("The logs are the same, apart from times and other changing values.", colours.muted)
-        text = Text(f"The logs differ from line {difference.line:,}\n", colours.bold)
+            return Text("The logs are the same, ignoring timestamps.", colours.muted)
+        text = Text(f"Logs differ from line {difference.line:,}, ignoring timestamps\n", colours.bold)
         for name, line in ((self._left, difference.left), (self._right, difference.right)):
             text.append(f"{sanitize_label(name, 24):<24} ", colours.muted)
             text.append(f"{'(the log ends earlier)' if line is None else sanitize_label(line, 500)}\n", colours.plain)

@@ -200,7 +200,7 @@ class RunScreen(RunActions):
             )
         else:
             style = colours.phase(run.phase)
-            asked = " (cancel asked for)" if run.cancel_requested and not run.ended else ""
+            asked = " (cancelling)" if run.cancel_requested and not run.ended else ""
             text.append(f"{phase_sign(run.phase)} {sanitize_label(run.phase, 20)}{asked}", style)
             text.append(f"   {format_duration(run_duration(run, self.workbench.now()))}", colours.plain)
             text.append(f"   {sanitize_label(run.message or '', 120)}", colours.muted)
@@ -287,8 +287,13 @@ class RunScreen(RunActions):
             self.app.pop_screen()
 
     def action_focus_pane(self, pane: str) -> None:
+        if pane != "logs":
+            # In a narrow terminal, the graph takes the place of the list.
+            self.set_class(pane == "dag", "-graph")
+        if self.has_class("-log-only") and pane != "logs":
+            self.action_maximise()
         widget = self.query_one(LogGrid).active.view if pane == "logs" else self.query_one(f"#{pane}")
-        (widget if widget.display else self.query_one(StepList)).focus()
+        widget.focus()
 
     def action_container(self) -> None:
         """Works also when the log has no lines, so that its pane can't have the focus."""

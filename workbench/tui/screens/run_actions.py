@@ -130,7 +130,7 @@ class RunActions(WorkbenchScreen):
         from workbench.tui.screens.dialogs import ConfirmDialog
 
         running = "" if run.ended else "Its running steps are stopped. "
-        detail = f"{running}Its logs and artifacts stay stored until they expire."
+        detail = f"{running}Its logs and artifacts are kept until they expire."
         controller = self.workbench.feed.controller
         if controller is None or not await self.app.push_screen_wait(
             ConfirmDialog(f"Delete {run.name}?", detail, "Delete the run")

@@ -274,6 +274,7 @@ class RunsScreen(RunActions):
         from workbench.tui.screens.run import RunScreen
 
         self.app.push_screen(RunScreen(event.key))
+        self.workbench.watch_run(event.key)
 
     def _empty_text(self) -> Text:
         colours, file = palette(self.app), self.workbench.launcher

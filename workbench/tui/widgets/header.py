@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
@@ -26,6 +30,24 @@ class HeaderBar(ErrorBoundary, Vertical):
     """What the lost connection means for the screen; set before `connection_error`."""
     disk_problem: reactive[str | None] = reactive(None)
     """Set while the disk of the sandbox is full."""
+
+    @dataclass
+    class CrumbClicked(Message):
+        """A breadcrumb other than the last was clicked. `index` counts from the outermost."""
+
+        index: int
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to where a breadcrumb leads."""
+        if event.screen_offset.y != self.region.y:
+            return
+        at = cell_width(" c8s")
+        for index, crumb in enumerate(self.breadcrumbs[:-1]):
+            at += cell_width(" › ")
+            end = at + cell_width(sanitize_label(crumb, 40))
+            if at <= event.screen_offset.x < end:
+                self.post_message(self.CrumbClicked(index))
+            at = end
 
     def compose(self) -> ComposeResult:
         yield Static(id="top-crumbs", markup=False)

@@ -111,5 +111,5 @@ def _bar(run: Run, colours: Palette) -> list[Segment]:
             cells = 1
         filled += cells
         segments.append(Segment("━" * cells, style))
-    segments.append(Segment("━" * (_BAR_WIDTH - filled), colours.line))
+    segments.append(Segment("─" * (_BAR_WIDTH - filled), colours.line))
     return segments

@@ -20,8 +20,8 @@ def read(tmp_path: Path, text: str) -> Preferences:
 
 
 def test_all_settings_are_read(tmp_path: Path) -> None:
-    found = read(tmp_path, "workbench: {theme: nord, ascii: true, mouse: false, keys: {app.run: x}}\ncontexts: []\n")
-    assert found == Preferences("nord", ascii=True, mouse=False, keys={"app.run": "x"})
+    text = "workbench: {theme: nord, ascii: true, mouse: false, notify: [osc9], keys: {app.run: x}}\ncontexts: []\n"
+    assert read(tmp_path, text) == Preferences("nord", ascii=True, mouse=False, notify=("osc9",), keys={"app.run": "x"})
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,8 @@ def test_missing_file_means_the_defaults(tmp_path: Path) -> None:
     [
         ("workbench: {theme: 3, mouse: false}", "theme: must be the name of a theme"),
         ("workbench: {ascii: maybe, mouse: false}", "ascii: must be true, false or auto"),
+        ("workbench: {notify: bell, mouse: false}", "notify: must be a list of bell, osc9, osc777, title"),
+        ("workbench: {notify: [bel], mouse: false}", "notify: must be a list of bell, osc9, osc777, title"),
         ("workbench: {keys: [a], mouse: false}", "keys: must be a map from actions to keys"),
         ("workbench: {them: nord, mouse: false}", "them: there is no such setting; did you mean `theme`?"),
     ],

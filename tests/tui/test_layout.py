@@ -1,0 +1,77 @@
+"""What is where: small terminals, the comparison, ASCII, and the mouse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
+from workbench.pipeline_file.load import LintOutcome
+from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.terminal.ascii_filter import to_ascii
+from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.step_list import BAR_SIGNS, StepList
+
+
+@pytest.mark.parametrize("width", [60, 40])
+async def test_footer_of_a_narrow_terminal_has_no_collision(width: int) -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=(width, 20), notifications=True) as pilot:
+        await until(pilot, sees(app, "Details"))
+        await until(pilot, lambda: "palette" not in shown(app).splitlines()[-1])
+
+
+async def test_graph_takes_the_place_of_the_steps_in_a_small_terminal() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "├─✗ unit", "26 passed"))
+        await pilot.press("1")
+        await until(pilot, lambda: isinstance(app.focused, DagView))
+        await until(pilot, lambda: app.screen.query_one(DagView).size.height > 1)
+        await until(pilot, lambda: not app.screen.query_one(StepList).size)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.focused, StepList))
+        await until(pilot, sees(app, "├─✗ unit"))
+
+
+async def test_columns_of_a_comparison_do_not_touch() -> None:
+    left = run("shop-1", "Cancelled", [step("build", (), "Cancelled", duration=1000), step("same", (), "Succeeded")])
+    right = run("shop-2", "Succeeded", [step("build", (), "Succeeded"), step("same", (), "Succeeded", duration=1.49)])
+    app = FakeWorkbench([left, replace(right, rerun_of="shop-1")], open_run="shop-2")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "shop-2"))
+        await pilot.press("equals_sign")
+        await until(pilot, sees(app, "steps changed result", "⊘ Cancelled   ", "✓ Succeeded   "))
+        assert "-0.0s" not in shown(app)
+
+
+def test_parts_of_bars_differ_in_ascii() -> None:
+    signs = [to_ascii(sign) for sign in BAR_SIGNS.values()]
+    assert len(set(signs)) == len(signs)
+
+
+async def test_breadcrumb_leads_back() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        await pilot.press("d")
+        await until(pilot, sees(app, "webshop-42 › unit › details"))
+        await pilot.click(HeaderBar, offset=(shown(app).splitlines()[0].index("webshop-42") + 2, 0))
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await pilot.click(HeaderBar, offset=(shown(app).splitlines()[0].index("runs") + 1, 0))
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+
+
+async def test_resume_refuses_a_run_of_another_pipeline() -> None:
+    launcher = FakeLauncher(hello(8, "Running"))
+    launcher.pipeline = LintOutcome((), {"name": "shop"})
+    app = FakeWorkbench([hello(7)], launcher=launcher)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        await pilot.press("M")
+        await until(pilot, sees(app, "hello-7 is a run of hello"))
+        assert launcher.launches == 0
