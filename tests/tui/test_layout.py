@@ -20,8 +20,9 @@ from workbench.tui.widgets.step_list import BAR_SIGNS, StepList
 @pytest.mark.parametrize("width", [60, 40])
 async def test_footer_of_a_narrow_terminal_has_no_collision(width: int) -> None:
     app = busy_app(open_run="webshop-42")
-    async with app.run_test(size=(width, 20), notifications=True) as pilot:
-        await until(pilot, sees(app, "Details"))
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, lambda: "palette" in shown(app).splitlines()[-1])
+        await pilot.resize_terminal(width, 20)
         await until(pilot, lambda: "palette" not in shown(app).splitlines()[-1])
 
 

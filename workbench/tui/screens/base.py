@@ -70,7 +70,10 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         for footer in self.query(Footer):
             footer.compact = self.size.width < _NARROW_COLUMNS
             # It is docked above the other keys, and would cover them.
-            footer.show_command_palette = self.size.width >= _MIN_PALETTE_COLUMNS
+            shown = self.size.width >= _MIN_PALETTE_COLUMNS
+            if footer.show_command_palette != shown:
+                footer.show_command_palette = shown
+                footer.refresh(recompose=True)
 
     def on_screen_resume(self) -> None:
         self._connection_changed()
