@@ -21,10 +21,13 @@ class RunFilter:
 
     text: str = ""
     order: SortOrder = "newest"
+    pipeline: str | None = None
+    """Only runs of this pipeline; None: of all."""
 
     def apply(self, runs: Iterable[Run], now: datetime) -> list[Run]:
         words = self.text.lower().split()
-        selected = [run for run in runs if all(_holds(run, word) for word in words)]
+        shown = (run for run in runs if self.pipeline in (None, run.pipeline))
+        selected = [run for run in shown if all(_holds(run, word) for word in words)]
         if self.order == "name":
             return sorted(selected, key=lambda run: (run.pipeline, run.number))
         if self.order == "longest":

@@ -12,6 +12,7 @@ from workbench.client import (
     CopyOf,
     SavedPipeline,
 )
+from workbench.pipeline_file.load import LintOutcome
 from workbench.runs.run_filter import RunFilter, SortOrder
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.runs_table import RunsTable
@@ -55,6 +56,19 @@ async def test_filter_narrows_the_list() -> None:
         await until(pilot, sees(app, "runs (2 of 5)", "hello-9"))
         await pilot.press("enter", "escape")
         await until(pilot, sees(app, "runs (5)", "webshop-42"))
+
+
+async def test_only_the_runs_of_this_pipeline_can_be_shown() -> None:
+    launcher = FakeLauncher()
+    launcher.pipeline = LintOutcome((), {"name": "hello"})
+    app = busy_app(launcher=launcher)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "runs (4)"))
+        await pilot.press("a")
+        await until(pilot, sees(app, "runs (2 of 4) › only hello", "hello-7", "hello-6"))
+        assert "wordcount-12" not in shown(app)
+        await pilot.press("a")
+        await until(pilot, sees(app, "runs (4)", "wordcount-12"))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.boundary import contained
 from workbench.tui.keys import key_label
 from workbench.tui.screens.run_actions import RunActions
-from workbench.tui.services.interfaces import ControllerApi
+from workbench.tui.services.interfaces import ControllerApi, LaunchError, RunLauncher
 from workbench.tui.services.launcher import SavedPipelineLauncher
 from workbench.tui.theme import palette, phase_sign
 from workbench.tui.widgets.dag.view import DagView
@@ -54,6 +54,8 @@ class RunsScreen(RunActions):
             tooltip="Show only runs with these words; ! excludes a word",
         ),
         Binding("o", "order", "Order", show=False, id="runs.order", tooltip="Order by newest, oldest, longest, name"),
+        Binding("a", "only_pipeline", "Only this pipeline", show=False, id="runs.only",
+                tooltip="Show only the runs of this folder's pipeline, or all again"),
         Binding("p", "pipelines", "Pipelines", show=False, id="runs.pipelines",
                 tooltip="Go to the pipelines of this folder and the cluster, or back"),
         Binding("v", "preview", "Preview", show=False, id="runs.preview",
@@ -176,8 +178,10 @@ class RunsScreen(RunActions):
 
     def _show_counts(self) -> None:
         runs, table = self.workbench.feed.runs, self.query_one(RunsTable)
-        shown = f"{table.count} of {len(runs)}" if self._filter.text else f"{len(runs)}"
-        how = ", ".join(part for part in (self._filter.text, self._filter.order) if part not in ("", "newest"))
+        filtered = bool(self._filter.text) or self._filter.pipeline is not None
+        shown = f"{table.count} of {len(runs)}" if filtered else f"{len(runs)}"
+        only = f"only {self._filter.pipeline}" if self._filter.pipeline is not None else ""
+        how = ", ".join(part for part in (only, self._filter.text, self._filter.order) if part not in ("", "newest"))
         self.show_breadcrumbs(f"runs ({shown})" if runs.loaded else "runs", *((how,) if how else ()))
 
     def action_filter(self) -> None:
@@ -196,6 +200,28 @@ class RunsScreen(RunActions):
         self._restored_cursor = run
 
     def connection_changed(self) -> None:
+        self.runs_changed()
+
+    def action_only_pipeline(self) -> None:
+        if self._filter.pipeline is not None:
+            self._filter = replace(self._filter, pipeline=None)
+            self.runs_changed()
+        elif self.workbench.launcher is None:
+            self.notify("There is no .c8s.yaml in this folder; the runs of all folders are shown.")
+        else:
+            self._show_only(self.workbench.launcher)
+
+    @work(group="only", exclusive=True, description="read the name of the pipeline")
+    async def _show_only(self, launcher: RunLauncher) -> None:
+        try:
+            definition = (await launcher.load()).definition
+        except LaunchError as error:
+            self.notify(sanitize_label(str(error), 300), severity="warning", markup=False)
+            return
+        if definition is None:
+            self.notify(f"{sanitize_label(launcher.path.name, 60)} has errors.", severity="warning", markup=False)
+            return
+        self._filter = replace(self._filter, pipeline=str(definition["name"]))
         self.runs_changed()
 
     def action_preview(self) -> None:
