@@ -359,12 +359,12 @@ class Workbench(BaseApp[int]):
         if self.launcher is None:
             self.launcher = self._make_launcher(path)
 
-    async def _notice_pipeline(self) -> None:
+    def _notice_pipeline(self) -> None:
         """Use a pipeline file that was written outside of the workbench."""
         if self.launcher is not None or self._find_pipeline is None:
             return
-        path = await asyncio.to_thread(self._find_pipeline)
-        if path is not None and self.launcher is None:
+        path = self._find_pipeline()
+        if path is not None:
             self.pipeline_saved(path)
             self.runs_changed.publish(None)
 
@@ -391,8 +391,8 @@ class Workbench(BaseApp[int]):
             message = sanitize_label(str(error), 400)
             self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
 
-    async def action_launch(self) -> None:
-        await self._notice_pipeline()
+    def action_launch(self) -> None:
+        self._notice_pipeline()
         if self.launcher is None:
             edit = key_label(self, "app.edit", "e")
             message = f"There is no .c8s.yaml in this folder to run; {edit} creates one."

@@ -164,7 +164,7 @@ async def test_compare_shows_the_first_differing_line() -> None:
         await until(pilot, sees(app, "✗ build"))
         await pilot.press("equals_sign")
         await until(pilot, sees(app, "2 of 2 steps changed result", "≠ build", "+7.0s", "not in this run"))
-        await until(pilot, sees(app, "The logs differ from line 2", "fine", "broken"))
+        await until(pilot, sees(app, "Logs differ from line 2", "fine", "broken"))
 
 
 async def test_compare_needs_an_earlier_run() -> None:

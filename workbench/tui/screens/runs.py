@@ -286,9 +286,9 @@ class RunsScreen(RunActions):
         self.query_one("#preview-lines", Static).update(text)
 
     @on(ListView.Opened, "#pipelines")
-    async def _run_pipeline(self, event: ListView.Opened) -> None:
+    def _run_pipeline(self, event: ListView.Opened) -> None:
         if event.key == FOLDER_KEY:
-            await self.workbench.action_launch()
+            self.workbench.action_launch()
         else:
             # It may have been deleted since Enter was pressed.
             saved = self.query_one(PipelinesList).saved.get(event.key)
