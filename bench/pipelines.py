@@ -1,4 +1,4 @@
-"""How fast a pipeline runs: bringing the sandbox up, a chain of `true` steps, lint; beside peers that are installed.
+"""How fast a pipeline runs: a chain of `true` steps, lint; beside peers that are installed.
 
     .venv/bin/python bench/pipelines.py [--rounds 5] [--steps 20]
 
@@ -22,8 +22,6 @@ from pathlib import Path
 from machine import describe, spread
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
-CLUSTER_IMPORTS = "import embedded.main"
-CONTROLLER_IMPORTS = "import controller.manager"
 
 
 def timed(command: Sequence[str], cwd: Path, env: dict[str, str]) -> float:
@@ -54,22 +52,6 @@ def step_seconds(folder: Path, env: dict[str, str], steps: int, *flags: str) -> 
     status = json.loads(answer.stdout)[0]["status"]
     began, ended = (datetime.fromisoformat(status[field]) for field in ("startTime", "completionTime"))
     return (ended - began).total_seconds() / steps, whole
-
-
-def sandbox_up(home: Path, env: dict[str, str], rounds: int) -> None:
-    def imports(what: str) -> list[float]:
-        return repeated(rounds, lambda: timed([sys.executable, "-P", "-c", what], home, env))
-
-    def up() -> float:
-        subprocess.run([*C8S, "down"], cwd=home, env=env, check=True, capture_output=True)
-        return timed([*C8S, "up"], home, env)
-
-    cluster, controller = imports(CLUSTER_IMPORTS), imports(CONTROLLER_IMPORTS)
-    ready = repeated(rounds, up)
-    print(f"  importing what the cluster needs      {spread(cluster)}")
-    print(f"  importing what the controller needs   {spread(controller)}")
-    print(f"  `c8s up` to ready                     {spread(ready)}")
-    print(f"  ratio to both imports                 {min(ready) / (min(cluster) + min(controller)):.2f} (goal 2)")
 
 
 def chains(root: Path, env: dict[str, str], rounds: int, steps: int) -> None:
@@ -120,7 +102,7 @@ def main() -> None:
         env = {**os.environ, **{f"XDG_{kind}_HOME": str(root / kind) for kind in ("STATE", "CONFIG", "CACHE")}}
         print(f"pipelines: {describe()}; median (min to max) of {args.rounds}")
         try:
-            sandbox_up(root, env, args.rounds)
+            subprocess.run([*C8S, "up"], cwd=root, env=env, check=True, capture_output=True)
             chains(root, env, args.rounds, args.steps)
             lint(root, env, args.rounds)
             peers(root, env, args.rounds, args.steps)

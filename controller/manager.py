@@ -66,7 +66,7 @@ _REVIEWS = {"TokenReview": TOKEN_REVIEWS, "SubjectAccessReview": SUBJECT_ACCESS_
 _KINDS: Mapping[str, Kind] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 
 _STALE_WATCHES = "its watches are not up to date"
-_LATE_MODULES = (
+LATE_MODULES = (
     "controller.api.app",
     "controller.operator.controller",
     "controller.operator_metrics",
@@ -120,7 +120,7 @@ class Manager:
         self._stop = stop
         # On an inherited socket, requests wait until the process can answer them, and so may those for the API.
         self._is_deferred = settings.listen_fd is not None
-        self._imports = DeferredImports(_LATE_MODULES)
+        self._imports = DeferredImports(LATE_MODULES)
         self._readiness = Readiness()
         self._metrics = ApiMetrics()
         self._watchdog = LoopWatchdog()
@@ -146,7 +146,7 @@ class Manager:
         if not self._is_deferred:
             if "operator" in self._settings.roles:
                 self._readiness.add_check("operator", lambda: "it has not started yet")
-            import_modules(_LATE_MODULES)
+            import_modules(LATE_MODULES)
         failed = False
         try:
             with self._watchdog:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +48,9 @@ class Readiness:
 
 def check_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) -> Readiness:
     """GET /readyz on a loopback port. It never raises: errors are in the detail."""
+    # The start of a sandbox needs it only once the processes are starting.
+    import http.client
+
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
