@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 _INITIAL_BACKOFF, _MAX_BACKOFF = 0.05, 10.0
 _WATCH_SECONDS = 300
+_STORED_AT_ONCE = 200
+"""How many objects of a list are reported before other tasks get their turn."""
 # A watch that lasted so long shows that the server is healthy.
 _HEALTHY_WATCH_SECONDS = 30.0
 
@@ -149,8 +151,10 @@ class Informer:
         fresh = {object_key(obj): obj for obj in answer["items"]}
         for key in [key for key in self._objects if key not in fresh]:
             self._notify("DELETED", self._objects.pop(key), None)
-        for key, obj in fresh.items():
+        for number, (key, obj) in enumerate(fresh.items(), start=1):
             self._store(key, obj)
+            if number % _STORED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         version = str(answer["metadata"]["resourceVersion"])
         self.healthy = True
         for listed in self._sync_handlers:

@@ -15,6 +15,8 @@ BLOCK = 512
 FILE, HARD_LINK, SYMLINK, DIRECTORY = "0", "1", "2", "5"
 _REJECTED_TYPES = {"3": "a character device", "4": "a block device", "6": "a named pipe", "S": "a sparse file"}
 _MAX_EXTENSION_SIZE = 1024 * 1024
+_MAX_LENGTH_DIGITS = 20
+_USED_RECORDS, _SPARSE = (b"path", b"linkpath", b"size"), b"GNU.sparse"
 
 
 class Member:
@@ -134,14 +136,18 @@ def _parse_member(header: bytes, kind: str, extension: dict[str, str]) -> Member
 
 
 def _parse_pax(content: bytes) -> dict[str, str]:
+    """The records of an extension entry that matter here; others, of which there can be many, are skipped."""
     found = {}
-    while content:
-        length, _, _ = content.partition(b" ")
-        if not length.isdigit() or not len(length) < int(length) <= len(content):
+    position = 0
+    while position < len(content):
+        length, _, _ = content[position : position + _MAX_LENGTH_DIGITS].partition(b" ")
+        if not length.isdigit() or not len(length) < int(length) <= len(content) - position:
             raise AgentError("the archive is damaged: an extension header is malformed")
-        record, content = content[len(length) + 1 : int(length) - 1], content[int(length) :]
+        record = content[position + len(length) + 1 : position + int(length) - 1]
+        position += int(length)
         name, _, value = record.partition(b"=")
-        found[_decode(name)] = _decode(value)
+        if name in _USED_RECORDS or name.startswith(_SPARSE):
+            found[_decode(name)] = _decode(value)
     return found
 
 

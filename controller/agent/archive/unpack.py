@@ -70,7 +70,7 @@ class Extractor:
 
     def check(self, archive: BinaryIO) -> None:
         """Read a tar.gz to its end without extracting. Raises AgentError if it is damaged or an entry is refused."""
-        reader = TarReader(_GzipReader(archive, self._max_bytes).read)
+        reader = TarReader(GzipReader(archive, self._max_bytes).read)
         size = 0
         for entries, member in enumerate(reader.members(), start=1):
             if entries > self._max_entries:
@@ -84,7 +84,7 @@ class Extractor:
 
     def unpack(self, archive: BinaryIO) -> None:
         """Extract a tar.gz. Raises AgentError with the name of the first entry that is refused."""
-        reader = TarReader(_GzipReader(archive, self._max_bytes).read)
+        reader = TarReader(GzipReader(archive, self._max_bytes).read)
         for entries, member in enumerate(reader.members(), start=1):
             if entries > self._max_entries:
                 raise AgentError(f"the archive has more than {self._max_entries} entries")
@@ -263,7 +263,7 @@ def download_and_extract(
     return extractor.files, size
 
 
-class _GzipReader:
+class GzipReader:
     """Reads the content of a gzip file; raises AgentError beyond a limit, so that a small file can't fill the disk."""
 
     def __init__(self, file: BinaryIO, max_bytes: int) -> None:

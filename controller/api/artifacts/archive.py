@@ -1,15 +1,17 @@
 """Reads one file out of a tar.gz in the store, without unpacking the rest anywhere.
 
 The archive streams through a thread that reads tar; what precedes the file is dropped. The manifest says how much there
-can be: reading an archive that unpacks to more is aborted, so it can't be a decompression bomb.
+can be: reading an archive that unpacks to more is aborted while it is unpacked, so it can't be a decompression bomb.
 """
 
 import asyncio
 import io
-import tarfile
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from typing import IO, Any
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from typing import Any, BinaryIO, cast
 
+from controller.agent.archive.tar_stream import FILE, TarReader
+from controller.agent.archive.unpack import GzipReader
+from controller.agent.errors import AgentError
 from controller.storage.errors import BrokenArchiveError
 
 READ_BYTES = 256 * 1024
@@ -25,11 +27,8 @@ async def read_file(pieces: AsyncIterator[bytes], path: str, size: int, limit: i
     """
     pulled = _IteratorFile(pieces, asyncio.get_running_loop())
     try:
-        file = await asyncio.to_thread(_find_member, pulled, path, size, limit)
-        left = size
-        while left:
-            piece = await asyncio.to_thread(_read_chunk, file, min(READ_BYTES, left))
-            left -= len(piece)
+        content = await asyncio.to_thread(_find_member, pulled, path, size, limit)
+        while piece := await asyncio.to_thread(_read_chunk, content):
             yield piece
     finally:
         close = getattr(pieces, "aclose", None)
@@ -37,31 +36,27 @@ async def read_file(pieces: AsyncIterator[bytes], path: str, size: int, limit: i
             await close()
 
 
-def _find_member(pulled: "_IteratorFile", path: str, size: int, limit: int) -> IO[bytes]:
+def _find_member(pulled: "_IteratorFile", path: str, size: int, limit: int) -> Iterator[bytes]:
+    reader = TarReader(GzipReader(cast(BinaryIO, pulled), limit).read)
     try:
-        archive = tarfile.open(fileobj=pulled, mode="r|gz", bufsize=READ_BYTES)  # noqa: SIM115 - a stream: there is nothing to close
-        for member in archive:
-            if member.offset_data > limit:
-                raise BrokenArchiveError("the archive unpacks to more than its manifest says")
-            if member.name.removeprefix("./") != path:
+        for member in reader.members():
+            # The manifest lists names that are not UTF-8 with replacement characters.
+            name = member.name.removeprefix("./").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            if name != path:
                 continue
-            file = archive.extractfile(member) if member.isreg() else None
-            if file is None or member.size != size:
+            if member.type != FILE or member.size != size:
                 raise BrokenArchiveError(f"{path} is not the file that the manifest names")
-            return file
-    except (tarfile.TarError, EOFError, OSError) as error:
+            return reader.content(READ_BYTES)
+    except (AgentError, OSError) as error:
         raise BrokenArchiveError(f"the archive can't be read: {error}") from error
     raise BrokenArchiveError(f"{path} is in the manifest but not in the archive")
 
 
-def _read_chunk(file: IO[bytes], size: int) -> bytes:
+def _read_chunk(content: Iterator[bytes]) -> bytes:
     try:
-        piece = file.read(size)
-    except (tarfile.TarError, EOFError, OSError) as error:
+        return next(content, b"")
+    except (AgentError, OSError) as error:
         raise BrokenArchiveError(f"the archive can't be read: {error}") from error
-    if not piece:
-        raise BrokenArchiveError("the archive ends within the file")
-    return piece
 
 
 class _IteratorFile(io.RawIOBase):
@@ -77,19 +72,12 @@ class _IteratorFile(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, fewer only at the end."""
-        found: list[bytes] = []
-        have = 0
-        while have < size:
-            if self._at >= len(self._piece):
-                self._piece, self._at = self._next(), 0
-                if not self._piece:
-                    break
-            part = self._piece[self._at : self._at + size - have]
-            self._at += len(part)
-            have += len(part)
-            found.append(part)
-        return b"".join(found)
+        """At most `size` bytes, none at the end."""
+        if self._at >= len(self._piece):
+            self._piece, self._at = self._next(), 0
+        part = self._piece[self._at : self._at + size]
+        self._at += len(part)
+        return part
 
     def _next(self) -> bytes:
         asked: Coroutine[Any, Any, bytes] = _next_chunk(self._pieces)

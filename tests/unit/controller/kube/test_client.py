@@ -20,7 +20,7 @@ from controller.kube import (
     UnauthorizedError,
     UnreachableError,
 )
-from controller.kube.client import ConnectionConfig
+from controller.kube.client import ConnectionConfig, next_page_size
 from tests.unit.controller.kube.server import event, list_response, pod, serve_client, status, stream_response
 
 
@@ -106,6 +106,32 @@ async def test_a_list_is_read_page_by_page() -> None:
     async with serve_client(answer) as client:
         found = await client.list(PODS, label_selector="x=y")
     assert [item["metadata"]["name"] for item in found["items"]] == ["a", "b"]
+
+
+async def test_the_size_of_a_page_follows_that_of_its_objects() -> None:
+    limits: list[int] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        start, limit = int(request.query.get("continue", 0)), int(request.query["limit"])
+        limits.append(limit)
+        end = min(start + limit, 200)
+        # The first 100 are small, the others of 300 KB.
+        items = [pod(f"p{n}", n + 1, data="x" * (300_000 if n >= 100 else 10)) for n in range(start, end)]
+        more = {"continue": str(end)} if end < 200 else {}
+        return web.json_response({"items": items, "metadata": {"resourceVersion": "9", **more}})
+
+    async with serve_client(answer) as client:
+        found = await client.list(PODS)
+    assert len(found["items"]) == 200
+    assert limits[:4] == [10, 20, 40, 80]
+    assert max(limits[4:]) <= 12
+
+
+@pytest.mark.parametrize(
+    ("size", "received", "following"), [(10, 1_000, 20), (400, 1_000, 500), (20, 40 << 20, 1), (1, 9 << 20, 1)]
+)
+def test_pages_grow_and_shrink_within_bounds(size: int, received: int, following: int) -> None:
+    assert next_page_size(size, 500, received) == following
 
 
 async def test_a_watch_gives_events_of_any_size_however_they_are_cut() -> None:

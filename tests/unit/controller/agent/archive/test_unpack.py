@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import tarfile
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -211,3 +212,17 @@ def test_packed_files_are_extracted_unchanged(
     with tarfile.open(fileobj=io.BytesIO(packed.getvalue())) as other:
         assert sorted(other.getnames()) == sorted(made)
     assert [each["path"] for each in result.files] == sorted(made)
+
+
+def test_extension_header_of_many_records_is_read_in_linear_time(root: Path) -> None:
+    records = b"6 a=b\n" * 170_000
+    header = entry("@extra", tarfile.XHDTYPE, data=records).tobuf(tarfile.USTAR_FORMAT)
+    data = gzip.compress(header + records + bytes(-len(records) % 512) + file("a")[0].tobuf() + b"x".ljust(512, b"\0"))
+    began = time.process_time()
+    extractor = Extractor(str(root))
+    try:
+        extractor.unpack(io.BytesIO(data))
+    finally:
+        extractor.close()
+    assert time.process_time() - began < 2
+    assert (root / "a").read_bytes() == b"x"

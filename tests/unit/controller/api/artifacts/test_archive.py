@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import os
 import tarfile
+import time
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
@@ -70,3 +72,26 @@ async def test_a_link_in_the_place_of_a_file_is_not_followed() -> None:
         tar.addfile(link)
     with pytest.raises(BrokenArchiveError):
         await read(buffer.getvalue(), "a", 0)
+
+
+async def test_a_bomb_is_aborted_while_it_is_unpacked() -> None:
+    bomb = archive({"zeros": bytes(200_000_000), "a": b"x"})
+    began = time.process_time()
+    with pytest.raises(BrokenArchiveError, match="more than"):
+        await read(bomb, "a", 1, limit=1_000_000)
+    assert time.process_time() - began < 0.5
+
+
+async def test_huge_extension_headers_are_refused() -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT, pax_headers=None) as tar:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {"comment": "x" * 50_000_000}
+        tar.addfile(member)
+    with pytest.raises(BrokenArchiveError, match="too long"):
+        await read(buffer.getvalue(), "a", 0)
+
+
+async def test_a_name_that_is_not_utf_8_is_found_as_it_is_listed() -> None:
+    listed = b"caf\xe9".decode("utf-8", "replace")
+    assert await read(archive({os.fsdecode(b"caf\xe9"): b"coffee"}), listed, 6) == b"coffee"
