@@ -11,6 +11,25 @@ from dataclasses import dataclass
 
 from workbench.logs.sections import Section
 
+SectionKey = tuple[str, int]
+"""Kind and first line of a section."""
+
+
+def section_key(section: Section) -> SectionKey:
+    """What identifies a section while the log grows."""
+    return section.kind, section.first
+
+
+def innermost_section(sections: Sequence[Section], line: int) -> Section | None:
+    """The smallest section that a line is in."""
+    found = None
+    for section in sections:
+        if section.first > line:
+            break
+        if section.end is None or line < section.end:
+            found = section
+    return found
+
 
 @dataclass(frozen=True)
 class _Span:
@@ -26,10 +45,10 @@ class Folding:
 
     Args:
         sections: each before those within it, as `merge_sections` orders them.
-        folded: (kind, first line) of the folded sections.
+        folded: the keys of the folded sections.
     """
 
-    def __init__(self, sections: Sequence[Section], folded: Set[tuple[str, int]]) -> None:
+    def __init__(self, sections: Sequence[Section], folded: Set[SectionKey]) -> None:
         self._spans: list[_Span] = []
         self._hidden_from: int | None = None
         """The line from which on all lines are in a folded section that has not ended."""
@@ -37,7 +56,7 @@ class Folding:
         self._rows = [span.row for span in self._spans]
         self._lines = [span.line for span in self._spans]
 
-    def _build(self, sections: Sequence[Section], folded: Set[tuple[str, int]]) -> None:
+    def _build(self, sections: Sequence[Section], folded: Set[SectionKey]) -> None:
         row = line = 0
         for section in sections:
             if section.first < line or self._hidden_from is not None:
@@ -48,7 +67,7 @@ class Folding:
                 row += section.first - line
             self._spans.append(_Span(row, section.first, section))
             row, line = row + 1, section.first
-            if (section.kind, section.first) in folded:
+            if section_key(section) in folded:
                 self._hidden_from = section.first if section.end is None else None
                 line = section.first if section.end is None else section.end
             elif section.kind == "group":

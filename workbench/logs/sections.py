@@ -92,6 +92,11 @@ class GroupScanner:
         self.scanned = until
         return True
 
+    @property
+    def marker_count(self) -> int:
+        """How many markers were found so far."""
+        return len(self._markers)
+
     def groups(self) -> list[Section]:
         """The groups found so far, in order of their first lines."""
         return _pair_markers(_without_diffs(self._markers))

@@ -37,7 +37,7 @@ from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.log.grid import LogGrid
 from workbench.tui.widgets.log.pane import LogPane
 from workbench.tui.widgets.log.prompt import LogPrompt
-from workbench.tui.widgets.log.view import LogView
+from workbench.tui.widgets.log.section_view import SectionLogView
 from workbench.tui.widgets.pipelines_list import PipelinesList
 from workbench.tui.widgets.runs_table import RunsTable
 from workbench.tui.widgets.step_list import StepList
@@ -68,7 +68,7 @@ class FocusScope:
     """Whether the actions of the app do not apply here."""
 
 
-_LOG = (LogView, LogPane, LogGrid, RunScreen)
+_LOG = (SectionLogView, LogPane, LogGrid, RunScreen)
 FOCUS_SCOPES = (
     FocusScope("runs", (RunsTable, RunsScreen)),
     FocusScope("pipelines", (PipelinesList, RunsScreen)),
@@ -94,7 +94,7 @@ _TITLES = {
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
     HelpScreen: "Help", ConfirmDialog: "A question", ProblemsDialog: "Problems of a pipeline",
     ParamsDialog: "Parameters",
-    SetupApp: "Start", ListView: "Any list", LogView: "Log: moving", LogPane: "Log: search, copy and save",
+    SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",
     LogGrid: "Several logs", YamlEditor: "Editor: text", NotificationList: "List of messages",
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ from workbench.logs.log_file import LogFileError
 from workbench.logs.search.context import FilterInput, parse_filter
 from workbench.logs.search.matches import MatchIndex
 from workbench.logs.search.query import LineMatcher, Query, QueryError
+from workbench.logs.sections import GroupScanner, Section, merge_sections
 from workbench.logs.step_logs import StepLogs
 from workbench.logs.time_input import parse_moment
 from workbench.text.sanitize import sanitize_label
@@ -30,7 +31,14 @@ from workbench.tui.theme import palette
 from workbench.tui.widgets.log.heading import LogStatus, empty_message, heading, status_reason
 from workbench.tui.widgets.log.prompt import LogPrompt
 from workbench.tui.widgets.log.search import LogSearchController, next_match, scan
-from workbench.tui.widgets.log.streams import first_failure, next_container, previous_attempt, select_stream
+from workbench.tui.widgets.log.section_view import SectionLogView
+from workbench.tui.widgets.log.streams import (
+    first_failure,
+    next_container,
+    previous_attempt,
+    select_stream,
+    step_sections,
+)
 from workbench.tui.widgets.log.view import LogView
 
 _REDRAW_DELAY = 0.05
@@ -91,6 +99,9 @@ class LogPane(ErrorBoundary, Vertical):
         self._logs = StepLogs()
         self.step: Step | None = None
         self._search = LogSearchController()
+        self._groups: GroupScanner | None = None
+        self._found_sections: tuple[int, list[Section]] = (0, [])
+        """What the sections of the view were made from: the number of markers, and the commands."""
         self._refresh_scheduled = False
         self._pending_line: int | None = None
         self._selection_of_step: tuple[str, int | None, str | None] = ("", None, None)
@@ -101,13 +112,13 @@ class LogPane(ErrorBoundary, Vertical):
         yield Static(classes="log-heading", markup=False)
         yield Static(classes="log-why", markup=False)
         yield Static(classes="log-empty", markup=False)
-        yield LogView()
+        yield SectionLogView()
         yield Static(classes="log-chip", markup=False)
         yield LogPrompt()
 
     @property
-    def view(self) -> LogView:
-        return self.query_one(LogView)
+    def view(self) -> SectionLogView:
+        return self.query_one(SectionLogView)
 
     @property
     def status(self) -> LogStatus:
@@ -123,6 +134,7 @@ class LogPane(ErrorBoundary, Vertical):
             self._selection_of_step = (step.slug if step is not None else "", None, None)
             attempt = container = None
         self.key = select_stream(step, attempt, container)
+        self._update_sections()
         self.update_status()
 
     def show_failure(self, text: str) -> bool:
@@ -139,15 +151,40 @@ class LogPane(ErrorBoundary, Vertical):
         self._refresh_scheduled = False
         if self._search.filter is not None and not self._search.filter.complete:
             self._scan_filter(self._search.filter)
+        self._update_sections()
         self.view.log_grew()
         self._go_to_pending_line()
         self.update_status()
 
+    def _update_sections(self) -> None:
+        """Show the commands that have started, and the groups found so far."""
+        if self._groups is None or self.key is None:
+            return
+        if not self._groups.complete:
+            self._scan_groups(self._groups)
+        commands = step_sections(self.step, self.key, self._logs.stream(self.key).commands)
+        found = (self._groups.marker_count, commands)
+        if found != self._found_sections:
+            self._found_sections = found
+            self.view.set_sections(merge_sections(commands, self._groups.groups()))
+
+    @work(group="groups", exclusive=True, description="find the groups of the log")
+    async def _scan_groups(self, groups: GroupScanner) -> None:
+        try:
+            await scan(groups, lambda: self._groups is not groups)
+        except LogFileError as error:
+            self.notify(str(error), severity="error", markup=False)
+        if self._groups is groups:
+            self._update_sections()
+
     def watch_key(self, key: StreamKey | None) -> None:
         log = self._logs.stream(key).log if key is not None else None
         self._search = LogSearchController(log)
+        self._groups = GroupScanner(log) if log is not None else None
+        self._found_sections = (0, [])
         self.view.highlight(None)
         self.view.show_log(log)
+        self._update_sections()
         first = first_failure(self.step, key)
         self._pending_line = first.line if first is not None else None
         self._go_to_pending_line()

@@ -1,22 +1,29 @@
-"""Rows and lines: a *line* is a position in a log, a *row* one among the lines that a filter keeps."""
+"""Rows and lines: a *line* is a position in a log, a *row* one in what is shown.
+
+A filter shows only the lines that it keeps. Without one, sections have headings, and those that are folded only these.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workbench.logs.folding import Folding
 from workbench.logs.log_file import LogFile
 from workbench.logs.search.matches import MatchIndex
+from workbench.logs.sections import Section
 
-_MAX_COPIED_LINES = 100_000
+MAX_COPIED_LINES = 100_000
 """Lines that are copied at most."""
 
 
 @dataclass(frozen=True)
 class LogRows:
-    """The rows of a log; without a filter each line is a row. Both grow while the log is read."""
+    """The rows of a log. Log and filter grow while the log is read."""
 
     log_file: LogFile | None = None
     filter: MatchIndex | None = None
+    folding: Folding | None = None
+    """The rows without a filter; None if each line is a row."""
 
     @property
     def line_count(self) -> int:
@@ -24,18 +31,27 @@ class LogRows:
 
     @property
     def row_count(self) -> int:
-        return self.filter.row_count if self.filter is not None else self.line_count
+        if self.filter is not None:
+            return self.filter.row_count
+        return self.folding.row_count(self.line_count) if self.folding is not None else self.line_count
 
     def line_at(self, row: int) -> int:
-        """The line of a row; beyond the end, the last line."""
+        """The line of a row; of a heading, the first line of its section; beyond the end, the last line."""
         if self.filter is None:
-            return max(min(row, self.line_count - 1), 0)
+            line = self.folding.line_at(row) if self.folding is not None else row
+            return max(min(line, self.line_count - 1), 0)
         count = self.filter.row_count
         return self.filter.line_at(max(min(row, count - 1), 0)) if count else 0
 
     def row_of(self, line: int) -> int:
-        """The row of a line, or of the next line that the filter keeps."""
-        return line if self.filter is None else self.filter.row_of(line)
+        """The row of a line, of the next line that the filter keeps, or of the heading that the line is folded into."""
+        if self.filter is not None:
+            return self.filter.row_of(line)
+        return self.folding.row_of(line) if self.folding is not None else line
+
+    def section_at(self, row: int) -> Section | None:
+        """The section whose heading this row is."""
+        return self.folding.section_at(row) if self.folding is not None and self.filter is None else None
 
     def is_context(self, line: int) -> bool:
         """Whether a line is shown only because a line near it matches the filter."""
@@ -43,7 +59,7 @@ class LogRows:
 
     def lines(self, first: int, last: int) -> list[int]:
         """The lines of the rows from `first` to `last`, at most 100,000."""
-        return [self.line_at(row) for row in range(first, min(last + 1, first + _MAX_COPIED_LINES, self.row_count))]
+        return [self.line_at(row) for row in range(first, min(last + 1, first + MAX_COPIED_LINES, self.row_count))]
 
 
 @dataclass(frozen=True)
@@ -62,5 +78,9 @@ class LineSelection:
         """The selected lines that the filter keeps; without a mark, the current line."""
         if self.mark is None or self.cursor is None:
             return [current_line] if rows.line_count else []
+        if rows.filter is None:
+            # With the lines of folded sections.
+            first, last = sorted((self.mark, self.cursor))
+            return list(range(first, min(last + 1, first + MAX_COPIED_LINES, rows.line_count)))
         first, last = sorted((rows.row_of(self.mark), rows.row_of(self.cursor)))
         return rows.lines(first, last)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from workbench.logs.log_file import LogFile
 from workbench.logs.search.context import ContextIndex
@@ -13,6 +15,9 @@ from workbench.logs.search.query import ErrorMatcher, LineMatcher
 
 _SLICE_SECONDS = 0.1
 """Seconds of scanning between two reports."""
+
+
+_scan_lock = threading.Lock()
 
 
 class LogSearchController:
@@ -61,7 +66,15 @@ class LogSearchController:
         return MatchIndex(self._log, matcher, inverted=inverted)
 
 
-async def scan(matches: MatchIndex, report: Callable[[], bool | None] = lambda: None) -> None:
+class Scanner(Protocol):
+    """Reads a log block by block."""
+
+    def advance(self) -> bool:
+        """Read the next block; False if there is none. Raises LogFileError."""
+        ...
+
+
+async def scan(matches: Scanner, report: Callable[[], bool | None] = lambda: None) -> None:
     """Scan all lines read so far. `report` is called after each slice and stops the scan by returning True.
 
     Raises:
@@ -74,11 +87,13 @@ async def scan(matches: MatchIndex, report: Callable[[], bool | None] = lambda: 
             return
 
 
-def _scan_slice(matches: MatchIndex) -> bool:
+def _scan_slice(matches: Scanner) -> bool:
     until = time.monotonic() + _SLICE_SECONDS
-    while matches.advance():
-        if time.monotonic() >= until:
-            return True
+    # A scan that was cancelled goes on in its thread to the end of its slice.
+    with _scan_lock:
+        while matches.advance():
+            if time.monotonic() >= until:
+                return True
     return False
 
 

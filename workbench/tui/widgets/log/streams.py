@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from workbench.client.models import FirstFailure, Step, StreamKey
+from collections.abc import Sequence
+
+from workbench.client.models import CommandStarted, FirstFailure, Step, StreamKey
 from workbench.logs.run_log import failing_containers
+from workbench.logs.sections import Section, command_sections
+from workbench.logs.step_logs import to_microseconds
 
 
 def select_stream(
@@ -37,6 +41,17 @@ def next_container(step: Step, key: StreamKey) -> str | None:
     names = list(attempt.containers) or ["step"]
     at = names.index(key.container) if key.container in names else -1
     return names[(at + 1) % len(names)]
+
+
+def step_sections(step: Step | None, key: StreamKey, commands: Sequence[CommandStarted]) -> list[Section]:
+    """The sections of the commands in a stream; the last one ends with its attempt."""
+    attempts = step.attempts if step is not None else ()
+    attempt = next((each for each in attempts if each.number == key.attempt), None)
+    finished = attempt.times.finished if attempt is not None else None
+    # The result of a reused step is that of a success.
+    exit_code = attempt.exit_code if attempt is not None else 0
+    ended = finished is not None or (step is not None and step.reused is not None)
+    return command_sections(commands, ended=ended, stop=to_microseconds(finished), exit_code=exit_code)
 
 
 def first_failure(step: Step | None, key: StreamKey | None) -> FirstFailure | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.style import Style
@@ -22,7 +23,7 @@ from workbench.logs.viewport import ViewportPosition
 from workbench.tui.boundary import PaneBoundary
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine
-from workbench.tui.widgets.log.rows import LineSelection, LogRows
+from workbench.tui.widgets.log.rows import MAX_COPIED_LINES, LineSelection, LogRows
 from workbench.tui.widgets.segments import line
 
 
@@ -133,7 +134,7 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
     def set_filter(self, matches: MatchIndex | None) -> None:
         """Show only these lines (None: all). The cursor stays on its line, or goes to the next one that is kept."""
         here = self.current_line
-        self._rows, self._seen_rows = LogRows(self._rows.log_file, matches), 0
+        self._rows, self._seen_rows = replace(self._rows, filter=matches), 0
         self._update_virtual_size()
         self._seen_rows = self.row_count
         if self.follow and self.growing:
@@ -192,9 +193,9 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         if self._rows.log_file is None or not self.row_count:
             return None
         first = selection.start.y if selection.start is not None else 0
-        lines = self._rows.lines(first, selection.end.y if selection.end is not None else self.row_count - 1)
-        last = first + len(lines) - 1
-        texts = self.text_of(lines).split("\n")
+        end = min(selection.end.y if selection.end is not None else self.row_count - 1, self.row_count - 1)
+        last = min(end, first + MAX_COPIED_LINES - 1)
+        texts = [self._rendered(row).text for row in range(first, last + 1)]
         if selection.end is not None and selection.end.y == last:
             texts[-1] = texts[-1][: selection.end.x]
         if selection.start is not None:
@@ -337,13 +338,16 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         if not self.wrap and strip.cell_length > self._max_line_width:
             self._max_line_width = strip.cell_length
             self.call_after_refresh(self._update_virtual_size)
-        shown_line = self._rows.line_at(row)
-        over = Style(dim=True) if self._rows.is_context(shown_line) else None
-        if shown_line in self.line_selection:
-            over = palette(self.app).cursor_blurred
-        drawn = line(list(strip), max(strip.cell_length, width), base, over)
+        drawn = line(list(strip), max(strip.cell_length, width), base, self._row_overlay(row))
         left = 0 if self.wrap else self.scroll_offset.x
         return drawn.crop_extend(left, left + width, base)
+
+    def _row_overlay(self, row: int) -> Style | None:
+        """The style over a whole row: at the cursor, of marked lines, of lines of context."""
+        shown_line = self._rows.line_at(row)
+        if shown_line in self.line_selection:
+            return palette(self.app).cursor_blurred
+        return Style(dim=True) if self._rows.is_context(shown_line) else None
 
     def _row_strip(self, rendered: RenderedLine, row: int, part: int) -> Strip:
         span = self.text_selection.get_span(row) if self.text_selection is not None else None
@@ -355,11 +359,15 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
             return
         start = self._rows.row_of(self.current_line) if not self.follow else self.row_count
         self.follow = False
-        row = min(max(start + by, 0), self.row_count - 1)
+        row = self._row_with_line(min(max(start + by, 0), self.row_count - 1), by)
         self.cursor = self._rows.line_at(row)
         shown = [shown for shown, _ in self._visible_rows()]
         if row not in shown:
             self._scroll_to_position(ViewportPosition(row if by < 0 else max(row - self.visible_row_count + 1, 0)))
+
+    def _row_with_line(self, row: int, direction: int) -> int:
+        """The row, or the next one in a direction that stands for a line of its own."""
+        return row
 
     def _scroll_by_rows(self, by: int) -> None:
         place = ViewportPosition(self.scroll_offset.y, self._skipped_rows)
