@@ -88,7 +88,6 @@ def set_pod_defaults(pod: JsonObject) -> None:
     spec.setdefault("serviceAccountName", "default")
     spec.setdefault("serviceAccount", spec["serviceAccountName"])
     spec.setdefault("enableServiceLinks", True)
-    spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     known = {toleration.get("key") for toleration in spec.get("tolerations") or []}
     spec["tolerations"] = [

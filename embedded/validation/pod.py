@@ -7,20 +7,19 @@ from typing import Any
 
 from embedded.api.field_errors import duplicate, forbidden, invalid, not_found, not_supported, required
 from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, validate_dns1123_label
-from embedded.api.quantity import parse_quantity
 from embedded.api.status_errors import FieldError
 from embedded.types import JsonObject
+from embedded.validation.containers import validate_ports, validate_probes_and_hooks, validate_resources
 from embedded.validation.scheduling import validate_pod_scheduling
 
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _TERMINATION_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
 _ENV_SOURCES = "`configMapKeyRef`, `fieldRef`, `fileKeyRef`, `resourceFieldRef` or `secretKeyRef`"
 _MAX_INT32 = 2**31 - 1
 _DEADLINE_RULE = f"must be between 1 and {_MAX_INT32}, inclusive"
-_MUTABLE_FIELDS = ("activeDeadlineSeconds", "tolerations")
+_MUTABLE_FIELDS = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
 _UPDATE_RULE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -33,6 +32,10 @@ def validate_pod(pod: JsonObject) -> list[FieldError]:
     policy = pod["spec"].get("restartPolicy")
     if policy not in _RESTART_POLICIES:
         errors.append(not_supported("spec.restartPolicy", policy, _RESTART_POLICIES))
+    if pod["spec"].get("ephemeralContainers"):
+        errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    if pod["spec"].get("nodeName") and pod["spec"].get("schedulingGates"):
+        errors.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
     return errors
 
 
@@ -48,7 +51,7 @@ def validate_pod_spec(spec: JsonObject, path: str = "spec") -> list[FieldError]:
         for index, container in enumerate(spec.get(list_name) or []):
             field = f"{path}.{list_name}[{index}]"
             errors += _validate_name(container.get("name"), f"{field}.name", names)
-            errors += _validate_container(container, field, known)
+            errors += _validate_container(container, field, known, is_init=list_name == "initContainers")
             policy = container.get("restartPolicy")
             if list_name == "initContainers" and policy is not None and policy not in _RESTART_POLICIES:
                 errors.append(not_supported(f"{field}.restartPolicy", policy, _RESTART_POLICIES))
@@ -64,6 +67,11 @@ def validate_pod_spec(spec: JsonObject, path: str = "spec") -> list[FieldError]:
     account = spec.get("serviceAccountName")
     if account and not re.fullmatch(SUBDOMAIN, account):
         errors.append(invalid(f"{path}.serviceAccountName", account, SUBDOMAIN_RULE))
+    for name in ("hostname", "subdomain"):
+        if (value := spec.get(name)) and (detail := validate_dns1123_label(value)):
+            errors.append(invalid(f"{path}.{name}", value, detail))
+    if spec.get("dnsPolicy") == "None" and not spec.get("dnsConfig"):
+        errors.append(required(f"{path}.dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None"))
     return errors + validate_pod_scheduling(spec, path)
 
 
@@ -87,6 +95,9 @@ def _validate_volumes(volumes: list[JsonObject], path: str) -> list[FieldError]:
         for additional in sources[1:]:
             errors.append(forbidden(f"{path}[{index}].{additional}", "may not specify more than 1 volume type"))
         field_path = f"{path}[{index}]"
+        for kind in ("secret", "configMap", "downwardAPI"):
+            items = (volume.get(kind) or {}).get("items") or []
+            errors += _validate_items(items, f"{field_path}.{kind}.items", has_key=kind != "downwardAPI")
         if "secret" in volume and not volume["secret"].get("secretName"):
             errors.append(required(f"{field_path}.secret.secretName"))
         if "configMap" in volume and not volume["configMap"].get("name"):
@@ -96,14 +107,32 @@ def _validate_volumes(volumes: list[JsonObject], path: str) -> list[FieldError]:
     return errors
 
 
-def _validate_container(container: JsonObject, path: str, volumes: set[Any]) -> list[FieldError]:
+def _validate_items(items: list[JsonObject], path: str, *, has_key: bool) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for index, item in enumerate(items):
+        target, field = item.get("path") or "", f"{path}[{index}].path"
+        if has_key and not item.get("key"):
+            errors.append(required(f"{path}[{index}].key"))
+        if not target:
+            errors.append(required(field))
+        if target.startswith("/"):
+            errors.append(invalid(field, target, "must be a relative path"))
+        if ".." in target.split("/"):
+            errors.append(invalid(field, target, "must not contain '..'"))
+        if target.startswith("..") and not target.startswith("../"):
+            errors.append(invalid(field, target, "must not start with '..'"))
+    return errors
+
+
+def _validate_container(container: JsonObject, path: str, volumes: set[Any], *, is_init: bool) -> list[FieldError]:
     errors: list[FieldError] = []
     image = container.get("image")
     if not image:
         errors.append(required(f"{path}.image"))
     elif image != image.strip():
         errors.append(invalid(f"{path}.image", image, "must not have leading or trailing whitespace"))
-    errors += _validate_ports(container.get("ports") or [], f"{path}.ports")
+    errors += validate_ports(container.get("ports") or [], f"{path}.ports")
+    errors += validate_probes_and_hooks(container, path, is_init=is_init)
     errors += _validate_env(container.get("env") or [], f"{path}.env")
     errors += _validate_volume_mounts(container.get("volumeMounts") or [], f"{path}.volumeMounts", volumes)
     if container.get("imagePullPolicy") not in (*_PULL_POLICIES, None):
@@ -111,20 +140,7 @@ def _validate_container(container: JsonObject, path: str, volumes: set[Any]) -> 
     if container.get("terminationMessagePolicy") not in (*_TERMINATION_MESSAGE_POLICIES, None):
         field = f"{path}.terminationMessagePolicy"
         errors.append(not_supported(field, container["terminationMessagePolicy"], _TERMINATION_MESSAGE_POLICIES))
-    return errors + _validate_resources(container.get("resources") or {}, f"{path}.resources")
-
-
-def _validate_ports(ports: list[JsonObject], path: str) -> list[FieldError]:
-    errors = []
-    for index, port in enumerate(ports):
-        number = port.get("containerPort")
-        if not number:
-            errors.append(required(f"{path}[{index}].containerPort"))
-        elif not 1 <= number <= 65535:
-            errors.append(invalid(f"{path}[{index}].containerPort", number, "must be between 1 and 65535, inclusive"))
-        if port.get("protocol") not in (*_PROTOCOLS, None):
-            errors.append(not_supported(f"{path}[{index}].protocol", port["protocol"], _PROTOCOLS))
-    return errors
+    return errors + validate_resources(container.get("resources") or {}, f"{path}.resources")
 
 
 def _validate_env(variables: list[JsonObject], path: str) -> list[FieldError]:
@@ -171,20 +187,6 @@ def _validate_volume_mounts(mounts: list[JsonObject], at: str, volumes: set[Any]
     return errors
 
 
-def _validate_resources(resources: JsonObject, path: str) -> list[FieldError]:
-    errors = []
-    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    for field_path, amounts in (("limits", limits), ("requests", requests)):
-        for name, amount in amounts.items():
-            if parse_quantity(amount) < 0:
-                errors.append(invalid(f"{path}.{field_path}[{name}]", amount, "must be greater than or equal to 0"))
-    for name, amount in requests.items():
-        if name in limits and parse_quantity(amount) > parse_quantity(limits[name]):
-            detail = f"must be less than or equal to {name} limit of {limits[name]}"
-            errors.append(invalid(f"{path}.requests", amount, detail))
-    return errors
-
-
 def validate_pod_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
     def fixed(pod: JsonObject) -> JsonObject:
         spec = {key: value for key, value in pod["spec"].items() if key not in _MUTABLE_FIELDS}
@@ -200,6 +202,11 @@ def validate_pod_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
     if any(toleration not in kept for toleration in old["spec"].get("tolerations") or []):
         detail = "existing toleration can not be modified except its tolerationSeconds"
         errors.append(forbidden("spec.tolerations", detail))
+    known = old["spec"].get("schedulingGates") or []
+    for gate in new["spec"].get("schedulingGates") or []:
+        if gate not in known:
+            detail = f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'"
+            errors.append(forbidden("spec.schedulingGates", detail))
     return errors + _validate_deadline_update(old, new)
 
 

@@ -14,14 +14,14 @@ from embedded.api.scheme import (
 from embedded.api.status_errors import FieldError
 from embedded.crd import definition, schema_validation, structural
 from embedded.types import JsonObject
-from embedded.validation import builtins, defaults, job, pod, quota, webhooks
+from embedded.validation import builtins, defaults, job, pod, pod_admission, quota, webhooks
 
 
 def default_and_validate(resource: ResourceType, obj: JsonObject) -> list[FieldError]:
     """Set the defaults of a new object, in place, and return its errors.
 
     Raises:
-        ApiError: 400, a value cannot be decoded.
+        ApiError: 400, a value cannot be decoded; 403, a pod has a class that does not exist.
     """
     if resource.schema is not None:
         return _custom_resource(resource, obj, None)
@@ -31,6 +31,7 @@ def default_and_validate(resource: ResourceType, obj: JsonObject) -> list[FieldE
         obj["spec"] = {"finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}
     elif resource is PODS:
+        pod_admission.admit_pod(obj)
         defaults.set_pod_defaults(obj)
         return pod.validate_pod(obj)
     elif resource is JOBS:
