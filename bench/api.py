@@ -78,8 +78,8 @@ async def pages(api: Api, runs: int) -> None:
             times.append(time.perf_counter() - began)
         times = sorted(times[20:])
         p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
-        told = f"p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms, ratio {p99 / p50:.1f} (goal 5)"
-        print(f"  a page of 50 of {runs} runs, {label:23} {told}")
+        figures = f"p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms, ratio {p99 / p50:.1f} (goal 5)"
+        print(f"  a page of 50 of {runs} runs, {label:23} {figures}")
 
 
 async def read_lines(api: Api, run: str, take: Callable[[float, str], None]) -> tuple[int, int]:

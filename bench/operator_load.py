@@ -33,7 +33,7 @@ def chain(count: int) -> list[Json]:
     return [{**one, "name": f"s{n}", "dependsOn": [f"s{n - 1}"] if n else []} for n in range(count)]
 
 
-def wait(on: Stage, prefix: str, count: int, patience: float) -> tuple[float, float]:
+def wait(on: Stage, prefix: str, count: int, timeout: float) -> tuple[float, float]:
     """(seconds from now until all have ended, the operator's largest resident memory in MB)."""
     began = time.monotonic()
     while True:
@@ -41,8 +41,8 @@ def wait(on: Stage, prefix: str, count: int, patience: float) -> tuple[float, fl
         phases = [(i.get("status") or {}).get("phase") for i in items]
         if len(phases) == count and all(phase in _FINAL for phase in phases):
             break
-        if time.monotonic() - began > patience:
-            raise TimeoutError(f"{sum(p in _FINAL for p in phases)} of {count} runs ended in {patience} s")
+        if time.monotonic() - began > timeout:
+            raise TimeoutError(f"{sum(p in _FINAL for p in phases)} of {count} runs ended in {timeout} s")
         time.sleep(0.5)
     failed = sum(phase != "Succeeded" for phase in phases)
     if failed:

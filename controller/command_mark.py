@@ -1,6 +1,6 @@
 """The marks in a step's output that say where each of its commands begins.
 
-The script of a step prints a mark before each command; whoever reads the output removes the marks and learns which line
+The script of a step prints a mark before each command; the reader of the output removes the marks and learns which line
 belongs to which command, and when it began. A mark carries a number that is derived from the attempt, so that no text
 of another run or from a file is taken for one. A step can forge its own marks: that moves the boundaries of its own
 commands, and nothing else.

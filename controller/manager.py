@@ -301,7 +301,7 @@ class Manager:
         from controller.log_relay import OperatorServer, derive_relay_key
 
         self._operator_address = operator_address(self._settings, listening)
-        door = OperatorServer(
+        server = OperatorServer(
             hub=self._hub,
             key=derive_relay_key(self._key),
             address=self._operator_address,
@@ -310,7 +310,7 @@ class Manager:
             metrics=self._metrics.text,
             may_read_metrics=self._can_read_metrics,
         )
-        return serve(door.app(), listening, self._history, self._stop)
+        return serve(server.app(), listening, self._history, self._stop)
 
     async def _can_read_metrics(self, token: str) -> bool:
         try:

@@ -1,7 +1,7 @@
 """Proof of who created a run: the API signs the runs that it creates, and the operator recognizes them.
 
-Whoever may create PipelineRuns may write any annotation. Only a signed one shows that a run came through the API, which
-authenticated the user and checked permissions that Kubernetes does not know of, such as that for copies of failed
+Users who may create PipelineRuns may write any annotation. Only a signed one shows that a run came through the API,
+which authenticated the user and checked permissions that Kubernetes does not know of, such as that for copies of failed
 steps. The signature covers the spec, so that it can't be moved to another run; its time is compared with that of the
 object's creation, so that it can't be used again for a later run of the same name.
 """

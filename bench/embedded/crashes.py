@@ -45,7 +45,7 @@ _SCRIPTS = (
 
 @dataclass
 class Acknowledged:
-    """What clients were told. Of an object with a request under way nothing is known but what came before."""
+    """What clients were answered. Of an object with a request under way nothing is known but what came before."""
 
     maps: dict[str, str | None] = field(default_factory=dict)
     """The last value; None after a deletion."""

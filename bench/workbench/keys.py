@@ -40,8 +40,8 @@ async def keys(pane: str) -> None:
     sent = dict.fromkeys(names, 0)
 
     async def flood() -> None:
-        begun = time.perf_counter()
-        while (passed := time.perf_counter() - begun) < _SECONDS:
+        started_at = time.perf_counter()
+        while (passed := time.perf_counter() - started_at) < _SECONDS:
             while sum(sent.values()) < passed * _RATE:
                 for name in names:
                     lines = tuple(LogLine(1_767_225_600_100_000, f"\x1b[32mline {sent[name] + n}\x1b[0m of a flood")
@@ -64,11 +64,11 @@ async def keys(pane: str) -> None:
         took = []
         while not flooding.done():
             for key in ("k", "j"):
-                painted, begun = asyncio.Event(), time.perf_counter()
+                painted, started_at = asyncio.Event(), time.perf_counter()
                 app.simulate_key(key)
                 view.call_after_refresh(painted.set)
                 await painted.wait()
-                took.append(time.perf_counter() - begun)
+                took.append(time.perf_counter() - started_at)
                 await asyncio.sleep(0.05)
         await flooding
         while view.line_count < sent[names[0]]:
@@ -90,14 +90,17 @@ async def scroll() -> None:
     async with app.run_test(size=(160, 45)) as pilot:
         while not app.screen.query(RunsTable) or app.screen.query_one(RunsTable).count < 10_000:
             await pilot.pause(0.05)
-        table, frames, begun = app.screen.query_one(RunsTable), 0, time.perf_counter()
-        while time.perf_counter() - begun < 3:
+        table, frames, started_at = app.screen.query_one(RunsTable), 0, time.perf_counter()
+        while time.perf_counter() - started_at < 3:
             painted = asyncio.Event()
             table.action_page(1 if frames % 400 < 200 else -1)
             table.call_after_refresh(painted.set)
             await painted.wait()
             frames += 1
-        print(f"10,000 runs scroll a page at a time at {frames / (time.perf_counter() - begun):.0f} pictures a second")
+        print(
+            "10,000 runs scroll a page at a time at "
+            f"{frames / (time.perf_counter() - started_at):.0f} pictures a second"
+        )
 
 
 def main() -> None:

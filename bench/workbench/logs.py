@@ -37,13 +37,13 @@ def search() -> None:
             for _ in range(_SEARCHED // len(chunk)):
                 log.extend(chunk)
             for words, query in (("text", Query("needle")), ("regex", Query("need[a-z]+", regex=True))):
-                matches, begun, longest = MatchIndex(log, query), time.perf_counter(), 0.0
+                matches, started_at, longest = MatchIndex(log, query), time.perf_counter(), 0.0
                 more = True
                 while more:
                     before = time.perf_counter()
                     more = matches.advance()
                     longest = max(longest, time.perf_counter() - before)
-                took = time.perf_counter() - begun
+                took = time.perf_counter() - started_at
                 print(f"280 MB {name:13} {words:6} {took:6.2f} s, {longest * 1000:5.1f} ms at a time at most")
             print(f"  {log.memory / len(log):.1f} bytes of memory a line, {len(log):,} lines")
 
@@ -67,7 +67,7 @@ async def open_million() -> None:
     async with app.run_test(size=(160, 45)) as pilot:
         while "long-1" not in [one.name for one in app.feed.runs.newest]:
             await pilot.pause(0.01)
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         app.open_run("long-1")
         late, view = 0.0, None
         while view is None or view.line_count < 1_000_000:
@@ -76,8 +76,8 @@ async def open_million() -> None:
             late = max(late, time.perf_counter() - before - 0.002) if view is not None and view.line_count else late
             view = next(iter(app.screen.query(LogView)), None)
             if view is not None and view.line_count and not first and view.display:
-                first = time.perf_counter() - begun
-        whole = time.perf_counter() - begun
+                first = time.perf_counter() - started_at
+        whole = time.perf_counter() - started_at
     print(
         f"1,000,000 lines: first screen after {first * 1000:.0f} ms, whole after {whole * 1000:.0f} ms, "
         f"event loop late by {late * 1000:.0f} ms at most"

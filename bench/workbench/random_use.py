@@ -61,12 +61,12 @@ def _play_fake(home: Path, options: argparse.Namespace) -> dict[str, int]:
     from tests.tui.random_use import play_sequences
 
     failures: dict[str, int] = {}
-    begun = time.monotonic()
+    started_at = time.monotonic()
     for seed in range(options.seed, options.seed + -(-options.sequences // _PER_APP)):
         count = min(_PER_APP, options.sequences - (seed - options.seed) * _PER_APP)
         _note(failures, seed, play_sequences(home, seed, sequences=count, length=options.length))
         if (done := (seed - options.seed + 1) * _PER_APP) % 500 == 0:
-            print(f"{done:6} sequences, {len(failures)} failures, {time.monotonic() - begun:.0f} s", flush=True)
+            print(f"{done:6} sequences, {len(failures)} failures, {time.monotonic() - started_at:.0f} s", flush=True)
     return failures
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _START = """
-import time; begun = time.perf_counter()
+import time; started_at = time.perf_counter()
 from tests.tui.fakes import busy_app
 app = busy_app()
 async def main():
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.pause()
-        print(time.perf_counter() - begun)
+        print(time.perf_counter() - started_at)
 import asyncio; asyncio.run(main())
 """
 _FLOOD_LINES, _BATCH = 200_000, 1_000
@@ -49,14 +49,14 @@ async def flood() -> tuple[float, float]:
     ]  # fmt: skip
     async with app.run_test(size=(160, 45)) as pilot:
         await pilot.pause(0.3)
-        view, begun = app.screen.query_one(LogView), time.perf_counter()
+        view, started_at = app.screen.query_one(LogView), time.perf_counter()
         for batch in batches:
             frames.put_nowait(batch)
         while view.line_count < _FLOOD_LINES or view.scroll_offset.y < view.max_scroll_y:
             before = time.perf_counter()
             await asyncio.sleep(0.005)
             late = max(late, time.perf_counter() - before - 0.005)
-        return _FLOOD_LINES / (time.perf_counter() - begun), late
+        return _FLOOD_LINES / (time.perf_counter() - started_at), late
 
 
 async def idle(seconds: float = 5.0) -> float:
@@ -66,9 +66,9 @@ async def idle(seconds: float = 5.0) -> float:
     app = FakeWorkbench([hello(7)])
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.pause(0.5)
-        begun = time.process_time()
+        started_at = time.process_time()
         await asyncio.sleep(seconds)
-        return (time.process_time() - begun) / seconds
+        return (time.process_time() - started_at) / seconds
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Streams the logs of a whole run to one reader, over all its streams.
 
 Each stream is delivered as its backlog, `BacklogEnd`, live lines and `StreamEnd`. A reader that is too slow misses
-lines, and is told which by `MissedLines`.
+lines, and receives which in `MissedLines`.
 """
 
 import asyncio

@@ -24,7 +24,7 @@ class ReconcileScope:
     reconcile: int
 
 
-_current: contextvars.ContextVar[ReconcileScope | None] = contextvars.ContextVar("c8s_look", default=None)
+_current: contextvars.ContextVar[ReconcileScope | None] = contextvars.ContextVar("c8s_reconcile", default=None)
 
 
 @contextmanager

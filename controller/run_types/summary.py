@@ -1,6 +1,6 @@
 """Summaries of ended runs, as processes hold them: most runs have ended, and their definitions are rarely asked for.
 
-A summary is a run without its definition, and with its steps compressed. It answers lists; whoever needs the whole run
+A summary is a run without its definition, and with its steps compressed. It answers lists; what needs the whole run
 reads it from the API server.
 """
 

@@ -28,14 +28,14 @@ class NamespaceCache:
 
     def find(self, namespace: str) -> NamespaceEntry | None:
         """The entry of a namespace, None when it does not exist."""
-        room = self._entries.get(namespace)
-        if room is None:
+        entry = self._entries.get(namespace)
+        if entry is None:
             body = self._store.get(StorageKey(NAMESPACES.key, "", namespace))
             if body is None:
                 return None
             quotas = tuple(json.loads(each) for _, each in self._store.scan(RESOURCE_QUOTAS.key, namespace))
-            room = self._entries[namespace] = NamespaceEntry(json.loads(body), quotas)
-        return room
+            entry = self._entries[namespace] = NamespaceEntry(json.loads(body), quotas)
+        return entry
 
     def _on_event(self, event: StoreEvent) -> None:
         if event.key.resource == NAMESPACES.key:

@@ -21,7 +21,7 @@ def run(cluster: Program, folder: Path, *steps: str, expect: int = 0) -> str:
 
 
 def started(cluster: Program, folder: Path, *steps: str, **more: object) -> str:
-    """The name of a run that was begun and left alone. `more` is what its pipeline says besides steps."""
+    """The name of a run that was started in the background. `more` is what its pipeline says besides steps."""
     document = yaml.safe_load(write_pipeline(folder, steps).read_text()) | more
     name = f"mine-{token_hex(3)}"
     obj = {
@@ -260,8 +260,8 @@ def test_a_failed_step_that_was_kept_is_entered_where_and_as_it_was_left(cluster
     )
     name = out.split()[1]
     script = 'pwd; cat link; echo "$LEVEL $C8S_RUN ${#word}"; test -x /bin/busybox; exit 4'
-    told = cluster("shell", name, "fails", "sh", "-c", script, expect=4).stdout
-    assert told.splitlines() == ["/workspace", "left", f"debug {name} 28"]
+    shell = cluster("shell", name, "fails", "sh", "-c", script, expect=4).stdout
+    assert shell.splitlines() == ["/workspace", "left", f"debug {name} 28"]
     wait_until(
         lambda: "debug" not in cluster.kubectl("get", "pipelineruns,jobs,pods", "-o", "name"),
         WAIT_SECONDS,

@@ -1,7 +1,7 @@
 """The disk that holds the sandboxes: whether it is full, while it is.
 
-A sandbox on a full disk can't record what happens: it waits until there is space again. Whoever waits with it should be
-told why, in words, at once.
+A sandbox on a full disk can't record what happens: it waits until there is space again. The user should see
+why at once.
 """
 
 from __future__ import annotations

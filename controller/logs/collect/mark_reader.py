@@ -56,7 +56,7 @@ class MarkReader:
         return len(data) - begin if begin >= 0 else 0
 
     def _add(self, index: int, line: int, time: int) -> None:
-        """A command that is marked again, as in a loop, has begun before."""
+        """A command that is marked again, as in a loop, has started before."""
         if index > self._latest:
             self._latest = index
             self.found.append(CommandStart(index, line, time))

@@ -149,7 +149,7 @@ def record_transitions(recorder: EventRecorder, run: RunObject, old: RunStatus, 
             run,
             "Normal",
             "Started",
-            f"run {name} has begun, {new['summary']['total']} steps; {describe_trigger(run, creator)}",
+            f"run {name} has started, {new['summary']['total']} steps; {describe_trigger(run, creator)}",
         )
     elif before != after and after in FINAL_RUN_PHASES:
         kind: Literal["Normal", "Warning"] = "Normal" if after == RunPhase.SUCCEEDED else "Warning"

@@ -131,7 +131,7 @@ class _Glob:
         return state.accepts
 
     def _follow(self, state: _State, character: str) -> _State | None:
-        """The state after a character. Threads share a glob: what they store is the same, whoever comes first."""
+        """The state after a character. Threads share a glob: what they store is the same, whichever comes first."""
         loop = self._loop | (0 if character == "/" else self._loop_in_segment)
         bits = self._with_skips((state.bits & self._mask(character)) << 1 | state.bits & loop)
         following = self._state(bits) if bits else None

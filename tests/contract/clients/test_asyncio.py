@@ -69,16 +69,16 @@ async def test_exec_takes_text_and_bytes(core: Any, namespace: str, as_text: boo
         connection = await kubernetes.client.CoreV1Api(sockets).connect_get_namespaced_pod_exec(
             "p", namespace, command=["sh", "-c", "read line; echo got $line; exit 5"], _preload_content=False, **streams
         )
-        told: dict[int, bytes] = {}
+        received: dict[int, bytes] = {}
         async with asyncio.timeout(20), connection as socket:
             if as_text:
                 await socket.send_str("\x00grüezi\n")
             else:
                 await socket.send_bytes(b"\x00gr\xc3\xbcezi\n")
             async for message in socket:
-                told[message.data[0]] = told.get(message.data[0], b"") + message.data[1:]
-    assert told[1].decode() == "got grüezi\n"
-    assert ws_client.WsApiClient.parse_error_data(told[3]) == 5
+                received[message.data[0]] = received.get(message.data[0], b"") + message.data[1:]
+    assert received[1].decode() == "got grüezi\n"
+    assert ws_client.WsApiClient.parse_error_data(received[3]) == 5
 
 
 async def test_logs_are_read_and_followed(core: Any, namespace: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agent.test_agent import Api, Pod, api, pod
+from tests.integration.agent.test_agent import FakeAgentApi, Pod, api, pod
 
 __all__ = ["api", "pod"]
 
@@ -21,13 +21,15 @@ async def end(pod: Pod, folder: Path, code: str | None, *globs: str) -> tuple[in
     return await pod.upload(*globs, **({"C8S_EXIT_FILE": str(exit_file)} | {"C8S_KEEP_WORKSPACE": "1"}))
 
 
-def names(api: Api) -> set[str]:
+def names(api: FakeAgentApi) -> set[str]:
     with tarfile.open(fileobj=io.BytesIO(api.objects["workspace"])) as archive:
         return {member.name for member in archive.getmembers()}
 
 
 @pytest.mark.parametrize("code", ["1\n", "143\n", ""])
-async def test_workspace_of_a_failed_step_is_stored_and_reported(api: Api, pod: Pod, tmp_path: Path, code: str) -> None:
+async def test_workspace_of_a_failed_step_is_stored_and_reported(
+    api: FakeAgentApi, pod: Pod, tmp_path: Path, code: str
+) -> None:
     (pod.workspace / "build.log").write_text("error: a secret")
     done, out = await end(pod, tmp_path, code)
     archive = api.objects["workspace"]
@@ -41,19 +43,21 @@ async def test_workspace_of_a_failed_step_is_stored_and_reported(api: Api, pod: 
 
 @pytest.mark.parametrize("code", ["0\n", None])
 async def test_workspace_of_a_successful_or_unstarted_step_is_not_saved(
-    api: Api, pod: Pod, tmp_path: Path, code: str | None
+    api: FakeAgentApi, pod: Pod, tmp_path: Path, code: str | None
 ) -> None:
     assert await end(pod, tmp_path, code) == (0, "")
     assert (api.workspaces.reports, "workspace" in api.objects) == ([], False)
 
 
-async def test_workspace_of_a_step_without_its_artifacts_is_saved(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_workspace_of_a_step_without_its_artifacts_is_saved(api: FakeAgentApi, pod: Pod, tmp_path: Path) -> None:
     done, out = await end(pod, tmp_path, "0\n", "dist/*")
     assert (done, "dist/*" in out) == (1, True), "missing artifacts still fail the step"
     assert api.workspaces.reports[0]["files"] == 4
 
 
-async def test_workspace_beyond_the_limit_is_reported_and_fails_nothing(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_workspace_beyond_the_limit_is_reported_and_fails_nothing(
+    api: FakeAgentApi, pod: Pod, tmp_path: Path
+) -> None:
     (pod.workspace / "noise").write_bytes(os.urandom(200_000))
     api.workspaces.policy["limit"] = 100 * 1024
     done, out = await end(pod, tmp_path, "1\n")
@@ -62,14 +66,14 @@ async def test_workspace_beyond_the_limit_is_reported_and_fails_nothing(api: Api
     assert "workspace" not in api.objects
 
 
-async def test_workspace_that_is_not_wanted_is_not_packed(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_workspace_that_is_not_wanted_is_not_packed(api: FakeAgentApi, pod: Pod, tmp_path: Path) -> None:
     api.workspaces.policy = {"wanted": False, "limit": 1, "why": "the run was cancelled"}
     done, out = await end(pod, tmp_path, "143\n")
     assert (done, api.workspaces.reports) == (0, [{"problem": "the run was cancelled"}])
     assert "not saved: the run was cancelled" in out
 
 
-async def test_saved_workspace_is_extracted_for_a_debug_copy(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_saved_workspace_is_extracted_for_a_debug_copy(api: FakeAgentApi, pod: Pod, tmp_path: Path) -> None:
     (pod.workspace / "python").symlink_to("/usr/bin/python3")
     (pod.workspace / "empty").mkdir()
     await end(pod, tmp_path, "1\n")

@@ -99,7 +99,7 @@ class Sandbox:
         self.controller = self._start("controller", arguments, self.api_socket, "controller.log")
 
     def ready(self) -> bool:
-        """Whether `/readyz` says so. A process that has ended is told of at once, with its last words."""
+        """Whether `/readyz` says so. Fails at once for a process that has ended, with its output."""
         for process, log in ((self.cluster, "cluster.log"), (self.controller, "controller.log")):
             if process is not None and process.poll() is not None:
                 raise AssertionError(

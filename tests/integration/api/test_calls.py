@@ -40,7 +40,7 @@ async def wait_for_end(api: Caller, run: str) -> Any:
 
 
 async def running_step(api: Caller, name: str) -> str:
-    """A run whose step has started and waits to be told to end."""
+    """A run whose step has started and waits for a file to end."""
     run = str(
         (await start(api, name, step("hold", "echo ready; while ! test -e /workspace/go; do sleep 0.05; done")))["name"]
     )
@@ -53,7 +53,7 @@ async def running_step(api: Caller, name: str) -> str:
     return run
 
 
-async def heard(socket: aiohttp.ClientWebSocketResponse) -> tuple[bytes, bytes, list[Any]]:
+async def receive_all(socket: aiohttp.ClientWebSocketResponse) -> tuple[bytes, bytes, list[Any]]:
     """What came until the socket closed: stdout, stderr, frames."""
     out, err, frames = b"", b"", []
     async with asyncio.timeout(SECONDS):
@@ -73,14 +73,14 @@ async def test_a_command_runs_inside_a_step(api: Caller, sandbox: Sandbox) -> No
     async with api.http.ws_connect(url, params=words, headers=api.headers) as socket:
         await socket.send_bytes(b"typed\n\xff\x00")
         await socket.send_str('{"type": "eof"}')
-        out, err, frames = await heard(socket)
+        out, err, frames = await receive_all(socket)
     assert out.startswith(b"typed\n\xff\x00")
     assert (err, frames) == (b"oops\n", [{"type": "exit", "code": 7}])
     async with api.http.ws_connect(
         url, params={"tty": "true", "columns": "91", "rows": "17"}, headers=api.headers
     ) as socket:
         await socket.send_bytes(b"stty size; touch $C8S_WORKSPACE/go /workspace/go; exit\n")
-        out, _, frames = await heard(socket)
+        out, _, frames = await receive_all(socket)
     assert b"17 91" in out
     assert frames[-1]["type"] == "exit"
     await api("POST", f"runs/{run}/cancel")
@@ -96,7 +96,7 @@ async def test_ticket_opens_one_exec_websocket(api: Caller, sandbox: Sandbox, ht
     _, ticket = await api("POST", "/api/v1/tickets", json={"path": path})
     url = f"{sandbox.url}{path}?command=true&ticket={ticket['ticket']}"
     async with http.ws_connect(url) as socket:
-        assert (await heard(socket))[2] == [{"type": "exit", "code": 0}]
+        assert (await receive_all(socket))[2] == [{"type": "exit", "code": 0}]
     for address, headers, status in (
         (url, {}, 401),
         (sandbox.url + path, {"Authorization": f"Bearer {GUEST}"}, 403),

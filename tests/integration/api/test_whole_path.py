@@ -105,11 +105,11 @@ async def test_websocket_streams_live_lines_until_the_run_ends(api: Caller) -> N
         api, "live", step("talk", "for i in 1 2 3; do echo line $i; sleep 0.1; done"), step("silent", "true")
     )
     async with api.http.ws_connect(f"{api.base}/runs/{run['name']}/logs/stream", headers=api.headers) as logs:
-        told = [frame async for frame in frames(logs)]
-    kinds = [frame["type"] for frame in told]
+        received = [frame async for frame in frames(logs)]
+    kinds = [frame["type"] for frame in received]
     assert kinds[-1] == "done"
     assert kinds.count("end") == 2
-    texts = [text for frame in told if frame["type"] == "lines" for _, text in frame["lines"]]
+    texts = [text for frame in received if frame["type"] == "lines" for _, text in frame["lines"]]
     assert texts == ["line 1", "line 2", "line 3"]
     url = f"{api.base}/runs/{run['name']}/logs/stream?step=talk&after=talk:1:step:2"
     async with api.http.ws_connect(url, headers=api.headers) as logs:

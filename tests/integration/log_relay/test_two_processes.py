@@ -119,7 +119,7 @@ async def test_live_lines_survive_a_change_of_leader(house: House) -> None:
             house.gate(1).touch()
             with house.operator("operator-2"):
                 assert await next_lines(frames) == [(3, "three")]
-                # Who comes now is told all of it, under the same numbers.
+                # A reader that comes now gets all of it, under the same numbers.
                 async with watching(house, run) as others:
                     seen: list[tuple[int, str]] = []
                     while len(seen) < 3:

@@ -1,4 +1,4 @@
-"""An API server that is in trouble: passes requests on, and answers some itself, or cuts them off, as it is told."""
+"""An API server that is in trouble: passes requests on, and answers some itself, or cuts them off, as a test says."""
 
 from __future__ import annotations
 

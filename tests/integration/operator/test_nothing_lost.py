@@ -49,7 +49,7 @@ def test_api_server_restarts_do_no_harm(setup: Stage) -> None:
     trouble, found = Faults(), Found()
 
     def restart_twice() -> None:
-        wait_until((setup.folder / "outside-away-1" / "began").exists, _TIMEOUT, what="the run has begun")
+        wait_until((setup.folder / "outside-away-1" / "began").exists, _TIMEOUT, what="the start of the run")
         for _ in range(2):
             trouble.seen["down"] = 0
             trouble.down = True
@@ -70,7 +70,7 @@ def test_object_store_outage_loses_no_log_line(setup: Stage) -> None:
     found = Found()
 
     def lose_the_store() -> None:
-        wait_until((setup.folder / "outside-store-1" / "began").exists, _TIMEOUT, what="the run has begun")
+        wait_until((setup.folder / "outside-store-1" / "began").exists, _TIMEOUT, what="the start of the run")
         with store_away(setup):
             log = setup.folder / "operator.log"
             wait_until(
@@ -91,7 +91,7 @@ def two_operators(setup: Stage, trouble: Faults) -> Iterator[None]:
         first = setup.operator = setup.another_operator("first", through, *election)
         second = None
         try:
-            wait_until(lambda: bool(holder(setup)), _TIMEOUT, what="somebody leads")
+            wait_until(lambda: bool(holder(setup)), _TIMEOUT, what="a leader")
             second = setup.another_operator("second", None, *election)
             yield
         finally:
@@ -119,7 +119,7 @@ def test_a_leader_that_falls_silent_and_comes_back_does_no_harm(setup: Stage, ho
         first = setup.operator
 
         def fall_silent() -> None:
-            wait_until((setup.folder / "outside-silent-1" / "began").exists, _TIMEOUT, what="the run has begun")
+            wait_until((setup.folder / "outside-silent-1" / "began").exists, _TIMEOUT, what="the start of the run")
             if how == "stopped":
                 first.send_signal(signal.SIGSTOP)
             else:

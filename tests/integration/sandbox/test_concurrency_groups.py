@@ -46,14 +46,14 @@ class Deploys:
             finally:
                 self.go.write_text("")
 
-    def told(self, number: int) -> dict[str, Any]:
+    def status_of(self, number: int) -> dict[str, Any]:
         found: list[dict[str, Any]] = json.loads(self.c8s("runs", "--pipeline", self.name, "-o", "json").stdout)
         return next((run["status"] for run in found if run["name"] == f"{self.name}-{number}"), {"phase": None})
 
     def waits_for(self, number: int, phase: str) -> Callable[[], bool]:
-        return lambda: self.told(number)["phase"] == phase
+        return lambda: self.status_of(number)["phase"] == phase
 
-    def begun(self, number: int) -> bool:
+    def has_started(self, number: int) -> bool:
         return self.journal.exists() and f"{self.name}-{number} begins" in self.journal.read_text()
 
 
@@ -65,12 +65,12 @@ def deploys(c8s: C8s, tmp_path: Path) -> Callable[[str, str], Deploys]:
 def test_queued_run_waits_and_names_the_blocking_run(deploys: Callable[[str, str], Deploys]) -> None:
     found = deploys("queue-up", "queue")
     with found.start() as first:
-        wait_until(lambda: found.begun(1))
+        wait_until(lambda: found.has_started(1))
         with found.start() as second:
             wait_until(found.waits_for(2, "Queued"))
-            assert found.told(2)["message"] == "waits for run queue-up-1, of the same group to-dev"
+            assert found.status_of(2)["message"] == "waits for run queue-up-1, of the same group to-dev"
             with found.start("--param", "target=prod") as other:
-                wait_until(lambda: found.begun(3))
+                wait_until(lambda: found.has_started(3))
                 found.go.write_text("")
                 assert (first.wait(60), second.wait(60), other.wait(60)) == (0, 0, 0)
     lines = found.journal.read_text().splitlines()
@@ -80,11 +80,11 @@ def test_queued_run_waits_and_names_the_blocking_run(deploys: Callable[[str, str
 def test_cancel_running_policy_cancels_older_runs(deploys: Callable[[str, str], Deploys]) -> None:
     found = deploys("newest", "cancel-running")
     with found.start() as first:
-        wait_until(lambda: found.begun(1))
+        wait_until(lambda: found.has_started(1))
         with found.start() as second:
-            wait_until(lambda: found.begun(2))
+            wait_until(lambda: found.has_started(2))
             assert first.wait(60) == 1
-            assert found.told(1)["phase"] == "Cancelled"
+            assert found.status_of(1)["phase"] == "Cancelled"
             assert "newest-2 ends" not in found.journal.read_text()
             found.go.write_text("")
             assert second.wait(60) == 0

@@ -53,9 +53,9 @@ def step_of(c8s: C8s, run: str) -> dict[str, Any]:
 
 def left_behind(c8s: C8s) -> str:
     """What there is of copies: runs, Jobs and pods."""
-    told = c8s("kubeconfig").stdout.strip()
+    output = c8s("kubeconfig").stdout.strip()
     done = subprocess.run(
-        ["kubectl", "--kubeconfig", told, "get", "pipelineruns,jobs,pods", "-A", "-o", "wide"],
+        ["kubectl", "--kubeconfig", output, "get", "pipelineruns,jobs,pods", "-A", "-o", "wide"],
         capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
     return "\n".join(line for line in done.stdout.splitlines() if "debug" in line)
@@ -125,8 +125,8 @@ def _read_until(terminal: int, wanted: bytes, *, more: bool = False, within: flo
 
 def test_unsaved_workspace_error_names_the_command(c8s: C8s, folder: Path) -> None:
     run = failed_run(c8s, folder)
-    told = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
-    assert f"c8s rerun {run} --from-failed --keep-on-failure" in told
+    output = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
+    assert f"c8s rerun {run} --from-failed --keep-on-failure" in output
     again = run_name(c8s("rerun", run, "--from-failed", "--keep-on-failure", expect=1).stdout)
     assert c8s("shell", again, "test (py=3.11)", "cat", "left.txt").stdout == "3.11\n"
 
@@ -136,9 +136,9 @@ def test_debug_run_that_cannot_start_is_deleted(c8s: C8s, folder: Path) -> None:
     kubectl = ["kubectl", "--kubeconfig", c8s("kubeconfig").stdout.strip()]
     subprocess.run([*kubectl, "create", "quota", "none", "--hard=pods=0"], check=True, timeout=30)
     try:
-        told = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
+        output = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
     finally:
         subprocess.run([*kubectl, "delete", "quota", "none"], check=True, timeout=30)
-    assert "could not start" in told
-    assert "quota none" in told
+    assert "could not start" in output
+    assert "quota none" in output
     assert_nothing_stays(c8s)

@@ -39,8 +39,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def steps_of(c8s: C8s, run: str) -> dict[str, dict[str, Any]]:
-    told = json.loads(c8s("runs", run, "-o", "json").stdout)
-    return {step["name"]: step for step in told["status"]["steps"]}
+    shown = json.loads(c8s("runs", run, "-o", "json").stdout)
+    return {step["name"]: step for step in shown["status"]["steps"]}
 
 
 def run_name(output: str) -> str:

@@ -89,8 +89,8 @@ def test_pipeline_with_every_field_runs(c8s: C8s, tmp_path: Path) -> None:
     assert {step["reason"] for step in of("tagged") + of("rescue")} == {"ConditionNotMet"}
     assert {step["phase"] for step in of("after")} == {"Succeeded"}
     assert (status["phase"], status["group"]) == ("Succeeded", "main-dev")
-    told = c8s("logs", name, "prepare (python=3.11, os=mac)").stdout
-    assert told == "of the pipeline, for dev on main, dev, 3.11, mac, prepare (python=3.11, os=mac), main\n"
+    log = c8s("logs", name, "prepare (python=3.11, os=mac)").stdout
+    assert log == "of the pipeline, for dev on main, dev, 3.11, mac, prepare (python=3.11, os=mac), main\n"
     assert c8s("logs", name, "gather (python=3.11, os=mac, part=b)").stdout == "from the tree\nmac\n"
     fetched = c8s("logs", name, "gather (python=3.11, os=mac, part=b)", "--container", "fetch").stdout
     assert "cache c-b-" in fetched, "told whether it was there: the same step of linux may have kept it by then"

@@ -75,11 +75,11 @@ def test_path_condition_follows_changed_files(c8s: C8s, project: Path) -> None:
         '{name: tools, image: none, commands: ["echo ran"], conditional: {paths: ["src/**"]}}',
     ]
     write_pipeline(project, steps)
-    told = c8s("run", "--changed-since", "HEAD", cwd=project)
-    assert "4 files changed since HEAD" in told.stderr
-    assert "notes | ran" in told.stdout
-    assert "tools | ran" not in told.stdout
-    assert "no changed file matches any of: src/**" in told.stdout
+    run = c8s("run", "--changed-since", "HEAD", cwd=project)
+    assert "4 files changed since HEAD" in run.stderr
+    assert "notes | ran" in run.stdout
+    assert "tools | ran" not in run.stdout
+    assert "no changed file matches any of: src/**" in run.stdout
     assert "tools | ran" in c8s("run", cwd=project).stdout, "what changed is not known"
     wrong = c8s("run", "--changed-since", "nosuch", cwd=project, expect=2)
     assert "can't list the changes" in wrong.stderr

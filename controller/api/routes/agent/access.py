@@ -111,7 +111,7 @@ async def authorize_agent(
 
 
 def has_ended(run: Mapping[str, Any], slug: str, attempt: int) -> bool:
-    """Whether nothing of an attempt runs any more. One that the status does not have yet has not even begun."""
+    """Whether nothing of an attempt runs any more. One that the status does not have yet has not even started."""
     status = run.get("status") or {}
     if status.get("phase") in FINAL_RUN_PHASES:
         return True

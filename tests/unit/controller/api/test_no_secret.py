@@ -39,8 +39,8 @@ async def test_no_route_tells_a_secret(tmp_path: Path, caplog: pytest.LogCapture
             for body in BODIES[:1] if method in ("GET", "HEAD") else BODIES:
                 answer = await api.call(method, path, token=token, json=body)
                 called += 1
-                told = answer.body.decode("utf-8", "replace") + str(answer.headers)
-                assert [hidden for hidden in HIDDEN if hidden in told] == [], (method, path, body)
+                response = answer.body.decode("utf-8", "replace") + str(answer.headers)
+                assert [hidden for hidden in HIDDEN if hidden in response] == [], (method, path, body)
     assert called > 60
     ours = [record.getMessage() + str(record.__dict__) for record in caplog.records if record.name.startswith("c8s")]
     assert [hidden for hidden in HIDDEN if any(hidden in line for line in ours)] == []

@@ -49,7 +49,7 @@ def whole(version: int, *items: Json) -> Json:
 
 
 class RecordedEvents:
-    """What the handlers were told, and how long was waited."""
+    """The calls of the handlers, and the pauses."""
 
     def __init__(self, client: ScriptedClient) -> None:
         self.changes: list[tuple[str, str]] = []
@@ -79,12 +79,12 @@ async def run_informer(
 ) -> AsyncIterator[tuple[RecordedEvents, ScriptedClient]]:
     """An informer that has followed the script to its end."""
     client = ScriptedClient(lists, watches)
-    told = RecordedEvents(client)
-    task = asyncio.create_task(told.informer.run())
+    recorded = RecordedEvents(client)
+    task = asyncio.create_task(recorded.informer.run())
     try:
         async with asyncio.timeout(5):
             await client.idle.wait()
-        yield told, client
+        yield recorded, client
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -92,61 +92,61 @@ async def run_informer(
 
 async def test_what_is_there_is_told_and_then_what_changes() -> None:
     events = [WatchEvent("MODIFIED", pod("a", 2)), WatchEvent("ADDED", pod("b", 3)), WatchEvent("DELETED", pod("a", 4))]
-    async with run_informer([whole(1, pod("a", 1))], [[*events]]) as (told, client):
-        assert told.changes == [("ADDED", "a"), ("MODIFIED", "a"), ("ADDED", "b"), ("DELETED", "a")]
-        assert [each["metadata"]["name"] for each in told.informer.list("a")] == ["b"]
+    async with run_informer([whole(1, pod("a", 1))], [[*events]]) as (recorded, client):
+        assert recorded.changes == [("ADDED", "a"), ("MODIFIED", "a"), ("ADDED", "b"), ("DELETED", "a")]
+        assert [each["metadata"]["name"] for each in recorded.informer.list("a")] == ["b"]
         assert client.asked == ["list", "watch 1", "watch 4"]
-        await told.informer.wait_for_sync()
+        await recorded.informer.wait_for_sync()
 
 
 async def test_bookmark_advances_the_watch_without_an_event() -> None:
     mark = WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": "77"}})
-    async with run_informer([whole(1)], [[mark]]) as (told, client):
+    async with run_informer([whole(1)], [[mark]]) as (recorded, client):
         assert client.asked == ["list", "watch 1", "watch 77"]
-        assert told.changes == []
+        assert recorded.changes == []
 
 
 async def test_after_a_gap_handlers_are_told_of_the_difference() -> None:
     second = whole(9, pod("b", 2), pod("c", 8), pod("d", 7, uid="new"))
     first = whole(1, pod("a", 1), pod("b", 2), pod("c", 3), pod("d", 4, uid="old"))
-    async with run_informer([first, second], [[GoneError("too old", status=410)]]) as (told, client):
+    async with run_informer([first, second], [[GoneError("too old", status=410)]]) as (recorded, client):
         assert client.asked == ["list", "watch 1", "list", "watch 9"]
-        assert told.changes[4:] == [("DELETED", "a"), ("MODIFIED", "c"), ("DELETED", "d"), ("ADDED", "d")]
+        assert recorded.changes[4:] == [("DELETED", "a"), ("MODIFIED", "c"), ("DELETED", "d"), ("ADDED", "d")]
 
 
 async def test_after_a_broken_stream_the_watch_goes_on_where_it_was() -> None:
     script: Script = [[WatchEvent("ADDED", pod("a", 5)), UnreachableError("broken")]]
-    async with run_informer([whole(1)], script) as (told, client):
+    async with run_informer([whole(1)], script) as (recorded, client):
         assert client.asked == ["list", "watch 1", "watch 5"]
-        assert told.informer.healthy, "it is followed again, though nothing has happened since"
+        assert recorded.informer.healthy, "it is followed again, though nothing has happened since"
 
 
 @pytest.mark.parametrize("trouble", [[], [GoneError("too old", status=410)], [UnreachableError("refused")]])
 async def test_a_server_in_trouble_is_asked_less_and_less_often(trouble: list[Any]) -> None:
-    async with run_informer([whole(1)], [list(trouble) for _ in range(9)]) as (told, _):
-        assert told.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0]
+    async with run_informer([whole(1)], [list(trouble) for _ in range(9)]) as (recorded, _):
+        assert recorded.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0]
 
 
 async def test_after_a_watch_that_held_long_the_next_begins_soon() -> None:
     client = ScriptedClient([whole(1)], [[], [], []])
-    told = RecordedEvents(client)
+    recorded = RecordedEvents(client)
 
     async def pause(seconds: float) -> None:
-        told.pauses.append(seconds)
-        told.time += 100
+        recorded.pauses.append(seconds)
+        recorded.time += 100
         await asyncio.sleep(0)
 
-    told.informer._pause = pause
-    told.informer._clock = lambda: told.time + 300 * len(client.asked)
-    task = asyncio.create_task(told.informer.run())
+    recorded.informer._pause = pause
+    recorded.informer._clock = lambda: recorded.time + 300 * len(client.asked)
+    task = asyncio.create_task(recorded.informer.run())
     async with asyncio.timeout(5):
         await client.idle.wait()
     task.cancel()
     await asyncio.wait([task])
-    assert set(told.pauses) == {0.05}
+    assert set(recorded.pauses) == {0.05}
 
 
 async def test_a_list_that_fails_is_tried_again() -> None:
-    async with run_informer([KubeError("no"), whole(1, pod("a", 1))], []) as (told, client):
+    async with run_informer([KubeError("no"), whole(1, pod("a", 1))], []) as (recorded, client):
         assert client.asked == ["list", "list", "watch 1"]
-        assert told.changes == [("ADDED", "a")]
+        assert recorded.changes == [("ADDED", "a")]

@@ -251,7 +251,7 @@ def test_two_never_lead_at_the_same_time(cuts: list[tuple[int, bool, int]]) -> N
 async def test_lease_annotations_are_those_of_its_holder() -> None:
     clock, leases = SteppedClock(), Leases()
 
-    def told() -> Any:
+    def annotations() -> Any:
         return (leases.lease or {}).get("metadata", {}).get("annotations")
 
     def one(name: str, address: str) -> LeaderElector:
@@ -262,10 +262,10 @@ async def test_lease_annotations_are_those_of_its_holder() -> None:
         )  # fmt: skip
 
     first = asyncio.create_task(one("a", "http://10.0.0.1:8081").run(forever))
-    await clock.advance_until(lambda: told() is not None)
-    assert told() == {"c8s.dev/address": "http://10.0.0.1:8081"}
+    await clock.advance_until(lambda: annotations() is not None)
+    assert annotations() == {"c8s.dev/address": "http://10.0.0.1:8081"}
     await cancel_tasks(first)
     second = asyncio.create_task(one("b", "").run(forever))
-    await clock.advance_until(lambda: told() != {"c8s.dev/address": "http://10.0.0.1:8081"})
-    assert told() == {"c8s.dev/address": ""}
+    await clock.advance_until(lambda: annotations() != {"c8s.dev/address": "http://10.0.0.1:8081"})
+    assert annotations() == {"c8s.dev/address": ""}
     await cancel_tasks(second)

@@ -1,4 +1,4 @@
-"""The leader's hub, told over the wire and put together again: the same lines, whatever happens in between."""
+"""The leader's hub, sent over the wire and rebuilt: the same lines, whatever happens in between."""
 
 import array
 import asyncio
@@ -54,7 +54,7 @@ def text(hub: LogHub) -> bytes:
 
 
 async def published_messages(hub: LogHub, have: dict[Stream, int] | None = None) -> list[Message]:
-    """All that a mirror is told at once."""
+    """All that a mirror receives at once."""
     found = []
     feed = RunLogPublisher(hub, "ns", "run-1", have or {}, lambda: True)
     async with aclosing(feed.messages()) as messages:
@@ -161,7 +161,7 @@ async def test_a_run_that_the_leader_forgets_is_forgotten() -> None:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), max_size=8))
 def test_each_line_arrives_once_across_leaders(turns: list[tuple[int, int]]) -> None:
-    """Each leader begins again at some chunk's end that is no later than what was told, and tells some lines."""
+    """Each leader begins again at some chunk's end that is no later than what was sent, and sends some lines."""
     hub = LogHub()
     known = 1
     for back, more in turns:
@@ -194,7 +194,7 @@ def test_stream_unknown_to_a_new_leader_is_unconfirmed() -> None:
 
 
 async def test_reader_reads_chunks_while_there_is_no_leader(tmp_path: Path) -> None:
-    """Lines 1 and 2 came live, 3 to 5 while nobody was heard, 6 from the next leader: no line is missed."""
+    """Lines 1 and 2 came live, 3 to 5 while no leader was connected, 6 from the next leader: no line is missed."""
     store, hub = DirectoryStore(tmp_path, b"k" * 32, "http://x"), LogHub()
     replica = HubReplica(hub, "ns", "run-1")
     replica.apply(StreamOpened(STREAM, 1))

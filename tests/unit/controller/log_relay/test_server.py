@@ -39,7 +39,7 @@ ASKED = json.dumps({"namespace": "ns", "run": "run-1", "have": []}).encode()
 
 @dataclass
 class RunningServer:
-    """A door on a loopback port."""
+    """A server on a loopback port."""
 
     address: str
     hub: LogHub

@@ -444,9 +444,9 @@ async def test_slow_reader_receives_missed_lines(tmp_path: Path) -> None:
             if isinstance(frame, StreamEnd):
                 finished.set()
         missed = [frame for frame in frames if isinstance(frame, MissedLines)]
-        told = numbers(frames) + [n for frame in missed for n in range(frame.first, frame.last + 1)]
+        received = numbers(frames) + [n for frame in missed for n in range(frame.first, frame.last + 1)]
         assert missed
-        assert sorted(told) == list(range(1, 401))
+        assert sorted(received) == list(range(1, 401))
 
 
 async def test_a_keeper_that_was_stopped_can_begin_again(tmp_path: Path) -> None:

@@ -89,6 +89,6 @@ def test_times_before_lines_are_those_that_the_lines_have(lines: list[tuple[int,
         texts[-1] += b"x"
     data = b"".join(text + b"\n" for text in texts) if ended or not texts else b"\n".join(texts)
     times = array("q", [time for time, _ in lines])
-    told = [(format_timestamp(None if time == UNKNOWN_TIME else time) or "-").encode() for time in times]
-    expected = b"".join(stamp + b" " + text + b"\n" for stamp, text in zip(told, texts, strict=True))
+    times_shown = [(format_timestamp(None if time == UNKNOWN_TIME else time) or "-").encode() for time in times]
+    expected = b"".join(stamp + b" " + text + b"\n" for stamp, text in zip(times_shown, texts, strict=True))
     assert format_lines(times, data) == (expected if ended or not texts else expected[:-1])

@@ -13,7 +13,7 @@ from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects, runs_over_limit
 from controller.operator.manifests import crds
 from controller.operator.workload.job import JobSpec, build_job
-from tests.unit.controller.operator.effects.test_retention import MONTH, DeletingClient, Info, Shelf, old, run
+from tests.unit.controller.operator.effects.test_retention import MONTH, DeletingClient, FakeStore, Info, old, run
 from tests.unit.controller.operator.manifests.test_generate import _fits
 from tests.unit.controller.operator.workload.test_job import container_of, env_of, job_of, pod_of
 from tests.unit.controller.operator.world import SETTINGS, T0, World, build_run, step
@@ -41,8 +41,8 @@ def test_keep_on_failure_of_step_overrides_pipeline(of_step: Json, of_pipeline: 
 
 def test_agent_of_saved_workspace_gets_the_exit_code() -> None:
     job = job_of(step("a", keepOnFailure=True))
-    told = {each["name"]: each["value"] for each in upload_of(job)["env"]}
-    assert (told["C8S_KEEP_WORKSPACE"], told["C8S_EXIT_FILE"]) == ("1", names.EXIT_FILE)
+    environment = {each["name"]: each["value"] for each in upload_of(job)["env"]}
+    assert (environment["C8S_KEEP_WORKSPACE"], environment["C8S_EXIT_FILE"]) == ("1", names.EXIT_FILE)
     assert container_of(job)["command"][-1] == names.EXIT_FILE
     assert {"name": "exit", "mountPath": names.EXIT_FOLDER, "readOnly": True} in upload_of(job)["volumeMounts"]
     assert {"name": "exit", "emptyDir": {}} in pod_of(job)["volumes"]
@@ -196,15 +196,15 @@ def test_workspaces_go_with_their_runs_and_with_time() -> None:
 
 
 async def test_the_sweep_removes_the_workspaces_of_runs_that_are_gone() -> None:
-    shelf = Shelf(
+    store = FakeStore(
         Info("workspaces/team/uid-ci-9/a/1.tar.gz", T0 - timedelta(hours=3)),
         Info("workspaces/team/uid-ci-9/a/1.json", T0 - timedelta(hours=3)),
         Info("workspaces/team/uid-ci-1/a/1.tar.gz", T0 - timedelta(hours=3)),
         old("else/x"),
     )
-    sweeper = RetentionSweeper(DeletingClient(), shelf, SETTINGS, lambda: [run("ci-1")], lambda: T0)  # type: ignore[arg-type]
+    sweeper = RetentionSweeper(DeletingClient(), store, SETTINGS, lambda: [run("ci-1")], lambda: T0)  # type: ignore[arg-type]
     assert await sweeper.delete_expired_objects() == 2
-    assert shelf.deleted == ["workspaces/team/uid-ci-9/a/1.json", "workspaces/team/uid-ci-9/a/1.tar.gz"]
+    assert store.deleted == ["workspaces/team/uid-ci-9/a/1.json", "workspaces/team/uid-ci-9/a/1.tar.gz"]
 
 
 def test_copies_that_were_left_behind_go_once_they_have_ended() -> None:

@@ -53,7 +53,7 @@ class Simulation(World):
         super().__init__(*plan.steps, **more)
         self.plan, self.data = plan, data
         self.written: Json = {}
-        self.begun: dict[tuple[str, int], int] = {}
+        self.start_counts: dict[tuple[str, int], int] = {}
         self.forced: set[tuple[str, int]] = set()
         """Attempts whose pods ended because they were asked to."""
         self.needs = {s["name"]: s["dependsOn"] for s in plan.steps}
@@ -82,7 +82,7 @@ class Simulation(World):
             self.execute(action)
             if isinstance(action, StartAttempt):
                 place = (action.step.slug, action.number)
-                self.begun[place] = self.begun.get(place, 0) + (self.started.count(place) > 0)
+                self.start_counts[place] = self.start_counts.get(place, 0) + (self.started.count(place) > 0)
         if crash in ("no", "after writing"):
             self.status = decision.status
             if self.data.draw(st.booleans()) or crash == "after writing":

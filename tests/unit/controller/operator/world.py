@@ -60,7 +60,7 @@ def build_run(steps: Iterable[Json], *, spec: Json | None = None, **pipeline: An
 
 
 class World:
-    """One run, its Jobs and pods. `look` asks `decide` and does what it says."""
+    """One run, its Jobs and pods. `reconcile` executes what `decide` returns."""
 
     def __init__(self, *steps: Json, spec: Json | None = None, missing: dict[str, str] | None = None, **more: Any):
         self.run = build_run(steps, spec=spec, **more)
@@ -80,7 +80,7 @@ class World:
         self.stored: dict[Place, Json] = {}
         self.workspaces: dict[Place, Json | None] = {}
         self.reported_workspaces: dict[Place, Json] = {}
-        """What agents have told of the workspaces of failed attempts."""
+        """What agents have reported of the workspaces of failed attempts."""
         self.workspaces_read: list[Place] = []
         self.open_logs: dict[Place, tuple[str, ...]] = {}
         self.create_failures: dict[Place, CreateFailure] = {}

@@ -114,12 +114,12 @@ def test_full_history_drops_the_oldest_changes(tmp_path: Path) -> None:
 
 
 def test_listeners_get_changes_until_they_unsubscribe(store: SqliteStore) -> None:
-    heard: list[StoreEvent] = []
-    leave = store.subscribe(heard.append)
+    received: list[StoreEvent] = []
+    leave = store.subscribe(received.append)
     store.put(_key("a"), _obj("a"), None)
     leave()
     store.put(_key("b"), _obj("b"), None)
-    assert [event.key.name for event in heard] == ["a"]
+    assert [event.key.name for event in received] == ["a"]
 
 
 def test_open_error_names_the_database(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ def file(tmp_path: Path) -> Path:
 
 async def test_cluster_is_created_with_progress(plays: Plays, file: Path) -> None:
     plays("create")
-    heard: list[str] = []
-    await Kind().create("c8s", IMAGE, file, heard.append)
-    assert [said for line in heard if (said := parse_progress(line))] == [
+    lines: list[str] = []
+    await Kind().create("c8s", IMAGE, file, lines.append)
+    assert [said for line in lines if (said := parse_progress(line))] == [
         "Ensuring node image (kindest/node:v1.36.2)",
         "Preparing nodes",
         "Writing configuration",

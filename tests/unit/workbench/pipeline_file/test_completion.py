@@ -59,9 +59,9 @@ def test_present_fields_are_not_offered() -> None:
     assert "maxParallel" in offered
 
 
-@pytest.mark.parametrize("begun", ["dep", "DEP", "dO"])
-def test_prefix_filters_regardless_of_case(begun: str) -> None:
-    assert labels(f"{FILE}    {begun}@")[0] == "dependsOn"
+@pytest.mark.parametrize("prefix", ["dep", "DEP", "dO"])
+def test_prefix_filters_regardless_of_case(prefix: str) -> None:
+    assert labels(f"{FILE}    {prefix}@")[0] == "dependsOn"
 
 
 def test_step_offers_step_fields() -> None:

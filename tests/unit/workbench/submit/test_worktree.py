@@ -76,7 +76,7 @@ def test_changes_are_relative_to_the_merge_base(git_repository: Path) -> None:
     git(root, "checkout", "-q", "main")
     (root / "of-main.txt").write_text("x")
     git(root, "add", ".")
-    git(root, "commit", "-q", "-m", "somebody else's")
+    git(root, "commit", "-q", "-m", "of another author")
     git(root, "checkout", "-q", "topic")
     (root / "sub").mkdir()
     (root / "sub" / "new é.txt").write_text("x")

@@ -1,4 +1,4 @@
-"""Bytes in and out: sources, artifacts, signed links, and the agent's door to them."""
+"""Bytes in and out: sources, artifacts, signed links, and the agent's calls."""
 
 import asyncio
 import hashlib
@@ -148,7 +148,7 @@ async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
         other = {**manifest(TREE), "files": []}
         assert (await api.call("PUT", f"{place}/manifest", token=token, json=other)).problem == (409, "conflict")
         # The link from before the commit is still valid: it can't replace what is committed.
-        assert (await api.call("PUT", link, token=None, data=b"evil")).problem == (422, "digest-mismatch")
+        assert (await api.call("PUT", link, token=None, data=b"x" * len(TREE))).problem == (422, "digest-mismatch")
         assert (await api.call("GET", found["url"], token=None)).body == TREE
 
 

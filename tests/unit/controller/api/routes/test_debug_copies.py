@@ -1,4 +1,4 @@
-"""The workspaces of failed steps at the API: the agent's door to them, and the copies that people enter."""
+"""The workspaces of failed steps at the API: the agent's calls, and the copies that users enter."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ def mark_failed(api: ApiServer, namespace: str = "a", phase: str = "Failed", **a
 
 
 async def save_workspace(api: ApiServer, namespace: str = "a") -> str:
-    """The same, and its workspace is stored and told of."""
+    """The same, and its workspace is stored and reported."""
     token = await run_in(api, namespace)
     link = (await api.call("POST", WORKSPACE_PATH, token=token, json={"size": len(TREE), "sha256": HEX})).json["url"]
     assert (await api.call("PUT", link, token=None, data=TREE)).status == 201
@@ -82,10 +82,10 @@ async def test_workspace_report_needs_an_archive_or_a_problem(tmp_path: Path) ->
     async with run_api(tmp_path) as api:
         token = await run_in(api)
         assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json={})).problem == (422, "invalid")
-        told = {"problem": "it has more than 512 MiB, packed"}
-        assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=told)).status == 204
+        report = {"problem": "it has more than 512 MiB, packed"}
+        assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=report)).status == 204
         key = f"workspaces/a/{api.capabilities[token].uid}/test/1.json"
-        assert json.loads(await api.store.get(key)) == told
+        assert json.loads(await api.store.get(key)) == report
 
 
 async def test_upload_over_the_limit_is_refused(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ async def test_cancelled_run_saves_no_workspace_despite_a_stale_cache(tmp_path: 
         assert (await api.call("GET", WORKSPACE_PATH, token=token)).json["why"] == "the run was cancelled"
     async with run_api(tmp_path, workspace_limit=0) as api:
         token = await run_in(api)
-        told = (await api.call("GET", WORKSPACE_PATH, token=token)).json
-        assert (told["wanted"], "saves no workspaces" in told["why"]) == (False, True)
+        report = (await api.call("GET", WORKSPACE_PATH, token=token)).json
+        assert (report["wanted"], "saves no workspaces" in report["why"]) == (False, True)
 
 
 async def test_an_agent_reaches_no_other_step_attempt_or_run(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ async def test_each_of_the_rights_is_needed(
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "words"),
+    ("report", "status", "words"),
     [
         ({}, 409, "was not saved"),
         ({"kept": {"problem": "it has more than 512 MiB"}}, 409, "it has more than 512 MiB"),
@@ -190,11 +190,11 @@ async def test_each_of_the_rights_is_needed(
     ],
 )
 async def test_debug_copy_needs_a_saved_workspace(
-    tmp_path: Path, told: dict[str, Any], status: int, words: str
+    tmp_path: Path, report: dict[str, Any], status: int, words: str
 ) -> None:
     async with run_api(tmp_path) as api:
         await run_in(api)
-        mark_failed(api, **told)
+        mark_failed(api, **report)
         answer = await api.call("POST", COPY, json={})
         assert (answer.status, words in answer.json["detail"]) == (status, True)
 

@@ -88,17 +88,17 @@ async def test_websocket_sends_backlog_live_lines_and_end(tmp_path: Path) -> Non
         named = {"step": "build", "attempt": 1, "container": "step"}
         time = 1_767_268_800_000_000
         async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
-            told = frames(socket)
+            received = frames(socket)
             first = {"type": "lines", **named, "first": 1, "lines": [[time, "one"], [time, "two"]]}
-            assert await anext(told) == first
-            assert await anext(told) == {"type": "live", **named}
+            assert await anext(received) == first
+            assert await anext(received) == {"type": "live", **named}
             api.hub.publish(log, block(3, "three"))
-            third = await anext(told)
+            third = await anext(received)
             assert (third["first"], third["lines"][0][1]) == (3, "three")
             api.hub.mark_ended(log)
-            assert await anext(told) == {"type": "end", **named, "lines": 3}
+            assert await anext(received) == {"type": "end", **named, "lines": 3}
             api.kubernetes.status("a", "ci-1", phase="Succeeded")
-            assert [frame async for frame in told] == [{"type": "done"}]
+            assert [frame async for frame in received] == [{"type": "done"}]
 
 
 async def test_a_socket_resumes_after_a_line(tmp_path: Path) -> None:
@@ -231,8 +231,8 @@ async def test_slow_reader_receives_missed_lines(tmp_path: Path) -> None:
         log = api.hub.open(STREAM, 1, [])
         api.hub.publish(log, block(1, "first"))
         async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream", headers=HEADERS) as socket:
-            told = frames(socket)
-            assert (await anext(told))["lines"][0][1] == "first"
+            received = frames(socket)
+            assert (await anext(received))["lines"][0][1] == "first"
             number = 2
             while log.ring.first < 8000:
                 api.hub.publish(log, block(number, *["x" * 1000] * 500))
@@ -241,7 +241,7 @@ async def test_slow_reader_receives_missed_lines(tmp_path: Path) -> None:
             api.hub.mark_ended(log)
             api.kubernetes.status("a", "ci-1", phase="Succeeded")
             got, missed, kinds = 1, 0, set()
-            async for frame in told:
+            async for frame in received:
                 kinds.add(frame["type"])
                 got += len(frame.get("lines", ())) if frame["type"] == "lines" else 0
                 missed += frame["last"] - frame["first"] + 1 if frame["type"] == "missed" else 0
@@ -260,7 +260,7 @@ async def test_log_of_a_producer_that_is_known_by_name_only_is_refused(tmp_path:
 
 
 async def test_websocket_streams_the_log_of_a_reused_step(tmp_path: Path) -> None:
-    """The step is found to be the same only while somebody watches; its lines are those of the run that made them."""
+    """The step is found to be the same only while a client watches; its lines are those of the run that made them."""
     async with run_api(tmp_path) as api:
         await create_run(api, phase="Pending", steps=[])
         archive = ArchiveWriter(api.store, Stream("a", "uid-of-ci-0", "build", 2, "step"))

@@ -1,4 +1,4 @@
-"""What is about the API itself: health, metrics, its description, and how errors from below are told."""
+"""What is about the API itself: health, metrics, its description, and how errors of what it uses are reported."""
 
 import json
 import logging

@@ -118,7 +118,7 @@ async def test_waiting_ends_with_its_time_and_with_the_history() -> None:
     st.integers(0, 60),
 )
 def test_a_resumed_reader_never_misses_a_change(versions: list[int], kept: int, cut: int) -> None:
-    """Whoever stops after any change and resumes from the last id they saw is given all later ones, or told
+    """A client that stops after any change and resumes from the last id they saw is given all later ones, or told
     to start again.
     """
     watch_cache = WatchCache(max_changes=kept)

@@ -13,13 +13,13 @@ from tests.unit.controller.logs.fakes import FakeLogServer, no_sleep, timestampe
 
 
 async def follow(
-    cluster: FakeLogServer, position: ResumePoint | None = None, patience: ReconnectPolicy | None = None
+    cluster: FakeLogServer, position: ResumePoint | None = None, retry_policy: ReconnectPolicy | None = None
 ) -> tuple[bytes, list[int], list[str], int | None]:
     clock = iter(range(10**9))
     follower = Follower(
         PodLogSource(cluster, "ns", PodId("pod", "pod-uid"), "step"),
         position or ResumePoint(),
-        retry_policy=patience or ReconnectPolicy(),
+        retry_policy=retry_policy or ReconnectPolicy(),
         sleep=no_sleep,
         monotonic=lambda: next(clock) / 1000,
     )
@@ -129,7 +129,7 @@ async def test_another_pod_of_the_same_name_is_not_read_on() -> None:
 
 async def test_a_log_that_can_never_be_read_is_given_up_visibly() -> None:
     cluster = FakeLogServer([timestamped_line(1, b"one\n")], breaks=[0] * 100_000)
-    _, _, gaps, code = await follow(cluster, patience=ReconnectPolicy(give_up_after=0.5))
+    _, _, gaps, code = await follow(cluster, retry_policy=ReconnectPolicy(give_up_after=0.5))
     assert gaps == ["the rest of the output could not be read"]
     assert code == 0
 

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 async def test_job_name_taken_by_another_run_is_retried() -> None:
     harness = ReconcilerHarness()
-    owner = [{"uid": "somebody-else"}]
+    owner = [{"uid": "another-run"}]
     harness.cluster.put(JOBS, {"metadata": {"name": "ci-1--a-1", "namespace": "team", "ownerReferences": owner}})
     await harness.reconcile()
     await harness.reconciler.write(KEY)

@@ -39,7 +39,7 @@ class Info:
     modified: datetime
 
 
-class Shelf:
+class FakeStore:
     def __init__(self, *infos: Info) -> None:
         self.infos = list(infos)
         self.deleted: list[str] = []
@@ -70,7 +70,7 @@ def old(key: str) -> Info:
 async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None:
     live = run("ci-9", "Running", days=40, source={"archive": {"digest": "sha256:aa"}}, reuseFrom="ci-3")
     earlier = run("ci-3", days=50)
-    shelf = Shelf(
+    store = FakeStore(
         old("sources/team/aa.tar.gz"),
         old("sources/team/bb.tar.gz"),
         old("artifacts/team/uid-ci-3/a/1.tar.gz"),
@@ -85,14 +85,14 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
     )
     assert (
         await RetentionSweeper(
-            DeletingClient(), shelf, SETTINGS, lambda: [live, earlier], lambda: T0
+            DeletingClient(), store, SETTINGS, lambda: [live, earlier], lambda: T0
         ).delete_expired_objects()
         == 5
     )  # type: ignore[arg-type]
     manifest, archive = "artifacts/team/uid-ci-2/a/1.json", "artifacts/team/uid-ci-2/a/1.tar.gz"
     unused = {"caches/team/ci/cc.json", "caches/team/ci/cc.00.tar.gz"}
-    assert set(shelf.deleted) == {manifest, archive, "sources/team/bb.tar.gz", *unused}
-    assert shelf.deleted.index(manifest) < shelf.deleted.index(archive), "nobody may be promised what is gone"
+    assert set(store.deleted) == {manifest, archive, "sources/team/bb.tar.gz", *unused}
+    assert store.deleted.index(manifest) < store.deleted.index(archive), "nobody may be promised what is gone"
 
 
 def test_objects_stay_a_day_longer_than_their_run_can_be_reused() -> None:
@@ -134,6 +134,6 @@ def test_what_is_no_kind_of_ours_stays() -> None:
 async def test_runs_beyond_the_limit_are_deleted_by_their_uid(error: KubeError | None, count: int) -> None:
     runs, client = [run("ci-1", days=2), run("ci-2", days=1)], DeletingClient(error)
     settings = replace(SETTINGS, history_limit=1)
-    sweeper = RetentionSweeper(client, Shelf(), settings, lambda: runs, lambda: T0)  # type: ignore[arg-type]
+    sweeper = RetentionSweeper(client, FakeStore(), settings, lambda: runs, lambda: T0)  # type: ignore[arg-type]
     assert await sweeper.delete_old_runs() == count
     assert client.deleted == ["team/ci-1/uid-ci-1"][:count]

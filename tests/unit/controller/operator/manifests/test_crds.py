@@ -1,4 +1,4 @@
-"""What the CustomResourceDefinitions refuse, whoever sends it: runs may be created without the REST API."""
+"""What the CustomResourceDefinitions refuse, from any client: runs may be created without the REST API."""
 
 from __future__ import annotations
 

@@ -159,10 +159,10 @@ def test_step_with_cache_has_agents_and_exports_its_exit_code() -> None:
         spec={"params": {"kind": "mod"}},
         params=[{"name": "kind"}],
     )
-    told = '[{"key": "mod-{{hash go.sum}}", "paths": [".cache/1.22"]}]'
+    caches = '[{"key": "mod-{{hash go.sum}}", "paths": [".cache/1.22"]}]'
     for agent in pod_of(job)["initContainers"]:
         environment = {entry["name"]: entry["value"] for entry in agent["env"]}
-        assert environment["C8S_CACHES"] == told, agent["name"]
+        assert environment["C8S_CACHES"] == caches, agent["name"]
         assert environment["C8S_HANDOFF"] in [mount["mountPath"] for mount in agent["volumeMounts"]]
     assert [agent["name"] for agent in pod_of(job)["initContainers"]] == ["fetch", "upload"]
     assert container_of(job)["command"][-2:] == [names.READY_FILE, names.EXIT_FILE]

@@ -87,10 +87,10 @@ def pod_of(**status: Any) -> Json:
     ],
 )
 def test_a_service_that_is_not_ready_is_told(status: Json, said: str, given_up: bool) -> None:
-    told = services.startup_failure(pod_of(**status))
-    assert told is not None
-    assert told[0].startswith(said)
-    assert told[1] is given_up
+    failure = services.startup_failure(pod_of(**status))
+    assert failure is not None
+    assert failure[0].startswith(said)
+    assert failure[1] is given_up
 
 
 def test_a_service_that_is_ready_is_no_trouble() -> None:
