@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -258,15 +259,17 @@ def main() -> int:
     chance, done, cuts = random.Random(args.seed), 0, 0
     wrong, forms = Counter[str](), Counter[str]()
     began, began_cpu = time.monotonic(), time.process_time()
-    while done < args.cases:
-        batch = make(chance, min(args.batch, args.cases - done))
-        done += len(batch.cases)
-        cuts += sum(len(case.cuts) for case in batch.cases)
-        forms.update(case.form for case in batch.cases)
-        for each in check(batch):
-            wrong[each.kind] += 1
-            if wrong.total() <= 5:
-                print(each, flush=True)
+    # An interrupt ends it early, with what was found until then.
+    with suppress(KeyboardInterrupt):
+        while done < args.cases:
+            batch = make(chance, min(args.batch, args.cases - done))
+            for each in check(batch):
+                wrong[each.kind] += 1
+                if wrong.total() <= 5:
+                    print(each, flush=True)
+            done += len(batch.cases)
+            cuts += sum(len(case.cuts) for case in batch.cases)
+            forms.update(case.form for case in batch.cases)
     cpu, seconds = time.process_time() - began_cpu, time.monotonic() - began
     print(", ".join(f"{name.lstrip('_')} {count}" for name, count in sorted(forms.items())))
     print(

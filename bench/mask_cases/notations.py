@@ -22,8 +22,12 @@ def _percent(chance: random.Random, value: bytes) -> bytes:
     more = chance.choice((0, 0, 0.3, 1))
     keep = set((_ALPHANUMERIC + "-._~" + chance.choice(("", "/", "!*'()"))).encode())
     form = chance.choice((b"%%%02X", b"%%%02x"))
-    out = b"".join(bytes([each]) if each in keep and chance.random() >= more else form % each for each in value)
-    return out.replace(b"%20", b"+") if more == 0 and chance.random() < 0.3 else out
+    return b"".join(bytes([each]) if each in keep and chance.random() >= more else form % each for each in value)
+
+
+def _form_field(chance: random.Random, value: bytes) -> bytes:
+    """The same with `+` for every blank."""
+    return b"+".join(_percent(chance, each) for each in value.split(b" "))
 
 
 def _json_text(chance: random.Random, value: bytes) -> bytes | None:
@@ -108,10 +112,10 @@ def _quoted(chance: random.Random, value: bytes) -> bytes:
 _BACKSLASHES = (_json_text, _json_text, _c_text, _python_text, _shell_text)
 NOTATIONS: Sequence[Sequence[Sequence[Callable[[random.Random, bytes], bytes | None]]]] = (
     *[(_BACKSLASHES,)] * 4,
-    *[((_percent,),)] * 2,
+    *[((_percent, _form_field),)] * 2,
     *[((_markup,),)] * 2,
     *[((_quoted,),)] * 2,
-    ((_percent,), (_percent,)),
+    ((_percent, _form_field), (_percent,)),
     (_BACKSLASHES, (_percent,)),
     (_BACKSLASHES, _BACKSLASHES),
     (_BACKSLASHES, _BACKSLASHES, _BACKSLASHES),

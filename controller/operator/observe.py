@@ -83,18 +83,17 @@ class ObservationBuilder:
             owned.recognize_job(key, created)
         pods = owned.pods(key, state.uid)
         jobs = observed.created_jobs | owned.jobs(key, state.uid)
-        steps = {step.slug: step for step in state.plan.steps if step.slug not in observed.settled_steps}
+        open_steps = {step.slug for step in state.plan.steps} - set(observed.settled_steps)
         views = {}
         for attempt in {**jobs, **pods, **dict.fromkeys(_recorded_attempts(state))}:
-            step = steps.get(attempt.slug)
-            if step is None:
+            if attempt.slug not in open_steps:
                 continue
             pod, job = pods.get(attempt), jobs.get(attempt)
             if pod is None:
                 views[attempt] = self._view_without_pod(state, attempt, job)
                 continue
             if state.secrets.ready:
-                self._follow_logs(key, state, step, attempt, pod)
+                self._follow_logs(key, state, attempt, pod)
             views[attempt] = self._view(key, state, attempt, job, pod)
         return views
 
@@ -131,8 +130,9 @@ class ObservationBuilder:
             container=container,
         )
 
-    def _follow_logs(self, key: RunKey, state: RunState, step: ExpandedStep, attempt: AttemptKey, pod: Json) -> None:
-        used = [state.secrets.values.get(names.secret_key(use)) for use in step.step.secrets]
+    def _follow_logs(self, key: RunKey, state: RunState, attempt: AttemptKey, pod: Json) -> None:
+        # Of all steps: one may have written its secret to a file that another one prints.
+        secrets = [value for value in state.secrets.values.values() if value]
         for container in started_containers(pod):
             self._logs.follow(
                 namespace=key.namespace,
@@ -142,5 +142,5 @@ class ObservationBuilder:
                 container=container,
                 pod=pod["metadata"]["name"],
                 pod_uid=pod["metadata"]["uid"],
-                secrets=[value for value in used if value],
+                secrets=secrets,
             )

@@ -57,7 +57,7 @@ def masking_warning(key: str, value: bytes) -> str | None:
         )
     if len(value) > MAX_ENCODED_BYTES:
         return (
-            f"the value of {key} has more than {MAX_ENCODED_BYTES} bytes: in logs it is masked line by line and in "
-            "base64, but not in other encodings"
+            f"the value of {key} has more than {MAX_ENCODED_BYTES} bytes: in logs it is masked as it is, line by line, "
+            "with escapes and in base64, but not in hexadecimal digits"
         )
     return None

@@ -95,6 +95,8 @@ def _head_counts(data: bytes, before: bytes, view: View, start: int, end: int) -
 
 
 def _is_after_break(data: bytes, before: bytes, view: View, start: int) -> bool:
+    if start and not view.has_removed(start - 1, start + 1):
+        return False
     gap = data[view.end(start - 1) if start else 0 : view.position(start)]
     return _has_break(gap) or (start == 0 and before.endswith(b"\n"))
 

@@ -1,6 +1,7 @@
 """From the cluster's stream to readers and the archive, and back."""
 
 import asyncio
+import base64
 import hashlib
 import json
 import re
@@ -140,6 +141,25 @@ async def test_secrets_are_masked_in_archive_and_stream(tmp_path: Path) -> None:
         stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
         assert b"hunter22" not in stored
         assert b"aHVudGVyMjI" not in stored
+
+
+async def test_no_outlet_of_a_log_has_a_secret(tmp_path: Path) -> None:
+    """Live text, archive, first failing line, last line and summary; the secret is cut into two chunks of the log."""
+    secret, coloured = b"correct-horse-battery-staple", b"correct-\x1b[01;31mhorse\x1b[m-battery-staple"
+    first = timestamped_line(1, b"a.py:3: error: " + coloured + b"\n")
+    lines = [first[:50], first[50:], timestamped_line(2, b"last " + base64.b64encode(secret))]
+    async with run_collector(tmp_path, FakeLogServer(lines, exit_code=1)) as logs:
+        logs.follow((secret,))
+        await logs.archived.get()
+        result = logs.collector.result(**NAMED)
+        assert result is not None
+        assert result["firstFailure"]["text"] == "a.py:3: error: ***"
+        assert result["lastLine"] == "last ***"
+        live = b"".join(block.data for block in logs.collector.hub.open(STREAM, 1, []).ring.tail(1 << 20))
+        stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        for outlet in (live, stored, await logs.text(), str(result).encode()):
+            assert b"horse" not in outlet
+            assert base64.b64encode(secret)[:8] not in outlet
 
 
 async def test_a_failed_step_tells_its_first_failing_line(tmp_path: Path) -> None:

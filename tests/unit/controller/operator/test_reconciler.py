@@ -110,6 +110,20 @@ async def test_logs_are_followed_only_once_secrets_are_known() -> None:
     assert set(harness.logs.followed) == {("a", (b"hush",))}
 
 
+async def test_every_log_is_masked_of_the_secrets_of_all_steps() -> None:
+    """A step may print a file into which another one wrote its secret."""
+    use = {"secretRef": "s", "key": "k"}
+    harness = ReconcilerHarness(step("a", secrets=[use]), step("b"))
+    harness.cluster.put(
+        SECRETS, {"metadata": {"name": "s", "labels": {"c8s.dev/secret": "true"}}, "data": {"k": "aHVzaA=="}}
+    )
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    harness.pod("b", {"running": {}})
+    await harness.reconcile()
+    assert set(harness.logs.followed) == {("b", (b"hush",))}
+
+
 async def test_the_agents_token_of_another_run_is_no_secret_to_use() -> None:
     harness = ReconcilerHarness(step("a", secrets=[{"secretRef": "ci-7-agent", "key": "token"}]))
     metadata = {"name": "ci-7-agent", "labels": {"c8s.dev/run": "ci-7"}}

@@ -73,6 +73,14 @@ def test_a_step_that_ended_badly_tells_its_exit_code() -> None:
     assert (found.phase, found.reason, found.message, found.exit_code) == ("Failed", "ExitCode", "exit code 3", 3)
 
 
+def test_the_termination_message_of_a_step_is_not_told() -> None:
+    """A step writes what it likes to /dev/termination-log, and it is not masked."""
+    state = ended(3)
+    state["terminated"]["message"] = "correct-horse-battery-staple"
+    status = {**BAD, "containerStatuses": [container("step", state)]}
+    assert "correct-horse" not in str(seen(status))
+
+
 def test_a_step_that_a_signal_ended_says_so() -> None:
     status = {**BAD, "containerStatuses": [container("step", ended(137))]}
     assert seen(status).message.startswith("exit code 137 (killed by ")
