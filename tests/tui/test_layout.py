@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from rich.color import ColorType
 
 from tests.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
@@ -76,3 +77,21 @@ async def test_resume_refuses_a_run_of_another_pipeline() -> None:
         await pilot.press("M")
         await until(pilot, sees(app, "hello-7 is a run of hello"))
         assert launcher.launches == 0
+
+
+async def test_ansi_theme_draws_with_the_colours_of_the_terminal() -> None:
+    app = busy_app(open_run="webshop-42")
+    app.theme = "ansi-dark"
+
+    def mixed() -> set[str]:
+        """The texts that are drawn in a colour of their own."""
+        segments = [segment for strip in app.screen._compositor.render_strips() for segment in strip]
+        coloured = [each for each in segments if each.style is not None and each.style.color is not None]
+        return {each.text for each in coloured if each.text.strip() and each.style.color.type == ColorType.TRUECOLOR}
+
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        assert mixed() == set()
+        await pilot.press("ctrl+p")
+        await until(pilot, sees(app, "Anywhere: Run"))
+        assert mixed() == set()
