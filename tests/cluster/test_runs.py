@@ -173,7 +173,7 @@ def reason(cluster: Program, name: str) -> tuple[str, str]:
     return step.get("reason", ""), step.get("message", "")
 
 
-def test_a_step_that_takes_more_memory_than_it_may_is_told_with_its_limit(cluster: Program, tmp_path: Path) -> None:
+def test_step_over_its_memory_limit_is_reported_with_it(cluster: Program, tmp_path: Path) -> None:
     out = run(
         cluster,
         tmp_path,
@@ -186,7 +186,7 @@ def test_a_step_that_takes_more_memory_than_it_may_is_told_with_its_limit(cluste
     assert "64Mi" in message
 
 
-def test_an_image_that_can_t_be_pulled_is_told(cluster: Program, tmp_path: Path) -> None:
+def test_an_image_that_can_not_be_pulled_is_reported(cluster: Program, tmp_path: Path) -> None:
     steps = ["{name: pull, image: 'quay.io/none/none:1', timeout: 2m, commands: ['true']}"]
     name = started(cluster, tmp_path, *steps)
     wait_until(lambda: "ImagePull" in reason(cluster, name)[0], WAIT_SECONDS, what="the reason")

@@ -5,7 +5,6 @@ Phase, reason, message, summary and condition; and of each step the failure exce
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from controller.operator.decision.attempts import format_time
 from controller.operator.run_object import status_of
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.shell_commands import describe_command
-from controller.run_types.phases import FINAL_STEP_PHASES, RunPhase, StepPhase
+from controller.run_types.phases import RunPhase, StepPhase
 from controller.run_types.reasons import RunReason, StepReason
 
 if TYPE_CHECKING:
@@ -25,16 +24,19 @@ Json = dict[str, Any]
 
 def count_steps(statuses: Sequence[StepStatus]) -> RunSummary:
     """The `summary` of a run's status."""
-    found = Counter([status["phase"] for status in statuses])
+    found: dict[str, int] = {}
+    for status in statuses:
+        found[status["phase"]] = found.get(status["phase"], 0) + 1
+    running, pending = found.get(StepPhase.RUNNING, 0), found.get(StepPhase.PENDING, 0)
     return {
         "total": len(statuses),
-        "succeeded": found[StepPhase.SUCCEEDED],
-        "failed": found[StepPhase.FAILED],
-        "skipped": found[StepPhase.SKIPPED],
-        "cancelled": found[StepPhase.CANCELLED],
-        "running": found[StepPhase.RUNNING],
-        "pending": found[StepPhase.PENDING],
-        "progress": f"{sum(found[phase] for phase in FINAL_STEP_PHASES)}/{len(statuses)}",
+        "succeeded": found.get(StepPhase.SUCCEEDED, 0),
+        "failed": found.get(StepPhase.FAILED, 0),
+        "skipped": found.get(StepPhase.SKIPPED, 0),
+        "cancelled": found.get(StepPhase.CANCELLED, 0),
+        "running": running,
+        "pending": pending,
+        "progress": f"{len(statuses) - running - pending}/{len(statuses)}",
     }
 
 

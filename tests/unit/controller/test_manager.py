@@ -141,7 +141,7 @@ async def test_stop_before_the_late_imports_ends_the_process(tmp_path: Path) -> 
     assert await asyncio.wait_for(stopped.run(None), 5) == 0
 
 
-async def test_being_told_to_stop_is_no_failure(tmp_path: Path) -> None:
+async def test_a_requested_stop_is_no_failure(tmp_path: Path) -> None:
     stop = asyncio.Event()
     stop.set()
     assert await asyncio.wait_for(process(tmp_path, stop).run(None), 5) == 0

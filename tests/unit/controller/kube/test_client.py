@@ -37,7 +37,7 @@ from tests.unit.controller.kube.server import event, list_response, pod, serve_c
         (500, "InternalError", ApiError),
     ],
 )
-async def test_errors_are_told_apart_and_say_what_was_tried(code: int, reason: str, kind: type[ApiError]) -> None:
+async def test_errors_are_distinguished_and_name_the_request(code: int, reason: str, kind: type[ApiError]) -> None:
     async def answer(_: web.Request) -> web.Response:
         return status(code, reason, "the words of the server")
 

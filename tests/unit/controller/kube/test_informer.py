@@ -90,7 +90,7 @@ async def run_informer(
         await asyncio.wait([task])
 
 
-async def test_what_is_there_is_told_and_then_what_changes() -> None:
+async def test_handlers_get_what_exists_and_then_what_changes() -> None:
     events = [WatchEvent("MODIFIED", pod("a", 2)), WatchEvent("ADDED", pod("b", 3)), WatchEvent("DELETED", pod("a", 4))]
     async with run_informer([whole(1, pod("a", 1))], [[*events]]) as (recorded, client):
         assert recorded.changes == [("ADDED", "a"), ("MODIFIED", "a"), ("ADDED", "b"), ("DELETED", "a")]
@@ -106,7 +106,7 @@ async def test_bookmark_advances_the_watch_without_an_event() -> None:
         assert recorded.changes == []
 
 
-async def test_after_a_gap_handlers_are_told_of_the_difference() -> None:
+async def test_after_a_gap_handlers_get_the_difference() -> None:
     second = whole(9, pod("b", 2), pod("c", 8), pod("d", 7, uid="new"))
     first = whole(1, pod("a", 1), pod("b", 2), pod("c", 3), pod("d", 4, uid="old"))
     async with run_informer([first, second], [[GoneError("too old", status=410)]]) as (recorded, client):

@@ -34,7 +34,10 @@ def read(path: Path, context: str | None = None) -> ConnectionConfig:
 
 def test_a_token(tmp_path: Path) -> None:
     server = read(kubeconfig(tmp_path, {"token": "t"}))
-    assert (server.url, server.token(), server.namespace, server.tls) == ("http://127.0.0.1:1", "t", "team", None)
+    assert server.url == "http://127.0.0.1:1"
+    assert server.token() == "t"
+    assert server.namespace == "team"
+    assert server.tls is None
 
 
 def test_no_credentials_at_all(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ async def test_a_free_lease_is_taken_at_once() -> None:
     await cancel_tasks(task)
 
 
-async def test_a_lease_that_somebody_renews_is_not_taken() -> None:
+async def test_a_lease_that_is_renewed_is_not_taken() -> None:
     clock, leases = SteppedClock(), Leases()
     one, two = elector(clock, leases.client(), "one"), elector(clock, leases.client(), "two")
     tasks = [start_elector(one)]

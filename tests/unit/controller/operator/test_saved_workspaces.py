@@ -108,7 +108,7 @@ def test_run_waits_until_failed_workspace_is_stored() -> None:
     _fits(world.status, crds.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 
-def test_what_the_agent_could_not_do_is_told() -> None:
+def test_problem_of_the_agent_is_reported() -> None:
     world = Keeping().failed()
     world.reported_workspaces["a", 1] = {"problem": "it has more than 512 MiB, packed"}
     assert world.uploaded().attempt["kept"] == {"problem": "it has more than 512 MiB, packed"}
@@ -169,7 +169,7 @@ def test_each_failed_attempt_saves_its_workspace() -> None:
     assert (first["kept"], second["kept"]) == (KEPT, {"bytes": 123, "files": 4})
 
 
-def test_a_step_is_not_settled_before_its_workspace_is_told_of() -> None:
+def test_step_is_settled_once_its_workspace_is_reported() -> None:
     world = Keeping().failed()
     world.logs["a", 1] = {"lines": 1}
     world.end_step("a", 1, phase="Failed")

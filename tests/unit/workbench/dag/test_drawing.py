@@ -175,7 +175,10 @@ def test_invalid_graph_is_still_drawn(edges: Edges) -> None:
 
 def test_empty_graph_has_an_empty_drawing() -> None:
     drawing = layout([], [])
-    assert (drawing.width, drawing.height, drawing.text(), outline(drawing.graph)) == (0, 0, [], [])
+    assert drawing.width == 0
+    assert drawing.height == 0
+    assert drawing.text() == []
+    assert outline(drawing.graph) == []
 
 
 def test_core_does_not_import_terminal_libraries() -> None:

@@ -87,7 +87,7 @@ def test_folder_that_becomes_a_link_is_not_hashed(root: Path, monkeypatch: pytes
         caches._hash_files(str(root), "out/zz/token")
 
 
-def test_kinds_of_entries_are_told_apart(root: Path) -> None:
+def test_kinds_of_entries_are_distinguished(root: Path) -> None:
     (root / "link").symlink_to("out")
     (root / "file").write_text("x")
     os.mkfifo(root / "pipe")

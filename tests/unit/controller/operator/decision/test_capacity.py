@@ -86,7 +86,7 @@ def test_a_pod_refused_for_now_is_waited_for() -> None:
     assert world.phase == "Succeeded"
 
 
-def test_where_the_time_went_is_told_from_the_queue_on() -> None:
+def test_queue_times_and_the_critical_path_are_reported() -> None:
     world = World(step("a"), step("b", "a"), step("c"), maxParallel=1).reconcile()
     began = format_time(world.now)
     world.pass_time(2)

@@ -65,7 +65,7 @@ def test_cancelled_run_stays_cancelled_beyond_its_timeout() -> None:
     assert world.reconcile().phase == "Cancelled"
 
 
-def test_a_run_ends_when_its_logs_have_or_when_patience_is_over() -> None:
+def test_a_run_ends_with_its_logs_or_after_the_log_timeout() -> None:
     world = World(step("a")).reconcile()
     world.start_step("a")
     world.reconcile()

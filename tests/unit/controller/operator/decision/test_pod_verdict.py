@@ -70,7 +70,10 @@ def test_succeeded_step_does_not_wait_for_its_pod() -> None:
 
 def test_a_step_that_ended_badly_tells_its_exit_code() -> None:
     found = seen(BAD)
-    assert (found.phase, found.reason, found.message, found.exit_code) == ("Failed", "ExitCode", "exit code 3", 3)
+    assert found.phase == "Failed"
+    assert found.reason == "ExitCode"
+    assert found.message == "exit code 3"
+    assert found.exit_code == 3
 
 
 def test_the_termination_message_of_a_step_is_not_told() -> None:
@@ -188,6 +191,6 @@ def test_late_observations_use_the_times_in_the_pod() -> None:
     assert found.running == found.finished
 
 
-def test_a_large_exit_code_that_is_no_signal_is_told_alone() -> None:
+def test_large_exit_code_that_is_no_signal_is_reported_alone() -> None:
     status = {**BAD, "containerStatuses": [container("step", ended(200))]}
     assert seen(status).message == "exit code 200"

@@ -190,7 +190,7 @@ def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_pa
         assert process.wait(timeout=10) == 143
 
 
-def test_a_mistake_is_told_with_its_own_line(shell: list[str]) -> None:
+def test_a_syntax_error_is_reported_with_its_own_line(shell: list[str]) -> None:
     with start_step(shell, "true", "no-such-command") as process:
         assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
 

@@ -86,7 +86,7 @@ def pod_of(**status: Any) -> Json:
         ),
     ],
 )
-def test_a_service_that_is_not_ready_is_told(status: Json, said: str, given_up: bool) -> None:
+def test_a_service_that_is_not_ready_is_reported(status: Json, said: str, given_up: bool) -> None:
     failure = services.startup_failure(pod_of(**status))
     assert failure is not None
     assert failure[0].startswith(said)

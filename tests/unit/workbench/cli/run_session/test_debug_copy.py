@@ -75,7 +75,10 @@ async def test_debug_run_is_entered_once_running_and_then_deleted(capsys: pytest
     controller = Controller(RunsListed((WAITING,)), RunChanged(RUNNING))
     assert await enter(controller) == "shop-debug-1 test"
     [asked] = controller.asked
-    assert (asked["run"], asked["step"], asked["attempt"], asked["seconds"]) == ("shop-3", "test", 1, 600)
+    assert asked["run"] == "shop-3"
+    assert asked["step"] == "test"
+    assert asked["attempt"] == 1
+    assert asked["seconds"] == 600
     assert controller.deleted == ["shop-debug-1"]
     assert "starting a copy of step test of shop-3 with the workspace of attempt 1" in capsys.readouterr().err
 
