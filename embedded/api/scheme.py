@@ -20,6 +20,7 @@ _SUBRESOURCE_VERBS = {
     "token": ("create",),
     "eviction": ("create",),
     "finalize": ("update",),
+    "scale": ("get", "patch", "update"),
 }
 """The verbs of each subresource."""
 
@@ -33,6 +34,15 @@ class Column:
     path: str
     priority: int = 0
     description: str = ""
+
+
+@dataclass(frozen=True)
+class ScalePaths:
+    """The fields of a custom resource that its scale subresource shows; `selector_path` may be empty."""
+
+    spec_path: str
+    status_path: str
+    selector_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class ResourceType:
     """The fields to select by beyond those that its `key` has; of a custom resource, its `selectableFields`."""
     needs_conversion: bool = False
     """Objects may be stored in another version of the resource."""
+    scale: ScalePaths | None = None
+    """The fields of the scale subresource, if there is one."""
     stored_as: str = ""
     """The `key` of the resource that has the same objects, where it is another one."""
     terminating: bool = field(default=False, compare=False)

@@ -21,6 +21,7 @@ from embedded.apiserver.codec import decode
 from embedded.apiserver.handlers import discovery, exec
 from embedded.apiserver.handlers.list import join_chunks, list_chunks
 from embedded.apiserver.handlers.openapi import EncodedDocument
+from embedded.apiserver.handlers.scale import ScaleHandlers
 from embedded.apiserver.handlers.watch import parse_watch
 from embedded.apiserver.handlers.write import WriteHandlers
 from embedded.apiserver.log_options import parse_log_options
@@ -53,9 +54,9 @@ class Server:
         self._authorizer = authorizer
         self._pods = pods
         self._closing = asyncio.Event()
-        self._write_handlers = writing = WriteHandlers(
-            registry, EscalationGuard(registry, authorizer), WebhookAdmission(registry)
-        )
+        webhooks = WebhookAdmission(registry)
+        self._write_handlers = writing = WriteHandlers(registry, EscalationGuard(registry, authorizer), webhooks)
+        self._scale_handlers = ScaleHandlers(registry, webhooks)
         self._methods: dict[str, Callable[[ApiRequest], Awaitable[web.StreamResponse]]] = {
             "get": self._get_object,
             "list": self._list_objects,
@@ -135,6 +136,8 @@ class Server:
             return await self._token(api_request, verb)
         if info.subresource == "eviction":
             return await self._write_handlers.evict(api_request)
+        if info.subresource == "scale":
+            return await self._scale_handlers.handle(api_request, verb)
         return await self._methods[verb](api_request)
 
     def _serve_non_resource(self, request: web.BaseRequest, user: User) -> web.Response:

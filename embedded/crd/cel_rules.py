@@ -16,9 +16,14 @@ VARIABLES = ("self", "oldSelf")
 
 
 class RuleBudget:
-    """What the rules of one object may cost together; made at its first rule, because most clusters have none."""
+    """What the rules of one object may cost together; made at its first rule, because most clusters have none.
+
+    Attributes:
+        errors: those of the rules so far.
+    """
 
     def __init__(self) -> None:
+        self.errors: list[FieldError] = []
         self._cost: CostBudget | None = None
 
     @property

@@ -6,7 +6,7 @@ import re
 
 from embedded.api.field_errors import duplicate, invalid, not_supported, required, too_many
 from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, validate_dns1035_label
-from embedded.api.scheme import Column, ResourceType
+from embedded.api.scheme import Column, ResourceType, ScalePaths
 from embedded.api.status_errors import FieldError
 from embedded.crd import definition_schema
 from embedded.types import JsonObject
@@ -157,6 +157,8 @@ def _validate_version(version: JsonObject, path: str) -> list[FieldError]:
     else:
         errors += definition_schema.validate_schema(schema, field_path)
     errors += _validate_selectable_fields(version, path)
+    if scale := (version.get("subresources") or {}).get("scale"):
+        errors += _validate_scale(scale, f"{path}.subresources.scale")
     for index, column in enumerate(version.get("additionalPrinterColumns") or []):
         column_path = f"{path}.additionalPrinterColumns[{index}]"
         for field in ("name", "type", "jsonPath"):
@@ -239,6 +241,31 @@ def is_established(crd: JsonObject) -> bool:
     return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
 
 
+def _scale_paths(scale: JsonObject | None) -> ScalePaths | None:
+    if scale is None:
+        return None
+    return ScalePaths(scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath") or "")
+
+
+def _validate_scale(scale: JsonObject, path: str) -> list[FieldError]:
+    """Validate the paths of a scale subresource."""
+    errors: list[FieldError] = []
+    roots = {
+        "specReplicasPath": ((".spec.",), ".spec"),
+        "statusReplicasPath": ((".status.",), ".status"),
+        "labelSelectorPath": ((".spec.", ".status."), "either .status or .spec"),
+    }
+    for name, (prefixes, root) in roots.items():
+        value = scale.get(name) or ""
+        if not value:
+            errors += [] if name == "labelSelectorPath" else [required(f"{path}.{name}")]
+        elif not value.startswith("."):
+            errors.append(invalid(f"{path}.{name}", value, "must be a simple json path starting with ."))
+        elif not value.startswith(prefixes):
+            errors.append(invalid(f"{path}.{name}", value, f"should be a json path under {root}"))
+    return errors
+
+
 def resource_types(crd: JsonObject) -> list[ResourceType]:
     """One resource type per served version. All versions share their objects; conversion changes only `apiVersion`."""
     spec, names = crd["spec"], crd["spec"]["names"]
@@ -253,7 +280,7 @@ def resource_types(crd: JsonObject) -> list[ResourceType]:
             names.get("singular", ""),
             tuple(names.get("shortNames", ())),
             tuple(names.get("categories", ())),
-            frozenset({"status"} & set(version.get("subresources") or ())),
+            frozenset({"status", "scale"} & set(version.get("subresources") or ())),
             schema=version["schema"]["openAPIV3Schema"],
             columns=tuple(
                 Column(c["name"], c["type"], c["jsonPath"], c.get("priority", 0), c.get("description", ""))
@@ -262,6 +289,7 @@ def resource_types(crd: JsonObject) -> list[ResourceType]:
             list_kind=names.get("listKind", ""),
             selectable_fields=tuple(f["jsonPath"][1:] for f in version.get("selectableFields") or ()),
             needs_conversion=len(spec["versions"]) > 1,
+            scale=_scale_paths((version.get("subresources") or {}).get("scale")),
             terminating=going,
         )
         for version in spec["versions"]

@@ -16,6 +16,18 @@ from embedded.crd.formats import matches_format
 from embedded.types import JsonObject
 
 _INT_OR_STRING = "x-kubernetes-int-or-string"
+_RULES = "x-kubernetes-validations"
+_BLOCKING = (
+    *("FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany"),
+    "FieldValueTypeInvalid",
+)
+"""The reasons of errors after which a real server does not check the rules: they could not rely on the schema."""
+_UNCHECKED = FieldError(
+    "FieldValueInvalid",
+    "<nil>",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
+    "errors to complete validation",
+)
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -37,7 +49,22 @@ def validate_value(
     """
     if old is not None and value == old:
         return
-    yield from _validate_value(value, schema, old, path, budget or RuleBudget())
+    if budget is not None:
+        yield from _validate_value(value, schema, old, path, budget)
+        return
+    budget = RuleBudget()
+    errors = list(_validate_value(value, schema, old, path, budget))
+    yield from errors
+    if any(error.reason in _BLOCKING for error in errors) and _has_rules(schema):
+        yield _UNCHECKED
+    else:
+        yield from budget.errors
+
+
+def _has_rules(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_has_rules, schema))
+    return isinstance(schema, dict) and (_RULES in schema or any(map(_has_rules, schema.values())))
 
 
 def _validate_value(value: Any, schema: JsonObject, old: Any, path: str, budget: RuleBudget) -> Iterator[FieldError]:
@@ -66,7 +93,7 @@ def _validate_value(value: Any, schema: JsonObject, old: Any, path: str, budget:
     elif isinstance(value, dict):
         yield from _validate_object(value, schema, old, path, budget)
     yield from _validate_combinations(value, schema, path, budget)
-    yield from cel_rules.validate_rules(value, schema, old, path, budget)
+    budget.errors += cel_rules.validate_rules(value, schema, old, path, budget)
 
 
 def _has_type(value: Any, expected: str) -> bool:

@@ -157,6 +157,8 @@ def _resource_entries(resource: ResourceType) -> list[Json]:
             more |= {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"}
         if subresource == "eviction":
             more |= {"group": "policy", "version": "v1", "kind": "Eviction"}
+        if subresource == "scale":
+            more |= {"group": "autoscaling", "version": "v1", "kind": "Scale"}
         if subresource in exec.SUBRESOURCES:
             more["kind"] = f"Pod{subresource.capitalize()}Options"
         more.pop("shortNames", None)

@@ -310,9 +310,12 @@ def test_an_event_is_written_through_both_groups(core: Any, namespace: str, rest
     assert (status, event["apiVersion"], event["note"]) == (201, "events.k8s.io/v1", "one")
     stored = core.read_namespaced_event("a.1", namespace)
     assert (stored.involved_object.name, stored.message) == ("a", "one")
-    assert rest("PUT", f"{path}/a.1", {**event, "note": "two"})[1]["note"] == "two"
-    assert core.read_namespaced_event("a.1", namespace).message == "two"
+    # Events of this group change only in their series.
+    assert rest("PUT", f"{path}/a.1", {**event, "note": "two"})[0] == 422
+    series = {"count": 2, "lastObservedTime": "2026-01-01T00:00:01.000000Z"}
+    assert rest("PUT", f"{path}/a.1", {**event, "series": series})[1]["series"] == series
+    assert core.read_namespaced_event("a.1", namespace).series.count == 2
     (found,) = rest("GET", f"{path}?fieldSelector=regarding.name=a")[1]["items"]
-    assert found["note"] == "two"
+    assert found["note"] == "one"
     assert rest("DELETE", f"{path}/a.1")[0] == 200
     assert core.list_namespaced_event(namespace).items == []
