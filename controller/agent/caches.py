@@ -86,8 +86,8 @@ def _save_one(settings: AgentSettings, client: AgentClient, key: str, paths: lis
         return
     with scratch_file(settings.workspace) as archive:
         packed = pack(settings.workspace, found, archive)
-        url = client.cache_url(key, packed.size, packed.sha256)
-        client.put(url, lambda: read_chunks(archive), packed.size)
+        link = client.cache_upload_link(key, packed.size, packed.sha256)
+        client.put(link, lambda: read_chunks(archive), packed.size)
     client.commit_cache(key, packed.size, packed.sha256)
     took = time.monotonic() - started
     _report(key, f"saved {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s")

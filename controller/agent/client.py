@@ -31,12 +31,9 @@ class AgentClient:
             raise AgentError(f"the API's response about {what} is not understood")
         return found
 
-    def upload_url(self, slug: str, attempt: str, size: int, sha256: str) -> str:
-        """The URL to PUT the archive of the artifacts to."""
-        found = self._call("POST", f"artifacts/{slug}/{attempt}", {"size": size, "sha256": sha256})
-        if not isinstance(found.get("url"), str):
-            raise AgentError("the API's response to an upload is not understood")
-        return str(found["url"])
+    def upload_link(self, slug: str, attempt: str, size: int, sha256: str) -> dict[str, Any]:
+        """The link to PUT the archive of the artifacts to."""
+        return self._upload_link(f"artifacts/{slug}/{attempt}", {"size": size, "sha256": sha256})
 
     def commit(self, slug: str, attempt: str, manifest: dict[str, Any]) -> None:
         """Report that the archive is complete, and what it holds."""
@@ -54,12 +51,9 @@ class AgentClient:
             raise AgentError("the API's response about a cache is not understood")
         return found
 
-    def cache_url(self, key: str, size: int, sha256: str) -> str:
-        """The URL to PUT the archive of a cache to."""
-        found = self._call("POST", "caches", {"key": key, "size": size, "sha256": sha256})
-        if not isinstance(found.get("url"), str):
-            raise AgentError("the API's response to a cache is not understood")
-        return str(found["url"])
+    def cache_upload_link(self, key: str, size: int, sha256: str) -> dict[str, Any]:
+        """The link to PUT the archive of a cache to."""
+        return self._upload_link("caches", {"key": key, "size": size, "sha256": sha256})
 
     def commit_cache(self, key: str, size: int, sha256: str) -> None:
         """Report that the archive of a cache is complete."""
@@ -72,25 +66,18 @@ class AgentClient:
             raise AgentError("the API's response about a workspace is not understood")
         return found
 
-    def workspace_url(self, slug: str, attempt: str, size: int, sha256: str) -> str:
-        """The URL to PUT the archive of a workspace to."""
-        found = self._call("POST", f"workspaces/{slug}/{attempt}", {"size": size, "sha256": sha256})
-        if not isinstance(found.get("url"), str):
-            raise AgentError("the API's response to a workspace is not understood")
-        return str(found["url"])
+    def workspace_link(self, slug: str, attempt: str, size: int, sha256: str) -> dict[str, Any]:
+        """The link to PUT the archive of a workspace to."""
+        return self._upload_link(f"workspaces/{slug}/{attempt}", {"size": size, "sha256": sha256})
 
     def commit_workspace(self, slug: str, attempt: str, report: dict[str, Any]) -> None:
         """Report that the archive of a workspace is complete, or why there is none (`problem`)."""
         self._call("PUT", f"workspaces/{slug}/{attempt}/manifest", report)
 
-    def source_url(self, snapshot: dict[str, Any]) -> str | None:
-        """The URL to PUT the snapshot of a repository to; None if it is stored already."""
-        found = self._call("POST", "source", snapshot)
-        if found.get("present") is True:
-            return None
-        if not isinstance(found.get("url"), str):
-            raise AgentError("the API's response to a snapshot is not understood")
-        return str(found["url"])
+    def source_link(self, snapshot: dict[str, Any]) -> dict[str, Any] | None:
+        """The link to PUT the snapshot of a repository to; None if it is stored already."""
+        found = self._upload_link("source", snapshot)
+        return None if found.get("present") is True else found
 
     def commit_source(self, snapshot: dict[str, Any]) -> None:
         """Report that the snapshot is complete, and its commit."""
@@ -105,12 +92,12 @@ class AgentClient:
             http_client.retry(lambda: self._download(link, into, what)) if retry else self._download(link, into, what)
         )
 
-    def put(self, url: str, body: Callable[[], Iterable[bytes]], size: int) -> None:
-        """Upload a file to a URL; `body` is called for each try."""
+    def put(self, link: dict[str, Any], body: Callable[[], Iterable[bytes]], size: int) -> None:
+        """Upload a file by a link; `body` is called for each try."""
+        headers = {"Content-Type": "application/gzip", **(link.get("headers") or {})}
 
         def attempt() -> None:
-            headers = {"Content-Type": "application/gzip"}
-            response = http_client.request("PUT", self._absolute(url), headers, body(), size)
+            response = http_client.request("PUT", self._absolute(link["url"]), headers, body(), size)
             try:
                 if response.status >= 300:
                     raise _response_error("the upload", response)
@@ -118,6 +105,13 @@ class AgentClient:
                 response.close()
 
         http_client.retry(attempt)
+
+    def _upload_link(self, path: str, announced: dict[str, Any]) -> dict[str, Any]:
+        """The link for an announced upload: `url` and `headers`, unless it is `present`."""
+        found = self._call("POST", path, announced)
+        if found.get("present") is not True and not isinstance(found.get("url"), str):
+            raise AgentError(f"the API's response to an upload to {path} is not understood")
+        return found
 
     def _download(self, link: dict[str, Any], into: BinaryIO, what: str) -> int:
         into.seek(0)

@@ -60,11 +60,11 @@ def clone(settings: AgentSettings) -> None:
 
 def _store(client: AgentClient, slug: str, attempt: str, packed: Packed, archive: BinaryIO, commit: str) -> None:
     snapshot = {"slug": slug, "attempt": int(attempt), "digest": f"sha256:{packed.sha256}", "size": packed.size}
-    url = client.source_url(snapshot)
-    if url is None:
+    link = client.source_link(snapshot)
+    if link is None:
         print("this snapshot is stored already", flush=True)
     else:
-        client.put(url, lambda: read_chunks(archive), packed.size)
+        client.put(link, lambda: read_chunks(archive), packed.size)
     client.commit_source({**snapshot, "commit": commit})
 
 

@@ -57,8 +57,8 @@ def _store_artifacts(
     ignored = frozenset([os.path.relpath(ready, settings.workspace)] if ready else [])
     with scratch_file(settings.workspace) as archive:
         packed = pack(settings.workspace, collect(settings.workspace, globs[0], ignored, globs[1]), archive)
-        url = client.upload_url(*attempt_key, packed.size, packed.sha256)
-        client.put(url, lambda: read_chunks(archive), packed.size)
+        link = client.upload_link(*attempt_key, packed.size, packed.sha256)
+        client.put(link, lambda: read_chunks(archive), packed.size)
     client.commit(*attempt_key, packed.manifest())
     took = time.monotonic() - started
     print(f"stored {len(packed.files)} artifacts, {packed.size} bytes packed, in {took:.2f} s", flush=True)

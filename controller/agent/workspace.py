@@ -49,8 +49,8 @@ def _store(settings: AgentSettings, client: AgentClient, attempt_key: tuple[str,
     tree = TreeArchiver(settings.workspace, policy["limit"])
     with scratch_file(settings.workspace) as archive:
         tree.pack(archive)
-        url = client.workspace_url(*attempt_key, tree.size, tree.sha256)
-        client.put(url, lambda: read_chunks(archive), tree.size)
+        link = client.workspace_link(*attempt_key, tree.size, tree.sha256)
+        client.put(link, lambda: read_chunks(archive), tree.size)
     report = {"size": tree.size, "sha256": tree.sha256, "files": tree.files, "leftOut": tree.skipped}
     client.commit_workspace(*attempt_key, report)
     took = time.monotonic() - started

@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import HTTPConnection
 
@@ -149,18 +149,20 @@ class AppState:
             ),
         )
 
-    async def signed_url(
-        self,
-        method: Literal["GET", "PUT"],
-        key: str,
-        *,
-        external: bool = False,
-        download: "Download | None" = None,
-        size: int | None = None,
-    ) -> str:
-        """A short-lived URL of an object; `external`: for a user, not for a pod. `size`: of an upload, in bytes."""
+    async def signed_url(self, key: str, *, external: bool = False, download: "Download | None" = None) -> str:
+        """A short-lived URL to GET an object; `external`: for a user, not for a pod."""
         lifetime = timedelta(seconds=self.settings.link_seconds)
-        return await self.store.presign(key, method, lifetime, external=external, download=download, size=size)
+        return await self.store.presign(key, lifetime, external=external, download=download)
+
+    async def upload_link(self, key: str, size: int, sha256: str) -> dict[str, Any]:
+        """A short-lived link to upload these bytes for an object, as an agent receives it."""
+        lifetime = timedelta(seconds=self.settings.link_seconds)
+        link = await self.store.presign_upload(key, size, sha256, lifetime)
+        return {"url": link.url, "headers": dict(link.headers)}
+
+    def utc_now(self) -> datetime:
+        """The wall clock."""
+        return datetime.fromtimestamp(self.wall_clock(), UTC)
 
 
 def get_state(connection: HTTPConnection) -> AppState:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.duration_histogram import DurationHistogram
@@ -30,9 +30,9 @@ from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.decision import concurrency
 from controller.operator.decision.finalizer import is_deleted
 from controller.operator.effects.event_recorder import EventRecorder
-from controller.operator.effects.retention import RetentionStore, RetentionSweeper
+from controller.operator.effects.retention import RetentionSweeper
 from controller.operator.effects.status_writer import WriteResult
-from controller.operator.interfaces import AttemptLogs, ManifestReader
+from controller.operator.interfaces import AttemptLogs
 from controller.operator.log_context import reconcile_scope
 from controller.operator.reconciler import Dependencies, Reconciler, utc_now
 from controller.operator.run_object import as_run, status_of
@@ -40,6 +40,7 @@ from controller.operator.settings import OperatorSettings
 from controller.run_types.keys import RunId, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
+from controller.storage.base import ObjectStore
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -49,10 +50,6 @@ _log = logging.getLogger(__name__)
 
 _STALE_RETRY_SECONDS = 0.2
 _PRIORITIES = {"high": 1, "normal": 0, "low": -1}
-
-
-class OperatorStore(ManifestReader, RetentionStore, Protocol):
-    """What the operator uses of the object store."""
 
 
 class RunController:
@@ -67,7 +64,7 @@ class RunController:
         self,
         client: KubeClient,
         logs: AttemptLogs,
-        store: OperatorStore,
+        store: ObjectStore,
         settings: OperatorSettings,
         *,
         runs: Informer | None = None,

@@ -28,7 +28,7 @@ from controller.operator.effects.executor import ActionExecutor, JobCreateError
 from controller.operator.effects.reuse_loader import ReuseLoader
 from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
-from controller.operator.interfaces import AttemptLogs, ManifestReader
+from controller.operator.interfaces import AttemptLogs
 from controller.operator.observe import ObservationBuilder
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
 from controller.operator.run_object import as_run, status_of
@@ -38,6 +38,7 @@ from controller.provenance import verified_creator
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.reasons import RunReason
+from controller.storage.base import ObjectStore
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -81,7 +82,7 @@ class Dependencies:
 
     client: KubeClient
     logs: AttemptLogs
-    store: ManifestReader
+    store: ObjectStore
     settings: OperatorSettings
     recorder: EventRecorder
     now: Callable[[], datetime] = utc_now

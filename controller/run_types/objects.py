@@ -208,6 +208,7 @@ class ArchiveSource(TypedDict, total=False):
 
     digest: Required[str]
     contents: str
+    pipelineFile: str
 
 
 class GitSource(TypedDict, total=False):

@@ -3,7 +3,7 @@
 `open_store` imports S3 only for a URL that needs it.
 """
 
-from controller.storage.base import Download, Method, ObjectInfo, ObjectStore
+from controller.storage.base import UPLOADS, Download, Method, ObjectInfo, ObjectStore, UploadLink
 from controller.storage.directory import DirectoryStore
 from controller.storage.errors import (
     InvalidKeyError,
@@ -14,12 +14,14 @@ from controller.storage.errors import (
     StorageError,
     StoreFullError,
     StoreUnavailableError,
+    UploadMismatchError,
 )
 from controller.storage.factory import S3_OPTIONS, open_store
 from controller.storage.keys import check_key, check_prefix
 
 __all__ = [
     "S3_OPTIONS",
+    "UPLOADS",
     "DirectoryStore",
     "Download",
     "InvalidKeyError",
@@ -33,6 +35,8 @@ __all__ = [
     "StorageError",
     "StoreFullError",
     "StoreUnavailableError",
+    "UploadLink",
+    "UploadMismatchError",
     "check_key",
     "check_prefix",
     "open_store",

@@ -4,13 +4,15 @@ Objects are complete or absent: a reader never sees a partial one. There is no r
 because not every store supports them.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from urllib.parse import quote
 
 Method = Literal["GET", "PUT"]
+UPLOADS = "uploads/"
+"""Below this prefix are uploads that are not committed. Nothing there is ever read as an object."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ class Download:
         fallback = "".join("_" if char == '"' or not char.isascii() else char for char in name)
         encoded = quote(name.encode("utf-8", "replace"), safe="")
         return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{encoded}"
+
+
+@dataclass(frozen=True)
+class UploadLink:
+    """A URL to PUT the bytes of an object to, with the headers that the request must have besides Content-Length."""
+
+    url: str
+    headers: Mapping[str, str]
 
 
 class ObjectStore(Protocol):
@@ -79,21 +89,28 @@ class ObjectStore(Protocol):
         ...
 
     async def presign(
-        self,
-        key: str,
-        method: Method,
-        expires: timedelta,
-        *,
-        external: bool = False,
-        download: Download | None = None,
-        size: int | None = None,
+        self, key: str, expires: timedelta, *, external: bool = False, download: Download | None = None
     ) -> str:
-        """A URL that permits anyone to GET or PUT this object until it expires, counted from now.
+        """A URL that permits anyone to GET this object until it expires, counted from now.
 
         Args:
             external: for a client outside of the cluster, which may reach the store under another address.
             download: the headers of the response to a GET.
-            size: the only size in bytes that a PUT may have.
+        """
+        ...
+
+    async def presign_upload(self, key: str, size: int, sha256: str, expires: timedelta) -> UploadLink:
+        """A link that permits anyone to upload bytes of this size and digest (hex) for an object, until it expires.
+
+        The object does not exist before `commit_upload`, and the link can't change it afterwards.
+        """
+        ...
+
+    async def commit_upload(self, key: str, size: int, sha256: str) -> None:
+        """Make the uploaded bytes the object. Without effect if the object exists with this size.
+
+        `key` has to contain the digest, so that another object can't be meant. Raises ObjectNotFoundError if nothing
+        was uploaded, UploadMismatchError if it has another size or digest.
         """
         ...
 

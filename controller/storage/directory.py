@@ -16,8 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
-from controller.storage import signed_urls
-from controller.storage.base import Download, Method, ObjectInfo
+from controller.storage.base import UPLOADS, Download, ObjectInfo, UploadLink
 from controller.storage.chunking import rechunk
 from controller.storage.errors import (
     ObjectExistsError,
@@ -26,9 +25,10 @@ from controller.storage.errors import (
     StorageError,
     StoreFullError,
     StoreUnavailableError,
+    UploadMismatchError,
 )
 from controller.storage.keys import check_key, check_prefix
-from controller.storage.signed_urls import SignedOptions
+from controller.storage.signed_urls import ObjectGrant
 
 T = TypeVar("T")
 A = TypeVarTuple("A")
@@ -127,52 +127,40 @@ class DirectoryStore:
                 if not self._root.is_dir():
                     raise
                 return
-        for folder in path.parents:
-            if folder == self._root:
-                return
-            try:
-                folder.rmdir()
-            except OSError:
-                return
+        self._remove_empty_folders(path)
 
     async def presign(
-        self,
-        key: str,
-        method: Method,
-        expires: timedelta,
-        *,
-        external: bool = False,
-        download: Download | None = None,
-        size: int | None = None,
+        self, key: str, expires: timedelta, *, external: bool = False, download: Download | None = None
     ) -> str:
         """See ObjectStore. All clients use the same address, that of the API, which calls `verify`."""
         until = int(self._clock() + expires.total_seconds())
-        options = SignedOptions(
-            content_type=download.content_type if download else None,
-            filename=download.filename if download else None,
-            size=size,
-        )
-        return signed_urls.signed_url(self._signing_key, self._public_url, method, key, until, options)
+        content_type, filename = (download.content_type, download.filename) if download is not None else (None, None)
+        return ObjectGrant("GET", key, until, content_type, filename).url(self._signing_key, self._public_url)
 
-    def verify(
-        self,
-        key: str,
-        *,
-        method: str,
-        expires: int,
-        signature: str,
-        options: SignedOptions = signed_urls.NO_OPTIONS,
-    ) -> bool:
-        """Whether a URL from `presign` permits this method on this key now, with these options."""
-        return signed_urls.verify_signature(
-            self._signing_key,
-            method=method,
-            key=key,
-            expires=expires,
-            signature=signature,
-            now=self._clock(),
-            options=options,
-        )
+    async def presign_upload(self, key: str, size: int, sha256: str, expires: timedelta) -> UploadLink:
+        """See ObjectStore. The API checks size and digest while it receives the bytes."""
+        until = int(self._clock() + expires.total_seconds())
+        grant = ObjectGrant("PUT", UPLOADS + key, until, size=size, sha256=sha256)
+        return UploadLink(grant.url(self._signing_key, self._public_url), {})
+
+    async def commit_upload(self, key: str, size: int, sha256: str) -> None:
+        """See ObjectStore. What is below `uploads/` was written by the API with the digest that the link is for."""
+        path, uploaded = self._path(key), self._path(UPLOADS + key)
+        with _TranslateErrors("commit", key, self._root):
+            existing = await self.head(key)
+            if existing is not None and existing.size == size:
+                uploaded.unlink(missing_ok=True)
+                return
+            found = uploaded.stat()
+            if found.st_size != size:
+                raise UploadMismatchError(f"the upload for {key} has {found.st_size} bytes, not {size}")
+            self._make_folders(path.parent)
+            uploaded.replace(path)
+            self._remove_empty_folders(uploaded)
+
+    def verify(self, grant: ObjectGrant, signature: str) -> bool:
+        """Whether a URL of this store permits this now."""
+        return grant.is_granted(self._signing_key, signature, self._clock())
 
     async def close(self) -> None:
         """See ObjectStore. There is nothing to release."""
@@ -230,6 +218,16 @@ class DirectoryStore:
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
+
+    def _remove_empty_folders(self, path: Path) -> None:
+        """Remove the folders of a path that are empty."""
+        for folder in path.parents:
+            if folder == self._root:
+                return
+            try:
+                folder.rmdir()
+            except OSError:
+                return
 
     def _move(self, temporary: Path, path: Path, key: str, if_absent: bool) -> None:
         if not if_absent:

@@ -28,6 +28,10 @@ class ObjectTooLargeError(StorageError):
     """The object is larger than the limit of the caller."""
 
 
+class UploadMismatchError(StorageError):
+    """What was uploaded has not the announced size or digest; no object was made of it."""
+
+
 class StoreFullError(StorageError):
     """The store is full. Existing objects are unchanged, and no partial object remains."""
 

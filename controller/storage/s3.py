@@ -5,6 +5,8 @@ upload, so that no partial object remains.
 """
 
 import asyncio
+import base64
+import hashlib
 import io
 import logging
 import secrets
@@ -20,7 +22,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from controller.storage.base import Download, Method, ObjectInfo
+from controller.storage.base import UPLOADS, Download, ObjectInfo, UploadLink
 from controller.storage.chunking import rechunk
 from controller.storage.errors import (
     ObjectExistsError,
@@ -29,6 +31,7 @@ from controller.storage.errors import (
     StorageError,
     StoreFullError,
     StoreUnavailableError,
+    UploadMismatchError,
 )
 from controller.storage.keys import check_key, check_prefix
 
@@ -220,31 +223,67 @@ class S3Store:
         await self._call("delete", key, self._client.delete_object, Key=self._full_key(key))
 
     async def presign(
-        self,
-        key: str,
-        method: Method,
-        expires: timedelta,
-        *,
-        external: bool = False,
-        download: Download | None = None,
-        size: int | None = None,
+        self, key: str, expires: timedelta, *, external: bool = False, download: Download | None = None
     ) -> str:
         """See ObjectStore. S3 allows at most seven days."""
         signer = self._signer if external else self._client
-        operation = "get_object" if method == "GET" else "put_object"
         options: dict[str, Any] = {}
         if download is not None:
             options["ResponseContentType"] = download.content_type
             options["ResponseContentDisposition"] = download.content_disposition
-        if size is not None:
-            options["ContentLength"] = size
         sign = partial(
             signer.generate_presigned_url,
-            operation,
+            "get_object",
             Params={"Bucket": self._bucket, "Key": self._full_key(key), **options},
             ExpiresIn=int(expires.total_seconds()),
         )
         return str(await self._thread("sign", key, sign))
+
+    async def presign_upload(self, key: str, size: int, sha256: str, expires: timedelta) -> UploadLink:
+        """See ObjectStore. Size and digest are signed: S3 refuses other bytes, and a longer or shorter body."""
+        checksum = _base64_of(sha256)
+        content = {"ContentLength": size, "ChecksumSHA256": checksum}
+        sign = partial(
+            self._client.generate_presigned_url,
+            "put_object",
+            Params={"Bucket": self._bucket, "Key": self._full_key(UPLOADS + key), **content},
+            ExpiresIn=int(expires.total_seconds()),
+        )
+        return UploadLink(str(await self._thread("sign", key, sign)), {"x-amz-checksum-sha256": checksum})
+
+    async def commit_upload(self, key: str, size: int, sha256: str) -> None:
+        """See ObjectStore.
+
+        The digest is the one that S3 computed, and the copy is of these very bytes (If-Match), whatever is uploaded
+        meanwhile. In a store that computes none, the copy is read, which no link can change.
+        """
+        name, uploaded = self._full_key(key), self._full_key(UPLOADS + key)
+        existing = await self.head(key)
+        if existing is not None and existing.size == size:
+            await self.delete(UPLOADS + key)
+            return
+        found = await self._call("stat", key, self._client.head_object, Key=uploaded, ChecksumMode="ENABLED")
+        if int(found["ContentLength"]) != size:
+            raise UploadMismatchError(f"the upload for {key} has {found['ContentLength']} bytes, not {size}")
+        checksum = found.get("ChecksumSHA256")
+        if checksum not in (None, _base64_of(sha256)):
+            raise UploadMismatchError(f"the upload for {key} has not the digest {sha256}")
+        source, copy = {"Bucket": self._bucket, "Key": uploaded}, self._client.copy_object
+        try:
+            await self._call("commit", key, copy, Key=name, CopySource=source, CopySourceIfMatch=found["ETag"])
+        except ObjectExistsError:
+            # The code of a precondition that fails.
+            raise UploadMismatchError(f"the upload for {key} was replaced while it was committed") from None
+        if checksum is None and await self._read_sha256(key) != sha256:
+            await self.delete(key)
+            raise UploadMismatchError(f"the upload for {key} has not the digest {sha256}")
+        await self.delete(UPLOADS + key)
+
+    async def _read_sha256(self, key: str) -> str:
+        digest = hashlib.sha256()
+        async for chunk in self.read(key):
+            await asyncio.to_thread(digest.update, chunk)
+        return digest.hexdigest()
 
     async def close(self) -> None:
         """See ObjectStore."""
@@ -333,6 +372,10 @@ class _NoConditionsError(StorageError):
 
 class _RangeError(StorageError):
     """The range starts after the end of the object."""
+
+
+def _base64_of(sha256: str) -> str:
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
 def create_client(

@@ -1,4 +1,4 @@
-"""URLs of objects that carry their own permission: a signature over method, key and expiry. Pure.
+"""URLs of objects that carry their own permission: a signature over method, key, expiry and content. Pure.
 
 A directory store has no server of its own, so its URLs lead to the controller's API, which verifies them.
 """
@@ -13,50 +13,41 @@ OBJECTS_PATH = "/api/v1/objects/"
 
 
 @dataclass(frozen=True)
-class SignedOptions:
-    """What a URL determines besides object, method and expiry: headers of the response, or the size of the upload."""
+class ObjectGrant:
+    """What a URL permits until `expires`, in seconds since 1970: to read an object, or to upload certain bytes for it.
 
+    Attributes:
+        method: GET or PUT.
+        content_type: the media type of the response.
+        filename: the file name of the response.
+        size: of what is uploaded, in bytes.
+        sha256: its digest (hex).
+    """
+
+    method: str
+    key: str
+    expires: int
     content_type: str | None = None
     filename: str | None = None
     size: int | None = None
+    sha256: str | None = None
+
+    def url(self, signing_key: bytes, public_url: str) -> str:
+        """The URL that permits it."""
+        signature = self._sign(signing_key)
+        query = {"expires": self.expires, "method": self.method, **self._content, "signature": signature}
+        return f"{public_url.rstrip('/')}{OBJECTS_PATH}{quote(check_key(self.key))}?{urlencode(query)}"
+
+    def is_granted(self, signing_key: bytes, signature: str, now: float) -> bool:
+        """Whether the signature grants this now."""
+        return signing.is_same(self._sign(signing_key), signature) and now < self.expires
 
     @property
-    def query(self) -> dict[str, str]:
-        """The query parameters of the URL."""
-        given = {"contentType": self.content_type, "filename": self.filename, "size": self.size}
+    def _content(self) -> dict[str, str]:
+        """The query parameters of what the URL determines besides object, method and expiry."""
+        given = {"contentType": self.content_type, "filename": self.filename, "size": self.size, "sha256": self.sha256}
         return {name: str(value) for name, value in given.items() if value is not None}
 
-
-NO_OPTIONS = SignedOptions()
-
-
-def sign(signing_key: bytes, method: str, key: str, expires: int, options: SignedOptions = NO_OPTIONS) -> str:
-    """The signature in hex; `expires` is in seconds since 1970."""
-    fields = [method, key, str(expires)]
-    if options.query:
-        fields.append(urlencode(options.query))
-    return signing.sign(signing_key, "c8s-object-link-1", *fields)
-
-
-def signed_url(
-    signing_key: bytes, public_url: str, method: str, key: str, expires: int, options: SignedOptions = NO_OPTIONS
-) -> str:
-    """The URL that permits `method` on `key` until `expires`."""
-    signature = sign(signing_key, method, key, expires, options)
-    query = {"expires": expires, "method": method, **options.query, "signature": signature}
-    return f"{public_url.rstrip('/')}{OBJECTS_PATH}{quote(check_key(key))}?{urlencode(query)}"
-
-
-def verify_signature(
-    signing_key: bytes,
-    *,
-    method: str,
-    key: str,
-    expires: int,
-    signature: str,
-    now: float,
-    options: SignedOptions = NO_OPTIONS,
-) -> bool:
-    """Whether the signature grants this now. HEAD is part of GET."""
-    expected = sign(signing_key, "GET" if method == "HEAD" else method, key, expires, options)
-    return signing.is_same(expected, signature) and now < expires
+    def _sign(self, signing_key: bytes) -> str:
+        fields = (self.method, self.key, str(self.expires), urlencode(self._content))
+        return signing.sign(signing_key, "c8s-object-link-2", *fields)

@@ -17,9 +17,12 @@ class ArchiveSource:
 
     digest: str
     contents_digest: str | None = None
+    pipeline_file: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"archive": _without_none(digest=self.digest, contents=self.contents_digest)}
+        return {
+            "archive": _without_none(digest=self.digest, contents=self.contents_digest, pipelineFile=self.pipeline_file)
+        }
 
 
 @dataclass(frozen=True)

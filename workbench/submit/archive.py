@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from workbench.submit.git import WorktreeError
-from workbench.submit.history import REFERENCES
 from workbench.submit.worktree import Entry, Worktree
 
 MTIME = 946_684_800
@@ -36,8 +35,8 @@ _LEVEL = 1
 class SourceArchive:
     """A packed archive. `digest` (`sha256:…`) and `size` are of the file's bytes; `files` includes links.
 
-    `contents_digest` is of the packed files except the pipeline's own, so that editing
-    only the pipeline does not change it.
+    `contents_digest` is of the entries of the archive except the `pipeline_file`, the pipeline's
+    own, so that editing only the pipeline does not change it; the controller computes it too.
     """
 
     path: Path
@@ -45,6 +44,7 @@ class SourceArchive:
     size: int
     files: int
     contents_digest: str
+    pipeline_file: str | None
     warnings: tuple[str, ...]
 
 
@@ -102,11 +102,12 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
         for entry in tree.entries:
             if stop():
                 raise InterruptedError("packing was stopped")
-            gzip.counts = entry.name != pipeline and (entry.path is None or entry.name in REFERENCES)
+            gzip.counts = entry.name != pipeline or entry.target is not None
             try:
                 count += _add(gzip, tree.root, entry)
             except _FileChangedError as change:
                 warnings.append(f"{entry.name}: skipped, {change}")
+        gzip.counts = False
         gzip.write(bytes(2 * _BLOCK))
         gzip.close()
     except InterruptedError:
@@ -114,7 +115,9 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
     except OSError as error:
         raise WorktreeError(f"can't pack {tree.root} into {path}: {error}") from error
     contents = f"sha256:{gzip.contents.hexdigest()}"
-    return SourceArchive(path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, tuple(warnings))
+    return SourceArchive(
+        path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, pipeline, tuple(warnings)
+    )
 
 
 class _Gzip:

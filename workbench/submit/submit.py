@@ -122,7 +122,7 @@ async def submit(
         await api.ensure_source(archive.digest, archive.path)
         request = replace(
             request,
-            source=ArchiveSource(archive.digest, archive.contents_digest),
+            source=ArchiveSource(archive.digest, archive.contents_digest, archive.pipeline_file),
             branch=request.branch or (commit.branch if commit is not None else None),
             commit=commit.label if commit is not None else None,
         )

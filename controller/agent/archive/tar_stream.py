@@ -53,7 +53,7 @@ class TarReader:
                 extension.update(self._read_extension(kind, size))
                 continue
             if kind == "g":
-                self._skip()
+                self.skip()
                 continue
             member = _parse_member(header, "0" if kind == "7" else kind, extension)
             extension = {}
@@ -62,7 +62,7 @@ class TarReader:
             # An extension gives sizes that do not fit the header.
             self._left, self._padding = member.size, -member.size % BLOCK
             yield member
-            self._skip()
+            self.skip()
 
     def content(self, limit: int = 256 * 1024) -> Iterator[bytes]:
         """The content of the current entry."""
@@ -82,7 +82,8 @@ class TarReader:
             raise AgentError("the archive is damaged: the checksum of an entry is wrong")
         return header
 
-    def _skip(self) -> None:
+    def skip(self) -> None:
+        """Read to the end of the current entry."""
         for _ in self.content():
             pass
         self._read_exactly(self._padding)

@@ -18,7 +18,12 @@ from .tar_stream import DIRECTORY, HARD_LINK, SYMLINK, Member, TarReader
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, BinaryIO
+    from typing import Any, BinaryIO, Protocol
+
+    class Readable(Protocol):
+        """A file that is only read: up to `size` bytes, b"" at its end."""
+
+        def read(self, size: int, /) -> bytes: ...
 
     from ..client import AgentClient
 
@@ -266,7 +271,7 @@ def download_and_extract(
 class GzipReader:
     """Reads the content of a gzip file; raises AgentError beyond a limit, so that a small file can't fill the disk."""
 
-    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, file: Readable, max_bytes: int) -> None:
         self._chunks = self._inflate(file)
         self._buffer = b""
         self._position = 0
@@ -281,7 +286,7 @@ class GzipReader:
         self._position += len(chunk)
         return chunk
 
-    def _inflate(self, file: BinaryIO) -> Iterator[bytes]:
+    def _inflate(self, file: Readable) -> Iterator[bytes]:
         engine = zlib.decompressobj(31)
         data, unfinished = b"", False
         while data := data or file.read(_CHUNK_SIZE):

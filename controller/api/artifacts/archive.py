@@ -5,17 +5,15 @@ can be: reading an archive that unpacks to more is aborted while it is unpacked,
 """
 
 import asyncio
-import io
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
-from typing import Any, BinaryIO, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from controller.agent.archive.tar_stream import FILE, TarReader
 from controller.agent.archive.unpack import GzipReader
 from controller.agent.errors import AgentError
 from controller.storage.errors import BrokenArchiveError
+from controller.storage.pulled_file import PulledFile
 
 READ_BYTES = 256 * 1024
-READ_TIMEOUT = 60.0
 # Headers, padding and the end of an archive, for each file.
 TAR_OVERHEAD = 8 * 1024
 
@@ -25,19 +23,17 @@ async def read_file(pieces: AsyncIterator[bytes], path: str, size: int, limit: i
 
     `limit` bounds what the whole may unpack to. Raises BrokenArchiveError.
     """
-    pulled = _IteratorFile(pieces, asyncio.get_running_loop())
+    pulled = PulledFile(pieces, asyncio.get_running_loop())
     try:
         content = await asyncio.to_thread(_find_member, pulled, path, size, limit)
         while piece := await asyncio.to_thread(_read_chunk, content):
             yield piece
     finally:
-        close = getattr(pieces, "aclose", None)
-        if close is not None:
-            await close()
+        await pulled.aclose()
 
 
-def _find_member(pulled: "_IteratorFile", path: str, size: int, limit: int) -> Iterator[bytes]:
-    reader = TarReader(GzipReader(cast(BinaryIO, pulled), limit).read)
+def _find_member(pulled: PulledFile, path: str, size: int, limit: int) -> Iterator[bytes]:
+    reader = TarReader(GzipReader(pulled, limit).read)
     try:
         for member in reader.members():
             # The manifest lists names that are not UTF-8 with replacement characters.
@@ -57,32 +53,3 @@ def _read_chunk(content: Iterator[bytes]) -> bytes:
         return next(content, b"")
     except (AgentError, OSError) as error:
         raise BrokenArchiveError(f"the archive can't be read: {error}") from error
-
-
-class _IteratorFile(io.RawIOBase):
-    """An async iterator of bytes as a file for a thread: each read asks the event loop for the next chunk."""
-
-    def __init__(self, pieces: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
-        self._pieces = pieces
-        self._loop = loop
-        self._piece = b""
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, none at the end."""
-        if self._at >= len(self._piece):
-            self._piece, self._at = self._next(), 0
-        part = self._piece[self._at : self._at + size]
-        self._at += len(part)
-        return part
-
-    def _next(self) -> bytes:
-        asked: Coroutine[Any, Any, bytes] = _next_chunk(self._pieces)
-        return asyncio.run_coroutine_threadsafe(asked, self._loop).result(READ_TIMEOUT)
-
-
-async def _next_chunk(pieces: AsyncIterator[bytes]) -> bytes:
-    return await anext(pieces, b"")

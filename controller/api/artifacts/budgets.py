@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from controller.api.http.problems import ApiProblemError
+from controller.storage.base import UPLOADS
 
 if TYPE_CHECKING:
     from controller.storage import ObjectStore
@@ -93,14 +94,14 @@ class StorageBudget:
         usage.promised[key] = (size, self._clock() + self._promise_seconds)
 
     async def commit(self, key: str, size: int) -> None:
-        """Check an uploaded object before it counts; one beyond the limit is deleted, and a problem raised."""
+        """Check an upload before it is committed; one beyond the limit is deleted, and a problem raised."""
         if not self._limit:
             return
         usage = await self._usage(key, _NEW_LISTING)
         try:
             self._check(usage, key, size)
         except ApiProblemError:
-            await self._store.delete(key)
+            await self._store.delete(UPLOADS + key)
             self._usages.pop(self._prefix(key), None)
             raise
         usage.promised[key] = (size, self._clock() + self._promise_seconds)
@@ -118,10 +119,12 @@ class StorageBudget:
             if usage is None or now - usage.listed_at > max_age:
                 promised = {} if usage is None else usage.promised
                 usage = _Usage(now, 0, promised={name: each for name, each in promised.items() if each[1] > now})
-                async for info in self._store.list(prefix):
-                    usage.stored += info.size
-                    if info.key in usage.promised or info.key == key:
-                        usage.sizes[info.key] = info.size
+                for root in ("", UPLOADS):
+                    async for info in self._store.list(root + prefix):
+                        usage.stored += info.size
+                        name = info.key.removeprefix(root)
+                        if name in usage.promised or name == key:
+                            usage.sizes[name] = usage.sizes.get(name, 0) + info.size
             # The least recently used ones are forgotten, and listed again when they are needed.
             self._usages[prefix] = usage
             while len(self._usages) > _MAX_REMEMBERED:

@@ -28,9 +28,10 @@ class UploadRequest(RequestModel):
 
 
 class UploadLink(ResponseModel):
-    """The URL to PUT the archive to."""
+    """The URL to PUT exactly the announced archive to, and the headers that the request must have."""
 
     url: str
+    headers: dict[str, str] = Field(default_factory=dict)
 
 
 class ManifestFile(RequestModel):
@@ -102,6 +103,7 @@ class SourceUpload(ResponseModel):
 
     present: bool
     url: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
 
 
 class Manifest(RequestModel):

@@ -33,7 +33,12 @@ class ArchiveSource(RequestModel):
     contents: str | None = Field(
         None,
         pattern=DIGEST_PATTERN,
-        description="digest of the files other than the pipeline's own; used to decide what can be reused",
+        description="SHA-256 of the entries of the archive, with their headers and without `pipelineFile` and the end "
+        "of the archive: what decides which steps can be reused. The controller compares it with the archive before "
+        "anything is reused",
+    )
+    pipeline_file: FileName | None = Field(
+        None, description="path of the pipeline's own file in the archive, as the archive has it"
     )
 
 

@@ -19,7 +19,7 @@ from controller.api.http.downloads import object_response, verify_digest
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import runs as models
 from controller.api.openapi import binary_response, redirect_response
-from controller.api.routes.runs import find_run
+from controller.api.runs.find import find_run
 from controller.api.state import AppState, get_state
 from controller.storage import Download
 
@@ -101,9 +101,7 @@ async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect
     filename = f"{run}-{status['slug']}.tar.gz"
     if redirect:
         download = Download("application/gzip", filename)
-        return RedirectResponse(
-            await state.signed_url("GET", stored.archive_key, external=True, download=download), 302
-        )
+        return RedirectResponse(await state.signed_url(stored.archive_key, external=True, download=download), 302)
     # Names in it are DNS labels, so the header can't be broken out of.
     headers = {"ETag": f'"{stored.sha256}"', "Content-Disposition": f'attachment; filename="{filename}"'}
     return await object_response(

@@ -19,10 +19,11 @@ from controller.api.auth.authorize import require_permission
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import runs as models
-from controller.api.routes.runs import IdempotencyKey, find_run
+from controller.api.routes.runs import IdempotencyKey
 from controller.api.runs import validation
 from controller.api.runs.computing import compute
 from controller.api.runs.create import create_pipeline_run
+from controller.api.runs.find import find_run
 from controller.api.runs.request import debug_copy, idempotency
 from controller.api.state import get_state
 from controller.pipeline.debug_copy import build_debug_pipeline

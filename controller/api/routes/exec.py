@@ -21,7 +21,7 @@ from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.openapi import describe_websocket, query, query_list
 from controller.api.routes.logs import CONTAINER_PATTERN
-from controller.api.routes.runs import find_run
+from controller.api.runs.find import find_run
 from controller.api.state import AppState, get_state
 from controller.api.streaming.log_session import GOING_AWAY, NORMAL, POLICY
 from controller.kube import JOBS, PODS, ApiError, KubeError

@@ -19,7 +19,7 @@ from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models.runs import StepCommandList
 from controller.api.openapi import binary_response, describe_websocket, query_list, redirect_response
-from controller.api.routes.runs import find_run
+from controller.api.runs.find import find_run
 from controller.api.serializers import phase_of
 from controller.api.state import AppState, get_state
 from controller.api.step_commands import CommandTexts, command_texts, serialize_commands
@@ -76,7 +76,7 @@ async def get_logs(
     stream = log_stream(ns, found["metadata"]["uid"], status, attempt, container)
     if redirect and tail is None and not timestamps and await _has_archived_object(state, stream):
         download = Download("text/plain; charset=utf-8", f"{run}-{status['slug']}.log")
-        return RedirectResponse(await state.signed_url("GET", stream.key, external=True, download=download), 302)
+        return RedirectResponse(await state.signed_url(stream.key, external=True, download=download), 302)
     blocks = state.logs.blocks(stream, tail=tail)
     # Wait for the first block: a missing log must be a 404.
     first = await anext(blocks, None)

@@ -10,8 +10,8 @@ from controller import labels
 from controller.api import serializers
 from controller.api.auth.route import GuardedRoute
 from controller.api.models import cluster as models
-from controller.api.routes.runs import find_run
 from controller.api.runs import pagination
+from controller.api.runs.find import find_run
 from controller.api.state import get_state
 from controller.kube import EVENTS, PODS, RESOURCE_QUOTAS
 from controller.run_types.phases import RunPhase

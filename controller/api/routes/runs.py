@@ -16,16 +16,16 @@ from controller.api.auth.authorize import require_permission
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import runs as models
-from controller.api.routes.sources import source_key
+from controller.api.routes.sources import keep_source
 from controller.api.runs import pagination, validation
 from controller.api.runs.computing import compute
 from controller.api.runs.create import create_pipeline_run
+from controller.api.runs.find import find_run
 from controller.api.runs.request import Idempotency, NewRun, RunReference, idempotency, merge_params, rerun
 from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFoundError
 from controller.pipeline.run_cost import estimate_effort
 from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase
-from controller.run_types.summary import is_summary
 
 SortOrder = Literal["-created", "created", "-duration", "duration", "-name", "name"]
 
@@ -126,7 +126,7 @@ async def _definition(request: Request, namespace: str, body: models.RunRequest)
 
 async def _create_response(state: AppState, namespace: str, new: NewRun, key: Idempotency | None) -> Response:
     digest = new.source_digest
-    if digest is not None and await state.store.head(source_key(namespace, digest)) is None:
+    if digest is not None and not await keep_source(state, namespace, digest):
         raise ApiProblemError("source-missing", f"the source {digest} is not in the store: upload it first")
     run, is_new = await create_pipeline_run(state, namespace, new, key)
     if is_new:
@@ -197,41 +197,6 @@ async def delete_run(request: Request, ns: str, run: str) -> Response:
     await get_state(request).client.delete(PIPELINE_RUNS, run, namespace=ns)
     log.info("run deleted", extra={"namespace": ns, "run": run, "user": request.state.user.name})
     return Response(status_code=204)
-
-
-async def find_run(state: AppState, namespace: str, name: str) -> Mapping[str, Any]:
-    """The run from the cache, or from Kubernetes: one that has ended, or that the cache may not know yet.
-
-    Raises a problem 404 if it does not exist.
-    """
-    cached = state.runs.get(namespace, name)
-    if cached is not None and not is_summary(cached):
-        return cached
-    try:
-        return await state.client.get(PIPELINE_RUNS, name, namespace=namespace)
-    except NotFoundError:
-        raise ApiProblemError("not-found", f"there is no run {name} in the namespace {namespace}") from None
-
-
-async def reread_run(state: AppState, run: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The latest version of this very run, from Kubernetes. Raises a problem 404 if it does not exist any more."""
-    meta = run["metadata"]
-    return await find_run_by_uid(state, str(meta["namespace"]), str(meta["name"]), str(meta["uid"]))
-
-
-async def find_run_by_uid(state: AppState, namespace: str, name: str, uid: str) -> Mapping[str, Any]:
-    """The run with this uid, from Kubernetes. Raises a problem 404 if it does not exist, or another has its name."""
-    try:
-        found = await state.client.get(PIPELINE_RUNS, name, namespace=namespace)
-    except NotFoundError:
-        raise ApiProblemError("not-found", f"there is no run {name} in the namespace {namespace}") from None
-    if found["metadata"]["uid"] != uid:
-        raise ApiProblemError(
-            "not-found",
-            f"the run {name} in the namespace {namespace} is not the one that was meant: that one, with the uid "
-            f"{uid}, was deleted, and another run has its name now",
-        )
-    return found
 
 
 async def _require_synced_cache(state: AppState) -> None:

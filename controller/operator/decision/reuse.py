@@ -56,8 +56,11 @@ def source_identity(spec: RunSpec, cloned: SourceSnapshot | None) -> Json | None
     if source.get("kept"):
         return {"kept": source["kept"]}
     archive = source.get("archive")
-    # An edit of the pipeline's own file alone, which lies among the others, makes no other source.
-    return {"contents": (archive.get("contents") or archive["digest"]) if archive is not None else None}
+    if archive is None or not archive.get("contents"):
+        return {"contents": archive["digest"] if archive is not None else None}
+    # An edit of the pipeline's own file alone, which lies among the others, makes no other source. Two sources that
+    # leave out different files are different.
+    return {"contents": archive["contents"], "without": archive.get("pipelineFile")}
 
 
 def definition_digests(pipeline: Pipeline, steps: Sequence[ExpandedStep], facts: RunContext) -> dict[str, str]:

@@ -24,6 +24,8 @@ from controller.operator.settings import OperatorSettings
 from controller.operator.workload.debug_copies import debug_source
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.summary import reused_attempts
+from controller.storage import UPLOADS
+from controller.storage.sources import is_sweepable, sha256_of_key
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/")
+PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/", UPLOADS)
 _ORPHANED_AFTER = timedelta(hours=1)
 """After this time the workspace of an unknown run is deleted: by then every cache has the runs that exist."""
 _FIRST_SWEEP_SECONDS = 60.0
@@ -117,13 +119,16 @@ def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: dat
     if kind == "workspaces" and len(parts) > 1 and parts[1] not in retained.known_uids:
         # It may contain secrets that its step wrote, and it can no longer be entered.
         return now - modified > _ORPHANED_AFTER
+    if kind == "uploads":
+        # An upload is committed as soon as it is complete.
+        return now - modified > _ORPHANED_AFTER
     if now - modified <= retention:
         return False
     if kind == "caches":
         # Its document has the date of its last use, the archive that of its making.
         return key.endswith(".json") or _cache_prefix(key) not in retained.caches
     if kind == "sources":
-        return parts[-1].split(".", 1)[0] not in retained.sources
+        return is_sweepable(key, now) and sha256_of_key(key) not in retained.sources
     if kind == "workspaces" and len(parts) > 1:
         return parts[1] not in retained.workspace_uids
     if kind in ("logs", "artifacts") and len(parts) > 1:
@@ -194,7 +199,7 @@ class RetentionSweeper:
         retention, count = timedelta(seconds=self._settings.retention), 0
         for prefix in PREFIXES:
             old, young = [], set[str]()
-            least = min(retention, _ORPHANED_AFTER) if prefix == "workspaces/" else retention
+            least = min(retention, _ORPHANED_AFTER) if prefix in ("workspaces/", UPLOADS) else retention
             async for info in self._store.list(prefix):
                 if self._now() - info.modified > least:
                     old.append(info)

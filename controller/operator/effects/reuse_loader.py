@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from controller.kube import PIPELINE_RUNS, KubeClient, NotFoundError
 from controller.operator import names
 from controller.operator.decision.reuse import ReusableStep, reusable_steps
-from controller.operator.interfaces import ManifestReader
+from controller.operator.effects.source_contents import SourceContents
 from controller.operator.run_object import as_run
+from controller.storage.base import ObjectStore
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -45,8 +46,9 @@ class ReuseLoader:
     """
 
     def __init__(
-        self, client: KubeClient, store: ManifestReader, retention: timedelta, now: Callable[[], datetime]
+        self, client: KubeClient, store: ObjectStore, retention: timedelta, now: Callable[[], datetime]
     ) -> None:
+        self._contents = SourceContents(client, store, now)
         self._client = client
         self._store = store
         self._retention = retention
@@ -59,7 +61,7 @@ class ReuseLoader:
             earlier = as_run(await self._client.get(PIPELINE_RUNS, name, metadata["namespace"]))
         except NotFoundError:
             return ReusableRun(problem=f"the run {name} no longer exists")
-        problem = self._refusal(run, earlier)
+        problem = self._refusal(run, earlier) or await self._contents_problem(run, earlier)
         if problem:
             return ReusableRun(problem=problem)
         found = reusable_steps(earlier)
@@ -79,6 +81,22 @@ class ReuseLoader:
         if self._now() - created >= self._retention:
             days = self._retention.total_seconds() / 86_400
             return f"the run {name} was created more than {days:g} days ago, so that its artifacts may be deleted"
+        return ""
+
+    async def _contents_problem(self, run: RunObject, earlier: RunObject) -> str:
+        """Why the sources of the runs can't be taken for the same, or for different ones; empty if they may be.
+
+        Of two runs on one archive it does not matter what they say about it.
+        """
+        archives = [(each, (each["spec"].get("source") or {}).get("archive")) for each in (run, earlier)]
+        digests = {archive["digest"] if archive is not None else "" for _, archive in archives}
+        if len(digests) == 1 or not all(archive is not None and archive.get("contents") for _, archive in archives):
+            return ""
+        for each, archive in archives:
+            if archive is not None:
+                mismatch = await self._contents.find_mismatch(run["metadata"]["namespace"], archive)
+                if mismatch:
+                    return f"of the run {each['metadata']['name']}, {mismatch}"
         return ""
 
     async def _has_artifacts(self, namespace: str, found: ReusableStep) -> bool:

@@ -160,7 +160,7 @@ def pipeline_run() -> Json:
 
 
 def _source() -> Json:
-    archive = _object({"digest": _DIGEST, "contents": _DIGEST}, "digest")
+    archive = _object({"digest": _DIGEST, "contents": _DIGEST, "pipelineFile": _FILE_NAME}, "digest")
     git = _object(
         {
             "url": _text(patterns.GIT_URL_PATTERN, patterns.MAX_GIT_URL_LENGTH),

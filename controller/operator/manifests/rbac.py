@@ -118,6 +118,7 @@ OPERATOR_GRANTS = (
             "patch": "their count",
         },
     ),
+    Grant("", "namespaces", {"get": "the uid, which the keys of sources contain"}),
     Grant("", "nodes", {"list": "which resources a step can have, and the container runtime", "watch": "the same"}),
     *_REVIEWS,
 )

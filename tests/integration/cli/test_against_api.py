@@ -13,6 +13,7 @@ import pytest
 
 from controller.kube import PIPELINE_RUNS
 from controller.logs import Block, Stream
+from controller.storage.sources import SourceId, find_source
 from tests.unit.controller.api.fakes import ANN, ApiServer, run_api
 from workbench.cli.options import Target
 from workbench.cli.output.console import ConsoleStyle
@@ -105,7 +106,7 @@ async def test_run_from_working_tree_to_summary(
     spec = api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"]
     assert (spec["branch"], spec["event"]) == ("main", "push")
     digest = spec["source"]["archive"]["digest"].removeprefix("sha256:")
-    assert await api.store.head(f"sources/a/{digest}.tar.gz") is not None
+    assert await find_source(api.store, SourceId("a", api.kubernetes.namespace_uids["a"], digest), api.state.utc_now())
 
 
 async def test_api_errors_become_client_errors(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from controller.storage import (
     ObjectTooLargeError,
     StorageError,
     StoreUnavailableError,
+    UploadMismatchError,
     open_store,
 )
 from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store, create_client
@@ -149,7 +150,7 @@ async def test_one_of_many_writers_stores_the_object(store: S3Store) -> None:
 async def test_signed_download_has_its_type_and_name(store: S3Store, name: str) -> None:
     await store.put("signed/download", b"bytes")
     download = Download("application/gzip", name)
-    url = await store.presign("signed/download", "GET", MINUTE, external=True, download=download)
+    url = await store.presign("signed/download", MINUTE, external=True, download=download)
     status, headers, body = await request("GET", url)
     assert (status, body, headers["Content-Type"]) == (200, b"bytes", "application/gzip")
     assert headers["Content-Disposition"] == download.content_disposition
@@ -160,23 +161,38 @@ async def test_signed_download_has_its_type_and_name(store: S3Store, name: str) 
 
 async def test_signed_download_serves_ranges(store: S3Store) -> None:
     await store.put("signed/range", b"0123456789")
-    url = await store.presign("signed/range", "GET", MINUTE)
+    url = await store.presign("signed/range", MINUTE)
     status, headers, body = await request("GET", url, headers={"Range": "bytes=2-4"})
     assert (status, body, headers["Content-Range"]) == (206, b"234", "bytes 2-4/10")
 
 
 async def test_signed_upload_is_for_one_object_and_size(store: S3Store) -> None:
-    url = await store.presign("signed/upload", "PUT", MINUTE, size=5)
-    assert (await request("PUT", url, b"123456"))[0] == 403
+    sha256 = hashlib.sha256(b"12345").hexdigest()
+    link = await store.presign_upload("signed/upload", 5, sha256, MINUTE)
+    headers = dict(link.headers)
+    assert (await request("PUT", link.url, b"123456", headers=headers))[0] == 403
+    assert (await request("PUT", link.url.replace("upload?", "other?"), b"12345", headers=headers))[0] == 403
+    assert (await request("PUT", link.url, b"12345", headers=headers))[0] == 200
     assert await store.head("signed/upload") is None
-    assert (await request("PUT", url.replace("signed/upload", "signed/other"), b"12345"))[0] == 403
-    assert (await request("PUT", url, b"12345"))[0] == 200
+    for _ in range(2):
+        await store.commit_upload("signed/upload", 5, sha256)
     assert await store.get("signed/upload") == b"12345"
+    await request("PUT", link.url, b"54321", headers=headers)
+    assert await store.get("signed/upload") == b"12345", "the link is still valid, but not for the object"
+
+
+async def test_other_bytes_of_the_same_size_are_not_committed(store: S3Store) -> None:
+    """Also in a store that does not check the digest that was signed."""
+    link = await store.presign_upload("signed/forged", 5, hashlib.sha256(b"12345").hexdigest(), MINUTE)
+    await request("PUT", link.url, b"54321", headers=dict(link.headers))
+    with pytest.raises((ObjectNotFoundError, UploadMismatchError)):
+        await store.commit_upload("signed/forged", 5, hashlib.sha256(b"12345").hexdigest())
+    assert await store.head("signed/forged") is None
 
 
 async def test_expired_url_is_refused(store: S3Store) -> None:
     await store.put("signed/old", b"bytes")
-    url = await store.presign("signed/old", "GET", timedelta(seconds=1))
+    url = await store.presign("signed/old", timedelta(seconds=1))
 
     async def refused() -> bool:
         return (await request("GET", url))[0] == 403

@@ -10,7 +10,7 @@ from fastapi import Request
 from controller.api.artifacts.keys import ArtifactKey, find_step
 from controller.api.auth.authorize import unauthenticated
 from controller.api.http.problems import ApiProblemError
-from controller.api.routes.runs import find_run, reread_run
+from controller.api.runs.find import find_run, reread_run
 from controller.api.state import AppState, Capability
 from controller.capability import AgentRole
 from controller.operator.cache.run_plan import InvalidRunError, RunPlan

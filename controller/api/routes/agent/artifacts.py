@@ -19,13 +19,14 @@ from controller.api.artifacts.workspaces import debug_source, find_workspace, wo
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
+from controller.api.namespace_uids import source_of_run
 from controller.api.openapi import json_body
 from controller.api.routes.agent.access import authorize_agent
 from controller.api.routes.agent.uploads import commit_archive, grant_upload
-from controller.api.routes.runs import find_run_by_uid, reread_run
-from controller.api.routes.sources import source_key
+from controller.api.runs.find import find_run_by_uid, reread_run
 from controller.api.state import AppState, get_state
 from controller.storage import ObjectExistsError
+from controller.storage.sources import find_source
 
 _MAX_INLINE_BYTES = 64 * 1024
 """A manifest of some 400 files: reading it takes less than starting a thread and waiting for its turn."""
@@ -43,11 +44,10 @@ async def agent_source(request: Request) -> Response:
     digest = await _source_digest(state, run)
     if not digest:
         raise ApiProblemError("not-found", "the run has no source archive")
-    key = source_key(str(run["metadata"]["namespace"]), digest)
-    stored = await state.store.head(key)
+    stored = await find_source(state.store, await source_of_run(state, run, digest), state.utc_now())
     if stored is None:
         raise ApiProblemError("not-found", f"the run's source {digest} is not stored, or no longer")
-    url = await state.signed_url("GET", key)
+    url = await state.signed_url(stored.key)
     return JSONResponse({"url": url, "sha256": digest.removeprefix("sha256:"), "size": stored.size})
 
 
@@ -61,7 +61,7 @@ async def agent_artifacts(request: Request, slug: str) -> Response:
     stored = await committed_artifacts(state.store, run, await _find_run_step(state, run, slug))
     if stored is None:
         raise ApiProblemError("not-found", f"the step {slug} has no artifacts (yet)")
-    url = await state.signed_url("GET", stored.archive_key)
+    url = await state.signed_url(stored.archive_key)
     return JSONResponse({"url": url, "sha256": stored.sha256, "size": stored.size})
 
 
@@ -123,7 +123,7 @@ async def _workspace_link(state: AppState, run: Mapping[str, Any], copied: Mappi
     namespace = str(run["metadata"]["namespace"])
     origin = await find_run_by_uid(state, namespace, str(copied["run"]), str(copied["uid"]))
     found = await find_workspace(state.store, workspace_key(origin, str(copied["step"]), int(copied["attempt"])))
-    return {"url": await state.signed_url("GET", found.key), "sha256": found.sha256, "size": found.size}
+    return {"url": await state.signed_url(found.key), "sha256": found.sha256, "size": found.size}
 
 
 async def _source_digest(state: AppState, run: Mapping[str, Any]) -> str | None:

@@ -19,17 +19,17 @@ from fastapi.responses import JSONResponse, Response
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
+from controller.api.namespace_uids import namespace_uid_of
 from controller.api.routes.agent.access import authorize_agent
+from controller.api.routes.agent.uploads import commit_upload
 from controller.api.serializers import pipeline_of
 from controller.api.state import AppState, get_state
-from controller.kube import NAMESPACES
 from controller.storage import ObjectExistsError, ObjectNotFoundError
 
 router = APIRouter(prefix="/api/v1/agent/caches", tags=["agent"], route_class=GuardedRoute)
 
 _TOUCH_INTERVAL = timedelta(days=1)
 _MAX_DOCUMENT_BYTES = 64 * 1024
-_MAX_NAMESPACE_UIDS = 1024
 
 
 @router.post("/lookup", operation_id="agentCacheLookup", response_model=models.ObjectLink)
@@ -38,7 +38,7 @@ async def look_up(request: Request, body: models.CacheLookup) -> Response:
     state = get_state(request)
     access = await authorize_agent(state, request, "fetch")
     access.check_cache_key(body.key)
-    namespace_uid = await _namespace_uid(state, access.run)
+    namespace_uid = await namespace_uid_of(state, access.run)
     for scope in readable_scopes(access.run, state.settings.default_branches):
         link = await _find_cache(state, _cache_prefix(access.run, namespace_uid, scope, body.key))
         if link is not None:
@@ -52,10 +52,10 @@ async def upload(request: Request, body: models.CacheArchive) -> Response:
     state = get_state(request)
     _, prefix = await _own_cache(state, request, body)
     _check_size(state, body)
-    if await state.store.head(_document_key(prefix)) is not None:
+    if await _committed_sha256(state, prefix) is not None:
         raise ApiProblemError("conflict", "there is already a cache with this key")
     await state.budgets.caches.promise(_archive_key(prefix, body.sha256), body.size)
-    return JSONResponse({"url": await state.signed_url("PUT", _archive_key(prefix, body.sha256), size=body.size)})
+    return JSONResponse(await state.upload_link(_archive_key(prefix, body.sha256), body.size, body.sha256))
 
 
 @router.put("/manifest", operation_id="agentCacheManifest", status_code=204, response_class=Response)
@@ -64,23 +64,33 @@ async def commit(request: Request, body: models.CacheArchive) -> Response:
     state = get_state(request)
     run, prefix = await _own_cache(state, request, body)
     _check_size(state, body)
-    stored = await state.store.head(_archive_key(prefix, body.sha256))
-    if stored is None or stored.size != body.size:
-        found = "not there" if stored is None else f"{stored.size} bytes"
-        raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
-    if await state.store.head(_document_key(prefix)) is None:
-        await state.budgets.caches.commit(_archive_key(prefix, body.sha256), stored.size)
+    budget = state.budgets.caches if await _committed_sha256(state, prefix) is None else None
+    await commit_upload(state, _archive_key(prefix, body.sha256), body.sha256, body.size, budget)
     cache_document = {
         **body.model_dump(mode="json", by_alias=True),
         "run": run["metadata"]["name"],
         "scope": own_scope(run),
     }
+    document = json.dumps(cache_document).encode()
     try:
-        await state.store.put(_document_key(prefix), json.dumps(cache_document).encode(), if_absent=True)
+        await state.store.put(_document_key(prefix), document, if_absent=True)
     except ObjectExistsError:
-        if json.loads(await state.store.get(_document_key(prefix), limit=_MAX_DOCUMENT_BYTES))["sha256"] != body.sha256:
+        committed = await _committed_sha256(state, prefix)
+        if committed is None:
+            await state.store.put(_document_key(prefix), document)
+        elif committed != body.sha256:
             raise ApiProblemError("conflict", "there is another cache with this key") from None
     return Response(status_code=204)
+
+
+async def _committed_sha256(state: AppState, prefix: str) -> str | None:
+    """The digest of the cache's archive; None if there is no cache: its document alone, without archive, is none."""
+    try:
+        document = await state.store.get(_document_key(prefix), limit=_MAX_DOCUMENT_BYTES)
+    except ObjectNotFoundError:
+        return None
+    sha256 = str(json.loads(document)["sha256"])
+    return sha256 if await state.store.head(_archive_key(prefix, sha256)) is not None else None
 
 
 def _check_size(state: AppState, body: models.CacheArchive) -> None:
@@ -116,26 +126,15 @@ async def _find_cache(state: AppState, prefix: str) -> dict[str, Any] | None:
     if datetime.now(UTC) - noted.modified > _TOUCH_INTERVAL:
         # The document's date says when the cache was last used: retention deletes unused ones.
         await state.store.put(_document_key(prefix), document)
-    return {"url": await state.signed_url("GET", key), "sha256": found["sha256"], "size": stored.size}
+    return {"url": await state.signed_url(key), "sha256": found["sha256"], "size": stored.size}
 
 
 async def _own_cache(state: AppState, request: Request, body: models.CacheArchive) -> tuple[Mapping[str, Any], str]:
     """The run and the prefix of the keys of a cache that it saves."""
     access = await authorize_agent(state, request, "upload")
     access.check_cache_key(body.key)
-    namespace_uid = await _namespace_uid(state, access.run)
+    namespace_uid = await namespace_uid_of(state, access.run)
     return access.run, _cache_prefix(access.run, namespace_uid, own_scope(access.run), body.key)
-
-
-async def _namespace_uid(state: AppState, run: Mapping[str, Any]) -> str:
-    """The uid of the run's namespace: one that is made again under the same name has other caches."""
-    uid = str(run["metadata"]["uid"])
-    if uid not in state.namespace_uids:
-        namespace = await state.client.get(NAMESPACES, str(run["metadata"]["namespace"]))
-        state.namespace_uids[uid] = str(namespace["metadata"]["uid"])
-        while len(state.namespace_uids) > _MAX_NAMESPACE_UIDS:
-            del state.namespace_uids[next(iter(state.namespace_uids))]
-    return state.namespace_uids[uid]
 
 
 def _cache_prefix(run: Mapping[str, Any], namespace_uid: str, scope: str, key: str) -> str:

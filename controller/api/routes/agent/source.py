@@ -1,7 +1,6 @@
 """Snapshots by the clone step: what it packed becomes the run's source.
 
-A snapshot is stored under its digest, which other runs rely on; so it is uploaded to a key of the run's own first, and
-copied to its digest only after its bytes were read back and verified.
+A snapshot is stored under its digest, which other runs rely on: the store takes no other bytes for it.
 """
 
 import json
@@ -10,15 +9,15 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.artifacts.keys import ArtifactKey
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
-from controller.api.http.uploads import verify_chunks
 from controller.api.models import agent as models
-from controller.api.routes.agent.access import authorize_agent
-from controller.api.routes.sources import GZIP, source_key
+from controller.api.namespace_uids import source_of_run
+from controller.api.routes.agent.access import AttemptAccess, authorize_agent
+from controller.api.routes.agent.uploads import commit_upload
 from controller.api.state import AppState, get_state
-from controller.storage import ObjectExistsError
+from controller.storage import UPLOADS, ObjectExistsError
+from controller.storage.sources import SourceId, find_source, period_at, usable_periods
 
 router = APIRouter(prefix="/api/v1/agent/source", tags=["agent"], route_class=GuardedRoute)
 
@@ -27,32 +26,28 @@ router = APIRouter(prefix="/api/v1/agent/source", tags=["agent"], route_class=Gu
 async def upload_source(request: Request, body: models.SnapshotRequest) -> Response:
     """The URL to PUT the snapshot of a repository to, or that it is present already."""
     state = get_state(request)
-    attempt_key = await _snapshot_attempt(state, request, body)
+    access = await _clone_access(state, request, body)
     if body.size > state.settings.source_limit:
         limit = state.settings.source_limit
         raise ApiProblemError("too-large", f"the snapshot has {body.size} bytes; the limit is {limit}")
-    stored = await state.store.head(source_key(attempt_key.namespace, body.digest))
-    if stored is not None and stored.size == body.size:
+    source = await source_of_run(state, access.run, body.digest)
+    stored = await find_source(state.store, source, state.utc_now())
+    if stored is not None and stored.is_usable and stored.size == body.size:
         return JSONResponse({"present": True})
-    await state.budgets.sources.promise(source_key(attempt_key.namespace, body.digest), body.size)
-    return JSONResponse(
-        {"url": await state.signed_url("PUT", _upload_key(attempt_key, body), size=body.size), "present": False}
-    )
+    key = source.key(period_at(state.utc_now()))
+    await state.budgets.sources.promise(key, body.size)
+    return JSONResponse({**await state.upload_link(key, body.size, source.sha256), "present": False})
 
 
 @router.put("/manifest", operation_id="agentSourceManifest", status_code=204, response_class=Response)
 async def commit_source(request: Request, body: models.Snapshot) -> Response:
     """Commits the snapshot as the run's source. Repeating the same call has no effect."""
     state = get_state(request)
-    attempt_key = await _snapshot_attempt(state, request, body)
-    stored = await state.store.head(source_key(attempt_key.namespace, body.digest))
-    if stored is None:
-        await _promote_snapshot(state, attempt_key, body)
-    elif stored.size != body.size:
-        raise ApiProblemError("conflict", f"the source {body.digest} has {stored.size} bytes, not {body.size}")
+    access = await _clone_access(state, request, body)
+    await _commit_snapshot(state, await source_of_run(state, access.run, body.digest), body.size)
     source: dict[str, Any] = {"digest": body.digest, "commit": body.commit, "size": body.size}
     document = json.dumps({"files": [], "archive": None, "source": source}, separators=(",", ":")).encode()
-    key = attempt_key.manifest
+    key = access.key.manifest
     try:
         await state.store.put(key, document, if_absent=True)
     except ObjectExistsError:
@@ -60,28 +55,23 @@ async def commit_source(request: Request, body: models.Snapshot) -> Response:
             raise ApiProblemError(
                 "conflict", f"{body.slug}, attempt {body.attempt}: another snapshot is committed"
             ) from None
-    await state.store.delete(_upload_key(attempt_key, body))
     return Response(status_code=204)
 
 
-def _upload_key(attempt: ArtifactKey, body: models.SnapshotRequest) -> str:
-    return attempt.archive(body.digest.removeprefix("sha256:"))
-
-
-async def _promote_snapshot(state: AppState, attempt: ArtifactKey, body: models.Snapshot) -> None:
-    key = _upload_key(attempt, body)
-    if await state.store.head(key) is None:
-        raise ApiProblemError("conflict", "the snapshot was not uploaded")
-    await state.budgets.sources.promise(source_key(attempt.namespace, body.digest), body.size)
-    content = verify_chunks(state.store.read(key), body.digest.removeprefix("sha256:"), body.size, magic=GZIP)
-    try:
-        await state.store.put(source_key(attempt.namespace, body.digest), content, if_absent=True)
-    except ObjectExistsError:
-        # Another run has stored the same snapshot at the same time.
+async def _commit_snapshot(state: AppState, source: SourceId, size: int) -> None:
+    stored = await find_source(state.store, source, state.utc_now())
+    if stored is not None and stored.is_usable:
+        if stored.size != size:
+            detail = f"the source sha256:{source.sha256} has {stored.size} bytes, not {size}"
+            raise ApiProblemError("conflict", detail)
         return
+    # The period may have ended since the link was given.
+    current, last = (source.key(period) for period in usable_periods(state.utc_now()))
+    is_current = await state.store.head(UPLOADS + current) is not None
+    await commit_upload(state, current if is_current else last, source.sha256, size, state.budgets.sources)
 
 
-async def _snapshot_attempt(state: AppState, request: Request, body: models.SnapshotRequest) -> ArtifactKey:
+async def _clone_access(state: AppState, request: Request, body: models.SnapshotRequest) -> AttemptAccess:
     access = await authorize_agent(state, request, "source", body.slug, body.attempt)
     access.check_clone()
-    return access.key
+    return access

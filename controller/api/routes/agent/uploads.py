@@ -10,6 +10,7 @@ from controller.api.artifacts.budgets import StorageBudget
 from controller.api.http.problems import ApiProblemError
 from controller.api.models.agent import UploadRequest
 from controller.api.state import AppState
+from controller.storage import ObjectNotFoundError, UploadMismatchError
 
 
 class UploadKey(Protocol):
@@ -33,24 +34,34 @@ async def grant_upload(
         raise ApiProblemError("conflict", committed)
     archive = key.archive(body.sha256)
     await budget.promise(archive, body.size)
-    return JSONResponse({"url": await state.signed_url("PUT", archive, size=body.size)})
+    return JSONResponse(await state.upload_link(archive, body.size, body.sha256))
 
 
 async def commit_archive(
     state: AppState, key: UploadKey, sha256: str, size: int, budget: StorageBudget, reporter: str
 ) -> None:
-    """Count an archive that is stored; its manifest can be stored then.
+    """Make an uploaded archive an object; its manifest can be stored then.
 
     Args:
         reporter: what says that it has `size` bytes.
 
     Raises:
-        ApiProblemError: it is not stored, or has another size.
+        ApiProblemError: it was not uploaded, has another size or digest, or is beyond the budget.
     """
-    archive = key.archive(sha256)
-    stored = await state.store.head(archive)
-    if stored is None or stored.size != size:
-        found = "not there" if stored is None else f"{stored.size} bytes"
-        raise ApiProblemError("conflict", f"the archive in the store is {found}, {reporter} says {size} bytes")
-    if await state.store.head(key.manifest) is None:
-        await budget.commit(archive, stored.size)
+    is_new = await state.store.head(key.manifest) is None
+    await commit_upload(state, key.archive(sha256), sha256, size, budget if is_new else None, reporter)
+
+
+async def commit_upload(
+    state: AppState, key: str, sha256: str, size: int, budget: StorageBudget | None, reporter: str = "the call"
+) -> None:
+    """The same for any key that contains the digest (hex); `budget` is None for what was committed before."""
+    if budget is not None:
+        await budget.commit(key, size)
+    try:
+        await state.store.commit_upload(key, size, sha256)
+    except ObjectNotFoundError:
+        detail = f"the archive in the store is not there, {reporter} says {size} bytes"
+        raise ApiProblemError("conflict", detail) from None
+    except UploadMismatchError as error:
+        raise ApiProblemError("conflict", f"the archive is not committed: {error}") from error

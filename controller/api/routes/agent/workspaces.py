@@ -16,7 +16,7 @@ from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
 from controller.api.routes.agent.access import authorize_agent
 from controller.api.routes.agent.uploads import commit_archive, grant_upload
-from controller.api.routes.runs import reread_run
+from controller.api.runs.find import reread_run
 from controller.api.state import AppState, get_state
 from controller.storage import ObjectExistsError
 

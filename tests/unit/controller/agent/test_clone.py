@@ -47,12 +47,12 @@ class RecordingAgentClient:
         self.stored: dict[str, bytes] = {}
         self.committed: list[dict[str, Any]] = []
 
-    def source_url(self, snapshot: dict[str, Any]) -> str | None:
-        return None if snapshot["digest"] in self.stored else str(snapshot["digest"])
+    def source_link(self, snapshot: dict[str, Any]) -> dict[str, Any] | None:
+        return None if snapshot["digest"] in self.stored else {"url": snapshot["digest"]}
 
-    def put(self, url: str, body: Callable[[], Iterator[bytes]], size: int) -> None:
-        self.stored[url] = b"".join(body())
-        assert len(self.stored[url]) == size
+    def put(self, link: dict[str, Any], body: Callable[[], Iterator[bytes]], size: int) -> None:
+        self.stored[link["url"]] = b"".join(body())
+        assert len(self.stored[link["url"]]) == size
 
     def commit_source(self, snapshot: dict[str, Any]) -> None:
         self.committed.append(snapshot)

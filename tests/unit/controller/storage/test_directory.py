@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -18,10 +19,14 @@ from controller.storage import (
     StorageError,
     StoreFullError,
     StoreUnavailableError,
+    UploadMismatchError,
     directory,
 )
+from controller.storage.signed_urls import ObjectGrant
 
 BIG = os.urandom(3 * 1024 * 1024)
+
+SHA256 = "ab" * 32
 
 
 @pytest.fixture
@@ -145,23 +150,45 @@ async def test_invalid_keys_are_rejected_by_all_methods(store: DirectoryStore) -
         with pytest.raises(InvalidKeyError):
             await call
     with pytest.raises(InvalidKeyError):
-        await store.presign("../a", "GET", timedelta(seconds=1))
+        await store.presign("../a", timedelta(seconds=1))
 
 
-async def test_signed_url_is_for_one_object_method_and_time(store: DirectoryStore) -> None:
-    url = await store.presign("a/b", "GET", timedelta(seconds=60))
+async def test_signed_url_is_for_one_object_and_time(store: DirectoryStore) -> None:
+    url = await store.presign("a/b", timedelta(seconds=60))
     assert url.startswith("http://host:1/api/v1/objects/a/b?")
     query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-    signature, expires = query["signature"], int(query["expires"])
-    assert expires == 1060
-    assert store.verify("a/b", method="GET", expires=expires, signature=signature)
-    assert store.verify("a/b", method="HEAD", expires=expires, signature=signature)
-    assert not store.verify("a/b", method="PUT", expires=expires, signature=signature)
-    assert not store.verify("a/c", method="GET", expires=expires, signature=signature)
-    assert not store.verify("a/b", method="GET", expires=expires + 1, signature=signature)
-    assert not store.verify("a/b", method="GET", expires=expires, signature="é")
+    signature, grant = query["signature"], ObjectGrant("GET", "a/b", int(query["expires"]))
+    assert grant.expires == 1060
+    assert store.verify(grant, signature)
+    assert not store.verify(grant, "é")
+    for other in ({"method": "PUT"}, {"key": "a/c"}, {"expires": 1061}, {"size": 1}, {"sha256": SHA256}):
+        assert not store.verify(replace(grant, **other), signature), other
     later = DirectoryStore(store._root, b"key", "http://host", clock=lambda: 1060.0)
-    assert not later.verify("a/b", method="GET", expires=expires, signature=signature)
+    assert not later.verify(grant, signature)
+
+
+async def test_upload_link_is_for_bytes_that_are_not_committed(store: DirectoryStore) -> None:
+    link = await store.presign_upload("a/b", 7, SHA256, timedelta(seconds=60))
+    assert link.url.startswith("http://host:1/api/v1/objects/uploads/a/b?")
+    query = {name: values[0] for name, values in parse_qs(urlsplit(link.url).query).items()}
+    grant = ObjectGrant("PUT", "uploads/a/b", 1060, size=7, sha256=SHA256)
+    assert store.verify(grant, query["signature"])
+    for other in ({"method": "GET"}, {"key": "a/b"}, {"size": 8}, {"sha256": "0" * 64}):
+        assert not store.verify(replace(grant, **other), query["signature"]), other
+
+
+async def test_upload_becomes_the_object_when_it_is_committed(store: DirectoryStore) -> None:
+    with pytest.raises(ObjectNotFoundError):
+        await store.commit_upload("a/b", 3, SHA256)
+    await store.put("uploads/a/b", b"long")
+    with pytest.raises(UploadMismatchError):
+        await store.commit_upload("a/b", 3, SHA256)
+    assert await store.head("a/b") is None
+    await store.put("uploads/a/b", b"abc")
+    for _ in range(2):
+        await store.commit_upload("a/b", 3, SHA256)
+    assert await store.get("a/b") == b"abc"
+    assert [each.key async for each in store.list()] == ["a/b"]
 
 
 async def test_error_of_the_sender_is_not_translated(store: DirectoryStore) -> None:

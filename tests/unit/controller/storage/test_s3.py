@@ -1,5 +1,7 @@
 """The S3 store, against the answers that S3 gives."""
 
+import base64
+import hashlib
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -19,6 +21,7 @@ from controller.storage import (
     ObjectTooLargeError,
     StoreFullError,
     StoreUnavailableError,
+    UploadMismatchError,
     open_store,
 )
 from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store
@@ -206,10 +209,79 @@ async def test_object_beyond_the_limit_is_not_read(world: ScriptedS3) -> None:
 
 
 async def test_signed_urls_do_not_contain_the_secret(world: ScriptedS3) -> None:
-    url = await world.store.presign("a", "PUT", timedelta(minutes=15))
+    url = await world.store.presign("a", timedelta(minutes=15))
     assert url.startswith("http://s3.test:9000/bucket/c8s/a?")
     assert "X-Amz-Expires=900" in url
     assert "very-secret" not in url
+
+
+DATA = b"packed"
+SHA256 = hashlib.sha256(DATA).hexdigest()
+CHECKSUM = base64.b64encode(bytes.fromhex(SHA256)).decode()
+
+
+async def test_upload_link_signs_size_and_digest(world: ScriptedS3) -> None:
+    """S3 refuses a request whose Content-Length or checksum is another one than was signed."""
+    link = await world.store.presign_upload("a", 6, SHA256, timedelta(minutes=15))
+    assert link.url.startswith("http://s3.test:9000/bucket/c8s/uploads/a?")
+    assert "X-Amz-SignedHeaders=content-length%3Bhost%3Bx-amz-checksum-sha256" in link.url
+    assert link.headers == {"x-amz-checksum-sha256": CHECKSUM}
+
+
+def stat_upload(world: ScriptedS3, **more: Any) -> None:
+    found = {"ContentLength": 6, "ETag": '"e"', "LastModified": WHEN, **more}
+    world.refuse("head_object", "404", 404)
+    world.answer("head_bucket", {})
+    world.answer("head_object", found, Key="c8s/uploads/a", ChecksumMode="ENABLED")
+
+
+def answer_copy(world: ScriptedS3) -> None:
+    source = {"Bucket": "bucket", "Key": "c8s/uploads/a"}
+    world.answer("copy_object", {}, Key="c8s/a", CopySource=source, CopySourceIfMatch='"e"')
+
+
+async def test_upload_is_copied_if_s3_reports_its_digest(world: ScriptedS3) -> None:
+    stat_upload(world, ChecksumSHA256=CHECKSUM)
+    answer_copy(world)
+    world.answer("delete_object", {}, Key="c8s/uploads/a")
+    await world.store.commit_upload("a", 6, SHA256)
+
+
+async def test_copy_is_read_in_a_store_without_digests(world: ScriptedS3) -> None:
+    stat_upload(world)
+    answer_copy(world)
+    world.answer("get_object", body(DATA), Key="c8s/a")
+    world.answer("delete_object", {}, Key="c8s/uploads/a")
+    await world.store.commit_upload("a", 6, SHA256)
+
+
+async def test_copy_of_other_bytes_is_deleted(world: ScriptedS3) -> None:
+    stat_upload(world)
+    answer_copy(world)
+    world.answer("get_object", body(b"forged"), Key="c8s/a")
+    world.answer("delete_object", {}, Key="c8s/a")
+    with pytest.raises(UploadMismatchError, match="has not the digest"):
+        await world.store.commit_upload("a", 6, SHA256)
+
+
+@pytest.mark.parametrize("more", [{"ContentLength": 7}, {"ChecksumSHA256": base64.b64encode(b"x" * 32).decode()}])
+async def test_other_bytes_are_not_committed(world: ScriptedS3, more: dict[str, Any]) -> None:
+    stat_upload(world, **more)
+    with pytest.raises(UploadMismatchError):
+        await world.store.commit_upload("a", 6, SHA256)
+
+
+async def test_upload_that_is_replaced_meanwhile_is_not_committed(world: ScriptedS3) -> None:
+    stat_upload(world, ChecksumSHA256=CHECKSUM)
+    world.refuse("copy_object", "PreconditionFailed", 412)
+    with pytest.raises(UploadMismatchError, match="was replaced while it was committed"):
+        await world.store.commit_upload("a", 6, SHA256)
+
+
+async def test_committing_twice_has_no_effect(world: ScriptedS3) -> None:
+    world.answer("head_object", {"ContentLength": 6, "LastModified": WHEN}, Key="c8s/a")
+    world.answer("delete_object", {}, Key="c8s/uploads/a")
+    await world.store.commit_upload("a", 6, SHA256)
 
 
 def test_repr_of_credentials_is_redacted() -> None:
@@ -220,8 +292,8 @@ async def test_store_of_a_url_is_opened() -> None:
     environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
     url = "s3://bucket?endpoint=http://in:9000&public-endpoint=http://out:9000"
     store = open_store(url, signing_key=b"", public_url="", environment=environment)
-    outside = await store.presign("k", "GET", timedelta(seconds=9), external=True)
-    inside = await store.presign("k", "GET", timedelta(seconds=9))
+    outside = await store.presign("k", timedelta(seconds=9), external=True)
+    inside = await store.presign("k", timedelta(seconds=9))
     assert outside.startswith("http://out:9000/bucket/k?")
     assert inside.startswith("http://in:9000/bucket/k?")
     await store.close()
@@ -232,7 +304,7 @@ async def test_bucket_is_in_the_path_or_the_host() -> None:
     for option, start in (("", "http://s3.test/bucket/k?"), ("&path-style=false", "http://bucket.s3.test/k?")):
         url = f"s3://bucket?endpoint=http://s3.test{option}"
         store = open_store(url, signing_key=b"", public_url="", environment=environment)
-        assert (await store.presign("k", "GET", timedelta(seconds=9))).startswith(start)
+        assert (await store.presign("k", timedelta(seconds=9))).startswith(start)
         await store.close()
 
 

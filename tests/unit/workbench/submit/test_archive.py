@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import io
 import os
 import tarfile
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from controller.agent.archive.contents import contents_digest
 from controller.agent.archive.unpack import Extractor
 from workbench.submit.archive import MTIME, pack_archive
 from workbench.submit.worktree import scan
@@ -115,3 +117,18 @@ def test_agent_unpacks_what_was_packed(files: dict[bytes, tuple[bytes, bool]], l
         for entry in tree.entries:
             if entry.target is not None:
                 assert str((Path(workspace) / entry.name).readlink()) == str(Path(entry.target))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_TREE, st.booleans())
+def test_controller_computes_the_same_contents(files: dict[bytes, tuple[bytes, bool]], has_pipeline: bool) -> None:
+    """Otherwise nothing could be reused after an edit of the pipeline."""
+    pipeline = ".c8s.yaml" if has_pipeline else None
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder), files)
+        with contextlib.suppress(IsADirectoryError):
+            (Path(folder) / ".c8s.yaml").write_text("steps: []")
+        (Path(folder) / "link").symlink_to(".c8s.yaml")
+        with pack_archive(scan(Path(folder)), pipeline=pipeline) as archive:
+            tar = io.BytesIO(gzip.decompress(archive.path.read_bytes()))
+        assert archive.contents_digest == f"sha256:{contents_digest(tar.read, archive.pipeline_file)}"

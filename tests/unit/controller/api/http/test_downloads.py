@@ -15,6 +15,7 @@ import pytest
 from controller.api.artifacts.budgets import format_bytes
 from controller.kube import PIPELINE_RUNS
 from controller.loop_watchdog import LoopWatchdog
+from controller.storage.sources import SourceId, period_at
 from tests.unit.controller.api.fakes import BOB, ApiServer, FakeCapability, run_api
 
 TREE = b"\x1f\x8b" + b"tree" * 1000
@@ -33,6 +34,52 @@ async def in_pieces(data: bytes) -> AsyncIterator[bytes]:
         yield data[start : start + 100]
 
 
+def source_key(api: ApiServer, periods_ago: int = 0) -> str:
+    """The key of `TREE` in the namespace `a`, as it was stored some periods ago."""
+    period = period_at(api.state.utc_now()) - periods_ago
+    return SourceId("a", api.kubernetes.namespace_uids["a"], HEX).key(period)
+
+
+@pytest.mark.parametrize(("periods_ago", "status"), [(0, 200), (1, 200), (2, 404), (9, 404)])
+async def test_source_that_a_sweep_may_delete_soon_is_uploaded_again(
+    tmp_path: Path, periods_ago: int, status: int
+) -> None:
+    async with run_api(tmp_path) as api:
+        await api.store.put(source_key(api, periods_ago), TREE)
+        assert (await api.call("HEAD", f"{SOURCES}/sha256:{HEX}")).status == status
+        assert (await api.call("PUT", f"{SOURCES}/sha256:{HEX}", data=TREE)).status == 201
+        assert (await api.store.head(source_key(api)) is not None) == (periods_ago != 1)
+
+
+async def test_run_on_an_old_source_stores_it_again(tmp_path: Path) -> None:
+    """As a rerun does, whose user may not have the files any more."""
+    async with run_api(tmp_path) as api:
+        await api.store.put(source_key(api, 2), TREE)
+        body = {"pipeline": PIPELINE, "source": {"archive": {"digest": f"sha256:{HEX}"}}}
+        assert (await api.call("POST", "/api/v1/namespaces/a/runs", json=body)).status == 201
+        assert await api.store.get(source_key(api)) == TREE
+
+
+async def test_namespace_that_is_made_again_has_no_sources(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        assert (await api.call("PUT", f"{SOURCES}/sha256:{HEX}", data=TREE)).status == 201
+        api.kubernetes.namespace_uids["a"] = "uid-of-the-next-a"
+        assert (await api.call("HEAD", f"{SOURCES}/sha256:{HEX}")).status == 404
+        body = {"pipeline": PIPELINE, "source": {"archive": {"digest": f"sha256:{HEX}"}}}
+        assert (await api.call("POST", "/api/v1/namespaces/a/runs", json=body)).problem == (422, "source-missing")
+
+
+async def test_run_of_a_deleted_namespace_reaches_nothing_of_the_next(tmp_path: Path) -> None:
+    """Its agent still runs, and the cache of runs lags, when a namespace of the same name is made."""
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        api.kubernetes.lagging = True
+        await api.kubernetes.delete(PIPELINE_RUNS, "ci-1", "a")
+        api.kubernetes.namespace_uids["a"] = "uid-of-the-next-a"
+        await api.store.put(source_key(api), TREE)
+        assert (await api.call("GET", f"{AGENT}/source", token="fetch")).problem == (404, "not-found")
+
+
 async def test_a_source_is_stored_by_its_digest(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         path = f"{SOURCES}/sha256:{HEX}"
@@ -40,7 +87,7 @@ async def test_a_source_is_stored_by_its_digest(tmp_path: Path) -> None:
         answer = await api.call("PUT", path, data=in_pieces(TREE))
         assert (answer.status, answer.json) == (201, {"digest": f"sha256:{HEX}", "size": len(TREE)})
         assert (await api.call("HEAD", path)).status == 200
-        assert await api.store.get(f"sources/a/{HEX}.tar.gz") == TREE
+        assert await api.store.get(source_key(api)) == TREE
         assert (await api.call("PUT", path, data=TREE)).json["size"] == len(TREE)
 
 
@@ -109,7 +156,7 @@ async def run_with_step(api: ApiServer, name: str = "ci-1", **spec: Any) -> str:
 
     `fetch`, `later` and `aside` are the tokens of the agents that prepare its steps.
     """
-    await api.store.put(f"sources/a/{HEX}.tar.gz", TREE)
+    await api.store.put(source_key(api), TREE)
     given = {"pipeline": PIPELINE, "source": {"archive": {"digest": f"sha256:{HEX}"}}, **spec}
     run = await api.kubernetes.create(PIPELINE_RUNS, {"metadata": {"name": name, "namespace": "a"}, "spec": given}, "a")
     steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "later", "slug": "later"}]
@@ -148,7 +195,8 @@ async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
         other = {**manifest(TREE), "files": []}
         assert (await api.call("PUT", f"{place}/manifest", token=token, json=other)).problem == (409, "conflict")
         # The link from before the commit is still valid: it can't replace what is committed.
-        assert (await api.call("PUT", link, token=None, data=b"x" * len(TREE))).problem == (422, "digest-mismatch")
+        for evil in (b"x" * len(TREE), TREE[:-1] + b"x", TREE + b"x"):
+            assert (await api.call("PUT", link, token=None, data=evil)).status in (413, 422)
         assert (await api.call("GET", found["url"], token=None)).body == TREE
 
 
@@ -473,7 +521,7 @@ async def test_later_run_of_a_name_has_nothing_of_the_earlier(tmp_path: Path) ->
 async def test_signed_url_grants_only_what_was_signed(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await api.store.put("sources/x", b"0123456789")
-        link = await api.state.signed_url("GET", "sources/x")
+        link = await api.state.signed_url("sources/x")
         assert (await api.call("GET", link, token=None, headers={"Range": "bytes=-3"})).body == b"789"
         outside = await api.call("GET", link, token=None, headers={"Range": "bytes=10-"})
         assert outside.problem == (416, "range-not-satisfiable")
@@ -490,6 +538,9 @@ async def test_signed_url_grants_only_what_was_signed(tmp_path: Path) -> None:
 
 async def test_an_upload_by_link_is_bounded(tmp_path: Path) -> None:
     async with run_api(tmp_path, artifact_limit=10) as api:
-        link = await api.state.signed_url("PUT", "artifacts/x")
+        link = (await api.state.upload_link("artifacts/x", 10, hashlib.sha256(b"x" * 10).hexdigest()))["url"]
         assert (await api.call("PUT", link, token=None, data=in_pieces(b"x" * 11))).problem == (413, "too-large")
+        assert (await api.call("PUT", link, token=None, data=b"x" * 9)).problem == (422, "digest-mismatch")
+        for forged in (link.replace("size=10", "size=11"), link.replace("uploads/", "")):
+            assert (await api.call("PUT", forged, token=None, data=b"x" * 10)).problem == (403, "link-invalid")
         assert stored_objects(api) == []

@@ -11,6 +11,7 @@ import pytest
 
 from controller.kube import KubeError, NotFoundError
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects, runs_over_limit
+from controller.storage.sources import SourceId, period_at
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
 Json = dict[str, Any]
@@ -63,16 +64,33 @@ class DeletingClient:
         self.deleted.append(f"{namespace}/{name}/{uid}")
 
 
+def source_key(byte: str, periods_ago: int = 3) -> str:
+    return SourceId("team", "uid-of-team", byte * 32).key(period_at(T0) - periods_ago)
+
+
+def test_source_is_not_swept_before_runs_that_may_use_it_are_known() -> None:
+    """Whatever its date is: runs begin to use the sources of the last two periods only."""
+    needs, modified = retained_objects([], T0, MONTH), T0 - timedelta(days=60)
+    expired = [is_expired(source_key("aa", periods), modified, needs, T0, MONTH) for periods in range(5)]
+    assert expired == [False, False, False, True, True]
+
+
+def test_upload_that_is_never_committed_is_swept() -> None:
+    needs, key = retained_objects([], T0, MONTH), "uploads/artifacts/team/uid-ci-1/a/1.tar.gz"
+    assert not is_expired(key, T0 - timedelta(minutes=59), needs, T0, MONTH)
+    assert is_expired(key, T0 - timedelta(minutes=61), needs, T0, MONTH)
+
+
 def old(key: str) -> Info:
     return Info(key, T0 - timedelta(days=31))
 
 
 async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None:
-    live = run("ci-9", "Running", days=40, source={"archive": {"digest": "sha256:aa"}}, reuseFrom="ci-3")
+    live = run("ci-9", "Running", days=40, source={"archive": {"digest": "sha256:" + "aa" * 32}}, reuseFrom="ci-3")
     earlier = run("ci-3", days=50)
     store = FakeStore(
-        old("sources/team/aa.tar.gz"),
-        old("sources/team/bb.tar.gz"),
+        old(source_key("aa")),
+        old(source_key("bb")),
         old("artifacts/team/uid-ci-3/a/1.tar.gz"),
         old("artifacts/team/uid-ci-2/a/1.tar.gz"),
         old("artifacts/team/uid-ci-2/a/1.json"),
@@ -91,7 +109,7 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
     )  # type: ignore[arg-type]
     manifest, archive = "artifacts/team/uid-ci-2/a/1.json", "artifacts/team/uid-ci-2/a/1.tar.gz"
     unused = {"caches/team/ci/cc.json", "caches/team/ci/cc.00.tar.gz"}
-    assert set(store.deleted) == {manifest, archive, "sources/team/bb.tar.gz", *unused}
+    assert set(store.deleted) == {manifest, archive, source_key("bb"), *unused}
     assert store.deleted.index(manifest) < store.deleted.index(archive), "nobody may be promised what is gone"
 
 
@@ -106,11 +124,11 @@ def test_objects_stay_a_day_longer_than_their_run_can_be_reused() -> None:
 def test_active_run_retains_all_that_it_may_reuse(reference: dict[str, str]) -> None:
     """Also what the earlier run has reused itself, and its source."""
     reused = {"run": "ci-1", "uid": "uid-ci-1", "slug": "a", "attempt": 1}
-    earlier = run("ci-2", days=50, source={"archive": {"digest": "sha256:aa"}})
+    earlier = run("ci-2", days=50, source={"archive": {"digest": "sha256:" + "aa" * 32}})
     earlier["status"]["steps"] = [{"name": "a", "slug": "a", "reused": reused}]
     needs = retained_objects([run("ci-3", "Queued", days=40, **reference), earlier], T0, MONTH)
     assert needs.run_uids >= {"uid-ci-1", "uid-ci-2", "uid-ci-3"}
-    assert needs.sources == {"aa"}
+    assert needs.sources == {"aa" * 32}
 
 
 def test_run_that_an_active_run_reuses_is_not_over_the_limit() -> None:
@@ -120,10 +138,10 @@ def test_run_that_an_active_run_reuses_is_not_over_the_limit() -> None:
 
 
 def test_an_ended_run_needs_its_source_only_while_it_is_young() -> None:
-    source = {"archive": {"digest": "sha256:aa"}}
+    source = {"archive": {"digest": "sha256:" + "aa" * 32}}
     for days, stays in ((29, True), (31, False)):
         needs = retained_objects([run("ci-1", days=days, source=source)], T0, MONTH)
-        assert is_expired("sources/team/aa.tar.gz", T0 - timedelta(days=60), needs, T0, MONTH) is not stays
+        assert is_expired(source_key("aa"), T0 - timedelta(days=60), needs, T0, MONTH) is not stays
 
 
 def test_what_is_no_kind_of_ours_stays() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from controller.kube import PIPELINE_RUNS, NotFoundError
+from controller.kube import NAMESPACES, PIPELINE_RUNS, NotFoundError
 from controller.operator.effects.reuse_loader import ReusableRun, ReuseLoader
 
 Json = dict[str, Any]
@@ -29,22 +30,48 @@ class FakeReuseSources:
     def __init__(self, run: Json | None, *keys: str) -> None:
         self.run, self.keys = run, keys
 
-    async def get(self, resource: Any, name: str, namespace: str) -> Json:
+    async def get(self, resource: Any, name: str, namespace: str = "") -> Json:
+        if resource == NAMESPACES:
+            return {"metadata": {"name": name, "uid": "uid-of-team"}}
         assert (resource, name, namespace) == (PIPELINE_RUNS, "ci-1", "team")
         if self.run is None:
             raise NotFoundError("no run", status=404)
         return self.run
 
+    async def list(self, prefix: str) -> AsyncIterator[Any]:
+        for key in self.keys:
+            if key.startswith(prefix):
+                yield key
+
     async def head(self, key: str) -> object | None:
         return key if key in self.keys else None
 
 
-async def load(cluster: FakeReuseSources, **spec: str) -> ReusableRun:
+async def load(cluster: FakeReuseSources, **spec: Any) -> ReusableRun:
     loader = ReuseLoader(cluster, cluster, RETENTION, lambda: NOW)  # type: ignore[arg-type]
     created = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
     metadata = {"name": "ci-2", "namespace": "team", "uid": "uid-2", "creationTimestamp": created}
     run: Any = {"metadata": metadata, "spec": {"reuseFrom": "ci-1", **spec}}
     return await loader.load(run)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (
+            {"digest": "sha256:" + "b" * 64, "contents": "sha256:" + "c" * 64},
+            "of the run ci-2, its source is no longer stored",
+        ),
+        ({"digest": "sha256:" + "a" * 64, "contents": "sha256:" + "d" * 64}, ""),
+        ({"digest": "sha256:" + "b" * 64}, ""),
+    ],
+)
+async def test_contents_count_only_as_far_as_they_can_be_checked(other: Json, words: str) -> None:
+    """Of one archive they need no check; without them, another archive is another source."""
+    earlier = earlier_run()
+    earlier["spec"] = {"source": {"archive": {"digest": "sha256:" + "a" * 64, "contents": "sha256:" + "c" * 64}}}
+    found = await load(FakeReuseSources(earlier, STORED), reuseFromUid="uid-1", source={"archive": other})
+    assert (bool(found.steps), words in found.problem) == (not words, True)
 
 
 STORED = "artifacts/team/uid-1/a/2.json"
