@@ -22,7 +22,7 @@ from typing import Any
 from machine import describe
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
-_LIMIT_SECONDS = 900
+_LIMIT_SECONDS = 1800
 _PAUSE_LIMIT = 0.2
 _WRITE = """
 import os, sys

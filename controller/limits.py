@@ -1,11 +1,11 @@
 """The page docs/reference/limits.md: all bounds of what is taken from users, generated from the code.
 
-`python -m controller.limits` prints it; a test compares it with the committed page.
+`python -m tools.generate` writes it; a test compares it with the committed page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -217,17 +217,22 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
 )
 
 
-def render() -> str:
-    """The page, as Markdown."""
+def render(embedded: Iterable[tuple[str, str, str]]) -> str:
+    """The page, as Markdown.
+
+    Args:
+        embedded: the limits of the embedded cluster: of what, the maximum, and what happens beyond it.
+    """
     lines = [
         "# Limits",
         "",
-        "This page is generated from the code (`python -m controller.limits`). Every limit is checked before the work",
+        "This page is generated from the code (`python -m tools.generate`). Every limit is checked before the work",
         "that it bounds. What remains expensive is computed in a process of its own, which is ended at its limit.",
     ]
     for title, limits in SECTIONS:
         rows = [(limit.subject, limit.value, limit.effect) for limit in limits]
         lines += ["", f"## {title}", "", *_table(("what", "maximum", "beyond it"), rows)]
+    lines += ["", "## Requests to the embedded cluster", "", *_table(("what", "maximum", "beyond it"), list(embedded))]
     fields_of = {
         "Fields of a pipeline": structural_schema(),
         "Fields of a run": crds.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][
@@ -258,7 +263,3 @@ def _field_limits(schema: Json, path: str) -> Iterator[tuple[str, str]]:
         yield from _field_limits(schema["items"], f"{path}[]")
     if isinstance(schema.get("additionalProperties"), dict):
         yield from _field_limits(schema["additionalProperties"], f"{path}.*")
-
-
-if __name__ == "__main__":
-    print(render(), end="")

@@ -12,6 +12,7 @@ from controller.operator.manifests import generate as manifests
 from controller.operator.manifests import rbac
 from controller.pipeline import schema
 from controller.run_types import reference as status_reasons
+from embedded import limits as embedded_limits
 from tools import keys_reference, openapi, rest_reference
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name, document in manifests.manifests().items():
         yield manifests.FOLDER / name, manifests.render(document)
     yield ROOT / "docs" / "settings.md", settings.render_table()
-    yield ROOT / "docs" / "reference" / "limits.md", limits.render()
+    yield ROOT / "docs" / "reference" / "limits.md", limits.render(embedded_limits.LIMITS)
     yield rest_reference.DOCUMENT, openapi.text()
     yield rest_reference.PAGE, rest_reference.render(openapi.document())
     yield REASONS_PAGE, between(REASONS_PAGE.read_text(), "reasons", status_reasons.render())

@@ -19,10 +19,14 @@ _CONTINUING = frozenset({"then", "do", "else", "elif", "in", "!", "time", "if", 
 """Words after which another command begins."""
 _WORD = re.compile(r"[^\s;&|()<>`]+|[;&|()`\n]")
 _FUNCTION = re.compile(r"(?:\(\s*\)|(?:^|[\s;&|])function\s+\S+)\s*\Z")
-_OPERATOR_BEFORE_HEREDOC = re.compile(r"<<[^\n]*[&|][ \t]*$", re.MULTILINE)
 _MAX_LENGTH = 8192
 """Characters of several entries that may make one command: each further entry has all of them read again."""
 _OPERATOR_AT_END = re.compile(r"[&|][\s#]*\Z")
+
+
+def _has_operator_before_heredoc(text: str) -> bool:
+    """Whether a line with `<<` ends with `&` or `|`."""
+    return any("<<" in line and line.rstrip(" \t").endswith(("&", "|")) for line in text.split("\n"))
 
 
 def command_starts(commands: Sequence[str]) -> list[int]:
@@ -80,7 +84,7 @@ class _CommandWords:
             and _OPERATOR_AT_END.search(self._executed) is None
             and self._executed.count("${") <= self._executed.count("}")
             and _FUNCTION.search(self._text) is None
-            and _OPERATOR_BEFORE_HEREDOC.search(self._text) is None
+            and not _has_operator_before_heredoc(self._text)
         )
 
     def _read(self) -> None:

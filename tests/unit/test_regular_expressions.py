@@ -1,0 +1,136 @@
+"""Regular expressions take linear time: each is tried on texts that repeat what it consists of and do not match.
+
+An expression in which two repetitions can take the same characters takes quadratic or exponential time on such a text.
+What it is applied to comes from users nearly everywhere, so that all are held to it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import time
+from collections.abc import Iterator
+from re import _parser as sre_parse  # type: ignore[attr-defined]  # the syntax tree of an expression
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import controller
+import embedded
+
+LENGTH = 4_000
+SECONDS = 0.02
+"""Linear expressions take some 0.2 ms for such a text, quadratic ones 100 times as long and more."""
+SEARCHES = {"search", "sub", "finditer", "findall", "split"}
+SHORT_TEXTS = {
+    "controller.operator.decision.capacity._EXCEEDED": "a message of 1,000 characters",
+    "controller.agent.clone._PASSWORD": "a URL of 2,048 characters",
+}
+"""Expressions that are quadratic, with the bound of what they are applied to."""
+
+
+def modules() -> Iterator[ModuleType]:
+    for package in (controller, embedded):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not found.name.endswith("__main__"):
+                yield importlib.import_module(found.name)
+
+
+def expressions() -> dict[str, tuple[re.Pattern[Any], bool]]:
+    """Each compiled expression of a module by its name, and whether its module searches with it."""
+    found = {}
+    for module in modules():
+        own = {name: value for name, value in vars(module).items() if isinstance(value, re.Pattern)}
+        if not own:
+            continue
+        searched = {
+            node.func.value.id
+            for node in ast.walk(ast.parse(inspect.getsource(module)))
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in SEARCHES
+            and isinstance(node.func.value, ast.Name)
+        }
+        found |= {f"{module.__name__}.{name}": (value, name in searched) for name, value in own.items()}
+    return found
+
+
+def characters(tree: Any, found: set[str]) -> None:
+    """Characters that an expression can match, a few for each part of it."""
+    for operation, argument in tree:
+        match str(operation):
+            case "LITERAL":
+                found.add(chr(argument))
+            case "ANY" | "NOT_LITERAL":
+                found |= set("a1 /")
+            case "IN":
+                for kind, value in argument:
+                    match str(kind):
+                        case "LITERAL":
+                            found.add(chr(value))
+                        case "RANGE":
+                            found.add(chr(value[0]))
+                        case _:
+                            found |= set("a1 /")
+            case "SUBPATTERN":
+                characters(argument[-1], found)
+            case "BRANCH":
+                for branch in argument[1]:
+                    characters(branch, found)
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                characters(argument[2], found)
+            case "ATOMIC_GROUP":
+                characters(argument, found)
+            case "ASSERT" | "ASSERT_NOT":
+                characters(argument[1], found)
+
+
+def texts(expression: re.Pattern[Any]) -> Iterator[str | bytes]:
+    found: set[str] = set()
+    characters(sre_parse.parse(expression.pattern, expression.flags & ~re.DEBUG), found)
+    alphabet = sorted(found)[:12]
+    pumps = alphabet + [one + other for one in alphabet[:8] for other in alphabet[:8] if one != other]
+    for pump in pumps:
+        for prefix in ("", *alphabet[:2]):
+            text = prefix + pump * (LENGTH // len(pump)) + "\n\0"
+            yield text.encode("latin-1", "replace") if isinstance(expression.pattern, bytes) else text
+
+
+def longest(expression: re.Pattern[Any], is_searched: bool) -> float:
+    """The longest processor time for one text, in seconds; it stops at the first that is too long."""
+    slowest = 0.0
+    for text in texts(expression):
+        for call in (expression.match, expression.fullmatch, *([expression.search] if is_searched else [])):
+            # Twice: what else the process did in the first one must not count.
+            spent = min(timed(call, text), timed(call, text))
+            slowest = max(slowest, spent)
+            if slowest > SECONDS:
+                return slowest
+    return slowest
+
+
+def timed(call: Any, text: str | bytes) -> float:
+    began = time.process_time()
+    call(text)
+    return time.process_time() - began
+
+
+EXPRESSIONS = expressions()
+
+
+@pytest.mark.parametrize("name", sorted(EXPRESSIONS.keys() - SHORT_TEXTS.keys()))
+def test_a_regular_expression_takes_linear_time(name: str) -> None:
+    assert longest(*EXPRESSIONS[name]) < SECONDS
+
+
+def test_the_search_finds_expressions_that_backtrack() -> None:
+    assert longest(re.compile(r"\s*;?\s*x"), False) > SECONDS
+    assert longest(re.compile(r"<<[^\n]*[&|][ \t]*$"), True) > SECONDS
+
+
+def test_exceptions_exist() -> None:
+    assert EXPRESSIONS.keys() >= SHORT_TEXTS.keys()
