@@ -93,7 +93,7 @@ def texts(expression: re.Pattern[Any]) -> Iterator[str | bytes]:
     found: set[str] = set()
     characters(sre_parse.parse(expression.pattern, expression.flags & ~re.DEBUG), found)
     alphabet = sorted(found)[:12]
-    pumps = alphabet + [one + other for one in alphabet[:8] for other in alphabet[:8] if one != other]
+    pumps = alphabet + [one + other for one in alphabet[:6] for other in alphabet[:6] if one != other]
     for pump in pumps:
         for prefix in ("", *alphabet[:2]):
             text = prefix + pump * (LENGTH // len(pump)) + "\n\0"
