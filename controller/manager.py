@@ -88,6 +88,9 @@ class RunnableFailedError(Exception):
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
     """Runs the process; the exit code. Raises SettingsError for settings that can't be used."""
     key = load_agent_key(settings.agent_key_file)
+    if settings.listen_fd is None:
+        # Nobody connects to a socket that is not there yet: what listens can answer every request.
+        import_modules(LATE_MODULES)
     async with contextlib.AsyncExitStack() as leaving:
         listening = leaving.enter_context(open_listener(settings)) if "api" in settings.roles else None
         own = leaving.enter_context(bound) if (bound := open_operator_listener(settings)) is not None else None
@@ -143,10 +146,8 @@ class Manager:
         log.info("the controller starts", extra={"roles": sorted(self._settings.roles), "url": self._url})
         self._readiness.set_waiting("kubernetes", "not asked yet")
         self._readiness.set_waiting("store", "not asked yet")
-        if not self._is_deferred:
-            if "operator" in self._settings.roles:
-                self._readiness.add_check("operator", lambda: "it has not started yet")
-            import_modules(LATE_MODULES)
+        if not self._is_deferred and "operator" in self._settings.roles:
+            self._readiness.add_check("operator", lambda: "it has not started yet")
         failed = False
         try:
             with self._watchdog:
