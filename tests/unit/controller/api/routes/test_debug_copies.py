@@ -78,6 +78,25 @@ async def test_first_report_of_a_workspace_stays(tmp_path: Path) -> None:
         assert json.loads(await api.store.get(f"{place}.json")) == STORED
 
 
+async def test_workspaces_use_what_is_left_of_the_budget_of_a_namespace(tmp_path: Path) -> None:
+    async with run_api(tmp_path, workspace_limit=10_000, namespace_workspaces_limit=1_000) as api:
+        token = await run_in(api)
+        await api.store.put("workspaces/a/uid-of-another/test/1.x.tar.gz", b"x" * 400)
+        assert (await api.call("GET", WORKSPACE_PATH, token=token)).json == {"wanted": True, "limit": 600}
+        answer = await api.call("POST", WORKSPACE_PATH, token=token, json={"size": 601, "sha256": HEX})
+        assert answer.problem == (413, "over-budget")
+        assert (await api.call("POST", WORKSPACE_PATH, token=token, json={"size": 600, "sha256": HEX})).status == 200
+
+
+async def test_no_workspace_is_saved_once_the_budget_is_used_up(tmp_path: Path) -> None:
+    async with run_api(tmp_path, namespace_workspaces_limit=1_000) as api:
+        token = await run_in(api)
+        await api.store.put("workspaces/a/uid-of-another/test/1.x.tar.gz", b"x" * 1_000)
+        terms = (await api.call("GET", WORKSPACE_PATH, token=token)).json
+        assert terms["wanted"] is False
+        assert "--namespace-workspaces-limit-mib" in terms["why"]
+
+
 async def test_workspace_report_needs_an_archive_or_a_problem(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_in(api)
