@@ -199,7 +199,40 @@ def _validate_success_policy(spec: JsonObject) -> list[FieldError]:
         if rule.get("succeededCount") is None and rule.get("succeededIndexes") is None:
             detail = "at least one of succeededCount or succeededIndexes must be specified"
             errors.append(required(f"spec.{path}", detail))
-        elif (needed := rule.get("succeededCount")) is not None and needed > (spec.get("completions") or 0):
+            continue
+        listed = None
+        if (indexes := rule.get("succeededIndexes")) is not None:
+            listed = count_indexes(str(indexes), spec.get("completions") or 0)
+            if isinstance(listed, str):
+                why = f"error parsing succeededIndexes: {listed}"
+                errors.append(invalid(f"spec.{path}.succeededIndexes", indexes, why))
+        needed = rule.get("succeededCount")
+        if isinstance(listed, int) and needed is not None and needed > listed:
+            what = "the number of indexes in the specified succeededIndexes field"
+            detail = f"must be less than or equal to {listed} ({what})"
+            errors.append(invalid(f"spec.{path}.succeededCount", needed, detail))
+        elif needed is not None and needed > (spec.get("completions") or 0):
             detail = f"must be less than or equal to {spec.get('completions')} (the number of specified completions)"
             errors.append(invalid(f"spec.{path}.succeededCount", needed, detail))
     return errors
+
+
+def count_indexes(text: str, completions: int) -> int | str:
+    """The number of indexes in a list such as `0,2-4`, or why it is not one, in the words of a real server."""
+    total, last = 0, -1
+    for interval in text.split(",") if text else ():
+        limits = interval.split("-")
+        if len(limits) > 2:
+            rule = "an index interval can have at most two parts separated by '-'"
+            return f'the fragment "{interval}" violates the requirement that {rule}'
+        for limit in limits:
+            if not (limit.isascii() and limit.isdigit()):
+                return f'cannot convert string to integer for index: "{limit}"'
+            if int(limit) >= completions:
+                return f'too large index: "{limit}"'
+        first, end = int(limits[0]), int(limits[-1])
+        for previous, current in ((last, first), (first, end)) if len(limits) > 1 else ((last, first),):
+            if previous >= current:
+                return f"non-increasing order, previous: {previous}, current: {current}"
+        total, last = total + end - first + 1, end
+    return total

@@ -85,3 +85,24 @@ def test_job_update_rules() -> None:
     indexed = spec(completionMode="Indexed")
     assert changed(indexed, spec(completionMode="Indexed", completions=5, parallelism=5)) == []
     assert changed(indexed, spec(completionMode="Indexed", completions=5)) == ["spec.completions"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", 0),
+        ("0", 1),
+        ("0,2-4", 4),
+        ("0-5", 'too large index: "5"'),
+        ("a", 'cannot convert string to integer for index: "a"'),
+        ("2,1", "non-increasing order, previous: 2, current: 1"),
+        ("3-3", "non-increasing order, previous: 3, current: 3"),
+        (
+            "0-1-2",
+            'the fragment "0-1-2" violates the requirement that an index interval can have at most two parts '
+            "separated by '-'",
+        ),
+    ],
+)
+def test_succeeded_indexes_are_a_rising_list(text: str, found: int | str) -> None:
+    assert job.count_indexes(text, 5) == found
