@@ -21,6 +21,7 @@ MIN_WRAPPED_CHARACTERS = 12
 MIN_HEAD = 4
 MIN_RUN = 16
 MIN_TWICE_BYTES = 8
+MIN_FOLDED_BYTES = 12
 
 _UNSEEN = tuple(
     each.encode()
@@ -58,6 +59,15 @@ def _one_line(chance: random.Random, value: bytes) -> Parts | None:
 
 def _carriage_returns(_: random.Random, value: bytes) -> Parts | None:
     return hidden(value.replace(b"\n", b"\r\n")) if b"\n" in value else None
+
+
+def _folded(chance: random.Random, value: bytes) -> Parts | None:
+    """With a line break for a blank, as YAML and `fmt` fold a text."""
+    blanks = [at for at in range(1, len(value) - 1) if value[at - 1 : at + 2].count(b" ") == 1 and value[at] == 0x20]
+    if not blanks or len(value) < MIN_FOLDED_BYTES or b"\n" in value:
+        return None
+    at = chance.choice(blanks)
+    return hidden(value[:at] + b"\n" + b" " * chance.randint(0, 8) + value[at + 1 :])
 
 
 def _other_case(chance: random.Random, value: bytes) -> Parts | None:
@@ -113,6 +123,19 @@ def _charset(chance: random.Random, value: bytes) -> Parts | None:
 
 def _octal_of_echo(_: random.Random, value: bytes) -> Parts:
     return hidden(b"".join(b"\\0%03o" % each for each in value))
+
+
+def _caret(_: random.Random, value: bytes) -> Parts:
+    """As `cat -v` writes it."""
+    out = b""
+    for each in value:
+        low = each & 0x7F
+        out += b"M-" if each >= 0x80 else b""
+        if each in b"\t\n" or 0x20 <= low < 0x7F:
+            out += bytes([low])
+        else:
+            out += b"^?" if low == 0x7F else b"^" + bytes([low + 0x40])
+    return hidden(out)
 
 
 def _encoded(chance: random.Random, value: bytes, before: bytes, after: bytes) -> Parts:
@@ -220,10 +243,12 @@ FORMS: Sequence[Form] = (
     _one_line,
     _carriage_returns,
     _other_case,
+    _folded,
     *[_notation] * 8,
     *[_decorated] * 2,
     _charset,
     _octal_of_echo,
+    _caret,
     *[_base64] * 3,
     _base64_of_notation,
     _base64_twice,

@@ -16,6 +16,7 @@ from controller.logs.masking.binary_forms import (
 )
 from controller.logs.masking.control_sequences import strip_controls
 from controller.logs.masking.dumps import MAX_DUMPED_BYTES, MIN_DUMPED_BYTES
+from controller.logs.masking.folded import MAX_FOLDED_BYTES, MIN_FOLDED_BYTES
 from controller.logs.masking.members import secret_members
 from controller.logs.masking.text_forms import quoted_forms, text_forms
 
@@ -32,11 +33,16 @@ _UNBROKEN = re.compile(rb"[A-Za-z0-9+/_=.-]{24,}")
 
 @dataclass(frozen=True)
 class SecretVariants:
-    """What to mask: `literal` as it is, `wrapped` also where line breaks are within, `dumped` in hexadecimal dumps."""
+    """What to mask.
+
+    `literal` as it is, `wrapped` also where line breaks are within, `dumped` in hexadecimal dumps, and `folded` where
+    line breaks stand for blanks.
+    """
 
     literal: frozenset[bytes]
     wrapped: frozenset[bytes]
     dumped: frozenset[bytes]
+    folded: frozenset[bytes]
 
 
 def encode_secret_variants(values: Iterable[bytes]) -> SecretVariants:
@@ -63,7 +69,12 @@ def encode_secret_variants(values: Iterable[bytes]) -> SecretVariants:
         frozenset(form for form in literal if len(form.strip()) >= MIN_VALUE_BYTES and _is_matched(form)),
         frozenset(wrapped),
         frozenset(dumped),
+        frozenset(each for each in dumped if _is_folded(each)),
     )
+
+
+def _is_folded(text: bytes) -> bool:
+    return MIN_FOLDED_BYTES <= len(text) <= MAX_FOLDED_BYTES and b" " in text and b"\n" not in text
 
 
 def _is_matched(form: bytes) -> bool:

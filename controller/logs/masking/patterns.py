@@ -1,7 +1,7 @@
 """Finds the occurrences of secrets in a part of a log, and where one may begin that the part cuts off. Pure.
 
 The text is searched as its reader sees it, and with its escapes undone (`layers`); encoded secrets also over line
-breaks (`wrapped`), and the bytes of dumps (`dumps`).
+breaks (`wrapped`), texts with line breaks for blanks (`folded`), and the bytes of dumps (`dumps`).
 """
 
 from collections.abc import Iterable
@@ -17,6 +17,7 @@ from controller.logs.masking.control_sequences import (
 from controller.logs.masking.dumps import DumpPatterns
 from controller.logs.masking.encodings import encode_secret_variants
 from controller.logs.masking.escapes import notations
+from controller.logs.masking.folded import FoldedPatterns
 from controller.logs.masking.layers import Layer, layers
 from controller.logs.masking.prefixes import LinePrefixIndex, PrefixIndex
 from controller.logs.masking.wrapped import WrappedPatterns
@@ -35,9 +36,10 @@ class SecretPatterns:
         literal = sorted(variants.literal)
         self._wrapped = WrappedPatterns(variants.wrapped)
         self._dumps = DumpPatterns(variants.dumped)
-        marks = self._wrapped.marks | self._dumps.marks
-        heads = sorted(marks | {each[:_HEAD_BYTES] for each in literal})
-        self._marks = [(each in self._wrapped.marks, each in self._dumps.marks) for each in heads]
+        self._folded = FoldedPatterns(variants.folded)
+        marks = (self._wrapped.marks, self._dumps.marks, self._folded.marks)
+        heads = sorted(frozenset().union(*marks) | {each[:_HEAD_BYTES] for each in literal})
+        self._marks = [tuple(each in kind for kind in marks) for each in heads]
         self._heads = BytesAhoCorasick(heads, implementation=Implementation.DFA) if literal else None
         self._automaton = BytesAhoCorasick(literal, implementation=Implementation.ContiguousNFA) if literal else None
         self._notations = notations(literal)
@@ -59,10 +61,12 @@ class SecretPatterns:
         """
         spans: list[tuple[int, int]] = []
         for layer in layers(data, self._notations):
-            found, may_be_wrapped, may_be_dumped = self._find_literal(layer.text)
+            found, may_be_wrapped, may_be_dumped, may_be_folded = self._find_literal(layer.text)
             found = [span for span in found if layer.is_new(*span)]
             if may_be_wrapped:
                 found += self._wrapped.find(layer.text, before)
+            if may_be_folded:
+                found += self._folded.find(layer.text)
             if may_be_dumped and layer.parent is None:
                 found += self._dumps.find(layer.text)
             spans += [layer.span(start, end) for start, end in found]
@@ -74,20 +78,17 @@ class SecretPatterns:
                 spans += [line.span(start, end) for start, end in self._find_literal(line.text)[0]]
         return spans
 
-    def _find_literal(self, text: bytes) -> tuple[list[tuple[int, int]], bool, bool]:
-        """The occurrences, and whether there may be some with line breaks within, and in dumps."""
+    def _find_literal(self, text: bytes) -> tuple[list[tuple[int, int]], bool, bool, bool]:
+        """The occurrences, and whether there may be wrapped, dumped and folded ones."""
         assert self._automaton is not None
         assert self._heads is not None
         heads = self._heads.find_matches_as_indexes(text, overlapping=True)
         if not heads:
-            return [], False, False
+            return [], False, False, False
         found = self._automaton.find_matches_as_indexes(text, overlapping=True)
         marks = [self._marks[head] for head in {head for head, _, _ in heads}]
-        return (
-            [(start, end) for _, start, end in found],
-            any(is_wrapped for is_wrapped, _ in marks),
-            any(is_dumped for _, is_dumped in marks),
-        )
+        spans = [(start, end) for _, start, end in found]
+        return spans, any(each[0] for each in marks), any(each[1] for each in marks), any(each[2] for each in marks)
 
     def pending_start(self, data: bytes, before: bytes = b"") -> int:
         """Where the end of the data begins that may be the beginning of an occurrence."""
@@ -110,6 +111,8 @@ class SecretPatterns:
         if length := self._pending_length(text):
             starts.append(len(text) - length)
         if (start := self._wrapped.pending_start(text, before)) < len(text):
+            starts.append(start)
+        if (start := self._folded.pending_start(text)) < len(text):
             starts.append(start)
         if layer.parent is None and (start := self._dumps.pending_start(text)) < len(text):
             starts.append(start)

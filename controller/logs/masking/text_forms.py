@@ -22,9 +22,23 @@ def text_forms(value: bytes) -> Iterator[bytes]:
     yield value.replace(b" ", b"+")
     # `echo -e` and `printf %b` of shells.
     yield "".join(map("\\0{:03o}".format, value)).encode()
+    yield _caret_form(value)
     yield from charset_forms(value)
     # A value that has escapes, or what looks like them, may be written with them undone.
     yield from (layer.text for layer in layers(value, _NOTATIONS))
+
+
+def _caret_form(value: bytes) -> bytes:
+    """As `cat -v` shows it: `^A` for control characters, and `M-` before what is not ASCII."""
+    return b"".join(map(_caret, value))
+
+
+def _caret(byte: int) -> bytes:
+    if byte >= 0x80:
+        return b"M-" + (_caret(byte - 0x80) if byte not in (0x89, 0x8A) else b"^" + bytes([byte - 0x80 + 0x40]))
+    if byte in b"\t\n" or 0x20 <= byte < 0x7F:
+        return bytes([byte])
+    return b"^" + bytes([byte ^ 0x40])
 
 
 def charset_forms(value: bytes) -> Iterator[bytes]:

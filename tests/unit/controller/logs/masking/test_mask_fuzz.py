@@ -11,6 +11,7 @@ from bench import mask_fuzz
 from controller.logs.masking import encodings, layers, mask, patterns, text_forms
 from controller.logs.masking.dumps import DumpPatterns
 from controller.logs.masking.escapes import Kind, Notation, notations
+from controller.logs.masking.folded import FoldedPatterns
 from controller.logs.masking.layers import ORDERS
 from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.masking.wrapped import WrappedPatterns
@@ -64,6 +65,10 @@ def _holds_nothing_of_dumps(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DumpPatterns, "pending_start", lambda _, data: len(data))
 
 
+def _holds_nothing_folded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(FoldedPatterns, "pending_start", lambda _, data: len(data))
+
+
 def _forgets_what_it_found(patch: pytest.MonkeyPatch) -> None:
     whole = mask.SecretMasker.feed
 
@@ -97,6 +102,8 @@ _MUTATIONS: dict[str, Mutation] = {
     "members": _without(encodings, "secret_members"),
     "line breaks": _without(WrappedPatterns, "find"),
     "dumps": _without(DumpPatterns, "find"),
+    "folded": _without(FoldedPatterns, "find"),
+    "held folds": _holds_nothing_folded,
     "rewritten lines": _without(patterns, "rewritten_lines"),
     **{kind.value: _without_notation(kind) for kind in Kind},
     "percent twice": _without_orders((Kind.PERCENT, Kind.PERCENT)),
