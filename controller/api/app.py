@@ -39,7 +39,7 @@ from controller.api.routes.agent import artifacts as agent
 from controller.api.routes.agent import caches, source, workspaces
 from controller.api.state import AppState
 from controller.kube import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
-from controller.logs import LogError, LogNotFoundError
+from controller.logs import BadArchiveError, LogError, LogNotFoundError
 from controller.storage import InvalidKeyError, ObjectNotFoundError, StorageError, StoreFullError
 from controller.storage.errors import BrokenArchiveError
 
@@ -167,9 +167,11 @@ def to_problem(error: Exception) -> ApiProblemError:
         case ObjectNotFoundError():
             return ApiProblemError("not-found", "the object is not in the store, or no longer")
         case BrokenArchiveError():
-            return ApiProblemError("internal", "the archive can't be read; see the controller's log")
+            return ApiProblemError("not-found", f"what is stored of it is damaged and counts as missing: {error}")
         case LogNotFoundError():
             return ApiProblemError("not-found", "there is no such log (yet)")
+        case BadArchiveError():
+            return ApiProblemError("not-found", "the stored log is damaged and counts as missing")
         case LogError():
             return ApiProblemError("internal", "the log can't be read; see the controller's log")
         case InvalidKeyError():

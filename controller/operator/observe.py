@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
+from controller.operator.agent_messages import failure_reason
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_state import RunState
 from controller.operator.decision.capacity import unschedulable_reason
 from controller.operator.decision.observation import AttemptView, BlockingRun, Milestones, Observation
-from controller.operator.decision.pod_status import started_containers
+from controller.operator.decision.pod_status import container_status, started_containers
 from controller.operator.interfaces import AttemptLogs
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.keys import AttemptKey, RunKey
@@ -92,9 +93,11 @@ class ObservationBuilder:
             if pod is None:
                 views[attempt] = self._view_without_pod(state, attempt, job)
                 continue
+            # Of all steps: one may have written its secret to a file that another one prints.
+            secrets = [value for value in state.secrets.values.values() if value]
             if state.secrets.ready:
-                self._follow_logs(key, state, attempt, pod)
-            views[attempt] = self._view(key, state, attempt, job, pod)
+                self._follow_logs(key, state, attempt, pod, secrets)
+            views[attempt] = self._view(key, state, attempt, job, pod, secrets)
         return views
 
     def _view_without_pod(self, state: RunState, attempt: AttemptKey, job: Json | None) -> AttemptView:
@@ -106,7 +109,9 @@ class ObservationBuilder:
             pod_create_error=self._cache.pod_create_error(job) if job is not None else "",
         )
 
-    def _view(self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, pod: Json) -> AttemptView:
+    def _view(
+        self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, pod: Json, secrets: list[bytes]
+    ) -> AttemptView:
         observed = state.observed
         logs = {name: self._log_summary(key, state, attempt, name) for name in started_containers(pod)}
         return AttemptView(
@@ -118,6 +123,8 @@ class ObservationBuilder:
             workspace=observed.workspaces.get(attempt),
             workspace_read=attempt in observed.workspaces,
             log=logs.get(names.STEP_CONTAINER),
+            fetch_error=_agent_error(pod, names.FETCH_CONTAINER, secrets) if state.secrets.ready else "",
+            upload_error=_agent_error(pod, names.UPLOAD_CONTAINER, secrets) if state.secrets.ready else "",
             open_logs=tuple(name for name, log in logs.items() if log is None),
         )
 
@@ -130,9 +137,7 @@ class ObservationBuilder:
             container=container,
         )
 
-    def _follow_logs(self, key: RunKey, state: RunState, attempt: AttemptKey, pod: Json) -> None:
-        # Of all steps: one may have written its secret to a file that another one prints.
-        secrets = [value for value in state.secrets.values.values() if value]
+    def _follow_logs(self, key: RunKey, state: RunState, attempt: AttemptKey, pod: Json, secrets: list[bytes]) -> None:
         for container in started_containers(pod):
             self._logs.follow(
                 namespace=key.namespace,
@@ -144,3 +149,8 @@ class ObservationBuilder:
                 pod_uid=pod["metadata"]["uid"],
                 secrets=secrets,
             )
+
+
+def _agent_error(pod: Json, container: str, secrets: list[bytes]) -> str:
+    state = (container_status(pod, container) or {}).get("state") or {}
+    return failure_reason(state.get("terminated"), secrets)

@@ -40,11 +40,17 @@ async def read_archive_info(store: "ObjectStore", key: str) -> JsonObject | None
     """What a manifest says of its archive: `size` and `sha256`; None for that of a clone step, which has none."""
     head = b"".join([chunk async for chunk in store.read(key, 0, _HEAD_BYTES)]).decode("utf-8", "replace")
     if head.startswith("{" + ARCHIVE_FIELD):
-        return _decode_at(head, len("{" + ARCHIVE_FIELD))
+        try:
+            return _decode_at(head, len("{" + ARCHIVE_FIELD))
+        except ValueError:
+            raise BrokenArchiveError("its manifest is damaged") from None
     # Older ones have it at their end, after all file names; those of clone steps are short.
-    document = (await store.get(key, limit=MAX_MANIFEST_BYTES)).decode()
-    position = document.rindex(ARCHIVE_FIELD) + len(ARCHIVE_FIELD)
-    return _decode_at(document, position + (document[position] == " "))
+    try:
+        document = (await store.get(key, limit=MAX_MANIFEST_BYTES)).decode()
+        position = document.rindex(ARCHIVE_FIELD) + len(ARCHIVE_FIELD)
+        return _decode_at(document, position + (document[position] == " "))
+    except (ValueError, IndexError):
+        raise BrokenArchiveError("its manifest is damaged") from None
 
 
 async def read_files(
@@ -58,7 +64,7 @@ async def read_files(
     Raises:
         BrokenArchiveError: the manifest is damaged or cut off.
     """
-    reader = _ListReader(key, start)
+    reader = _ListReader(start)
     left = limit
     async with aclosing(store.read(key, start)) as stream:  # type: ignore[type-var]
         async for data in stream:
@@ -70,7 +76,7 @@ async def read_files(
                     return
                 await asyncio.sleep(0)
     if not reader.ended:
-        raise BrokenArchiveError(f"the manifest {key} is cut off, or has no list of files")
+        raise BrokenArchiveError("its manifest is cut off, or has no list of files")
 
 
 class _ListReader:
@@ -81,8 +87,7 @@ class _ListReader:
         ended: whether the end of the list was read.
     """
 
-    def __init__(self, key: str, start: int) -> None:
-        self._key = key
+    def __init__(self, start: int) -> None:
         self._decode = json.JSONDecoder().raw_decode
         self._text = ""
         self._at = 0
@@ -109,7 +114,7 @@ class _ListReader:
                 file, end = self._decode(self._text, self._at)
             except ValueError:
                 if len(self._text) - self._at > MAX_ENTRY_BYTES:
-                    raise BrokenArchiveError(f"the manifest {self._key} is damaged at byte {self.position}") from None
+                    raise BrokenArchiveError(f"its manifest is damaged at byte {self.position}") from None
                 break
             self._advance(end)
             found.append(file)
@@ -121,7 +126,7 @@ class _ListReader:
             self._in_list = True
             self._advance(match.end())
         elif len(self._text) > MAX_ENTRY_BYTES:
-            raise BrokenArchiveError(f"the manifest {self._key} has no list of files")
+            raise BrokenArchiveError("its manifest has no list of files")
 
     def _advance(self, to: int) -> None:
         self.position += to - self._at

@@ -84,7 +84,12 @@ def saved_attempt(run: Mapping[str, Any], name: str, attempt: int | None) -> tup
 async def find_workspace(store: "ObjectStore", key: WorkspaceKey) -> WorkspaceArchive:
     """The saved workspace with this key; a problem 404 if it is not stored, or no longer."""
     if await store.head(key.manifest) is not None:
-        report = json.loads(await store.get(key.manifest, limit=_MAX_MANIFEST_BYTES))
+        try:
+            report = json.loads(await store.get(key.manifest, limit=_MAX_MANIFEST_BYTES))
+        except ValueError:
+            raise ApiProblemError(
+                "not-found", f"the stored workspace of {key.slug}, attempt {key.attempt}, is damaged"
+            ) from None
         if "sha256" in report and await store.head(key.archive(report["sha256"])) is not None:
             return WorkspaceArchive(key.archive(report["sha256"]), int(report["size"]), str(report["sha256"]))
     raise ApiProblemError(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -22,10 +23,12 @@ from controller.api.openapi import binary_response, redirect_response
 from controller.api.runs.find import find_run
 from controller.api.state import AppState, get_state
 from controller.storage import Download
+from controller.storage.errors import BrokenArchiveError
 
 Redirect = Annotated[bool, Query(description="redirect to a signed URL of the bytes (302)")]
 
 MAX_PAGE = 10_000
+_log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}/artifacts", tags=["artifacts"], route_class=GuardedRoute)
 
@@ -68,13 +71,21 @@ async def _encode_list(
         if left == 0:
             token = f"{slug}:0"
             break
-        async for files, end in read_files(state.store, key, start, left):
-            items = [{"step": slug} | {field: file[field] for field in ("path", "size", "sha256")} for file in files]
-            yield separator + json.dumps(items, separators=(",", ":")).encode()[1:-1]
-            separator = b","
-            if left is not None:
-                left -= len(items)
-            token = f"{slug}:{end}" if left == 0 else None
+        try:
+            async for files, end in read_files(state.store, key, start, left):
+                items = [
+                    {"step": slug} | {field: file[field] for field in ("path", "size", "sha256")} for file in files
+                ]
+                yield separator + json.dumps(items, separators=(",", ":")).encode()[1:-1]
+                separator = b","
+                if left is not None:
+                    left -= len(items)
+                token = f"{slug}:{end}" if left == 0 else None
+        except BrokenArchiveError as error:
+            if len(manifests) == 1:
+                raise
+            # The artifacts of the other steps can be read.
+            _log.warning("the artifacts of %s can't be listed: %s", slug, error)
         start = 0
     more = b',"continue":' + json.dumps(token).encode() if token is not None else b""
     yield (separator if separator != b"," else b"") + b"]" + more + b"}"

@@ -4,15 +4,19 @@ Objects have no lines, so a line is found by counting newlines from the nearer e
 does not grow with the log.
 """
 
+import hashlib
+import logging
 from array import array
 from collections.abc import AsyncGenerator
 
 from controller.logs.archive.chunk import TIME_BYTES, decode_times
 from controller.logs.archive.summary import Summary, parse_summary
 from controller.logs.archive.writer import MAX_SUMMARY_BYTES
+from controller.logs.errors import BadArchiveError
 from controller.logs.model import UNKNOWN_TIME, Block, Stream, parse_key, run_prefix
 from controller.storage import ObjectNotFoundError, ObjectStore
 
+_log = logging.getLogger(__name__)
 _BACKWARD_READ_BYTES = 256 * 1024
 
 
@@ -41,7 +45,12 @@ class ArchivedLog:
             document = await store.get(stream.summary_key, limit=MAX_SUMMARY_BYTES)
         except ObjectNotFoundError:
             return None
-        return cls(store, stream, parse_summary(document, stream.summary_key))
+        try:
+            return cls(store, stream, parse_summary(document, stream.summary_key))
+        except BadArchiveError as error:
+            _log.warning("%s; the log itself is read instead", error)
+        summary = await _summarize(store, stream)
+        return None if summary is None else cls(store, stream, summary)
 
     async def blocks(self, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
         """The last `tail` lines, the lines after a number, or all."""
@@ -114,6 +123,20 @@ class ArchivedLog:
         size = self.summary.size
         last = [piece async for piece in self._store.read(self._stream.key, max(0, size - 1), size)]
         return b"".join(last) == b"\n"
+
+
+async def _summarize(store: ObjectStore, stream: Stream) -> Summary | None:
+    """The summary of a log whose stored one is damaged, from its text; None if that is not there either."""
+    digest, lines, size, last = hashlib.sha256(), 0, 0, b"\n"
+    try:
+        async for piece in store.read(stream.key):
+            digest.update(piece)
+            lines += piece.count(b"\n")
+            size += len(piece)
+            last = piece[-1:] or last
+    except ObjectNotFoundError:
+        return None
+    return Summary(lines + (last != b"\n"), size, digest.hexdigest())
 
 
 def _offset_after(piece: bytes, newlines: int) -> int:

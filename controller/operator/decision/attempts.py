@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from controller.operator import names
 from controller.operator.decision.observation import AttemptView, Milestones
-from controller.operator.decision.pod_status import is_pod_finished, is_upload_finished, started_containers
+from controller.operator.decision.pod_status import (
+    is_pod_finished,
+    is_upload_finished,
+    started_containers,
+    uploads_artifacts,
+)
 from controller.operator.decision.pod_verdict import evaluate_pod
 from controller.operator.workload.debug_copies import keeps_workspace_on_failure
 from controller.pipeline.graph.expand import ExpandedStep
@@ -168,9 +173,22 @@ def _times(times: AttemptTimes, seen: Milestones) -> AttemptTimes:
 
 def needs_manifest(attempt: AttemptStatus, view: AttemptView, step: Step) -> bool:
     """Whether the upload has ended and its manifest has not been read."""
+    if awaiting_artifacts(attempt, view):
+        return view.pod is not None and is_upload_finished(view.pod)
     if not step.has_artifacts or attempt["phase"] in FINAL_STEP_PHASES:
         return False
     return evaluate_pod(view, artifacts=True, memory_limit=None).check_manifest
+
+
+def awaiting_artifacts(attempt: AttemptStatus, view: AttemptView) -> bool:
+    """Whether it is still open what artifacts an attempt has that ran and did not succeed."""
+    return (
+        attempt["phase"] in (StepPhase.FAILED, StepPhase.CANCELLED)
+        and "running" in attempt["times"]
+        and view.pod is not None
+        and not view.manifest_read
+        and uploads_artifacts(view.pod)
+    )
 
 
 def awaiting_workspace(attempt: AttemptStatus, view: AttemptView, *, read: bool = False) -> bool:

@@ -224,7 +224,8 @@ def _is_collecting_logs(builder: DecisionBuilder, statuses: list[StepStatus]) ->
         if view.open_logs or (view.pod is not None and not is_pod_finished(view.pod)):
             return True
     return any(
-        attempts.awaiting_workspace(attempt, observation.view(status["slug"], attempt["number"]))
+        awaits(attempt, observation.view(status["slug"], attempt["number"]))
         for status in statuses
         for attempt in status.get("attempts") or []
+        for awaits in (attempts.awaiting_workspace, attempts.awaiting_artifacts)
     )

@@ -60,6 +60,10 @@ class AttemptView:
     """Whether the API server confirmed that the attempt's Job does not exist."""
     pod_create_error: str = ""
     """Why the cluster did not create the Job's pod, as it reported last."""
+    fetch_error: str = ""
+    """Why the agent that fetches failed, in its own words."""
+    upload_error: str = ""
+    """Why the agent that uploads failed."""
 
     @property
     def is_complete(self) -> bool:

@@ -13,6 +13,10 @@ Json = dict[str, Any]
 _DISRUPTION_REASONS = ("Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated", "UnexpectedAdmissionError")
 
 
+# As JSON lists, in the environment of the agent that uploads.
+_ARTIFACT_VARIABLES = ("C8S_ARTIFACTS", "C8S_OPTIONAL_ARTIFACTS")
+
+
 def container_status(pod: Json, container: str) -> Json | None:
     """The status of a container or an init container, by name."""
     status = pod.get("status") or {}
@@ -36,6 +40,15 @@ def is_upload_finished(pod: Json) -> bool:
     return is_pod_finished(pod) or "terminated" in (
         (container_status(pod, names.UPLOAD_CONTAINER) or {}).get("state") or {}
     )
+
+
+def uploads_artifacts(pod: Json) -> bool:
+    """Whether the pod has an agent that uploads artifacts, not only caches or the workspace."""
+    for container in pod["spec"].get("initContainers") or []:
+        if container["name"] == names.UPLOAD_CONTAINER:
+            environment = {each["name"]: each.get("value") for each in container.get("env") or []}
+            return any(environment.get(name) not in (None, "[]") for name in _ARTIFACT_VARIABLES)
+    return False
 
 
 def is_pod_finished(pod: Json) -> bool:

@@ -62,7 +62,7 @@ def evaluate_pod(view: AttemptView, *, artifacts: bool, memory_limit: str | None
     if "terminated" in state and (state["terminated"].get("reason") != "ContainerStatusUnknown"):
         return _verdict_of_terminated(view, pod, state["terminated"], artifacts=artifacts, memory_limit=memory_limit)
     if is_pod_finished(pod):
-        return _verdict_of_finished_pod(pod)
+        return _verdict_of_finished_pod(view, pod)
     if "running" in state:
         return _unfinished(StepReason.RUNNING, "")
     return _verdict_of_waiting(pod, state.get("waiting") or {})
@@ -127,7 +127,8 @@ def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
         )
     code = (ended or {}).get("exitCode")
     why = f"the upload ended with exit code {code}" if code else "the upload did not finish"
-    return _failed(StepReason.ARTIFACT_UPLOAD_FAILED, f"the artifacts could not be stored: {why}; its log says more", 0)
+    why = view.upload_error or f"{why}; its log says more"
+    return _failed(StepReason.ARTIFACT_UPLOAD_FAILED, f"the artifacts could not be stored: {why}", 0)
 
 
 def _has_upload_sidecar(pod: Json) -> bool:
@@ -135,7 +136,7 @@ def _has_upload_sidecar(pod: Json) -> bool:
     return any(each["name"] == names.UPLOAD_CONTAINER for each in pod["spec"].get("initContainers") or [])
 
 
-def _verdict_of_finished_pod(pod: Json) -> PodVerdict:
+def _verdict_of_finished_pod(view: AttemptView, pod: Json) -> PodVerdict:
     """The verdict of a pod that has ended although its step container did not."""
     status = pod["status"]
     reason, message = status.get("reason", ""), status.get("message", "")
@@ -143,9 +144,8 @@ def _verdict_of_finished_pod(pod: Json) -> PodVerdict:
         return _failed(StepReason.DISRUPTED, f"interrupted: {interrupted}")
     fetch = ((container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}).get("terminated")
     if fetch and fetch.get("exitCode"):
-        code = fetch["exitCode"]
-        words = f"the source or the artifacts could not be fetched: exit code {code}; the log of fetch says more"
-        return _failed(StepReason.FETCH_FAILED, words)
+        why = view.fetch_error or f"exit code {fetch['exitCode']}; the log of fetch says more"
+        return _failed(StepReason.FETCH_FAILED, f"the source or the artifacts could not be fetched: {why}")
     return PodVerdict(
         StepPhase.FAILED, reason or StepReason.POD_FAILED, message or "the pod failed before the step began"
     )

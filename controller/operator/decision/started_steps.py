@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import DeleteJob, ReadManifest, ReadWorkspace, VerifyJob
-from controller.operator.decision.attempts import awaiting_workspace
+from controller.operator.decision.attempts import awaiting_artifacts, awaiting_workspace
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict, step_status
 from controller.operator.decision.observation import AttemptView, Observation
 from controller.operator.decision.pod_status import is_pod_finished
@@ -51,7 +51,9 @@ def update_attempts(builder: DecisionBuilder, step: ExpandedStep, observed: Sequ
             known.append(attempts.adopt_attempt(builder.input.run, step, number, view, builder.input.now))
     updated = [_update_attempt(builder, step, attempt) for attempt in known]
     if previous is not None and has_ended:
-        more = {"attempts": updated} if updated else {}
+        more: Json = {"attempts": updated} if updated else {}
+        if updated and (artifacts := _stored_artifacts(builder, step, updated[-1])) is not None:
+            more["artifacts"] = artifacts
         builder.statuses[step.name] = step_status(step, previous, **_verdict_fields(previous), **more)
     elif updated:
         builder.attempts[step.name] = updated
@@ -210,10 +212,15 @@ def _final_status(
         completionTime=last["times"].get("finished") or attempts.format_time(builder.input.now),
         attempts=updated,
     )
-    manifest = builder.input.view(step, last["number"]).manifest
-    if last["phase"] == StepPhase.SUCCEEDED and manifest is not None:
-        status["artifacts"] = artifact_count(manifest)
+    if (artifacts := _stored_artifacts(builder, step, last)) is not None:
+        status["artifacts"] = artifacts
     return status
+
+
+def _stored_artifacts(builder: DecisionBuilder, step: ExpandedStep, last: AttemptStatus) -> ArtifactCount | None:
+    """The artifacts of a step's last attempt, also if it failed: they help to find out why."""
+    manifest = builder.input.view(step, last["number"]).manifest
+    return artifact_count(manifest) if manifest is not None and step.step.has_artifacts else None
 
 
 def artifact_count(manifest: Json) -> ArtifactCount:
@@ -241,7 +248,7 @@ def find_settled_steps(status: RunStatus, observed: Observation) -> frozenset[st
         tried = entry.get("attempts") or []
         if len(seen) != len(tried) or not all(view.is_complete for view in seen):
             continue
-        views_of = (observed.view(entry["slug"], each["number"]) for each in tried)
-        if not any(map(awaiting_workspace, tried, views_of)):
+        views_of = [observed.view(entry["slug"], each["number"]) for each in tried]
+        if not any(map(awaiting_workspace, tried, views_of)) and not any(map(awaiting_artifacts, tried, views_of)):
             found.add(entry["slug"])
     return frozenset(found)

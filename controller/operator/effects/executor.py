@@ -212,7 +212,11 @@ class ActionExecutor:
         if await self._store.head(key) is None:
             return None
         head = b"".join([chunk async for chunk in self._store.read(key, 0, _MANIFEST_HEAD_BYTES)])
-        return _decode_manifest_head(head) or json.loads(await self._store.get(key))
+        try:
+            return _decode_manifest_head(head) or _decode_object(await self._store.get(key))
+        except (ValueError, TypeError) as error:
+            _log_damaged(key, error)
+            return None
 
     async def _read_workspace(self, run: RunObject, state: RunState, action: ReadWorkspace) -> None:
         metadata = run["metadata"]
@@ -223,8 +227,11 @@ class ActionExecutor:
         """A document of the store; None if there is none."""
         if await self._store.head(key) is None:
             return None
-        found: Json = json.loads(await self._store.get(key))
-        return found
+        try:
+            return _decode_object(await self._store.get(key))
+        except (ValueError, TypeError) as error:
+            _log_damaged(key, error)
+            return None
 
     async def prepare_secrets(self, run: RunObject, state: RunState) -> None:
         """Create the run's Secrets, or read those that an earlier process created. Raises KubeError."""
@@ -248,6 +255,18 @@ class ActionExecutor:
         if found is None:
             return {plan.source_step: f"there is no secret {name} with the credentials for {git['url']}"}
         return {} if run_secrets.is_for_pipelines(found) else {plan.source_step: run_secrets.describe_withheld(name)}
+
+
+def _decode_object(data: bytes) -> Json:
+    """A JSON object. Raises ValueError or TypeError."""
+    found: Json = json.loads(data)
+    # Fails for what is no object.
+    return dict(found)
+
+
+def _log_damaged(key: str, error: Exception) -> None:
+    """A damaged document counts as missing: reading it again would not help."""
+    _log.warning("the stored document %s is damaged and counts as missing: %s", key, error)
 
 
 def _decode_manifest_head(head: bytes) -> Json | None:

@@ -255,6 +255,8 @@ def _agent_container(role: str, environment: dict[str, str], settings: OperatorS
         "command": [*(entrypoint.escape_expansion(word) for word in settings.agent_command), role],
         "env": [{"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()],
         "workingDir": names.WORKSPACE,
+        # The end of its log is the reason of its failure.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "workspace", "mountPath": names.WORKSPACE},
             names.token_mount(role),

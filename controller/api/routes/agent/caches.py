@@ -9,6 +9,7 @@ archive.
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from controller.api.serializers import pipeline_of
 from controller.api.state import AppState, get_state
 from controller.storage import ObjectExistsError, ObjectNotFoundError
 
+_log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/v1/agent/caches", tags=["agent"], route_class=GuardedRoute)
 
 _TOUCH_INTERVAL = timedelta(days=1)
@@ -84,12 +86,15 @@ async def commit(request: Request, body: models.CacheArchive) -> Response:
 
 
 async def _committed_sha256(state: AppState, prefix: str) -> str | None:
-    """The digest of the cache's archive; None if there is no cache: its document alone, without archive, is none."""
+    """The digest of the cache's archive; None if there is no cache: a damaged document, or one without archive."""
     try:
         document = await state.store.get(_document_key(prefix), limit=_MAX_DOCUMENT_BYTES)
     except ObjectNotFoundError:
         return None
-    sha256 = str(json.loads(document)["sha256"])
+    try:
+        sha256 = str(json.loads(document)["sha256"])
+    except (ValueError, KeyError, TypeError):
+        return None
     return sha256 if await state.store.head(_archive_key(prefix, sha256)) is not None else None
 
 
@@ -120,6 +125,9 @@ async def _find_cache(state: AppState, prefix: str) -> dict[str, Any] | None:
         key = _archive_key(prefix, found["sha256"])
         stored, noted = await state.store.head(key), await state.store.head(_document_key(prefix))
     except ObjectNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        _log.warning("the cache %s is damaged and counts as missing (%s)", prefix, type(error).__name__)
         return None
     if stored is None or noted is None:
         return None

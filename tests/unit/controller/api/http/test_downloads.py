@@ -398,7 +398,17 @@ async def test_archive_is_served_only_with_its_digest(tmp_path: Path) -> None:
         await api.store.put(f"artifacts/a/uid-of-ci-1/build/1.{HEX}.tar.gz", b"x" * len(TREE))
         await api.store.put("artifacts/a/uid-of-ci-1/build/1.json", json.dumps(manifest(TREE)).encode())
         answer = await api.call("GET", "/api/v1/namespaces/a/runs/ci-1/artifacts/build")
-        assert answer.problem == (500, "internal")
+        assert answer.problem == (404, "not-found")
+
+
+@pytest.mark.parametrize("damaged", [b"{", b'{"archive":{"si', b'{"archive":{"size":1,"sha256":"00"},"fi', b"\xff\x00"])
+async def test_damaged_manifest_counts_as_missing(tmp_path: Path, damaged: bytes) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        await api.store.put("artifacts/a/uid-of-ci-1/build/1.json", damaged)
+        for path in ("", "/build", "/build/files/x"):
+            answer = await api.call("GET", f"/api/v1/namespaces/a/runs/ci-1/artifacts{path}")
+            assert answer.problem == (404, "not-found")
 
 
 async def test_source_of_another_namespace_is_not_there(tmp_path: Path) -> None:

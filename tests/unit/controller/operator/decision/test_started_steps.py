@@ -199,6 +199,23 @@ def test_a_step_whose_artifacts_were_not_committed_has_failed() -> None:
     assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Failed", "ArtifactUploadFailed")
 
 
+def test_artifacts_of_a_failed_step_are_counted() -> None:
+    world = World(step("a", artifacts=["*.txt"])).reconcile()
+    world.start_step("a")
+    world.pods["a", 1]["spec"]["initContainers"] = [
+        {"name": "upload", "env": [{"name": "C8S_ARTIFACTS", "value": '["*.txt"]'}]}
+    ]
+    world.reconcile()
+    world.end_step("a", 1, phase="Running")
+    world.reconcile()
+    assert (world.step_status("a")["phase"], world.phase) == ("Failed", "Running"), "its upload goes on"
+    world.stored["a", 1] = MANIFEST
+    world.end_step("a", 1)
+    world.reconcile()
+    assert world.step_status("a")["artifacts"] == {"files": 1, "bytes": 3}
+    assert world.phase == "Failed"
+
+
 def test_the_manifest_is_read_once() -> None:
     world = World(step("a", artifacts=["x"])).reconcile()
     world.end_step("a", 0)

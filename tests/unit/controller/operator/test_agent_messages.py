@@ -1,0 +1,32 @@
+"""The reason of an agent's failure comes from the end of its log, without secrets or control characters."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.operator.agent_messages import failure_reason
+
+
+@pytest.mark.parametrize(
+    ("terminated", "reason"),
+    [
+        (None, ""),
+        ({"exitCode": 0, "message": "c8s agent: fine"}, ""),
+        ({"exitCode": 1}, ""),
+        ({"exitCode": 1, "message": "stored 3 files"}, ""),
+        ({"exitCode": 1, "message": "cache: kept\nc8s agent: no file matches out/**\n"}, "no file matches out/**"),
+        ({"exitCode": 1, "message": "c8s agent: a\x1b]0;x\x07b\u202e"}, "a\ufffd]0;x\ufffdb\ufffd"),
+        ({"exitCode": 137, "reason": "OOMKilled", "message": "c8s agent: x"}, "the agent ran out of memory"),
+    ],
+)
+def test_reason_is_the_last_line_of_the_agent(terminated: dict[str, object] | None, reason: str) -> None:
+    assert failure_reason(terminated, []) == reason
+
+
+def test_secrets_in_names_of_files_are_masked() -> None:
+    terminated = {"exitCode": 1, "message": "c8s agent: can't read out/correct-horse-battery"}
+    assert failure_reason(terminated, [b"correct-horse-battery"]) == "can't read out/***"
+
+
+def test_reason_is_at_most_300_characters_long() -> None:
+    assert len(failure_reason({"exitCode": 1, "message": "c8s agent: " + "x" * 5000}, [])) == 300
