@@ -19,6 +19,7 @@ from controller.logs.collect.pod_log_source import LogClient, PodId
 from controller.logs.collect.run_sizes import RunSizes
 from controller.logs.collect.stream_collector import CollectionContext, StreamCollector
 from controller.logs.live.hub import LogHub
+from controller.logs.masking.mask import SecretMasker
 from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.model import Stream
 from controller.storage import ObjectStore
@@ -135,6 +136,18 @@ class LogCollector:
         stream = Stream(namespace, run_uid, slug, attempt, container)
         entry = self._records.get((namespace, run_uid), {}).get(stream)
         return None if entry is None or entry.summary is None else entry.summary.to_status()
+
+    def mask(self, namespace: str, run_uid: str, text: str, secrets: Iterable[bytes]) -> str | None:
+        """The text without these secrets; None while the patterns for them are not compiled."""
+        values = frozenset(secrets)
+        if not values:
+            return text
+        patterns = self._patterns.get((namespace, run_uid), {}).get(values)
+        if patterns is None or not patterns.done() or patterns.cancelled() or patterns.exception() is not None:
+            return None
+        masker = SecretMasker(patterns.result())
+        masked = masker.feed(text.encode("utf-8", "surrogatepass")) + masker.flush()
+        return masked.decode("utf-8", "replace")
 
     def forget(self, namespace: str, run_uid: str) -> None:
         """Stops following a run's logs and drops them from memory; what is stored stays."""

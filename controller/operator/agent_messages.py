@@ -6,11 +6,8 @@ with the failure, also while the log can't be archived.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
-
-from controller.logs.masking.mask import SecretMasker
-from controller.logs.masking.patterns import SecretPatterns
 
 Json = dict[str, Any]
 
@@ -19,12 +16,12 @@ _PREFIX = "c8s agent: "
 _MAX_LENGTH = 300
 
 
-def failure_reason(terminated: Json | None, secrets: Sequence[bytes]) -> str:
+def failure_reason(terminated: Json | None, mask: Callable[[str], str | None]) -> str:
     """The reason in one printable line, without secrets; empty if the agent gave none.
 
     Args:
         terminated: the state of the agent's container.
-        secrets: the values that its step uses, which may occur in names of files.
+        mask: returns a text without secrets, which may occur in names of files; None if it can't yet.
     """
     if not terminated or not terminated.get("exitCode"):
         return ""
@@ -34,14 +31,6 @@ def failure_reason(terminated: Json | None, secrets: Sequence[bytes]) -> str:
     last = next((line for line in reversed(lines) if line.strip()), "")
     if not last.startswith(_PREFIX):
         return ""
-    text = _mask(last.removeprefix(_PREFIX), secrets)
+    text = mask(last.removeprefix(_PREFIX)) or ""
     text = "".join(character if character.isprintable() else "\ufffd" for character in text).strip()
     return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 1]}…"
-
-
-def _mask(text: str, secrets: Sequence[bytes]) -> str:
-    patterns = SecretPatterns(secrets)
-    if not patterns:
-        return text
-    masker = SecretMasker(patterns)
-    return (masker.feed(text.encode("utf-8", "surrogatepass")) + masker.flush()).decode("utf-8", "replace")

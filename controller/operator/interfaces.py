@@ -31,6 +31,10 @@ class AttemptLogs(Protocol):
         """The `log` object of an attempt's status, once the log is archived."""
         ...
 
+    def mask(self, namespace: str, run_uid: str, text: str, secrets: Iterable[bytes]) -> str | None:
+        """The text without the run's secrets; None while that can't be said."""
+        ...
+
     def forget(self, namespace: str, run_uid: str) -> None:
         """Drop everything in memory about a run's logs."""
         ...

@@ -123,9 +123,17 @@ class ObservationBuilder:
             workspace=observed.workspaces.get(attempt),
             workspace_read=attempt in observed.workspaces,
             log=logs.get(names.STEP_CONTAINER),
-            fetch_error=_agent_error(pod, names.FETCH_CONTAINER, secrets) if state.secrets.ready else "",
-            upload_error=_agent_error(pod, names.UPLOAD_CONTAINER, secrets) if state.secrets.ready else "",
+            fetch_error=self._agent_error(key, state, pod, names.FETCH_CONTAINER, secrets),
+            upload_error=self._agent_error(key, state, pod, names.UPLOAD_CONTAINER, secrets),
             open_logs=tuple(name for name, log in logs.items() if log is None),
+        )
+
+    def _agent_error(self, key: RunKey, state: RunState, pod: Json, container: str, secrets: list[bytes]) -> str:
+        if not state.secrets.ready:
+            return ""
+        state_of = (container_status(pod, container) or {}).get("state") or {}
+        return failure_reason(
+            state_of.get("terminated"), lambda text: self._logs.mask(key.namespace, state.uid, text, secrets)
         )
 
     def _log_summary(self, key: RunKey, state: RunState, attempt: AttemptKey, container: str) -> LogSummary | None:
@@ -149,8 +157,3 @@ class ObservationBuilder:
                 pod_uid=pod["metadata"]["uid"],
                 secrets=secrets,
             )
-
-
-def _agent_error(pod: Json, container: str, secrets: list[bytes]) -> str:
-    state = (container_status(pod, container) or {}).get("state") or {}
-    return failure_reason(state.get("terminated"), secrets)
