@@ -14,7 +14,7 @@ WIDE, SMALL = (140, 45), (80, 24)
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout: float = 10) -> None:
-    """`wait_until_async` that lets the app handle its messages between two looks; the failure has the screen."""
+    """`wait_until_async` that lets the app handle its messages between two checks; the failure has the screen."""
 
     async def holds() -> bool:
         if condition():
