@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets._toast import Toast
 
 from controller.pipeline.diagnostics import Diagnostic
 from tests.tui.driver import SMALL, WIDE, sees, shown, until
@@ -22,6 +23,7 @@ from workbench.tui.screens.params import ParamsDialog
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.completion_list import CompletionPopup
+from workbench.tui.widgets.editor.problem_list import ProblemList
 
 GOOD = """\
 version: v1alpha1
@@ -283,3 +285,17 @@ async def test_text_is_highlighted_without_tree_sitter(session: EditorSession) -
         assert not editor.is_syntax_aware
         line = editor.get_line(1)
         assert any(span.start == 0 and span.end == 4 for span in line.spans)
+
+
+async def test_notification_does_not_cover_the_problems(tmp_path: Path) -> None:
+    file = tmp_path / ".c8s.yaml"
+    file.write_text("nonsense: [1]\n")
+    app = FakeWorkbench([hello(7)], launcher=FakeLauncher(None, file))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        await pilot.press("e")
+        await until(pilot, sees(app, "nonsense", "✗"))
+        app.notify("look at this")
+        await until(pilot, sees(app, "look at this"))
+        problems = app.screen.query_one(ProblemList)
+        await until(pilot, lambda: app.screen.query_one(Toast).region.bottom < problems.region.y)

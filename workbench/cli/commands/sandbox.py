@@ -18,6 +18,7 @@ from workbench.cli.options import (
     sandbox_option,
 )
 from workbench.cli.output.console import InputError, echo, echo_error, print_document
+from workbench.text.format import format_count
 from workbench.text.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _print_status(found: SandboxStatus) -> None:
         rows += [("API", found.api_url), ("kubeconfig", str(found.kubeconfig))]
         rows += [(key, value) for key, value in known if value]
     for part in found.components:
-        restarts = f", restarted {part.restarts} times" if part.restarts else ""
+        restarts = f", restarted {format_count(part.restarts, 'time')}" if part.restarts else ""
         process = f", pid {part.pid}{restarts}" if part.pid is not None else ""
         rows.append(
             (

@@ -111,7 +111,9 @@ class CompareScreen(WorkbenchScreen):
             f" {sanitize_label(left.name, 40)} {left.phase}, then {sanitize_label(right.name, 40)} {right.phase}: ",
             colours.bold,
         )
-        text.append(f"{different} of {len(pairs)} steps changed result", colours.muted)
+        text.append(
+            f"{different} of {len(pairs)} {'step' if len(pairs) == 1 else 'steps'} changed result", colours.muted
+        )
         self.query_one("#compare-heading", Static).update(text)
 
     @on(ListView.CursorMoved)

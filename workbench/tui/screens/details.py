@@ -22,6 +22,7 @@ from workbench.logs.save import SaveError, reserve_path
 from workbench.report.details import Detail, description, environment, frozen_yaml, run_details, step_details
 from workbench.session.downloads import downloads_folder
 from workbench.submit.worktree import tree_root
+from workbench.text.format import format_count
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.keys import key_label
 from workbench.tui.screens.base import WorkbenchScreen
@@ -224,7 +225,7 @@ class DetailsScreen(WorkbenchScreen):
         except (ClientError, SaveError, OSError) as error:
             self.notify(sanitize_label(str(error), 400), title="Not saved", severity="error", markup=False)
             return
-        self.notify(f"Saved {size:,} bytes to {sanitize_label(str(target), 200)}", markup=False)
+        self.notify(f"Saved {format_count(size, 'byte')} to {sanitize_label(str(target), 200)}", markup=False)
 
     @on(ArtifactList.OpenRequested)
     @work(group="artifact", exclusive=True, description="open an artifact")
