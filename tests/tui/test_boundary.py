@@ -105,6 +105,21 @@ async def test_callbacks_of_a_closed_screen_are_not_called() -> None:
         assert app.failures == {}
 
 
+async def test_error_of_a_widget_whose_screen_is_closing_is_dropped() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        pane = app.screen.query_one(LogPane)
+        app.pop_screen()
+        await until(pilot, lambda: is_going(pane))
+        with pane._context():
+            # As Textual does for an error while the pane is being mounted.
+            app._handle_exception(FaultError("no children yet"))
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert app.crash is None
+        assert app.failures == {}
+
+
 async def test_filtered_out_preview_draws_no_stale_graph() -> None:
     runs = [run("empty-1", "Succeeded", [step("hello", (), "Succeeded")]), hello(7)]
     app = FakeWorkbench(runs)

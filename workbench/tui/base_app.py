@@ -18,7 +18,7 @@ from textual.worker import NoActiveWorker, WorkerFailed, get_current_worker
 from workbench.session.notifications import NotificationHistory
 from workbench.session.view_state import ThemeChoice
 from workbench.text.sanitize import sanitize_label
-from workbench.tui.boundary import ErrorBoundary, FailurePane, PaneBoundary, contain, is_going
+from workbench.tui.boundary import ErrorBoundary, FailurePane, PaneBoundary, contain, current_node, is_going
 from workbench.tui.keys import key_label
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.ordered_input import OrderedInput
@@ -190,12 +190,14 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         The crash report replaces Textual's traceback, which prints local variables and so may print tokens.
         """
         if isinstance(error, WorkerFailed):
-            node: DOMNode = self
+            worker_node: DOMNode = self
             with suppress(NoActiveWorker):
-                node = get_current_worker().node
-            contain(node, cast(Exception, error.error))
+                worker_node = get_current_worker().node
+            contain(worker_node, cast(Exception, error.error))
             return
-        if self._exit and is_going(self):
+        # Outside of the boundaries, as when a screen is closed while its widgets are still being mounted.
+        node = current_node()
+        if self._exit or (node is not None and node is not self and is_going(node)):
             return
         self.record_crash(error)
         super()._handle_exception(error)

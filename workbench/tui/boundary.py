@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual._context import active_message_pump
 from textual.app import App
 from textual.dom import DOMNode
 from textual.geometry import Region
@@ -65,6 +66,11 @@ def is_going(node: MessagePump) -> bool:
         each = each._parent
     # A node without an app above it is detached already.
     return each is None or each._exit or each._closing or each._closed or not each._running
+
+
+def current_node() -> MessagePump | None:
+    """The node whose message or callback is being handled."""
+    return active_message_pump.get(None)
 
 
 def contain(node: MessagePump, error: Exception) -> None:
