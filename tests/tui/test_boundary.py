@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.strip import Strip
+from textual.widgets import Footer
 
 from tests.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.tui.fakes import FakeWorkbench, busy_app, hello, run, step
@@ -118,6 +119,19 @@ async def test_error_of_a_widget_whose_screen_is_closing_is_dropped() -> None:
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         assert app.crash is None
         assert app.failures == {}
+
+
+async def test_failure_of_a_widget_of_textual_does_not_end_the_app() -> None:
+    app = FakeWorkbench([hello(7)], fail_fast=False)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        with app.screen.query_one(Footer)._context():
+            # As Textual does for an error in a widget that has no boundary.
+            app._handle_exception(FaultError("no footer"))
+        await until(pilot, sees(app, "no footer"))
+        await pilot.press("enter")
+        await until(pilot, sees(app, "runs › hello-7"))
+        assert app.crash is None
 
 
 async def test_filtered_out_preview_draws_no_stale_graph() -> None:

@@ -13,6 +13,8 @@ from textual.app import App, ReturnType
 from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.widget import Widget
 from textual.worker import NoActiveWorker, WorkerFailed, get_current_worker
 
 from workbench.session.notifications import NotificationHistory
@@ -185,7 +187,7 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
             self.messages.add(datetime.now(UTC), "error", "Failed", text)
 
     def _handle_exception(self, error: Exception) -> None:
-        """Report what a worker raised; anything else that arrives here ends the app.
+        """Report what a worker or a widget raised; what a screen or the app itself raised ends the app.
 
         The crash report replaces Textual's traceback, which prints local variables and so may print tokens.
         """
@@ -198,6 +200,10 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         # Outside of the boundaries, as when a screen is closed while its widgets are still being mounted.
         node = current_node()
         if self._exit or (node is not None and node is not self and is_going(node)):
+            return
+        if isinstance(node, Widget) and not isinstance(node, Screen):
+            # One of Textual's own widgets, which have no boundary.
+            contain(node, error)
             return
         self.record_crash(error)
         super()._handle_exception(error)

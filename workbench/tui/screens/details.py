@@ -24,6 +24,7 @@ from workbench.session.downloads import downloads_folder
 from workbench.submit.worktree import tree_root
 from workbench.text.format import format_count
 from workbench.text.sanitize import sanitize_label, sanitize_line
+from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import key_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.terminal.external_programs import open_file, temporary_folder
@@ -76,6 +77,10 @@ class ArtifactList(ListView):
         )
 
 
+class DetailsTabs(ErrorBoundary, TabbedContent):
+    """Textual's tabs, which fail when they are closed while they are still being mounted."""
+
+
 class DetailsScreen(WorkbenchScreen):
     """Tabs for a run, or for one of its steps if it is given."""
 
@@ -98,7 +103,7 @@ class DetailsScreen(WorkbenchScreen):
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
-        with TabbedContent(initial="why"):
+        with DetailsTabs(initial="why"):
             for name, title in (("why", "Why"), ("environment", "Environment"), ("events", "Events"), ("yaml", "YAML")):
                 with TabPane(title, id=name), VerticalScroll():
                     yield Static(id=f"details-{name}", markup=False)
