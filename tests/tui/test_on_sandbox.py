@@ -84,9 +84,9 @@ def test_first_run_from_an_empty_folder(program: C8s, tmp_path: Path) -> None:
         terminal.wait_for("version: v1alpha1", "steps:")
         terminal.press("C-r")
         terminal.wait_for("-1", "✓ ", "Succeeded")
-        program("down")
-        terminal.wait_for("Connection lost, trying again")
-        program("up")
+        assert "a workbench or another command uses sandbox" in program("down").stderr
+        terminal.wait_for("Connection lost, trying again", "What is shown is as of", "U starts the sandbox")
+        terminal.press("U")
         terminal.wait_until(lambda screen: "Connection lost" not in screen)
         terminal.press("q")
         terminal.wait_for("left with 0")

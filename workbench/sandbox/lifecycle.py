@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +121,16 @@ class Sandboxes:
             components,
             problem,
         )
+
+    def has_clients(self, name: str) -> bool:
+        """Whether a workbench or another command uses the running sandbox."""
+        folder = self.folder(name)
+        return _runs(folder) and FileLock(folder.users_lock).held_elsewhere()
+
+    async def runs_in_progress(self, name: str) -> Sequence[str]:
+        """The runs that a stop would interrupt; empty if the sandbox is stopped or does not answer."""
+        folder = self.folder(name)
+        return await kind_sandbox.in_progress(folder) if kind_sandbox.is_cluster(folder) or _runs(folder) else []
 
     def kubeconfig(self, name: str) -> Path:
         """The kubeconfig of a running sandbox.

@@ -94,13 +94,15 @@ def down(name: str | None, kind: bool, delete: bool, yes: bool) -> None:
 
     sandboxes, name = Sandboxes(), resolve_sandbox(name, kind)
     folder = sandboxes.folder(name)
-    if kind_sandbox.is_cluster(folder):
-        running = run_async(kind_sandbox.in_progress(folder))
-        if running:
-            action = "deletes" if delete else "interrupts"
-            echo_error(f"warning: this {action} {len(running)} runs in progress: {', '.join(running[:10])}")
-            if is_interactive() and not yes:
-                click.confirm("Continue?", abort=True)
+    if running := run_async(sandboxes.runs_in_progress(name)):
+        action = "deletes" if delete else "interrupts"
+        echo_error(f"warning: this {action} {format_count(len(running), 'run')} in progress: {', '.join(running[:10])}")
+        if kind_sandbox.is_cluster(folder) and is_interactive() and not yes:
+            click.confirm("Continue?", abort=True)
+    if not kind_sandbox.is_cluster(folder) and sandboxes.has_clients(name):
+        echo_error(
+            f"warning: a workbench or another command uses sandbox {name}; it waits until the sandbox is up again"
+        )
     ran = run_async(sandboxes.down(name, delete=delete, progress=echo_error))
     echo(f"sandbox {name} " + ("is stopped" if ran else "was not running") + (" and deleted" if delete else ""))
 
