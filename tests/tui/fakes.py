@@ -32,6 +32,7 @@ from workbench.client import (
     RunEvent,
     RunsListed,
     SavedPipeline,
+    SecretNames,
     Step,
     StreamEnd,
     StreamKey,
@@ -172,6 +173,7 @@ class FakeController:
         self.health_report = Health((), 0, None, (), ())
         self.saved_pipelines: tuple[SavedPipeline, ...] = ()
         self.created_runs: list[RunRequest] = []
+        self.stored_secrets: tuple[SecretNames, ...] = ()
         self.error: ClientError | None = None
 
     async def cluster(self) -> Cluster:
@@ -184,6 +186,9 @@ class FakeController:
 
     async def pipelines(self) -> tuple[SavedPipeline, ...]:
         return self.saved_pipelines
+
+    async def secrets(self) -> tuple[SecretNames, ...]:
+        return self.stored_secrets
 
     async def logs(self, run: str, step: str, *, tail: int | None = None, **_: Any) -> AsyncGenerator[str, None]:
         for line in self.lines.get(step, [])[-(tail or 0) :]:

@@ -41,6 +41,12 @@ class Target:
     context: str | None = None
     """The name of the context that `endpoint` comes from."""
 
+    def options(self) -> str:
+        """The options that select this controller in a command, with a leading blank; empty for the default one."""
+        context = f" --context {self.context}" if self.context else ""
+        name = f" --name {self.name}" if self.endpoint is None and self.name != DEFAULT_SANDBOX else ""
+        return context + name + (f" --namespace {self.namespace}" if self.namespace else "")
+
 
 def sandbox_option(function: F) -> F:
     text = "The sandbox.  [default: that of the current context, else default]"

@@ -74,6 +74,8 @@ class WorkbenchOptions:
     disk: Callable[[], str | None] | None = None
     """Returns a message while the disk of that sandbox is full, else None."""
     shell: ShellCommand | None = None
+    command_options: str = ""
+    """The options that select this controller in a command, such as ` --name other`."""
     start_sandbox: Callable[[], Awaitable[None]] | None = None
     """Starts the sandbox again; None where the controller does not run in one on this machine."""
     find_pipeline: Callable[[], Path | None] | None = None
@@ -109,6 +111,7 @@ class Workbench(BaseApp[int]):
         """Set while the disk of the sandbox is full."""
         self._disk = options.disk
         self.shell = options.shell
+        self.command_options = options.command_options
         self._make_launcher = options.make_launcher
         self._folder = options.folder
         self._open_run = options.open_run
@@ -436,7 +439,7 @@ class Workbench(BaseApp[int]):
                     return
                 answer = self._ask_params(pipeline.definition)
             params = await answer if answer is not None else {}
-            if params is None:
+            if params is None or not await self._confirm_secrets(controller, pipeline.definition):
                 return
             self._last_params = dict(params) or self._last_params
             packing = f"Uploading the working tree around {sanitize_label(launcher.path.name, 60)}"
@@ -449,6 +452,14 @@ class Workbench(BaseApp[int]):
         for warning in result.warnings[:5]:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
         self.open_run(result.run.name)
+
+    async def _confirm_secrets(self, controller: ControllerApi, definition: Mapping[str, Any]) -> bool:
+        """Whether to start a run of the pipeline: the user decides if it would fail for missing secrets."""
+        from workbench.tui.screens.missing_secrets import ask_about_secrets
+
+        with self.hold_keys():
+            answer = await ask_about_secrets(self, controller, definition, options=self.command_options)
+        return answer is None or bool(await answer)
 
     def _resume_problem(self, definition: Mapping[str, Any], reuse_from: str | None) -> str | None:
         """Why this pipeline can't resume a run: it is another one, so that nothing could be reused."""

@@ -32,6 +32,7 @@ def run_workbench(
     sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None,
     disk: Callable[[], str | None] | None = None,
     shell: ShellCommand | None = None,
+    command_options: str = "",
     start_sandbox: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Open the workbench on a controller and return its exit code: 0, or 1 after a crash.
@@ -42,6 +43,7 @@ def run_workbench(
         sandbox: reads the health of the sandbox, where the controller runs in one on this machine.
         disk: returns a message while the disk of that sandbox is full.
         shell: builds the command that opens a shell in a step.
+        command_options: select the controller in a command, such as ` --name other`.
         start_sandbox: starts the sandbox again after it was stopped.
     """
     from workbench.submit.worktree import find_pipeline
@@ -52,6 +54,7 @@ def run_workbench(
         connector(endpoint),
         WorkbenchOptions(
             endpoint_label=endpoint.sandbox or endpoint.url,
+            command_options=command_options,
             launcher=FileLauncher(pipeline_file) if pipeline_file is not None else None,
             open_run=open_run,
             sandbox=sandbox,

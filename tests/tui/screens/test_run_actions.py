@@ -13,6 +13,7 @@ from workbench.client import (
     RunEvent,
 )
 from workbench.client.errors import ConflictError
+from workbench.client.models import SecretNames
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.dialogs import ConfirmDialog
@@ -65,7 +66,9 @@ DEFINITION = {
 def shop(number: int = 1, phase: str = "Failed", *, took: float = 2) -> FakeWorkbench:
     build = step("build", (), phase, message="exit code 2", duration=took)
     made = replace(run(f"shop-{number}", phase, [build]), definition=DEFINITION)
-    return FakeWorkbench([made], open_run=made.name)
+    app = FakeWorkbench([made], open_run=made.name)
+    app.controller.stored_secrets = (SecretNames("db", ("password",)),)
+    return app
 
 
 async def test_details_show_the_environment_without_secrets() -> None:
@@ -203,3 +206,49 @@ async def test_details_show_breadcrumbs(size: tuple[int, int]) -> None:
         await pilot.press("d")
         await until(pilot, sees(app, "runs › webshop-42 › details", "Environment", "Back"))
         assert app.screen.max_scroll_y == 0
+
+
+DEPLOY = {"name": "hello", "steps": [{"name": "greet", "secrets": [{"secretRef": "ssh", "key": "key"}]}]}
+
+
+def deploying() -> tuple[FakeWorkbench, FakeLauncher]:
+    """A workbench whose pipeline uses the secret `ssh`, which does not exist."""
+    launcher = FakeLauncher(hello(8, "Running"))
+    launcher.pipeline = LintOutcome((), DEPLOY)
+    failed = replace(hello(7, "Failed"), definition=DEPLOY)
+    return FakeWorkbench([failed], launcher=launcher, open_run="hello-7", command_options=" --name other"), launcher
+
+
+async def test_run_without_its_secrets_is_started_on_confirmation_only() -> None:
+    app, launcher = deploying()
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ greet"))
+        await pilot.press("r")
+        await until(pilot, sees(app, "1 secret that the run needs is missing", "c8s secrets set --name other ssh key"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
+        assert launcher.launches == 0
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await pilot.press("y")
+        await until(pilot, lambda: launcher.launches == 1)
+
+
+async def test_rerun_without_its_secrets_is_started_on_confirmation_only() -> None:
+    app, _ = deploying()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ greet"))
+        await pilot.press("R")
+        await until(pilot, sees(app, "for greet"))
+        assert app.controller.rerun_of == []
+        await pilot.press("y")
+        await until(pilot, lambda: app.controller.rerun_of == [("hello-7", False)])
+
+
+async def test_run_with_its_secrets_starts_without_a_question() -> None:
+    app, launcher = deploying()
+    app.controller.stored_secrets = (SecretNames("ssh", ("key",)),)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ greet"))
+        await pilot.press("M")
+        await until(pilot, lambda: launcher.launches == 1)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("run")
 @click.option("--from-failed", is_flag=True, help="Reuse the steps that succeeded in RUN; run only the rest.")
 @click.option("--keep-on-failure", is_flag=True, help="Save the workspaces of failed steps, for c8s shell.")
+@click.option("--allow-missing-secrets", is_flag=True, help="Start the run even if secrets that it needs are missing.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show the output of fetch, upload and services.")
 @click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
 @target_options
@@ -28,6 +29,7 @@ def rerun(
     run: str,
     from_failed: bool,
     keep_on_failure: bool,
+    allow_missing_secrets: bool,
     verbose: bool,
     timestamps: bool,
     target: Target,
@@ -46,4 +48,5 @@ def rerun(
     from workbench.submit.submit import RerunSubmission, new_idempotency_key
 
     submission = RerunSubmission(run, new_idempotency_key(), from_failed, keep_on_failure)
-    ctx.exit(run_async(RunSession(submission, target, console_style(sys.stdout), verbose, timestamps).run()))
+    style = console_style(sys.stdout)
+    ctx.exit(run_async(RunSession(submission, target, style, verbose, timestamps, allow_missing_secrets).run()))

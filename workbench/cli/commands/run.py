@@ -38,6 +38,9 @@ a shell in a copy of such a step (except for steps with `keepOnFailure: false`).
 With --resume, steps that succeeded in an earlier run are reused if their definition,
 files and dependencies are unchanged.
 
+A run that would fail because a secret does not exist is not started, and the commands that
+set what is missing are printed; --allow-missing-secrets starts it anyway.
+
 If the sandbox is not running, it is started for this run and stopped afterwards.
 Ctrl-C cancels the run and waits for its end; a second Ctrl-C exits immediately.
 
@@ -45,7 +48,7 @@ Ctrl-C cancels the run and waits for its end; a second Ctrl-C exits immediately.
 Exit codes:
   0     the run succeeded
   1     the run failed or was cancelled
-  2     invalid input: errors in the pipeline or the arguments
+  2     invalid input: errors in the pipeline or the arguments, missing secrets
   130   interrupted; the run was cancelled
 
 \b
@@ -91,11 +94,12 @@ Examples:
 @click.option("--submodules", is_flag=True, help="Also clone the submodules of --git.")
 @click.option("--git-secret", metavar="NAME", help="The Secret with the credentials for --git.")
 @click.option("--keep-on-failure", is_flag=True, help="Save the workspaces of failed steps, for c8s shell.")
+@click.option("--allow-missing-secrets", is_flag=True, help="Start the run even if secrets that it needs are missing.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show the output of fetch, upload and services.")
 @click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
 @target_options
 @click.pass_context
-def run(ctx: click.Context, /, file: str | None, verbose: bool, timestamps: bool, target: Target, **given: Any) -> None:
+def run(ctx: click.Context, /, file: str | None, target: Target, **given: Any) -> None:
     from workbench.cli.output.diagnostics import require_valid
     from workbench.pipeline_file.load import read_pipeline
 
@@ -108,7 +112,8 @@ def run(ctx: click.Context, /, file: str | None, verbose: bool, timestamps: bool
     from workbench.cli.options import run_async
     from workbench.cli.run_session.session import RunSession
 
-    ctx.exit(run_async(RunSession(submission, target, console_style(sys.stdout), verbose, timestamps).run()))
+    options = {option: given[option] for option in ("verbose", "timestamps", "allow_missing_secrets")}
+    ctx.exit(run_async(RunSession(submission, target, console_style(sys.stdout), **options).run()))
 
 
 def _reject_contradictions(given: Mapping[str, Any]) -> None:

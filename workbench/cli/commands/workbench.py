@@ -50,6 +50,7 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
                 sandbox=partial(Sandboxes().status, target.name) if target.endpoint is None else None,
                 disk=sandbox_disk().message if target.endpoint is None else None,
                 shell=partial(shell_command, target),
+                command_options=target.options(),
                 start_sandbox=partial(_start_again, target.name) if target.endpoint is None else None,
             )
         finally:

@@ -14,6 +14,7 @@ from workbench.cli.output.console import DIM, ConsoleStyle, echo_error
 from workbench.cli.output.run_printer import Output, RunPrinter
 from workbench.cli.output.summary import summary_lines
 from workbench.cli.run_session.follow import RunFollower
+from workbench.cli.run_session.require_secrets import require_secrets
 from workbench.cli.run_session.signals import InterruptState, handle_interrupts
 from workbench.client import Client, Cluster, Run
 from workbench.client.run_request import GitSource
@@ -50,6 +51,7 @@ class RunSession:
     style: ConsoleStyle
     verbose: bool = False
     timestamps: bool = False
+    allow_missing_secrets: bool = False
     is_kept: bool = True
     """Whether the run exists afterwards, for further commands."""
     now: Callable[[], datetime] = _now
@@ -106,6 +108,8 @@ class RunSession:
                 return None
             if ready is not None:
                 _print_source_warnings(ready)
+            if not self.allow_missing_secrets:
+                await require_secrets(client, self.submission, ready, self.target.options())
 
             def on_create() -> None:
                 interrupts.exit_message = "exiting; the run may have been created, check with `c8s runs`"

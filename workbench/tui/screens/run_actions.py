@@ -13,6 +13,7 @@ from workbench.client.models import Run
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
 from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.services.interfaces import ControllerApi
 
 
 class RunActions(WorkbenchScreen):
@@ -112,6 +113,8 @@ class RunActions(WorkbenchScreen):
             self.notify("There is no connection to the controller.", severity="warning")
             return
         try:
+            if not await self._confirm_secrets(controller, name, from_failed):
+                return
             run = await controller.rerun(name, idempotency_key=str(uuid.uuid4()), from_failed=from_failed)
         except ClientError as error:
             self.notify(
@@ -119,6 +122,18 @@ class RunActions(WorkbenchScreen):
             )
             return
         self.workbench.open_run(run.name)
+
+    async def _confirm_secrets(self, controller: ControllerApi, name: str, from_failed: bool) -> bool:
+        """Whether to run it again: the user decides if it would fail for missing secrets. Raises ClientError."""
+        from workbench.tui.screens.missing_secrets import ask_about_secrets
+
+        with self.workbench.hold_keys():
+            run, options = await controller.run(name), self.workbench.command_options
+            reused = {step.name for step in run.steps if from_failed and step.phase == "Succeeded"}
+            answer = await ask_about_secrets(
+                self.app, controller, run.definition or {}, run=run, reused=reused, options=options
+            )
+        return answer is None or bool(await answer)
 
     def action_delete_run(self) -> None:
         run = self._selected_run()

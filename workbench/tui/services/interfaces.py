@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from workbench.client.models import (
     Run,
     RunEvent,
     SavedPipeline,
+    SecretNames,
     StepCommand,
     StreamKey,
 )
@@ -39,6 +40,8 @@ class ControllerApi(RunApi, Protocol):
     async def health(self) -> Health: ...
 
     async def pipelines(self) -> tuple[SavedPipeline, ...]: ...
+
+    async def secrets(self) -> tuple[SecretNames, ...]: ...
 
     def logs(
         self,
@@ -178,6 +181,13 @@ class WorkbenchContext(Protocol):
 
     @property
     def can_start_sandbox(self) -> bool: ...
+
+    @property
+    def command_options(self) -> str:
+        """The options that select this controller in a command, such as ` --name other`."""
+        ...
+
+    def hold_keys(self) -> AbstractContextManager[None]: ...
 
     @property
     def sandbox(self) -> Callable[[], Awaitable[SandboxHealth]] | None: ...

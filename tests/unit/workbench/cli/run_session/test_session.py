@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,11 +14,12 @@ from tests.support.waiting import wait_until_async
 from tests.unit.workbench.client.fake_api import FakeApi, problem, run_json, step_json
 from workbench.cli import options
 from workbench.cli.options import Target
-from workbench.cli.output.console import CommandError, ConsoleStyle
+from workbench.cli.output.console import CommandError, ConsoleStyle, InputError
 from workbench.cli.run_session import follow, session
+from workbench.cli.run_session.require_secrets import require_secrets
 from workbench.cli.run_session.session import RunSession
-from workbench.client import ClientError, RunRequest
-from workbench.submit.submit import RunSubmission
+from workbench.client import Client, ClientError, RunRequest
+from workbench.submit.submit import RerunSubmission, RunSubmission
 
 PLAIN = ConsoleStyle(colour=False, width=None)
 
@@ -306,3 +307,57 @@ async def test_waiting_for_last_lines_has_a_timeout(
     monkeypatch.setattr(api, "finish_logs", lambda name: asyncio.sleep(0))
     assert await run(api, target) == 0
     assert "c8s logs hello-1" in capsys.readouterr().err
+
+
+DEPLOY = {
+    "name": "hello",
+    "steps": [{"name": "ship", "secrets": [{"secretRef": "ssh", "key": "key"}, {"secretRef": "db", "key": "user"}]}],
+}
+
+
+async def deploy(target: Target, **options: Any) -> int:
+    async with asyncio.timeout(20):
+        return await RunSession(RunSubmission(RunRequest(DEPLOY), "k"), target, PLAIN, **options).run()
+
+
+async def test_run_without_its_secrets_is_refused(api: FakeApi, target: Target) -> None:
+    api.secrets["db"] = {"user": "me"}
+    with pytest.raises(InputError, match=r"(?s)1 secret .* nothing was started.*c8s secrets set.* ssh key +# for ship"):
+        await deploy(target)
+    assert api.runs == {}
+
+
+async def test_run_without_its_secrets_is_started_on_request(api: FakeApi, target: Target) -> None:
+    async def play(name: str) -> None:
+        await finish(api, name, "Succeeded", step_json("ship"))
+
+    api.on_create = play
+    assert await deploy(target, allow_missing_secrets=True) == 0
+
+
+async def test_run_with_all_its_secrets_is_started(api: FakeApi, target: Target) -> None:
+    async def play(name: str) -> None:
+        await finish(api, name, "Succeeded", step_json("ship"))
+
+    api.on_create = play
+    api.secrets |= {"db": {"user": "me"}, "ssh": {"key": "k"}}
+    assert await deploy(target) == 0
+
+
+async def test_rerun_without_its_secrets_is_refused(api: FakeApi, target: Target) -> None:
+    await api.publish(run_json("hello-1", "Failed", definition=DEPLOY, status={"steps": [step_json("ship", "Failed")]}))
+    session = RunSession(RerunSubmission("hello-1", "k", from_failed=True), target, PLAIN)
+    with pytest.raises(InputError, match="2 secrets that the run needs are missing"):
+        await session.run()
+
+
+async def test_secrets_of_reused_steps_may_be_missing(api: FakeApi, target: Target) -> None:
+    await api.publish(run_json("hello-1", "Failed", definition=DEPLOY, status={"steps": [step_json("ship")]}))
+    async with Client(cast(Any, target.endpoint)) as client:
+        await require_secrets(client, RerunSubmission("hello-1", "k", from_failed=True), None, "")
+
+
+async def test_secrets_that_may_not_be_listed_refuse_no_run(api: FakeApi, target: Target) -> None:
+    api.refuse = lambda request: problem(403, "no") if request.path.endswith("/secrets") else None
+    async with Client(cast(Any, target.endpoint)) as client:
+        await require_secrets(client, RunSubmission(RunRequest(DEPLOY), "k"), None, "")
