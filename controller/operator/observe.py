@@ -43,6 +43,7 @@ class ObservationBuilder:
     def build(self, key: RunKey, run: RunObject, state: RunState, blocking_runs: Sequence[BlockingRun]) -> Observation:
         """Everything that is known of a run besides the run itself."""
         plan, observed, server = state.plan, state.observed, state.status.server
+        monotonic = self._monotonic()
         digests = state.input_digests(run["spec"])
         offered = state.reusable or {}
         return Observation(
@@ -63,7 +64,8 @@ class ObservationBuilder:
             group=plan.group,
             blocking_runs=tuple(blocking_runs),
             first_seen=state.first_seen,
-            elapsed=state.timers.elapsed(self._monotonic()),
+            monotonic=monotonic,
+            elapsed=state.timers.elapsed(monotonic),
             creator=state.creator,
             runtime=self._cache.runtime,
             settled_steps=observed.settled_steps,

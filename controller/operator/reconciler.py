@@ -15,6 +15,7 @@ from controller.operator import names
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_plan import InvalidRunError
 from controller.operator.cache.run_state import RunState, new_run_state
+from controller.operator.cache.timers import DeletionTimers
 from controller.operator.decision import concurrency, finalizer
 from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.decide import Decision, decide
@@ -97,6 +98,10 @@ class Result:
     requeue_after: float | None = None
 
 
+def _result(requeue_after: timedelta | None) -> Result:
+    return Result() if requeue_after is None else Result(max(0.0, requeue_after.total_seconds()))
+
+
 class Reconciler:
     """Reconciles runs one call at a time per run. The cache holds what is known of a run until it is done.
 
@@ -120,13 +125,14 @@ class Reconciler:
         self._monotonic = dependencies.monotonic
         self._process = dependencies.process
         self._plans = PlanLoader()
+        self._deletions = DeletionTimers()
         self._cache = cache
         self._list_runs = list_runs
         self._observations = ObservationBuilder(cache, dependencies.logs, dependencies.monotonic)
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         retention = timedelta(seconds=settings.retention)
         self._reuse = ReuseLoader(self._client, dependencies.store, retention, self._now)
-        self._executor = ActionExecutor(self._client, dependencies.store, settings, self._now)
+        self._executor = ActionExecutor(self._client, dependencies.store, settings, self._now, self._monotonic)
         self._writer = StatusWriter(self._client, cache.states, cache.owned, settings, schedule_write)
         self.durations = StepDurations()
 
@@ -144,11 +150,19 @@ class Reconciler:
             self._cache.forget_state(key)
             state = None
         if not finalizer.is_deleted(run):
-            return self._result(await self._reconcile_active(key, run, state))
-        if await self._finalize_deletion(key, run, state):
+            return _result(await self._reconcile_active(key, run, state))
+        left = finalizer.DELETION_TIMEOUT - self._deletions.elapsed(
+            key,
+            run["metadata"]["uid"],
+            run["metadata"]["deletionTimestamp"],
+            self._now(),
+            self._monotonic(),
+            watched=state is not None,
+        )
+        if await self._finalize_deletion(key, run, state, is_overdue=left <= timedelta(0)):
             return Result()
-        requeue_at = await self._reconcile_active(key, finalizer.mark_cancelled(run), state)
-        return self._result(min(filter(None, (requeue_at, finalizer.deadline(run)))))
+        requeue_after = await self._reconcile_active(key, finalizer.mark_cancelled(run), state)
+        return _result(left if requeue_after is None else min(requeue_after, left))
 
     async def write(self, key: RunKey) -> WriteResult:
         """Write the status that was decided last, see `StatusWriter.write`. Raises KubeError: call again."""
@@ -163,14 +177,11 @@ class Reconciler:
         state = self._cache.states.get(key)
         if state is not None:
             self._logs.forget(key.namespace, state.uid)
+        self._deletions.forget(key)
         self._cache.forget(key)
 
-    def _result(self, requeue_at: datetime | None) -> Result:
-        if requeue_at is None:
-            return Result()
-        return Result(max(0.0, (requeue_at - self._now()).total_seconds()))
-
-    async def _reconcile_active(self, key: RunKey, run: RunObject, state: RunState | None) -> datetime | None:
+    async def _reconcile_active(self, key: RunKey, run: RunObject, state: RunState | None) -> timedelta | None:
+        """Do what a run needs that is not deleted; returns after what time to reconcile again."""
         if status_of(run).get("phase") in FINAL_RUN_PHASES:
             await self._reconcile_terminal(key, run, state)
             return None
@@ -178,7 +189,7 @@ class Reconciler:
             try:
                 state = await self._initialize(key, run)
             except PlanDeferredError:
-                return self._now() + _PLAN_RETRY_DELAY
+                return _PLAN_RETRY_DELAY
         if state is None or state.is_done:
             return None
         return await self._reconcile_until_stable(key, run, state)
@@ -190,25 +201,27 @@ class Reconciler:
             # Another operator has ended it.
             self.forget(key)
 
-    async def _reconcile_until_stable(self, key: RunKey, run: RunObject, state: RunState) -> datetime | None:
-        """Decide and act until no action has a result to decide on; returns when to reconcile again."""
+    async def _reconcile_until_stable(self, key: RunKey, run: RunObject, state: RunState) -> timedelta | None:
+        """Decide and act until no action has a result to decide on; returns after what time to reconcile again."""
         while True:
             await self._load_existing(key, run, state)
             observation = self._observations.build(key, run, state, await self._find_blocking_runs(run, state))
             known: RunObject = {**run, "status": state.status.current}
             plan = state.plan
-            decision = decide(known, plan.pipeline, plan.steps, observation, self._now(), self._settings)
+            now = self._now()
+            decision = decide(known, plan.pipeline, plan.steps, observation, now, self._settings)
             failures = await self._executor.execute(run, state, decision.actions)
             if any(isinstance(failure, JobCreateError) for failure in failures):
                 # A step without a Job must not count as started: decide again, knowing the failure.
                 continue
             self._record_decision(key, run, state, decision)
-            state.timers.observe(decision.status, self._now(), self._monotonic())
+            state.timers.observe(decision.status, now, observation.monotonic)
             state.observed.settled_steps = find_settled_steps(decision.status, observation)
             if failures:
                 raise failures[0]
             if not any(isinstance(action, _READS) for action in decision.actions):
-                return decision.requeue_at
+                # Relative to the decision: the wall clock may have been set since.
+                return decision.requeue_at - now if decision.requeue_at is not None else None
 
     async def _load_existing(self, key: RunKey, run: RunObject, state: RunState) -> None:
         """Load what was made by an earlier process, or by the run whose steps are reused."""
@@ -303,7 +316,9 @@ class Reconciler:
                 raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error
             raise
 
-    async def _finalize_deletion(self, key: RunKey, run: RunObject, state: RunState | None) -> bool:
+    async def _finalize_deletion(
+        self, key: RunKey, run: RunObject, state: RunState | None, *, is_overdue: bool
+    ) -> bool:
         """Remove the finalizer of a deleted run once nothing of it runs any more; returns whether the run is gone."""
         status = status_of(run)
         has_started = (
@@ -311,7 +326,7 @@ class Reconciler:
             or self._cache.owned.has_any(key, run["metadata"]["uid"])
             or any(step.get("attempts") for step in status.get("steps") or [])
         )
-        if has_started and status.get("phase") not in FINAL_RUN_PHASES and self._now() < finalizer.deadline(run):
+        if has_started and status.get("phase") not in FINAL_RUN_PHASES and not is_overdue:
             return False
         if finalizer.has_finalizer(run):
             await self._patch_finalizers(key, run, hold=False)

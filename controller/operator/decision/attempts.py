@@ -42,8 +42,8 @@ STOP_DEADLINE_SECONDS = 1
 """The `activeDeadlineSeconds` that ends a pod."""
 _WORKSPACE_NOT_SAVED = (StepReason.RUN_CANCELLED, StepReason.DISRUPTED)
 _MAX_PROBLEM_LENGTH = 500
-# The API server is asked for a Job that the informer has not shown for so long.
-_MISSING_AFTER = timedelta(seconds=20)
+MISSING_AFTER = timedelta(seconds=20)
+"""The API server is asked for a Job that the informer has not shown for so long."""
 
 
 def format_time(moment: datetime) -> str:
@@ -152,11 +152,9 @@ def _finish_lost(fresh: AttemptStatus, now: datetime) -> AttemptStatus:
     }
 
 
-def missing_deadline(attempt: AttemptStatus, view: AttemptView) -> datetime | None:
-    """When to verify the Job of an attempt that has neither Job nor pod; None for any other attempt."""
-    if attempt["phase"] in FINAL_STEP_PHASES or view.job is not None or view.pod is not None:
-        return None
-    return datetime.fromisoformat(attempt["times"]["created"]) + _MISSING_AFTER
+def is_job_missing(attempt: AttemptStatus, view: AttemptView) -> bool:
+    """Whether an attempt that has not ended has neither Job nor pod."""
+    return attempt["phase"] not in FINAL_STEP_PHASES and view.job is None and view.pod is None
 
 
 def _times(times: AttemptTimes, seen: Milestones) -> AttemptTimes:

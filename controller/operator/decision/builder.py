@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from controller.operator.decision import attempts
@@ -129,8 +129,8 @@ class DecisionBuilder:
         failure = observation.create_failure(step.slug, number)
         if failure is not None and failure.final:
             return StepVerdict(StepPhase.FAILED, failure.reason, failure.message)
-        if failure is not None and now < failure.retry_at:
-            self.requeue_at(failure.retry_at)
+        if failure is not None and observation.monotonic < failure.retry_at:
+            self.requeue_at(now + timedelta(seconds=failure.retry_at - observation.monotonic))
             return StepVerdict(StepPhase.PENDING, failure.reason, failure.message)
         if (message := observation.unschedulable.get(step.name)) is not None:
             return StepVerdict(StepPhase.FAILED, StepReason.NEVER_FITS, message)

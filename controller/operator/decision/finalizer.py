@@ -10,7 +10,7 @@ deleted with it.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from controller import labels
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 DELETION_TIMEOUT = timedelta(seconds=90)
-"""30 s until SIGKILL, 30 s for the ends of logs, and as much again for a slow cluster."""
+"""After that a run that is being deleted loses its finalizer, whatever its pods do.
+
+30 s until SIGKILL, 30 s for the ends of logs, and as much again for a slow cluster."""
 
 ISOLATED_LOAD_ATTEMPTS = 5
 """After so many processes that ended while they prepared a run, it is prepared in a process of its own.
@@ -42,11 +44,6 @@ def is_deleted(run: RunObject) -> bool:
 def has_finalizer(run: RunObject) -> bool:
     """Whether the run has the operator's finalizer."""
     return labels.RUN_FINALIZER in (run["metadata"].get("finalizers") or [])
-
-
-def deadline(run: RunObject) -> datetime:
-    """When a run that is being deleted loses its finalizer, whatever its pods do."""
-    return datetime.fromisoformat(run["metadata"]["deletionTimestamp"]) + DELETION_TIMEOUT
 
 
 def mark_cancelled(run: RunObject) -> RunObject:

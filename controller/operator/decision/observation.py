@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controller.operator import names
 from controller.operator.decision.pod_status import (
@@ -72,20 +73,45 @@ class AttemptView:
 
 
 _EMPTY_VIEW = AttemptView()
-RUN_TIMER = AttemptKey("", 0)
-"""The key of how long the run has been going on, among those of attempts."""
-LOGS_TIMER = AttemptKey("", 1)
-"""The key of how long the ended run has been waiting for its logs."""
+
+
+class Timer(StrEnum):
+    """What a time limit counts from."""
+
+    RUN_STARTED = "run-started"
+    LOGS_AWAITED = "logs-awaited"
+    """All steps of the run have ended, and it waits for their logs."""
+    ATTEMPT_CREATED = "attempt-created"
+    ATTEMPT_RUNNING = "attempt-running"
+    ATTEMPT_FAILED = "attempt-failed"
+    """The attempt has failed, and the step is to be retried."""
+
+
+class TimerKey(NamedTuple):
+    """Identifies a timer of a run; slug and number are those of the attempt, if it is an attempt's."""
+
+    timer: Timer
+    slug: str = ""
+    number: int = 0
+
+
+RUN_TIMER = TimerKey(Timer.RUN_STARTED)
+LOGS_TIMER = TimerKey(Timer.LOGS_AWAITED)
 
 
 @dataclass(frozen=True)
 class CreateFailure:
-    """The API server did not take the Job of an attempt. A `final` one won't be tried again, others at `until`."""
+    """The API server rejected the Job of an attempt.
+
+    Attributes:
+        final: whether its creation is not retried.
+        retry_at: otherwise, when it is retried, in seconds of the monotonic clock.
+    """
 
     reason: str
     message: str
     final: bool
-    retry_at: datetime
+    retry_at: float
 
 
 @dataclass(frozen=True)
@@ -136,8 +162,10 @@ class Observation:
     """When this process first reconciled the run."""
     creator: str | None = None
     """The user who created the run, if that is proven."""
-    elapsed: Mapping[AttemptKey, timedelta] = field(default_factory=dict)
-    """How long attempts have been running, and `RUN_TIMER` and `LOGS_TIMER`. What is missing was not known before."""
+    monotonic: float = 0.0
+    """The time of the observation in seconds of the monotonic clock."""
+    elapsed: Mapping[TimerKey, timedelta] = field(default_factory=dict)
+    """What the timers show. What is missing was not known at the last decision."""
     runtime: RuntimeInfo | None = None
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""
@@ -146,7 +174,7 @@ class Observation:
         """What is known of an attempt; an empty view for one that was not observed."""
         return self.attempts.get(AttemptKey(slug, number), _EMPTY_VIEW)
 
-    def due(self, key: AttemptKey, since: datetime, limit: timedelta, now: datetime) -> datetime:
+    def due(self, key: TimerKey, since: datetime, limit: timedelta, now: datetime) -> datetime:
         """When a time limit is over; by the wall clock if `since` was not known at the last decision."""
         elapsed = self.elapsed.get(key)
         return since + limit if elapsed is None else now + (limit - elapsed)

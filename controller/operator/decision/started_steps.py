@@ -13,12 +13,11 @@ from controller.operator.decision import attempts
 from controller.operator.decision.actions import DeleteJob, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.attempts import awaiting_artifacts, awaiting_workspace
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict, step_status
-from controller.operator.decision.observation import AttemptView, Observation
+from controller.operator.decision.observation import AttemptView, Observation, Timer, TimerKey
 from controller.operator.decision.pod_status import is_pod_finished
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import RetryPolicy
 from controller.pipeline.values import duration
-from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
 
@@ -76,11 +75,14 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
         builder.act(ReadManifest(step.slug, attempt["number"]))
     if attempts.needs_workspace(fresh, view):
         builder.act(ReadWorkspace(step.slug, attempt["number"]))
-    deadline = attempts.missing_deadline(fresh, view)
-    if deadline is not None and now >= deadline:
-        builder.act(VerifyJob(step.slug, attempt["number"], attempt["jobName"]))
-    elif deadline is not None:
-        builder.requeue_at(deadline)
+    if attempts.is_job_missing(fresh, view):
+        key = TimerKey(Timer.ATTEMPT_CREATED, step.slug, attempt["number"])
+        created = datetime.fromisoformat(attempt["times"]["created"])
+        deadline = builder.input.observation.due(key, created, attempts.MISSING_AFTER, now)
+        if now >= deadline:
+            builder.act(VerifyJob(step.slug, attempt["number"], attempt["jobName"]))
+        else:
+            builder.requeue_at(deadline)
     return fresh
 
 
@@ -142,7 +144,7 @@ def _timeout_due(builder: DecisionBuilder, step: ExpandedStep, attempt: AttemptS
     if running is None or attempt["times"].get("finished"):
         return None
     limit = timedelta(seconds=duration.parse_duration(step.step.timeout))
-    key = AttemptKey(step.slug, attempt["number"])
+    key = TimerKey(Timer.ATTEMPT_RUNNING, step.slug, attempt["number"])
     return builder.input.observation.due(key, datetime.fromisoformat(running), limit, builder.input.now)
 
 
@@ -160,7 +162,9 @@ def _after_attempt(
         builder.statuses[step.name] = _stopped_before_retry(builder, final, last)
         return
     number = last["number"] + 1
-    due = datetime.fromisoformat(last["times"]["finished"]) + timedelta(seconds=delay)
+    key = TimerKey(Timer.ATTEMPT_FAILED, step.slug, last["number"])
+    finished, backoff = datetime.fromisoformat(last["times"]["finished"]), timedelta(seconds=delay)
+    due = builder.input.observation.due(key, finished, backoff, builder.input.now)
     blocker: StepVerdict | None
     if builder.input.now < due:
         builder.requeue_at(due)

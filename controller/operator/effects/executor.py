@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controller.kube import (
@@ -72,12 +72,18 @@ class ActionExecutor:
     """Executes the actions of a decision."""
 
     def __init__(
-        self, client: KubeClient, store: ManifestReader, settings: OperatorSettings, now: Callable[[], datetime]
+        self,
+        client: KubeClient,
+        store: ManifestReader,
+        settings: OperatorSettings,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
     ) -> None:
         self._client = client
         self._store = store
         self._settings = settings
         self._now = now
+        self._monotonic = monotonic
 
     async def execute(self, run: RunObject, state: RunState, actions: Sequence[Action]) -> list[Exception]:
         """Execute all actions concurrently, independently of each other. Returns the failures."""
@@ -120,7 +126,9 @@ class ActionExecutor:
             created = await self._create_job(run, job)
         except ApiError as error:
             observed.create_failure_counts[key] += 1
-            observed.create_failures[key] = _create_failure(error, observed.create_failure_counts[key], self._now())
+            observed.create_failures[key] = _create_failure(
+                error, observed.create_failure_counts[key], self._monotonic()
+            )
             raise JobCreateError(str(error)) from error
         observed.create_failures.pop(key, None)
         observed.on_job_created(key, created)
@@ -275,16 +283,16 @@ def _decode_manifest_head(head: bytes) -> Json | None:
     return json.loads(before + b"}") if found and before.startswith(b'{"archive"') else None
 
 
-def _create_failure(error: ApiError, times: int, now: datetime) -> CreateFailure:
+def _create_failure(error: ApiError, times: int, monotonic: float) -> CreateFailure:
     """What the rejection of a Job means for its step. `times`: how often it was rejected in a row."""
     words = str(error)[:_MAX_MESSAGE_LENGTH]
-    wait = timedelta(seconds=min(_INITIAL_RETRY_SECONDS * 2.0 ** min(times - 1, 10), _MAX_RETRY_SECONDS))
+    retry_at = monotonic + min(_INITIAL_RETRY_SECONDS * 2.0 ** min(times - 1, 10), _MAX_RETRY_SECONDS)
     if error.status in _INVALID_JOB_STATUSES:
-        return CreateFailure(StepReason.JOB_INVALID, f"the cluster does not take its Job: {words}", True, now)
+        return CreateFailure(StepReason.JOB_INVALID, f"the cluster does not take its Job: {words}", True, retry_at)
     if error.status == 403 and (short := parse_quota_error(words)) is not None:
-        return CreateFailure(short.reason, short.message, short.permanent, now + wait)
+        return CreateFailure(short.reason, short.message, short.permanent, retry_at)
     if error.reason == StepReason.NAME_TAKEN:
-        return CreateFailure(StepReason.NAME_TAKEN, words, False, now + wait)
+        return CreateFailure(StepReason.NAME_TAKEN, words, False, retry_at)
     return CreateFailure(
-        StepReason.NOT_CREATED, f"its Job could not be created: {words}; it is tried again", False, now + wait
+        StepReason.NOT_CREATED, f"its Job could not be created: {words}; it is tried again", False, retry_at
     )

@@ -116,14 +116,23 @@ class ReconcilerHarness:
         self.cluster, self.logs = FakeApiServer(), ArchivedLogs()
         self.run = self.cluster.put(PIPELINE_RUNS, build_run(steps or [step("a")]))
         self.scheduled_writes: list[tuple[tuple[str, str], float]] = []
+        self.now, self.monotonic = T0, 1000.0
         self.restart()
 
     def restart(self) -> None:
         """Another process begins, with nothing but what the cluster has."""
         client: Any = self.cluster
-        self.cache = ResourceCache(lambda: T0)
+        self.cache = ResourceCache(lambda: self.now)
         self.reconciler = Reconciler(
-            Dependencies(client, self.logs, EmptyStore(), SETTINGS, EventRecorder(client, lambda: T0), lambda: T0),
+            Dependencies(
+                client,
+                self.logs,
+                EmptyStore(),
+                SETTINGS,
+                EventRecorder(client, lambda: self.now),
+                lambda: self.now,
+                lambda: self.monotonic,
+            ),
             self.cache,
             lambda key, seconds: self.scheduled_writes.append((key, seconds)),
             lambda: [obj for (resource, _), obj in self.cluster.objects.items() if resource is PIPELINE_RUNS],

@@ -8,6 +8,7 @@ from typing import Any
 
 from controller.operator import names
 from controller.operator.cache.run_plan import find_unmet_conditions
+from controller.operator.cache.timers import RunTimers
 from controller.operator.decision.actions import (
     Action,
     DeleteJob,
@@ -35,7 +36,6 @@ from controller.operator.workload.clone_step import add_clone_step
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext
-from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
@@ -70,7 +70,8 @@ class World:
         """What an earlier run has, by what it is made of."""
         self.written_status: Json | None = None
         """The status that the API server has; by default the one that was decided last."""
-        self.now = T0
+        self._now, self.monotonic = T0, 1000.0
+        self.timers = RunTimers()
         self.first_seen = T0
         self.status: Json = {}
         self.jobs: dict[Place, Json] = {}
@@ -95,8 +96,6 @@ class World:
         self.blocking_runs: tuple[BlockingRun, ...] = ()
         """The runs of its concurrency group that it waits for."""
         self.runtime: Json | None = None
-        self.elapsed: dict[AttemptKey, timedelta] = {}
-        """How long what runs has been running; without an entry, the wall clock counts."""
 
     # -- asking
 
@@ -140,7 +139,8 @@ class World:
             blocking_runs=self.blocking_runs,
             first_seen=self.first_seen,
             runtime=self.runtime,
-            elapsed=self.elapsed,
+            monotonic=self.monotonic,
+            elapsed=self.timers.elapsed(self.monotonic),
         )
 
     def decide(self) -> Decision:
@@ -152,6 +152,7 @@ class World:
         for _ in range(20):
             decision = self.decide()
             self.status, self.actions, self.requeue_at = decision.status, decision.actions, decision.requeue_at
+            self.timers.observe(self.status, self.now, self.monotonic)
             for action in decision.actions:
                 self.execute(action)
             asked = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
@@ -223,8 +224,22 @@ class World:
     def disrupt(self, slug: str, number: int = 1) -> None:
         self.set_pod(slug, number, phase="Failed", reason="Evicted", message="the node was low on memory")
 
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    @now.setter
+    def now(self, moment: datetime) -> None:
+        """Time passes until that moment, on both clocks."""
+        self.monotonic += (moment - self._now).total_seconds()
+        self._now = moment
+
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+    def set_clock(self, seconds: float) -> None:
+        """The wall clock alone jumps: it was set, or the machine was suspended."""
+        self._now += timedelta(seconds=seconds)
 
     def cancel(self) -> None:
         self.run["spec"]["cancel"] = True

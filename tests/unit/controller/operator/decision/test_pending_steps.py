@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -127,7 +128,8 @@ def test_a_step_whose_job_is_refused_says_why_and_is_tried_again() -> None:
     world = World(step("a"), step("b"))
     world.secrets_ready = True
     until = T0.replace(second=5)
-    world.create_failures["a", 1] = CreateFailure("OverQuota", "waits for quota: no", False, until)
+    retry_at = world.monotonic + 5
+    world.create_failures["a", 1] = CreateFailure("OverQuota", "waits for quota: no", False, retry_at)
     world.reconcile()
     assert world.started == [("b", 1)]
     assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Pending", "OverQuota")
@@ -136,10 +138,22 @@ def test_a_step_whose_job_is_refused_says_why_and_is_tried_again() -> None:
     assert world.reconcile().started[-1] == ("a", 1)
 
 
+@pytest.mark.parametrize("jump", [-3600, 3600])
+def test_a_refused_job_is_retried_whatever_the_clock_does(jump: int) -> None:
+    world = World(step("a"))
+    world.secrets_ready = True
+    world.create_failures["a", 1] = CreateFailure("OverQuota", "waits", False, world.monotonic + 5)
+    world.reconcile().set_clock(jump)
+    assert world.reconcile().started == []
+    assert world.requeue_at == world.now + timedelta(seconds=5)
+    world.pass_time(5)
+    assert world.reconcile().started == [("a", 1)]
+
+
 def test_a_step_whose_job_is_refused_for_good_has_failed() -> None:
     world = World(step("a"), step("b", "a"))
     world.secrets_ready = True
-    world.create_failures["a", 1] = CreateFailure("JobInvalid", "spec is wrong", True, T0)
+    world.create_failures["a", 1] = CreateFailure("JobInvalid", "spec is wrong", True, 0.0)
     world.reconcile()
     assert (world.phase, world.status["message"]) == ("Failed", "a failed: spec is wrong")
 

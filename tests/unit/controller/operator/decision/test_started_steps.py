@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from controller.operator.cache.timers import RunTimers
 from controller.operator.decision.actions import ReadManifest, StopPod
-from controller.operator.decision.observation import RUN_TIMER
-from controller.run_types.keys import AttemptKey
 from tests.unit.controller.operator.world import MANIFEST, World, step
 
 
@@ -109,19 +108,19 @@ def test_timeout_is_recognised_after_a_restart() -> None:
 def test_a_suspended_machine_uses_up_no_timeout() -> None:
     world = World(step("a", timeout="10s"), timeout="1m").reconcile()
     world.start_step("a")
-    world.reconcile().pass_time(8 * 3600)
-    world.elapsed = {AttemptKey("a", 1): timedelta(seconds=4), RUN_TIMER: timedelta(seconds=5)}
+    world.reconcile().pass_time(4)
+    world.set_clock(8 * 3600)
     assert world.reconcile().actions == ()
     assert world.requeue_at == world.now + timedelta(seconds=6)
-    world.elapsed[AttemptKey("a", 1)] = timedelta(seconds=10)
+    world.pass_time(6)
     assert world.reconcile().actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
 
 
 def test_a_clock_that_is_set_back_prolongs_no_timeout() -> None:
     world = World(step("a", timeout="10s")).reconcile()
     world.start_step("a")
-    world.reconcile().pass_time(-3600)
-    world.elapsed = {AttemptKey("a", 1): timedelta(seconds=10)}
+    world.reconcile().set_clock(-3600)
+    world.pass_time(10)
     assert world.reconcile().actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
 
 
@@ -135,6 +134,37 @@ def test_a_failed_step_is_tried_again_after_its_back_off() -> None:
     world.run_step("a", 0, 2)
     assert world.phase == "Succeeded"
     assert [a["phase"] for a in world.step_status("a")["attempts"]] == ["Failed", "Succeeded"]
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600])
+def test_a_back_off_lasts_as_long_whatever_the_clock_does(jump: int) -> None:
+    world = World(step("a", retryPolicy={"maxRetries": 1, "backoffSeconds": 10})).reconcile().run_step("a", 1)
+    world.pass_time(4)
+    world.set_clock(jump)
+    assert world.reconcile().started == [("a", 1)]
+    assert world.requeue_at == world.now + timedelta(seconds=6)
+    world.pass_time(6)
+    assert world.reconcile().started == [("a", 1), ("a", 2)]
+
+
+def test_a_back_off_before_a_restart_counts_by_the_wall_clock() -> None:
+    world = World(step("a", retryPolicy={"maxRetries": 1, "backoffSeconds": 10})).reconcile().run_step("a", 1)
+    world.timers = RunTimers()
+    world.set_clock(7)
+    world.reconcile()
+    assert world.requeue_at == world.now + timedelta(seconds=3)
+    world.pass_time(3)
+    assert world.reconcile().started == [("a", 1), ("a", 2)]
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600])
+def test_a_missing_job_is_looked_for_whatever_the_clock_does(jump: int) -> None:
+    world = World(step("a")).reconcile()
+    world.jobs.clear()
+    world.set_clock(jump)
+    assert world.reconcile().missing_jobs == set()
+    world.pass_time(20)
+    assert world.reconcile().missing_jobs == {("a", 1)}
 
 
 def test_after_the_last_retry_the_step_has_failed() -> None:
