@@ -63,7 +63,14 @@ class ScriptedController(FakeController):
     def grow(self, slug: str, count: int) -> None:
         """Add lines to a log."""
         lines = self.lines.setdefault(slug, [])
-        lines += [f"line {len(lines) + n} of {slug}: \x1b[31mERROR\x1b[0m 漢字" for n in range(count)]
+        kinds = (
+            "line {} of {}: \x1b[31mERROR\x1b[0m 漢字",
+            "line {} of {}",
+            "::group::{} of {}",
+            "::endgroup::",
+            "--- {}",
+        )
+        lines += [self.random.choice(kinds).format(len(lines) + n, slug) for n in range(count)]
         self.grown.set()
 
     async def log_blocks(

@@ -95,3 +95,26 @@ async def test_ansi_theme_draws_with_the_colours_of_the_terminal() -> None:
         await pilot.press("ctrl+p")
         await until(pilot, sees(app, "Anywhere: Run"))
         assert mixed() == set()
+
+
+async def test_border_between_steps_and_log_can_be_dragged() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        steps = app.screen.query_one(StepList)
+        before, row = steps.region, 3
+        await pilot.mouse_down(StepList, offset=(before.width - 1, row))
+        await pilot.hover(offset=(before.right + 9, before.y + row))
+        await until(pilot, lambda: steps.region.width == before.width + 10)
+        await pilot.mouse_up(offset=(before.right + 9, before.y + row))
+        await pilot.hover(offset=(before.right + 20, before.y + row))
+        await pilot.pause()
+        assert steps.region.width == before.width + 10
+        await pilot.resize_terminal(*SMALL)
+        await until(pilot, lambda: steps.region.width == SMALL[0])
+        await pilot.resize_terminal(*WIDE)
+        await until(pilot, lambda: steps.region.width == before.width + 10)
+        app.pop_screen()
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        app.open_run("webshop-42")
+        await until(pilot, lambda: [each.region.width for each in app.screen.query(StepList)] == [before.width + 10])

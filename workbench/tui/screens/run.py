@@ -40,6 +40,8 @@ from workbench.tui.widgets.step_list import StepList
 
 _WIDE_COLUMNS = 100
 """Minimum columns for the graph."""
+_MIN_STEPS_COLUMNS, _MIN_LOG_COLUMNS = 20, 30
+"""Columns that the list of steps and the log keep when the border between them is dragged."""
 
 
 class RunScreen(RunActions):
@@ -70,6 +72,8 @@ class RunScreen(RunActions):
         self._logs = StepLogs()
         self._user_selected = False
         self._active_requests: frozenset[LogRequest] = frozenset()
+        self._steps_width: int | None = None
+        """Columns of the list of steps, if the user has dragged its border."""
         self._saved_layout: Layout = {}
         """The saved layout, until the run is loaded."""
         self._feed = LogFeed(run, self._logs, self._lines_received, self._log_failed)
@@ -85,6 +89,9 @@ class RunScreen(RunActions):
 
     def on_mount(self) -> None:
         self._saved_layout = self.workbench.saved_layout(self.STATE_KEY)
+        width = self._saved_layout.get("steps-width")
+        self._steps_width = width if isinstance(width, int) and not isinstance(width, bool) else None
+        self._divide()
         self.query_one(DagView).form = str(self._saved_layout.get("graph", "auto"))
         self.query_one(LogGrid).set_view_options(view_options(self._saved_layout))
         self.query_one("#dag" if self.app.size.width >= _WIDE_COLUMNS else "#steps").focus()
@@ -97,7 +104,28 @@ class RunScreen(RunActions):
         panes = "\n".join(name or "" for name in grid.step_names())
         chosen = {"step": self.step or "", "panes": panes} if self._user_selected or len(grid.panes) > 1 else {}
         look = {name: getattr(grid.active.view, name) for name in VIEW_OPTIONS}
-        return {"run": self._run_name, "graph": self.query_one(DagView).form, **look, **chosen}
+        width = {} if self._steps_width is None else {"steps-width": self._steps_width}
+        return {"run": self._run_name, "graph": self.query_one(DagView).form, **look, **width, **chosen}
+
+    def on_resize(self) -> None:
+        self._divide()
+
+    @on(StepList.EdgeDragged)
+    def _edge_dragged(self, event: StepList.EdgeDragged) -> None:
+        self._steps_width = event.column - self.query_one(StepList).region.x + 1
+        self._divide()
+
+    def _divide(self) -> None:
+        """Give the list of steps its width, where it is beside the log."""
+        styles = self.query_one(StepList).styles
+        if self._steps_width is None:
+            return
+        if self.app.size.width < _WIDE_COLUMNS:
+            for rule in ("width", "min_width", "max_width"):
+                styles.clear_rule(rule)
+        else:
+            width = min(max(self._steps_width, _MIN_STEPS_COLUMNS), self.app.size.width - _MIN_LOG_COLUMNS)
+            styles.width = styles.min_width = styles.max_width = width
 
     async def _restore_layout(self, run: Run) -> None:
         """Restore the step and logs that were shown, if the layout was saved for this run."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
+from textual.message import Message
 from textual.strip import Strip
 
 from workbench.client.models import Run, Step
@@ -33,6 +36,12 @@ class StepList(ListView):
 
     HELP_TITLE: ClassVar[str] = "Steps"
 
+    @dataclass
+    class EdgeDragged(Message):
+        """The right border was dragged to a column of the screen."""
+
+        column: int
+
     def __init__(self, now: Callable[[], datetime], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._now = now
@@ -42,6 +51,22 @@ class StepList(ListView):
         self._critical_steps: frozenset[str] = frozenset()
         self._name_width = 0
         self._shape: object = None
+        self._dragging = False
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        if self.styles.border_right[0] and event.x == self.outer_size.width - 1:
+            self._dragging = True
+            self.capture_mouse()
+            event.stop()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._dragging:
+            self.post_message(self.EdgeDragged(round(event.screen_x)))
+
+    def on_mouse_up(self) -> None:
+        if self._dragging:
+            self._dragging = False
+            self.release_mouse()
 
     def show_run(self, run: Run) -> None:
         self._run = run
