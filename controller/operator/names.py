@@ -78,6 +78,28 @@ def secret_key(use: SecretUse) -> str:
     return hashlib.sha256(f"{use.secret_ref}\0{use.key}".encode()).hexdigest()[:32]
 
 
+GIT_CREDENTIAL_KEYS = ("username", "password", "ssh-privatekey", "known_hosts")
+"""What a Secret for a repository may have: `kubernetes.io/basic-auth` and `kubernetes.io/ssh-auth`."""
+_GIT_PREFIX = "git."
+_MIN_TOKEN_BYTES = 16
+
+
+def git_secret_key(key: str) -> str:
+    """The key of a copied credential for the run's repository in the run's own Secret."""
+    return f"{_GIT_PREFIX}{key}"
+
+
+def is_confidential(key: str, value: bytes) -> bool:
+    """Whether a value of the run's own Secret must not be shown.
+
+    Not the host keys of a repository's server, nor the name of a user there, such as `x-access-token`: masking it would
+    hide ordinary words of a log. A longer one may be a token, which some servers take for a name.
+    """
+    if key == git_secret_key("known_hosts"):
+        return False
+    return key != git_secret_key("username") or len(value.strip()) >= _MIN_TOKEN_BYTES
+
+
 def manifest_key(namespace: str, run_uid: str, slug: str, attempt: int) -> str:
     """The key of the manifest of an attempt's artifacts. It has the run's uid: names of runs are used again."""
     return f"artifacts/{namespace}/{run_uid}/{slug}/{attempt}.json"

@@ -96,7 +96,9 @@ class ObservationBuilder:
                 views[attempt] = self._view_without_pod(state, attempt, job)
                 continue
             # Of all steps: one may have written its secret to a file that another one prints.
-            secrets = [value for value in state.secrets.values.values() if value]
+            secrets = [
+                value for name, value in state.secrets.values.items() if value and names.is_confidential(name, value)
+            ]
             if state.secrets.ready:
                 self._follow_logs(key, state, attempt, pod, secrets)
             views[attempt] = self._view(key, state, attempt, job, pod, secrets)

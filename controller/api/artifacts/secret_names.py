@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from controller.api.http.problems import ApiProblemError
 from controller.kube import SECRETS, NotFoundError, Resource
 from controller.logs.masking.patterns import SecretPatterns
-from controller.operator.names import secrets_name
+from controller.operator.names import is_confidential, secrets_name
 
 _MAX_JOINED_BYTES = 64 * 1024
 
@@ -37,8 +37,11 @@ async def file_name_check(client: SecretClient, run: Mapping[str, Any]) -> PathC
 
 async def _secret_values(client: SecretClient, run: Mapping[str, Any]) -> frozenset[bytes]:
     """The values of the run's own Secret; asks Kubernetes only if the run may have one."""
-    pipeline = (run.get("spec") or {}).get("pipeline")
-    if pipeline is not None and not any(step.get("secrets") for step in pipeline.get("steps") or ()):
+    spec = run.get("spec") or {}
+    pipeline = spec.get("pipeline")
+    has_credentials = bool(((spec.get("source") or {}).get("git") or {}).get("secretRef"))
+    uses_secrets = pipeline is None or any(step.get("secrets") for step in pipeline.get("steps") or ())
+    if not has_credentials and not uses_secrets:
         return frozenset()
     metadata = run["metadata"]
     try:
@@ -46,7 +49,8 @@ async def _secret_values(client: SecretClient, run: Mapping[str, Any]) -> frozen
         secret = await client.get(SECRETS, name, namespace=str(metadata["namespace"]))
     except NotFoundError:
         return frozenset()
-    return frozenset(base64.b64decode(value) for value in (secret.get("data") or {}).values())
+    values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+    return frozenset(value for key, value in values.items() if is_confidential(key, value))
 
 
 def _check_paths(patterns: SecretPatterns, paths: Sequence[str]) -> None:

@@ -247,7 +247,8 @@ class ActionExecutor:
         try:
             copied = await run_secrets.copy_secrets(self._client, run, plan.steps)
             missing = run_secrets.missing_secrets(plan.steps, copied)
-            missing |= await self._missing_credentials(run, plan)
+            if not copied.has_git_credentials:
+                missing |= await self._missing_credentials(run, plan)
         except KubeError as error:
             state.secrets = replace(state.secrets, error=str(error)[:_MAX_MESSAGE_LENGTH])
             raise

@@ -1,4 +1,4 @@
-"""The run's own Secrets: copies of the values its steps use, and the tokens of its agents.
+"""The run's own Secrets: copies of the values its steps and its clone step use, and the tokens of its agents.
 
 The copies are created once, at the start, and never change: a secret that is renewed while the run goes on would
 otherwise appear unmasked in its logs.
@@ -16,6 +16,7 @@ from controller.capability import AgentRole, Capability, mint
 from controller.kube import SECRETS, AlreadyExistsError, KubeClient, NotFoundError
 from controller.operator import names
 from controller.operator.settings import OperatorSettings
+from controller.operator.workload.clone_step import git_source
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import SecretUse
 from controller.run_types.keys import AttemptKey
@@ -28,7 +29,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class CopiedSecrets:
-    """What the steps of a run use of the namespace's Secrets.
+    """What the steps of a run, and its clone step, use of the namespace's Secrets.
 
     Attributes:
         values: by their key in the run's own Secret.
@@ -38,18 +39,24 @@ class CopiedSecrets:
     values: dict[str, bytes]
     withheld: frozenset[str] = frozenset()
 
+    @property
+    def has_git_credentials(self) -> bool:
+        """Whether there are any for the run's repository."""
+        return any(names.git_secret_key(key) in self.values for key in names.GIT_CREDENTIAL_KEYS)
+
 
 async def copy_secrets(client: KubeClient, run: RunObject, steps: Sequence[ExpandedStep]) -> CopiedSecrets:
     """Create the run's Secret, or read the existing one."""
     uses = {names.secret_key(use): use for step in steps for use in step.step.secrets}
-    if not uses:
+    git = git_source(run)
+    credentials = git.get("secretRef") if git is not None else None
+    if not uses and not credentials:
         return CopiedSecrets({})
     metadata = run["metadata"]
     namespace, name = metadata["namespace"], names.secrets_name(metadata["name"], metadata["uid"])
     sources: dict[str, Json | None] = {}
-    for use in uses.values():
-        if use.secret_ref not in sources:
-            sources[use.secret_ref] = await find_secret(client, namespace, use.secret_ref)
+    for source in {use.secret_ref for use in uses.values()} | ({credentials} if credentials else set()):
+        sources[source] = await find_secret(client, namespace, source)
     withheld = frozenset(name for name, found in sources.items() if found is not None and not is_for_pipelines(found))
     data = {
         key: found["data"][use.key]
@@ -58,9 +65,16 @@ async def copy_secrets(client: KubeClient, run: RunObject, steps: Sequence[Expan
         and (found := sources[use.secret_ref]) is not None
         and use.key in (found.get("data") or {})
     }
+    if credentials and credentials not in withheld:
+        data |= _git_data(sources[credentials])
     secret = await _create(client, run, name, {"data": data, "immutable": True})
     values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
     return CopiedSecrets(values, withheld)
+
+
+def _git_data(secret: Json | None) -> Json:
+    data = (secret.get("data") or {}) if secret is not None else {}
+    return {names.git_secret_key(key): data[key] for key in names.GIT_CREDENTIAL_KEYS if key in data}
 
 
 async def create_agent_tokens(

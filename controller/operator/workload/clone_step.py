@@ -88,6 +88,11 @@ def volumes(run: RunObject, slug: str, attempt: int) -> list[Json]:
     token = names.token_volume(run, slug, attempt, "source")
     found: list[Json] = [{"name": "workspace", "emptyDir": {}}, token]
     git = git_source(run)
-    if git is not None and (secret := git.get("secretRef")):
-        found.append({"name": "git", "secret": {"secretName": secret, "defaultMode": 0o444}})
+    if git is not None and git.get("secretRef"):
+        # The run's copy, of which its logs are masked: the Secret itself may be changed at any time.
+        name = names.secrets_name(run["metadata"]["name"], run["metadata"]["uid"])
+        items = [{"key": names.git_secret_key(key), "path": key} for key in names.GIT_CREDENTIAL_KEYS]
+        found.append(
+            {"name": "git", "secret": {"secretName": name, "items": items, "optional": True, "defaultMode": 0o444}}
+        )
     return found

@@ -112,9 +112,9 @@ class EmptyStore:
 class ReconcilerHarness:
     """A reconciler, the cluster it works on, and the run."""
 
-    def __init__(self, *steps: Json) -> None:
+    def __init__(self, *steps: Json, spec: Json | None = None) -> None:
         self.cluster, self.logs = FakeApiServer(), ArchivedLogs()
-        self.run = self.cluster.put(PIPELINE_RUNS, build_run(steps or [step("a")]))
+        self.run = self.cluster.put(PIPELINE_RUNS, build_run(steps or [step("a")], spec=spec))
         self.scheduled_writes: list[tuple[tuple[str, str], float]] = []
         self.now, self.monotonic = T0, 1000.0
         self.restart()

@@ -124,6 +124,23 @@ async def test_every_log_is_masked_of_the_secrets_of_all_steps() -> None:
     assert set(harness.logs.followed) == {("b", (b"hush",))}
 
 
+async def test_logs_are_masked_of_the_credentials_for_the_repository() -> None:
+    source = {"git": {"url": "https://git.example.org/a.git", "secretRef": "git"}}
+    harness = ReconcilerHarness(step("a"), spec={"source": source})
+    credentials = {"username": "Ym90", "password": "aHVzaA==", "known_hosts": "aG9zdCBrZXk="}
+    harness.cluster.put(
+        SECRETS, {"metadata": {"name": "git", "labels": {"c8s.dev/secret": "true"}}, "data": credentials}
+    )
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    renewed = {"metadata": {"name": "git", "labels": {"c8s.dev/secret": "true"}}, "data": {"password": "b3RoZXI="}}
+    harness.cluster.put(SECRETS, renewed)
+    harness.restart()
+    harness.pod("source", {"running": {}})
+    await harness.reconcile()
+    assert set(harness.logs.followed) == {("source", (b"hush",))}
+
+
 async def test_the_agents_token_of_another_run_is_no_secret_to_use() -> None:
     harness = ReconcilerHarness(step("a", secrets=[{"secretRef": "ci-7-agent", "key": "token"}]))
     metadata = {"name": "ci-7-agent", "labels": {"c8s.dev/run": "ci-7"}}

@@ -60,3 +60,10 @@ async def test_a_run_without_secrets_asks_for_none() -> None:
     await check_file_names(client, {**RUN, "spec": {"pipeline": {"steps": [{}]}}}, [VALUE.decode()])
     assert client.requests == 0
     await check_file_names(RunSecretClient(None), RUN, [VALUE.decode()])
+
+
+async def test_the_credentials_for_the_repository_count_too() -> None:
+    source = {"git": {"url": "https://git.example.org/a.git", "secretRef": "git"}}
+    run = {**RUN, "spec": {"pipeline": {"steps": [{}]}, "source": source}}
+    with pytest.raises(ApiProblemError):
+        await check_file_names(RunSecretClient(), run, [VALUE.decode()])

@@ -54,6 +54,42 @@ async def test_labelled_secret_is_copied() -> None:
     assert (list(copied.values.values()), missing) == ([b"hush"], {})
 
 
+GIT = {"git": {"url": "https://git.example.org/a.git", "secretRef": "git"}}
+CREDENTIALS = {"username": "Ym90", "password": "aHVzaA==", "other": "eA=="}
+
+
+def git_secret(**labels: str) -> Json:
+    return {**secret(**labels), "data": CREDENTIALS}
+
+
+async def test_credentials_for_the_repository_are_copied() -> None:
+    client = SecretsClient(git=git_secret(secret="true"))
+    copied = await run_secrets.copy_secrets(client, build_run([step("a")], spec={"source": GIT}), ())
+    assert copied.values == {"git.username": b"bot", "git.password": b"hush"}
+    assert copied.has_git_credentials
+
+
+async def test_credentials_that_are_not_for_pipelines_are_not_copied() -> None:
+    client = SecretsClient(git=git_secret())
+    copied = await run_secrets.copy_secrets(client, build_run([step("a")], spec={"source": GIT}), ())
+    assert (copied.values, copied.has_git_credentials) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_confidential"),
+    [
+        ("git.password", b"hush", True),
+        ("git.ssh-privatekey", b"KEY", True),
+        ("git.known_hosts", b"git.example.org ssh-ed25519 AAAA", False),
+        ("git.username", b"x-access-token", False),
+        ("git.username", b"ghp_0123456789abcdef", True),
+        ("0123456789abcdef0123456789abcdef", b"hush", True),
+    ],
+)
+def test_host_keys_and_names_of_users_are_not_confidential(key: str, value: bytes, is_confidential: bool) -> None:
+    assert names.is_confidential(key, value) is is_confidential
+
+
 async def test_missing_secret_is_reported_with_the_command() -> None:
     _, missing = await copy_and_find_missing(SecretsClient())
     assert missing == {"a": "the secret db has no key password; set it with `c8s secrets set db password`"}
