@@ -183,6 +183,7 @@ def _decode_step(raw: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) ->
         attempts=tuple(_decode_attempt(item) for item in _objects(raw.get("attempts"))),
         reused=_decode_reused(raw.get("reused")),
         first_failure=_decode_failure(raw.get("firstFailure")),
+        inputs=_text(raw.get("inputs")),
     )
 
 
@@ -248,6 +249,9 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
         critical_path=_texts(status.get("criticalPath")),
         group=_text(status.get("group")),
         created_by=_text(raw.get("createdBy")),
+        reuse_from=_text(raw.get("reuseFrom")),
+        source_uids=tuple(str(uid) for uid in (raw.get("uid"), raw.get("rerunOfUid")) if uid),
+        source_commit=_text(_object(status.get("source")).get("commit")),
         copy_of=_decode_copy(raw.get("copyOf")),
     )
 

@@ -148,6 +148,8 @@ class Step:
     attempts: tuple[Attempt, ...]
     reused: Reused | None = None
     first_failure: FirstFailure | None = None
+    inputs: str | None = None
+    """The digest of everything that the step is made from; None while it is unknown."""
 
     @property
     def ended(self) -> bool:
@@ -228,6 +230,12 @@ class Run:
     """The concurrency group."""
     created_by: str | None = None
     """The authenticated user who created the run; None if that is not proven. `triggered_by` is what they said."""
+    reuse_from: str | None = None
+    """The earlier run whose succeeded steps are reused where they would be the same."""
+    source_uids: tuple[str, ...] = ()
+    """The uids of the run and of the one that it reruns: both have the same source."""
+    source_commit: str | None = None
+    """The commit that the run has cloned, if it is a run on a repository."""
     copy_of: CopyOf | None = None
     """Set for a debug run, which was created for a shell in a failed step."""
 

@@ -12,9 +12,9 @@ import stat
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,6 +46,8 @@ class SourceArchive:
     contents_digest: str
     pipeline_file: str | None
     warnings: tuple[str, ...]
+    manifest: Mapping[str, str] = field(default_factory=dict)
+    """A checksum of each entry by its name, without the `pipeline_file`: to name what changed, not to prove it."""
 
 
 class _FileChangedError(Exception):
@@ -98,13 +100,18 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
     gzip = _Gzip(file)
     count = 0
     warnings = list(tree.warnings)
+    manifest: dict[str, str] = {}
     try:
         for entry in tree.entries:
             if stop():
                 raise InterruptedError("packing was stopped")
             gzip.counts = entry.name != pipeline or entry.target is not None
+            gzip.checksum = 0
             try:
-                count += _add(gzip, tree.root, entry)
+                if _add(gzip, tree.root, entry):
+                    count += 1
+                    if gzip.counts:
+                        manifest[entry.name] = f"{gzip.checksum:08x}"
             except _FileChangedError as change:
                 warnings.append(f"{entry.name}: skipped, {change}")
         gzip.counts = False
@@ -116,7 +123,7 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
         raise WorktreeError(f"can't pack {tree.root} into {path}: {error}") from error
     contents = f"sha256:{gzip.contents.hexdigest()}"
     return SourceArchive(
-        path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, pipeline, tuple(warnings)
+        path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, pipeline, tuple(warnings), manifest
     )
 
 
@@ -132,6 +139,8 @@ class _Gzip:
         self.contents = hashlib.sha256()
         """The hash of the uncompressed data that was written while `counts` was set."""
         self.counts = True
+        self.checksum = 0
+        """The CRC of what was written since it was set to 0."""
         self.size = 0
         # Magic, deflate, no flags, no time, "fastest", unknown system (RFC 1952).
         self._emit(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff")
@@ -141,6 +150,7 @@ class _Gzip:
         self._length += len(data)
         if self.counts:
             self.contents.update(data)
+            self.checksum = zlib.crc32(data, self.checksum)
         self._emit(self._deflate.compress(data))
 
     def close(self) -> None:

@@ -9,12 +9,12 @@ import pytest
 
 from tests.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step
-from workbench.client import (
-    RunEvent,
-)
-from workbench.client.errors import ConflictError
+from workbench.client import Reused, Run, RunEvent
+from workbench.client.errors import ConflictError, NotFoundError
 from workbench.client.models import SecretNames
 from workbench.pipeline_file.load import LintOutcome
+from workbench.runs.reuse_explanation import explain_reuse, reuse_details
+from workbench.session.source_manifests import SourceManifests
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.screens.runs import RunsScreen
@@ -252,3 +252,47 @@ async def test_run_with_its_secrets_starts_without_a_question() -> None:
         await until(pilot, sees(app, "✗ greet"))
         await pilot.press("M")
         await until(pilot, lambda: launcher.launches == 1)
+
+
+def resumed() -> tuple[Run, Run]:
+    """A run, and one that has reused a step of it."""
+    build = {"name": "build", "image": "alpine:3", "commands": ["make"]}
+    test = {"name": "test", "image": "alpine:3", "commands": ["false"]}
+    steps = [replace(step(name, (), "Succeeded"), inputs=name) for name in ("build", "test")]
+    first = replace(run("shop-1", "Failed", [steps[0], replace(steps[1], phase="Failed")]),
+                    definition={"name": "shop", "steps": [build, test]})  # fmt: skip
+    reused = replace(steps[0], attempts=(), reused=Reused("shop-1", "build", 1))
+    again = replace(steps[1], inputs="other")
+    second = replace(run("shop-2", "Succeeded", [reused, again]), reuse_from="shop-1",
+                     definition={"name": "shop", "steps": [build, {**test, "commands": ["true"]}]})  # fmt: skip
+    return first, second
+
+
+async def test_heading_shows_how_much_was_reused() -> None:
+    app = FakeWorkbench(resumed(), open_run="shop-2")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "1 of 2 reused, saved 1.50s"))
+
+
+async def test_details_say_why_a_step_ran_again() -> None:
+    app = FakeWorkbench(resumed(), open_run="shop-2")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✓ test"))
+        await pilot.press("2", "end", "d")
+        await until(pilot, sees(app, "ran again", "failed in shop-1; commands: +true, -false"))
+
+
+async def test_details_say_that_the_earlier_run_is_gone() -> None:
+    _, second = resumed()
+    found = await explain_reuse(Deleted(), second, SourceManifests(Path("/nonexistent")), NOW)
+    assert found is not None
+    assert [(each.name, each.text) for each in reuse_details(found, None)] == [
+        ("reuse", "1 of 2 reused (from shop-1)"), ("not compared", "there is no run shop-1"),
+    ]  # fmt: skip
+
+
+class Deleted:
+    """A controller whose runs were deleted."""
+
+    async def run(self, name: str) -> Run:
+        raise NotFoundError(f"there is no run {name}")

@@ -11,15 +11,19 @@ from controller.run_types.phases import RunPhase
 from workbench.cli.interruption import INTERRUPTED
 from workbench.cli.options import DEFAULT_SANDBOX, Target, open_client, unwrap_group
 from workbench.cli.output.console import DIM, ConsoleStyle, echo_error
+from workbench.cli.output.reuse import reuse_lines
 from workbench.cli.output.run_printer import Output, RunPrinter
 from workbench.cli.output.summary import summary_lines
 from workbench.cli.run_session.follow import RunFollower
 from workbench.cli.run_session.require_secrets import require_secrets
 from workbench.cli.run_session.signals import InterruptState, handle_interrupts
 from workbench.client import Client, Cluster, Run
+from workbench.client.errors import ClientError
 from workbench.client.run_request import GitSource
 from workbench.logs.run_log import RunLog
 from workbench.report.report import build_report
+from workbench.runs.reuse_explanation import explain_reuse
+from workbench.session.source_manifests import SourceManifests, default_manifests
 from workbench.submit.submit import (
     PackedSource,
     RerunSubmission,
@@ -56,6 +60,7 @@ class RunSession:
     """Whether the run exists afterwards, for further commands."""
     now: Callable[[], datetime] = _now
     output: Output = field(default_factory=Output)
+    manifests: SourceManifests = field(default_factory=default_manifests)
     _created: bool = False
     """Whether a run may exist, which an interrupt has to cancel."""
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,6 +122,8 @@ class RunSession:
 
             run = await self._create(client, ready, on_create)
             self._answered.set()
+            if ready is not None:
+                await self._remember_files(run, ready)
             interrupts.exit_message = f"exiting; run {run.name} continues unless its sandbox was started for it"
             await self._print_header(run, cluster, ready)
             final = await self._follow(client, run, interrupts)
@@ -125,8 +132,25 @@ class RunSession:
             lines = summary_lines(
                 build_report(final, self.now()), self.style, hint=self._hint() if self.is_kept else None
             )
-            await self.output.write(lines)
+            await self.output.write(await self._reuse_lines(client, final) + lines)
             return final
+
+    async def _remember_files(self, run: Run, source: PackedSource) -> None:
+        """Save which files the run is made from, so that a later one can tell what has changed."""
+        try:
+            await asyncio.to_thread(self.manifests.save, run.uid, source.archive.manifest)
+        except OSError as error:
+            echo_error(f"warning: the names of the files can't be saved for later comparisons: {error}")
+
+    async def _reuse_lines(self, client: Client, run: Run) -> list[str]:
+        if run.reuse_from is None:
+            return []
+        try:
+            # The watched run has no definition.
+            explanation = await explain_reuse(client, await client.run(run.name), self.manifests, self.now())
+        except ClientError as error:
+            return [f"what was reused is not known: {sanitize_line(str(error), colour=False)}"]
+        return reuse_lines(explanation, self.style) if explanation is not None else []
 
     async def _create(self, client: Client, source: PackedSource | None, on_create: Callable[[], None]) -> Run:
         """Create the run; `on_create` is called right before, after the upload."""

@@ -20,7 +20,9 @@ from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, RunEvent, Step
 from workbench.logs.save import SaveError, reserve_path
 from workbench.report.details import Detail, description, environment, frozen_yaml, run_details, step_details
+from workbench.runs.reuse_explanation import ReuseExplanation, explain_reuse, reuse_details
 from workbench.session.downloads import downloads_folder
+from workbench.session.source_manifests import default_manifests
 from workbench.submit.worktree import tree_root
 from workbench.text.format import format_count
 from workbench.text.sanitize import sanitize_label, sanitize_line
@@ -100,6 +102,10 @@ class DetailsScreen(WorkbenchScreen):
         self._ended_steps = -1
         """How many steps had ended when the artifacts were listed: each may have stored some."""
         self._error: str | None = None
+        self._reuse: ReuseExplanation | None = None
+        """What was reused, and why the other steps ran again; None for a run that reuses nothing."""
+        self._explained_steps = -1
+        """How many steps had started when the reuse was explained."""
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
@@ -135,6 +141,7 @@ class DetailsScreen(WorkbenchScreen):
         why = (
             *description(frozen, step),
             *(step_details(run, step, now) if step is not None else ()),
+            *(reuse_details(self._reuse, step) if self._reuse is not None else ()),
             *run_details(run),
         )
         self._set_tab("why", details_text(why, colours))
@@ -148,6 +155,9 @@ class DetailsScreen(WorkbenchScreen):
         if sum(each.ended for each in run.steps) != self._ended_steps:
             self._ended_steps = sum(each.ended for each in run.steps)
             self._list_artifacts()
+        if run.reuse_from is not None and sum(bool(each.attempts) for each in run.steps) != self._explained_steps:
+            self._explained_steps = sum(bool(each.attempts) for each in run.steps)
+            self._explain_reuse()
 
     def _show_artifacts(self, run: Run, step: Step | None) -> None:
         slug = step.slug if step is not None else None
@@ -194,6 +204,18 @@ class DetailsScreen(WorkbenchScreen):
             self._run = await controller.run(self._run_name)
             self.runs_changed()
             self._events = await controller.events(self._run_name)
+        except ClientError as error:
+            self._error = sanitize_label(str(error), 400)
+        self.runs_changed()
+
+    @work(group="reuse", exclusive=True, description="explain what was reused")
+    async def _explain_reuse(self) -> None:
+        controller = self.workbench.feed.controller
+        if controller is None:
+            return
+        try:
+            run = await controller.run(self._run_name)
+            self._reuse = await explain_reuse(controller, run, default_manifests(), self.workbench.now())
         except ClientError as error:
             self._error = sanitize_label(str(error), 400)
         self.runs_changed()

@@ -19,6 +19,7 @@ from workbench.logs.log_file import LogFileError
 from workbench.logs.save import SaveError, save_log
 from workbench.logs.step_logs import StepLogs
 from workbench.report.report import run_duration
+from workbench.report.reuse import count_reuse
 from workbench.session.downloads import downloads_folder
 from workbench.session.view_state import Layout
 from workbench.submit.worktree import tree_root
@@ -231,6 +232,9 @@ class RunScreen(RunActions):
             asked = " (cancelling)" if run.cancel_requested and not run.ended else ""
             text.append(f"{phase_sign(run.phase)} {sanitize_label(run.phase, 20)}{asked}", style)
             text.append(f"   {format_duration(run_duration(run, self.workbench.now()))}", colours.plain)
+            reuse = count_reuse(run, self.workbench.feed.runs.get, self.workbench.now())
+            if reuse is not None:
+                text.append(f"   {reuse}", colours.plain)
             text.append(f"   {sanitize_label(run.message or '', 120)}", colours.muted)
             text.append(f"   {_origin_text(run)}", colours.faint)
         self.query_one("#run-heading", Static).update(text)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.client.models import SavedPipeline
+from workbench.client.models import Run, SavedPipeline
 from workbench.client.run_request import RunRequest
 from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
+from workbench.session.source_manifests import SourceManifests, default_manifests
 from workbench.submit.git import WorktreeError
-from workbench.submit.submit import RunSubmission, new_idempotency_key, pack_worktree, submit
+from workbench.submit.submit import PackedSource, RunSubmission, new_idempotency_key, pack_worktree, submit
 from workbench.submit.worktree import tree_root
 from workbench.tui.services.interfaces import ControllerApi, LaunchError, LaunchResult
 
@@ -19,9 +20,15 @@ from workbench.tui.services.interfaces import ControllerApi, LaunchError, Launch
 class FileLauncher:
     """Starts runs of one pipeline file, as `c8s run` does. The file is read again for each run."""
 
-    def __init__(self, path: Path, lint: Callable[[bytes | str], LintOutcome] = lint_pipeline) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lint: Callable[[bytes | str], LintOutcome] = lint_pipeline,
+        manifests: SourceManifests | None = None,
+    ) -> None:
         self.path = path
         self._lint = lint
+        self._manifests = manifests if manifests is not None else default_manifests()
 
     async def load(self, text: str | None = None) -> LintOutcome:
         try:
@@ -46,9 +53,19 @@ class FileLauncher:
             async with pack_worktree(submission.tree, submission.file, history=submission.has_history) as packing:
                 source = await packing
                 run = await submit(controller, submission, source)
-                return LaunchResult(run, source.archive.warnings if source is not None else ())
+                if source is None:
+                    return LaunchResult(run)
+                return LaunchResult(run, source.archive.warnings + await self._remember_files(run, source))
         except WorktreeError as error:
             raise LaunchError(str(error)) from error
+
+    async def _remember_files(self, run: Run, source: PackedSource) -> tuple[str, ...]:
+        """Save which files the run is made from, so that a later one can tell what has changed; warnings."""
+        try:
+            await asyncio.to_thread(self._manifests.save, run.uid, source.archive.manifest)
+        except OSError as error:
+            return (f"The names of the files can't be saved for later comparisons: {error}",)
+        return ()
 
 
 class SavedPipelineLauncher:

@@ -361,3 +361,25 @@ async def test_secrets_that_may_not_be_listed_refuse_no_run(api: FakeApi, target
     api.refuse = lambda request: problem(403, "no") if request.path.endswith("/secrets") else None
     async with Client(cast(Any, target.endpoint)) as client:
         await require_secrets(client, RunSubmission(RunRequest(DEPLOY), "k"), None, "")
+
+
+async def test_resumed_run_says_what_was_reused_and_why_not(
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def definition(command: str) -> dict[str, Any]:
+        return {"name": "hello", "steps": [{"name": "test", "image": "a", "commands": [command]}]}
+
+    async def play(name: str) -> None:
+        reused = step_json("lint", attempts=[], reused={"run": "hello-0", "slug": "lint", "attempt": 1})
+        end = {"steps": [reused, step_json("test", inputs="2")], "completionTime": "2026-01-01T00:00:03Z"}
+        fields = {"reuseFrom": "hello-0", "definition": definition("true")}
+        await api.publish(run_json(name, "Succeeded", status=end, **fields))
+        await api.finish_logs(name)
+
+    steps = [step_json("lint"), step_json("test", "Failed", inputs="1")]
+    await api.publish(run_json("hello-0", "Failed", definition=definition("false"), status={"steps": steps}))
+    api.on_create = play
+    assert await run(api, target) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "1 of 2 reused, saved 2.30s (hello-0)" in out
+    assert "  test ran again: failed in hello-0; commands: +true, -false" in out
