@@ -218,7 +218,8 @@ def _params(run: Run) -> dict[str, Any]:
 def _secrets(definition: Mapping[str, Any]) -> list[str]:
     uses = definition.get("secrets")
     return [
-        f"{use.get('secretRef')}/{use.get('key')}" + (f" as {to}" if (to := use.get("envVar") or use.get("file")) else "")
+        f"{use.get('secretRef')}/{use.get('key')}"
+        + (f" as {to}" if (to := use.get("envVar") or use.get("file")) else "")
         for use in (uses if isinstance(uses, list) else ())
         if isinstance(use, dict)
     ]

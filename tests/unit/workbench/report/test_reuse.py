@@ -21,7 +21,9 @@ def shop(number: int, *definitions: Mapping[str, Any], inputs: str = "", **field
         for each in definitions
     ]
     made = run(f"shop-{number}", "Succeeded", steps)
-    return replace(made, definition={"name": "shop", "steps": list(definitions), **fields.pop("pipeline", {})}, **fields)
+    return replace(
+        made, definition={"name": "shop", "steps": list(definitions), **fields.pop("pipeline", {})}, **fields
+    )
 
 
 def why(before: Run, after: Run, files: FileChanges | None = None) -> dict[str, tuple[str, ...]]:
