@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import RenderableType
 from textual import work
@@ -24,9 +24,8 @@ from workbench.report.cluster_health import SandboxHealth
 from workbench.session.view_state import Layout, SavedView
 from workbench.submit.worktree import PIPELINE_FILES
 from workbench.text.sanitize import sanitize_label
-from workbench.tui.base_app import BaseApp
 from workbench.tui.boundary import contained, is_going
-from workbench.tui.keys import key_label
+from workbench.tui.launching import LaunchingApp
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
@@ -82,7 +81,7 @@ class WorkbenchOptions:
     """Finds this folder's pipeline file, which may be written while the workbench is open."""
 
 
-class Workbench(BaseApp[int]):
+class Workbench(LaunchingApp):
     """The workbench on one controller, which `connect` connects to."""
 
     CSS_PATH = "app.tcss"
@@ -105,6 +104,8 @@ class Workbench(BaseApp[int]):
         super().__init__(app_options)
         self.endpoint_label = options.endpoint_label
         self.launcher = options.launcher
+        self.make_launcher = options.make_launcher
+        self.find_pipeline = options.find_pipeline
         self._clock = options.now
         self.sandbox = options.sandbox
         self.disk_problem: str | None = None
@@ -112,7 +113,6 @@ class Workbench(BaseApp[int]):
         self._disk = options.disk
         self.shell = options.shell
         self.command_options = options.command_options
-        self._make_launcher = options.make_launcher
         self._folder = options.folder
         self._open_run = options.open_run
         self._editor: EditorScreen | None = None
@@ -120,10 +120,7 @@ class Workbench(BaseApp[int]):
         self._editor_numbers = count()
         self._watched_runs: set[str] = set()
         self._title_changed = False
-        self._last_params: dict[str, str] = {}
-        """The parameter values of the last run."""
         self._start_sandbox = options.start_sandbox
-        self._find_pipeline = options.find_pipeline
         self.feed = RunFeed(connect, self._schedule_publish, lambda: self.connection_changed.publish(None), options.now)
         self.runs_changed: Signal[None] = Signal(self, "runs changed")
         self.clock_ticked: Signal[None] = Signal(self, "clock ticked")
@@ -146,8 +143,8 @@ class Workbench(BaseApp[int]):
         self._follow_runs()
         if self._disk is not None:
             self.set_interval(_DISK_POLL, self._check_disk)
-        if self.launcher is None and self._find_pipeline is not None:
-            self.set_interval(_PIPELINE_POLL, self._notice_pipeline)
+        if self.launcher is None and self.find_pipeline is not None:
+            self.set_interval(_PIPELINE_POLL, self.notice_pipeline)
 
     def now(self) -> datetime:
         return self.feed.lost_at or self._clock()
@@ -357,20 +354,6 @@ class Workbench(BaseApp[int]):
         if self._editor is not None:
             self.push_screen(self._editor)
 
-    def pipeline_saved(self, path: Path) -> None:
-        """Called when the editor has saved a file, so that it can be run."""
-        if self.launcher is None:
-            self.launcher = self._make_launcher(path)
-
-    def _notice_pipeline(self) -> None:
-        """Use a pipeline file that was written outside of the workbench."""
-        if self.launcher is not None or self._find_pipeline is None:
-            return
-        path = self._find_pipeline()
-        if path is not None:
-            self.pipeline_saved(path)
-            self.runs_changed.publish(None)
-
     @property
     def can_start_sandbox(self) -> bool:
         return self._start_sandbox is not None
@@ -393,93 +376,6 @@ class Workbench(BaseApp[int]):
         except SandboxError as error:
             message = sanitize_label(str(error), 400)
             self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
-
-    def action_launch(self) -> None:
-        self._notice_pipeline()
-        if self.launcher is None:
-            edit = key_label(self, "app.edit", "e")
-            message = f"There is no .c8s.yaml in this folder to run; {edit} creates one."
-            self.notify(message, severity="warning", markup=False)
-        elif not self.screen.is_modal:
-            self._launch_if_connected(self.launcher)
-
-    def launch_text(self, path: Path, text: str) -> None:
-        """Run this text as the pipeline at `path`, saved or not, on the working tree around it."""
-        self._launch_if_connected(self.launcher or self._make_launcher(path), text=text)
-
-    def launch_with(self, launcher: RunLauncher, reuse_from: str | None = None) -> None:
-        """Run the launcher's pipeline. Steps of the run `reuse_from` that succeeded and are unchanged are reused."""
-        self._launch_if_connected(launcher, reuse_from=reuse_from)
-
-    def _launch_if_connected(
-        self, launcher: RunLauncher, *, text: str | None = None, reuse_from: str | None = None
-    ) -> None:
-        if self.feed.controller is None or self.feed.connection_error is not None:
-            self.notify("There is no connection to the controller.", severity="warning")
-        else:
-            self._launch(launcher, self.feed.controller, text, reuse_from)
-
-    @work(group="launch", exclusive=True, description="start a run")
-    async def _launch(
-        self, launcher: RunLauncher, controller: ControllerApi, text: str | None, reuse_from: str | None
-    ) -> None:
-        from workbench.tui.services.interfaces import LaunchError
-
-        try:
-            # What is typed meanwhile is for the dialog.
-            with self.hold_keys():
-                pipeline = await launcher.load(text)
-                if pipeline.definition is None:
-                    from workbench.tui.screens.dialogs import ProblemsDialog
-
-                    self.push_screen(ProblemsDialog(launcher.path.name, pipeline.problems))
-                    return
-                if problem := self._resume_problem(pipeline.definition, reuse_from):
-                    self.notify(problem, title="Not started", severity="warning", markup=False, timeout=10)
-                    return
-                answer = self._ask_params(pipeline.definition)
-            params = await answer if answer is not None else {}
-            if params is None or not await self._confirm_secrets(controller, pipeline.definition):
-                return
-            self._last_params = dict(params) or self._last_params
-            packing = f"Uploading the working tree around {sanitize_label(launcher.path.name, 60)}"
-            self.notify(packing, markup=False, timeout=2)
-            result = await launcher.launch(controller, pipeline.definition, params=params, reuse_from=reuse_from)
-        except (ClientError, LaunchError) as error:
-            message = sanitize_label(str(error), 400)
-            self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
-            return
-        for warning in result.warnings[:5]:
-            self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
-        self.open_run(result.run.name)
-
-    async def _confirm_secrets(self, controller: ControllerApi, definition: Mapping[str, Any]) -> bool:
-        """Whether to start a run of the pipeline: the user decides if it would fail for missing secrets."""
-        from workbench.tui.screens.missing_secrets import ask_about_secrets
-
-        with self.hold_keys():
-            answer = await ask_about_secrets(self, controller, definition, options=self.command_options)
-        return answer is None or bool(await answer)
-
-    def _resume_problem(self, definition: Mapping[str, Any], reuse_from: str | None) -> str | None:
-        """Why this pipeline can't resume a run: it is another one, so that nothing could be reused."""
-        run = self.feed.runs.get(reuse_from or "")
-        name = str(definition.get("name", ""))
-        if run is None or run.pipeline == name:
-            return None
-        again = key_label(self, "run.rerun", "R")
-        return (
-            f"{sanitize_label(run.name, 60)} is a run of {sanitize_label(run.pipeline, 60)}, "
-            f"and the pipeline of this folder is {sanitize_label(name, 60)}; {again} runs its steps again."
-        )
-
-    def _ask_params(self, definition: Mapping[str, Any]) -> asyncio.Future[dict[str, str] | None] | None:
-        """Open the dialog for the pipeline's parameters, if it has any. It answers None when the user cancels."""
-        if not definition.get("params"):
-            return None
-        from workbench.tui.screens.params import ParamsDialog
-
-        return self.push_screen(ParamsDialog(definition, self._last_params), wait_for_dismiss=True)
 
     def action_cancel(self) -> None:
         screen = self.screen

@@ -165,26 +165,33 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
 
     def report_failure(self, node: DOMNode, error: Exception) -> None:
         """Show a failure in the pane of `node`, or as a notification; the report of the first one is written."""
-        from workbench.tui.crash import describe_environment, error_place, write_report
-
-        place = error_place(error)
-        known = self.failures.get(place)
-        if known is None:
-            environment = describe_environment(self, ascii_only=self.options.ascii_only)
-            environment["failed part"] = type(node).__name__
-            folder = self.options.reports_folder
-            known = self.failures[place] = write_report(error, environment, folder, lambda: None, announce=False)
-            is_new = True
-        else:
-            is_new = False
-        report = f" The report is {known.path}" if known.path is not None else ""
-        text = f"This part has failed: {known.summary}.{report}"
-        panes = [each for each in node.ancestors_with_self if isinstance(each, FailurePane)]
-        shown = bool(panes) and panes[0].show_failure(text)
+        try:
+            is_new, text = self._record_failure(node, error)
+            panes = [each for each in node.ancestors_with_self if isinstance(each, FailurePane)]
+            shown = bool(panes) and panes[0].show_failure(text)
+        except Exception:  # A failure that can't be shown ends the app, with a report of the first error.
+            self.record_crash(error)
+            super()._handle_exception(error)
+            return
         if is_new and not shown:
             self.notify(sanitize_label(text, 500), title="Failed", severity="error", markup=False, timeout=15)
         elif is_new:
             self.messages.add(datetime.now(UTC), "error", "Failed", text)
+
+    def _record_failure(self, node: DOMNode, error: Exception) -> tuple[bool, str]:
+        """Whether the failure is new, and what to say about it."""
+        from workbench.tui.crash import describe_environment, error_place, write_report
+
+        place = error_place(error)
+        is_new = place not in self.failures
+        if is_new:
+            environment = describe_environment(self, ascii_only=self.options.ascii_only)
+            environment["failed part"] = type(node).__name__
+            folder = self.options.reports_folder
+            self.failures[place] = write_report(error, environment, folder, lambda: None, announce=False)
+        known = self.failures[place]
+        report = f" The report is {known.path}" if known.path is not None else ""
+        return is_new, f"This part has failed: {known.summary}.{report}"
 
     def _handle_exception(self, error: Exception) -> None:
         """Report what a worker or a widget raised; what a screen or the app itself raised ends the app.

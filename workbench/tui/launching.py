@@ -1,0 +1,142 @@
+"""The part of the workbench that starts runs: finds the pipeline, asks what is missing, and sends the working tree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from textual import work
+from textual.signal import Signal
+
+from workbench.client.errors import ClientError
+from workbench.text.sanitize import sanitize_label
+from workbench.tui.base_app import BaseApp
+from workbench.tui.keys import key_label
+from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
+from workbench.tui.services.interfaces import ControllerApi, RunLauncher
+from workbench.tui.services.launcher import FileLauncher
+from workbench.tui.services.run_feed import RunFeed
+
+
+class LaunchingApp(BaseApp[int]):
+    """The base of the workbench, which sets `feed` and `runs_changed`."""
+
+    feed: RunFeed
+    runs_changed: Signal[None]
+    command_options: str
+
+    def __init__(self, options: AppOptions = DEFAULT_OPTIONS) -> None:
+        super().__init__(options)
+        self.launcher: RunLauncher | None = None
+        """Starts runs of this folder's pipeline, if it has one."""
+        self.make_launcher: Callable[[Path], RunLauncher] = FileLauncher
+        self.find_pipeline: Callable[[], Path | None] | None = None
+        self._last_params: dict[str, str] = {}
+        """The parameter values of the last run."""
+
+    def open_run(self, name: str) -> None:
+        """Show a run."""
+        raise NotImplementedError
+
+    def pipeline_saved(self, path: Path) -> None:
+        """Called when the editor has saved a file, so that it can be run."""
+        if self.launcher is None:
+            self.launcher = self.make_launcher(path)
+
+    def notice_pipeline(self) -> None:
+        """Use a pipeline file that was written outside of the workbench."""
+        if self.launcher is not None or self.find_pipeline is None:
+            return
+        path = self.find_pipeline()
+        if path is not None:
+            self.pipeline_saved(path)
+            self.runs_changed.publish(None)
+
+    def action_launch(self) -> None:
+        self.notice_pipeline()
+        if self.launcher is None:
+            edit = key_label(self, "app.edit", "e")
+            message = f"There is no .c8s.yaml in this folder to run; {edit} creates one."
+            self.notify(message, severity="warning", markup=False)
+        elif not self.screen.is_modal:
+            self._launch_if_connected(self.launcher)
+
+    def launch_text(self, path: Path, text: str) -> None:
+        """Run this text as the pipeline at `path`, saved or not, on the working tree around it."""
+        self._launch_if_connected(self.launcher or self.make_launcher(path), text=text)
+
+    def launch_with(self, launcher: RunLauncher, reuse_from: str | None = None) -> None:
+        """Run the launcher's pipeline. Steps of the run `reuse_from` that succeeded and are unchanged are reused."""
+        self._launch_if_connected(launcher, reuse_from=reuse_from)
+
+    def _launch_if_connected(
+        self, launcher: RunLauncher, *, text: str | None = None, reuse_from: str | None = None
+    ) -> None:
+        if self.feed.controller is None or self.feed.connection_error is not None:
+            self.notify("There is no connection to the controller.", severity="warning")
+        else:
+            self._launch(launcher, self.feed.controller, text, reuse_from)
+
+    @work(group="launch", exclusive=True, description="start a run")
+    async def _launch(
+        self, launcher: RunLauncher, controller: ControllerApi, text: str | None, reuse_from: str | None
+    ) -> None:
+        from workbench.tui.services.interfaces import LaunchError
+
+        try:
+            # What is typed meanwhile is for the dialog.
+            with self.hold_keys():
+                pipeline = await launcher.load(text)
+                if pipeline.definition is None:
+                    from workbench.tui.screens.dialogs import ProblemsDialog
+
+                    self.push_screen(ProblemsDialog(launcher.path.name, pipeline.problems))
+                    return
+                if problem := self._resume_problem(pipeline.definition, reuse_from):
+                    self.notify(problem, title="Not started", severity="warning", markup=False, timeout=10)
+                    return
+                answer = self._ask_params(pipeline.definition)
+            params = await answer if answer is not None else {}
+            if params is None or not await self._confirm_secrets(controller, pipeline.definition):
+                return
+            self._last_params = dict(params) or self._last_params
+            packing = f"Uploading the working tree around {sanitize_label(launcher.path.name, 60)}"
+            self.notify(packing, markup=False, timeout=2)
+            result = await launcher.launch(controller, pipeline.definition, params=params, reuse_from=reuse_from)
+        except (ClientError, LaunchError) as error:
+            message = sanitize_label(str(error), 400)
+            self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
+            return
+        for warning in result.warnings[:5]:
+            self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
+        self.open_run(result.run.name)
+
+    async def _confirm_secrets(self, controller: ControllerApi, definition: Mapping[str, Any]) -> bool:
+        """Whether to start a run of the pipeline: the user decides if it would fail for missing secrets."""
+        from workbench.tui.screens.missing_secrets import ask_about_secrets
+
+        with self.hold_keys():
+            answer = await ask_about_secrets(self, controller, definition, options=self.command_options)
+        return answer is None or bool(await answer)
+
+    def _resume_problem(self, definition: Mapping[str, Any], reuse_from: str | None) -> str | None:
+        """Why this pipeline can't resume a run: it is another one, so that nothing could be reused."""
+        run = self.feed.runs.get(reuse_from or "")
+        name = str(definition.get("name", ""))
+        if run is None or run.pipeline == name:
+            return None
+        again = key_label(self, "run.rerun", "R")
+        return (
+            f"{sanitize_label(run.name, 60)} is a run of {sanitize_label(run.pipeline, 60)}, "
+            f"and the pipeline of this folder is {sanitize_label(name, 60)}; {again} runs its steps again."
+        )
+
+    def _ask_params(self, definition: Mapping[str, Any]) -> asyncio.Future[dict[str, str] | None] | None:
+        """Open the dialog for the pipeline's parameters, if it has any. It answers None when the user cancels."""
+        if not definition.get("params"):
+            return None
+        from workbench.tui.screens.params import ParamsDialog
+
+        return self.push_screen(ParamsDialog(definition, self._last_params), wait_for_dismiss=True)
