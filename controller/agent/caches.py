@@ -19,6 +19,7 @@ import time
 from .archive.pack import pack
 from .archive.root_folder import RootFolder
 from .archive.scratch_file import read_chunks, scratch_file
+from .archive.summary import describe_archive
 from .archive.unpack import download_and_extract
 from .errors import AgentError, printable
 from .globs import collect
@@ -74,7 +75,7 @@ def _restore_one(settings: AgentSettings, client: AgentClient, key: str) -> bool
         return False
     started = time.monotonic()
     files, size = download_and_extract(client, link, settings.workspace, "the cache", retry=False, any_link=True)
-    _report(key, f"{files} files, {size} bytes packed, in {time.monotonic() - started:.2f} s")
+    _report(key, f"{describe_archive(files, size)}, in {time.monotonic() - started:.2f} s")
     return True
 
 
@@ -90,7 +91,7 @@ def _save_one(settings: AgentSettings, client: AgentClient, key: str, paths: lis
         client.put(link, lambda: read_chunks(archive), packed.size)
     client.commit_cache(key, packed.size, packed.sha256)
     took = time.monotonic() - started
-    _report(key, f"saved {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s")
+    _report(key, f"saved {describe_archive(len(packed.files), packed.size)}, in {took:.2f} s")
 
 
 def _collect_existing(workspace: str, paths: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ import time
 
 from .archive.pack import Packed, pack
 from .archive.scratch_file import read_chunks, scratch_file
+from .archive.summary import describe_archive
 from .archive.unpack import check_link, split_path
 from .client import AgentClient
 from .errors import AgentError, printable
@@ -55,7 +56,8 @@ def clone(settings: AgentSettings) -> None:
             packed = pack(tree, _paths(tree, history), archive, reproducible=True)
             _store(AgentClient(settings), slug, attempt, packed, archive, commit)
     took = time.monotonic() - started
-    print(f"commit {commit}: {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s", flush=True)
+    cloned = describe_archive(len(packed.files), packed.size)
+    print(f"commit {commit}: {cloned}, in {took:.2f} s", flush=True)
 
 
 def _store(client: AgentClient, slug: str, attempt: str, packed: Packed, archive: BinaryIO, commit: str) -> None:

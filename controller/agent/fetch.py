@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .archive.summary import describe_archive
 from .archive.unpack import download_and_extract
 from .client import AgentClient
 from .errors import printable
@@ -92,4 +93,4 @@ def _fetch(
         client, link, settings.workspace, what, any_link=any_link, skip_git=skip_git, record=record
     )
     took = time.monotonic() - started
-    print(f"fetched {what}: {files} files, {size} bytes packed, in {took:.2f} s", flush=True)
+    print(f"fetched {what}: {describe_archive(files, size)}, in {took:.2f} s", flush=True)

@@ -12,6 +12,7 @@ import time
 
 from .archive.pack import pack
 from .archive.scratch_file import read_chunks, scratch_file
+from .archive.summary import describe_archive
 from .client import AgentClient
 from .errors import AgentError, UsageError
 from .globs import collect
@@ -61,7 +62,8 @@ def _store_artifacts(
         client.put(link, lambda: read_chunks(archive), packed.size)
     client.commit(*attempt_key, packed.manifest())
     took = time.monotonic() - started
-    print(f"stored {len(packed.files)} artifacts, {packed.size} bytes packed, in {took:.2f} s", flush=True)
+    stored = describe_archive(len(packed.files), packed.size, "artifact")
+    print(f"stored {stored}, in {took:.2f} s", flush=True)
 
 
 def _wait_for_termination(ready: str | None) -> None:

@@ -9,6 +9,7 @@ import time
 
 from .archive.pack_tree import TreeArchiver
 from .archive.scratch_file import read_chunks, scratch_file
+from .archive.summary import describe_archive
 from .errors import AgentError, printable
 
 TYPE_CHECKING = False
@@ -55,7 +56,8 @@ def _store(settings: AgentSettings, client: AgentClient, attempt_key: tuple[str,
     client.commit_workspace(*attempt_key, report)
     took = time.monotonic() - started
     without = f", {tree.skipped} left out" if tree.skipped else ""
-    print(f"saved the workspace: {tree.files} files, {tree.size} bytes packed{without}, in {took:.2f} s", flush=True)
+    saved = describe_archive(tree.files, tree.size)
+    print(f"saved the workspace: {saved}{without}, in {took:.2f} s", flush=True)
     return None
 
 

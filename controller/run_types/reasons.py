@@ -97,7 +97,8 @@ class StepReason(Reason):
     POD_FAILED = (
         "PodFailed",
         "Failed",
-        "the pod failed before the step started, and Kubernetes gives no reason; otherwise the reason is the pod's",
+        "the pod failed before the step started or after its commands succeeded, and Kubernetes gives no reason; "
+        "otherwise the reason is the pod's",
     )
     DEPENDENCY_FAILED = "DependencyFailed", "Skipped", "a step that it depends on failed"
     CONDITION_NOT_MET = "ConditionNotMet", "Skipped", "its condition does not hold"

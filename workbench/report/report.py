@@ -66,6 +66,8 @@ class RunReport:
     failures: tuple[Failure, ...]
     counts: tuple[tuple[str, int], ...]
     """The number of steps by phase, without zeros: `(("succeeded", 3), ("skipped", 1))`."""
+    reason: str | None = None
+    """Of the run's phase."""
 
 
 def build_report(run: Run, now: datetime) -> RunReport:
@@ -87,6 +89,7 @@ def build_report(run: Run, now: datetime) -> RunReport:
         steps=tuple(_step(run, step, now) for step in run.steps),
         failures=tuple(_failure(step) for step in run.steps if step.phase == StepPhase.FAILED),
         counts=tuple((name, count) for name, count in counts if count),
+        reason=run.reason,
     )
 
 

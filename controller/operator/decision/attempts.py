@@ -104,7 +104,7 @@ def update_attempt(
         return fresh
     if view.pod is not None and is_stop_requested(view.pod):
         fresh.setdefault("stopping", stopped_by)
-    return _finish(fresh, seen.phase, step, now)
+    return _finish(fresh, seen.phase, step, now, view.milestones.uploaded or now)
 
 
 def is_stop_requested(pod: Json) -> bool:
@@ -112,8 +112,12 @@ def is_stop_requested(pod: Json) -> bool:
     return bool((pod["spec"].get("activeDeadlineSeconds") or STOP_DEADLINE_SECONDS + 1) <= STOP_DEADLINE_SECONDS)
 
 
-def _finish(fresh: AttemptStatus, phase: str, step: Step, now: datetime) -> AttemptStatus:
-    """The attempt with its final phase. One that was stopped did not succeed, whatever its exit code is."""
+def _finish(fresh: AttemptStatus, phase: str, step: Step, now: datetime, uploaded: datetime) -> AttemptStatus:
+    """The attempt with its final phase. One that was stopped did not succeed, whatever its exit code is.
+
+    Args:
+        uploaded: when the upload of its artifacts ended, if it has any.
+    """
     fresh["phase"] = phase
     fresh["times"].setdefault("finished", format_time(now))
     stopping = fresh.pop("stopping", None)
@@ -133,7 +137,7 @@ def _finish(fresh: AttemptStatus, phase: str, step: Step, now: datetime) -> Atte
         message = f"stopped after {step.timeout}, its timeout"
         fresh |= {"phase": StepPhase.FAILED, "reason": StepReason.TIMEOUT, "message": message}
     elif phase == StepPhase.SUCCEEDED and step.has_artifacts:
-        fresh["times"].setdefault("uploaded", format_time(now))
+        fresh["times"].setdefault("uploaded", max(format_time(uploaded), fresh["times"]["finished"]))
     return fresh
 
 

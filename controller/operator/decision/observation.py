@@ -36,6 +36,8 @@ class Milestones:
     """The first pull of an image of its own: of the step or of a service."""
     running: datetime | None = None
     finished: datetime | None = None
+    uploaded: datetime | None = None
+    """The end of the agent that uploads, whatever it achieved."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestone
     ended = state.get("terminated")
     started, fetched = ended or state.get("running"), fetch_state.get("terminated") or fetch_state.get("running")
     over = ended is not None or is_pod_finished(pod)
+    upload = ((container_status(pod, names.UPLOAD_CONTAINER) or {}).get("state") or {}).get("terminated")
     bound = next((c for c in conditions(pod) if c["type"] == "PodScheduled" and c["status"] == "True"), {})
     scheduled = (
         _observed_time(bound.get("lastTransitionTime"), now) if (pod.get("spec") or {}).get("nodeName") else None
@@ -201,6 +204,7 @@ def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestone
         pulling=before.pulling,
         running=before.running or (_observed_time(started.get("startedAt"), now) if started is not None else None),
         finished=before.finished or (_observed_time((ended or {}).get("finishedAt"), now) if over else None),
+        uploaded=before.uploaded or (_observed_time(upload.get("finishedAt"), now) if upload is not None else None),
     )
 
 

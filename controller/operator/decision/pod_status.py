@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from controller.operator import names
@@ -61,15 +62,34 @@ def conditions(obj: Json | None) -> list[Json]:
     return ((obj or {}).get("status") or {}).get("conditions") or []
 
 
-def disruption_message(pod: Json) -> str | None:
-    """Why the pod was disrupted from outside; None if it was not."""
+def disruption_message(pod: Json, ended_at: str | None = None) -> str | None:
+    """Why the pod was disrupted from outside; None if it was not.
+
+    Args:
+        ended_at: only what began in that second or later counts; None for everything.
+    """
     status = pod.get("status") or {}
     if status.get("reason") in _DISRUPTION_REASONS:
         return str(status.get("message") or status["reason"])
     for condition in conditions(pod):
         if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            if _is_before(ended_at, condition.get("lastTransitionTime")):
+                continue
             return str(condition.get("message") or condition.get("reason") or "its node was needed otherwise")
-    return "its pod was deleted" if "deletionTimestamp" in pod["metadata"] else None
+    if "deletionTimestamp" not in pod["metadata"] or _is_before(ended_at, _deletion_request(pod["metadata"])):
+        return None
+    return "its pod was deleted"
+
+
+def _deletion_request(metadata: Json) -> str:
+    """When the deletion of a pod was requested: its deletionTimestamp is later by the grace period."""
+    grace = timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
+    return (datetime.fromisoformat(metadata["deletionTimestamp"]) - grace).isoformat()
+
+
+def _is_before(ended_at: str | None, moment: str | None) -> bool:
+    """Whether both are known and the end came first, in whole seconds."""
+    return bool(ended_at and moment) and datetime.fromisoformat(str(ended_at)) < datetime.fromisoformat(str(moment))
 
 
 def is_step_image_pull(event: Json) -> bool:

@@ -1,4 +1,9 @@
-"""Derives the phase, reason and message of an attempt from its pod."""
+"""Derives the phase, reason and message of an attempt from its pod.
+
+An attempt has succeeded only if its own container ended with exit code 0 and was not killed for its memory, nothing
+had asked its pod to end before, no init container failed, the pod has not failed, and its artifacts are stored. That
+is decided as soon as the container, or the upload, has ended: what becomes of the pod afterwards changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -87,9 +92,9 @@ def _verdict_without_pod(view: AttemptView, *, artifacts: bool) -> PodVerdict:
 def _verdict_of_terminated(
     view: AttemptView, pod: Json, ended: Json, *, artifacts: bool, memory_limit: str | None
 ) -> PodVerdict:
-    code, reason = int(ended.get("exitCode", 0)), ended.get("reason", "")
-    if code == 0:
-        return _verdict_of_upload(view, pod) if artifacts else _SUCCEEDED
+    code, reason = ended.get("exitCode"), ended.get("reason", "")
+    if code is None:
+        return _failed(StepReason.POD_FAILED, "Kubernetes gives no exit code of its container")
     if (pod.get("status") or {}).get("reason") == "DeadlineExceeded":
         # The deadline that its Job gave the pod, for the case that no operator is there to stop it.
         return _failed(StepReason.TIMEOUT, "stopped by the cluster, some time after its timeout", code)
@@ -98,24 +103,49 @@ def _verdict_of_terminated(
         return PodVerdict(
             StepPhase.FAILED, StepReason.OOM_KILLED, f"killed: it used more memory than its limit{limit}", code
         )
-    if (interrupted := disruption_message(pod)) is not None:
+    # A process that is asked to end may do so with exit code 0.
+    if (interrupted := disruption_message(pod, None if code else ended.get("finishedAt"))) is not None:
         return _failed(StepReason.DISRUPTED, f"interrupted: {interrupted}", code)
     if reason == "StartError":
         return PodVerdict(
             StepPhase.FAILED, StepReason.START_ERROR, str(ended.get("message") or "it could not be started"), code
         )
+    if code == 0:
+        return _verdict_after_commands(view, pod, artifacts=artifacts)
     killed = f" (killed by {name})" if (name := _signal_name(code)) else ""
     return _failed(StepReason.EXIT_CODE, f"exit code {code}{killed}", code)
+
+
+def _verdict_after_commands(view: AttemptView, pod: Json, *, artifacts: bool) -> PodVerdict:
+    """The verdict once the commands have succeeded: also of the other containers, as far as they matter."""
+    if (failed := _fetch_failure(view, pod)) is not None:
+        return failed
+    found = _verdict_of_upload(view, pod) if artifacts else _SUCCEEDED
+    status = pod.get("status") or {}
+    if found.phase == StepPhase.SUCCEEDED and status.get("phase") == "Failed":
+        why = status.get("message") or status.get("reason") or "Kubernetes gives no reason"
+        message = f"its commands succeeded, but its pod failed: {why}"
+        return _failed(status.get("reason") or StepReason.POD_FAILED, message, 0)
+    return found
+
+
+def _fetch_failure(view: AttemptView, pod: Json) -> PodVerdict | None:
+    """The verdict of a pod whose agent that fetches has failed; None for any other."""
+    fetch = ((container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}).get("terminated")
+    if not fetch or not fetch.get("exitCode"):
+        return None
+    why = view.fetch_error or f"exit code {fetch['exitCode']}; the log of fetch says more"
+    return _failed(StepReason.FETCH_FAILED, f"the source or the artifacts could not be fetched: {why}")
 
 
 def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
     """The verdict once the commands have succeeded: whether the artifacts are stored."""
     upload = container_status(pod or {}, names.UPLOAD_CONTAINER)
     ended = ((upload or {}).get("state") or {}).get("terminated")
-    if view.manifest is not None and not (ended or {}).get("exitCode"):
-        return _SUCCEEDED
     if ended is None and pod is not None and not is_pod_finished(pod) and _has_upload_sidecar(pod):
         return _unfinished(StepReason.UPLOADING, "its commands succeeded; the artifacts are being stored", 0)
+    if view.manifest is not None and not (ended or {}).get("exitCode"):
+        return _SUCCEEDED
     if not view.manifest_read:
         return PodVerdict(None, StepReason.UPLOADING, "the artifacts are being checked", 0, check_manifest=True)
     if pod is not None and (interrupted := disruption_message(pod)) is not None:
@@ -142,10 +172,8 @@ def _verdict_of_finished_pod(view: AttemptView, pod: Json) -> PodVerdict:
     reason, message = status.get("reason", ""), status.get("message", "")
     if (interrupted := disruption_message(pod)) is not None:
         return _failed(StepReason.DISRUPTED, f"interrupted: {interrupted}")
-    fetch = ((container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}).get("terminated")
-    if fetch and fetch.get("exitCode"):
-        why = view.fetch_error or f"exit code {fetch['exitCode']}; the log of fetch says more"
-        return _failed(StepReason.FETCH_FAILED, f"the source or the artifacts could not be fetched: {why}")
+    if (failed := _fetch_failure(view, pod)) is not None:
+        return failed
     return PodVerdict(
         StepPhase.FAILED, reason or StepReason.POD_FAILED, message or "the pod failed before the step began"
     )

@@ -94,7 +94,7 @@ def _final_verdict(entries: Sequence[StepStatus]) -> tuple[RunPhase, RunReason, 
     late = [entry for entry in stopped if entry["reason"] == StepReason.TIMEOUT]
     if late:
         steps = "1 step was" if len(late) == 1 else f"{len(late)} steps were"
-        return RunPhase.FAILED, RunReason.TIMEOUT, f"the run took too long; {steps} stopped"
+        return RunPhase.FAILED, RunReason.TIMEOUT, f"the run took too long; {steps} stopped or did not begin"
     if failed:
         first = min(failed, key=lambda entry: entry.get("completionTime", ""))
         others = len(failed) - 1

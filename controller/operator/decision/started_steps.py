@@ -213,12 +213,21 @@ def _final_status(
         phase=last["phase"],
         reason=last["reason"],
         message=last.get("message", ""),
-        completionTime=last["times"].get("finished") or attempts.format_time(builder.input.now),
+        completionTime=_end_time(previous, last, builder.input.now),
         attempts=updated,
     )
     if (artifacts := _stored_artifacts(builder, step, last)) is not None:
         status["artifacts"] = artifacts
     return status
+
+
+def _end_time(previous: StepStatus | None, last: AttemptStatus, now: datetime) -> str:
+    """When a step ended: its commands, and the upload of its artifacts if it waited for that."""
+    if uploaded := last["times"].get("uploaded"):
+        return uploaded
+    if previous is not None and previous["reason"] == StepReason.UPLOADING:
+        return attempts.format_time(now)
+    return last["times"].get("finished") or attempts.format_time(now)
 
 
 def _stored_artifacts(builder: DecisionBuilder, step: ExpandedStep, last: AttemptStatus) -> ArtifactCount | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from controller.run_types.phases import RunPhase
+from controller.run_types.reasons import RunReason
 from workbench.cli.output.console import BOLD, DIM, ConsoleStyle
 from workbench.report.report import PARTS, Failure, RunReport, StepReport
 from workbench.text.format import format_duration
@@ -23,6 +24,9 @@ def summary_lines(report: RunReport, style: ConsoleStyle, *, hint: str | None = 
     """
     lines = ["", *_table(report.steps, style)] if report.steps else [""]
     failures = [line for failure in report.failures for line in _failure(failure, style)]
+    if report.reason == RunReason.TIMEOUT and report.message and report.steps:
+        # Its steps were cancelled: none of them says why the run has failed.
+        failures.append(sanitize_line(report.message, colour=False))
     if failures:
         lines += ["", *failures]
     lines += ["", _totals(report, style)]

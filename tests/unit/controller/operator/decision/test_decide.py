@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from controller.operator.decision.actions import StartAttempt, StopPod
-from tests.unit.controller.operator.world import World, step
+from controller.operator.decision.attempts import format_time
+from tests.unit.controller.operator.world import MANIFEST, World, step
 
 
 def test_a_run_whose_steps_succeed_has_succeeded() -> None:
@@ -52,7 +55,90 @@ def test_a_runs_timeout_stops_what_runs_and_fails_the_run() -> None:
     world.reconcile()
     assert world.phases() == {"a": "Cancelled", "b": "Cancelled"}
     assert (world.phase, world.status["reason"]) == ("Failed", "Timeout")
-    assert world.status["message"] == "the run took too long; 2 steps were stopped"
+    assert world.status["message"] == "the run took too long; 2 steps were stopped or did not begin"
+
+
+def test_every_unfinished_step_of_a_late_run_is_cancelled() -> None:
+    """Whether it waits, starts, runs, uploads, is to be retried or may fail; what ended before stays as it is."""
+    retry = {"maxRetries": 1, "backoffSeconds": 600}
+    world = World(
+        step("done"),
+        step("broken"),
+        step("skipped", "broken"),
+        step("starting"),
+        step("running", allowFailure=True),
+        step("uploading", artifacts=["a.txt"]),
+        step("retried", retryPolicy=retry),
+        step("waiting", "running"),
+        step("cleanup", "running", conditional={"when": "always"}),
+        timeout="1m",
+    ).reconcile()
+    for name in ("running", "uploading", "retried"):
+        world.start_step(name)
+    world.reconcile().run_step("done").run_step("broken", 1)
+    world.end_step("retried", 1)
+    world.end_step("uploading", 0, phase="Running")
+    assert world.reconcile().step_status("uploading")["reason"] == "Uploading"
+    world.pass_time(60)
+    started = list(world.reconcile().started)
+    for name in ("running", "uploading"):
+        world.end_step(name, 0)
+    world.jobs.pop(("starting", 1), None)
+    world.missing_jobs.add(("starting", 1))
+    world.reconcile()
+    verdicts = {each["name"]: (each["phase"], each["reason"]) for each in world.status["steps"]}
+    late = ("starting", "running", "uploading", "retried", "waiting", "cleanup")
+    assert verdicts == {
+        "done": ("Succeeded", "Succeeded"),
+        "broken": ("Failed", "ExitCode"),
+        "skipped": ("Skipped", "DependencyFailed"),
+        **dict.fromkeys(late, ("Cancelled", "Timeout")),
+    }
+    assert world.started == started, "nothing begins after the timeout"
+    assert (world.phase, world.status["reason"]) == ("Failed", "Timeout")
+
+
+def test_run_that_ended_before_its_timeout_is_not_late() -> None:
+    """It may still be waiting for its logs when the timeout is over."""
+    world = World(step("a"), timeout="10s").reconcile()
+    world.start_step("a")
+    world.open_logs["a", 1] = ("step",)
+    world.reconcile().end_step("a")
+    assert world.reconcile().status["reason"] == "CollectingLogs"
+    world.pass_time(11)
+    world.reconcile().open_logs.clear()
+    assert world.reconcile().phase == "Succeeded"
+
+
+def test_time_of_a_step_and_its_run_includes_the_upload() -> None:
+    world = World(step("a", artifacts=["a.txt"]), step("b", "a")).reconcile()
+    world.start_step("a")
+    world.reconcile().pass_time(1)
+    world.end_step("a", 0, phase="Running")
+    world.reconcile().pass_time(5)
+    world.stored["a", 1] = MANIFEST
+    ended = {"name": "upload", "state": {"terminated": {"exitCode": 0}}}
+    world.pods["a", 1]["status"] |= {"phase": "Succeeded", "initContainerStatuses": [ended]}
+    world.reconcile()
+    finished = world.step_status("a")
+    assert finished["completionTime"] == finished["attempts"][0]["times"]["uploaded"] == format_time(world.now)
+    assert world.step_status("b")["attempts"][0]["times"]["queued"] == format_time(world.now)
+
+
+@pytest.mark.parametrize("code", [1, None])
+def test_run_lasts_as_long_as_a_failed_or_stopped_upload(code: int | None) -> None:
+    world = World(step("a", artifacts=["a.txt"])).reconcile()
+    world.start_step("a")
+    world.reconcile().end_step("a", 0, phase="Running")
+    world.reconcile().pass_time(5)
+    if code is None:
+        world.cancel()
+        world.reconcile()
+    ended = {"name": "upload", "state": {"terminated": {"exitCode": code or 0}}}
+    world.pods["a", 1]["status"] |= {"phase": "Succeeded", "initContainerStatuses": [ended]}
+    world.reconcile()
+    assert world.phase == ("Failed" if code else "Cancelled")
+    assert world.status["completionTime"] == format_time(world.now)
 
 
 def test_cancelled_run_stays_cancelled_beyond_its_timeout() -> None:

@@ -149,8 +149,11 @@ def test_the_deadline_of_its_pod_is_a_timeout() -> None:
 
 def test_eviction_during_upload_is_a_disruption() -> None:
     status = {**SHAPED, "phase": "Failed", "reason": "Evicted"}
-    assert seen(status, artifacts=True).check_manifest, "it may have stored them all the same"
-    assert seen(status, artifacts=True, manifest_read=True).reason == "Disrupted"
+    assert seen(status, artifacts=True).reason == "Disrupted"
+    deleted = {"deletionTimestamp": "2026-11-23T07:45:50Z", "deletionGracePeriodSeconds": 30}
+    status = {**SHAPED, "phase": "Running"}
+    assert seen(status, artifacts=True, **deleted).check_manifest, "it may have stored them all the same"
+    assert seen(status, artifacts=True, manifest_read=True, **deleted).reason == "Disrupted"
 
 
 def test_failed_upload_is_no_success_because_of_a_manifest() -> None:

@@ -1,8 +1,8 @@
 """The commands that the summary of a run suggests."""
 
-from workbench.cli.output.console import ConsoleStyle
+from workbench.cli.output.console import RED, YELLOW, ConsoleStyle
 from workbench.cli.output.summary import summary_lines
-from workbench.report.report import Failure, RunReport
+from workbench.report.report import Failure, RunReport, StepReport
 
 LINT = Failure("lint", "lint", "exit code 1", None, None, allowed=True, has_workspace=True)
 TEST = Failure("test", "test", "exit code 2", None, None, allowed=False, has_workspace=True)
@@ -27,6 +27,16 @@ def test_nothing_is_suggested_after_a_success() -> None:
 
 def test_a_run_without_a_failed_step_refers_to_all_logs() -> None:
     assert suggested("Cancelled", LINT) == ["see more: c8s logs ci-1"]
+
+
+def test_summary_of_a_late_run_says_so_in_colours() -> None:
+    steps = (StepReport("build", "build", "Cancelled", 1, 1.0, {}),)
+    message = "the run took too long; 1 step was stopped or did not begin"
+    report = RunReport("ci-1", "Failed", message, 1.0, steps, (), (("cancelled", 1),), "Timeout")
+    lines = summary_lines(report, ConsoleStyle(colour=True, width=None))
+    assert f"\x1b[{YELLOW}mCancelled\x1b[0m" in lines[2]
+    assert message in lines
+    assert f"run ci-1 \x1b[{RED}mfailed\x1b[0m in 1.00s: 1 step, 1 cancelled" in lines
 
 
 def test_nothing_is_suggested_for_a_run_that_is_not_kept() -> None:

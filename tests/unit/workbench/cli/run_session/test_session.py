@@ -92,6 +92,29 @@ async def test_failed_run_exits_1_and_prints_first_failing_line(
     assert "enter its workspace: c8s shell hello-1 test" in out
 
 
+async def test_late_run_exits_1_and_says_so(api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    message = "the run took too long; 2 steps were stopped or did not begin"
+
+    async def play(name: str) -> None:
+        stopped = "stopped, because the run took too long"
+        steps = [
+            step_json("test", "Cancelled", reason="Timeout", message=stopped),
+            step_json("deploy", "Cancelled", reason="Timeout", attempts=[], message="the run took longer than 1m"),
+        ]
+        counts = {"total": 2, "cancelled": 2}
+        end = {"steps": steps, "summary": counts, "completionTime": "2026-01-01T00:00:03Z"}
+        await api.publish(run_json(name, "Failed", status={**end, "reason": "Timeout", "message": message}))
+        await api.finish_logs(name)
+
+    api.on_create = play
+    assert await run(api, target) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert "test   | -- cancelled: stopped, because the run took too long" in out
+    assert "deploy | -- cancelled: the run took longer than 1m" in out
+    assert message in out
+    assert "run hello-1 failed in 3.00s: 2 steps, 2 cancelled" in out
+
+
 async def test_working_tree_is_uploaded_once_and_described(
     api: FakeApi, target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
