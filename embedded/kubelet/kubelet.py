@@ -20,8 +20,8 @@ from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, LogOpti
 from embedded.api.scheme import NODES, PODS, ObjectRef
 from embedded.api.status_errors import ApiError, not_found
 from embedded.kubelet import node, scheduler
-from embedded.kubelet.config import volumes
 from embedded.kubelet.config.environment import contained_environment, inherited_environment
+from embedded.kubelet.config.tree_removal import remove_tree
 from embedded.kubelet.container import cgroups, orphans
 from embedded.kubelet.container.cgroups import CgroupMode
 from embedded.kubelet.container.container import Container
@@ -184,7 +184,7 @@ class Kubelet:
             if worker is not None:
                 worker.stop(StopReason.DELETED, 0)
             else:
-                await asyncio.to_thread(volumes.remove_tree, self._pods_dir / uid)
+                await asyncio.to_thread(remove_tree, self._pods_dir / uid)
         elif worker is not None:
             if concerns_worker(event):
                 worker.on_pod_changed(event.object)
@@ -275,7 +275,11 @@ class Kubelet:
         for folder in (
             [self._pods_dir / uid] if gone else [self._pods_dir / uid / "volumes", self._pods_dir / uid / "root"]
         ):
-            await asyncio.to_thread(volumes.remove_tree, folder)
+            try:
+                await asyncio.to_thread(remove_tree, folder)
+            except Exception:
+                # Only files stay: a pod's content must not end the cluster.
+                _log.exception("the folder %s of a pod that has ended can't be removed", folder)
 
     def _exists(self, uid: str, worker: PodWorker) -> bool:
         found = self._registry.find(ObjectRef(PODS, worker.namespace, worker.name))
@@ -306,7 +310,7 @@ class Kubelet:
             _log.warning("killed %d processes that an earlier cluster process left behind", killed)
         for folder in folders:
             if folder.name not in pods:
-                volumes.remove_tree(folder)
+                remove_tree(folder)
         for pod in pods.values():
             if pod["spec"].get("nodeName") == node.NODE_NAME and pod["status"].get("phase") not in TERMINAL_PHASES:
                 self._write_status(pod, node_lost_status(pod["status"], self._registry.now()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -114,8 +115,13 @@ class SandboxPaths:
         return tuple(takewhile(lambda folder: not folder.exists(), self.root.parents))
 
     def delete(self) -> None:
-        if self.root.exists():
+        if not self.root.exists():
+            return
+        try:
             shutil.rmtree(self.root)
+        except RecursionError:
+            # A step that was killed can leave folders that are nested too deeply for Python's stack.
+            subprocess.run(["rm", "-rf", "--", str(self.root)], check=True)
 
 
 @dataclass(frozen=True)

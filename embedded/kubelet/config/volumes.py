@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -149,24 +147,3 @@ class PathMap:
             if value == mount or value.startswith(mount + "/"):
                 return folder + value[len(mount) :]
         return value
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder with its content, including read-only directories. Blocks."""
-
-    def unlock(call: Any, path: str, _: object) -> None:
-        parent = Path(path).parent
-        try:
-            for locked in (parent, Path(path)):
-                if not locked.is_symlink() and locked.is_dir():
-                    locked.chmod(stat.S_IRWXU)
-            if call is os.rmdir or call is os.unlink:
-                call(path)
-            else:
-                shutil.rmtree(path, ignore_errors=True)
-        except OSError:
-            # Another user's file in a world-writable directory: it stays, with its parent directories.
-            return
-
-    if folder.exists():
-        shutil.rmtree(folder, onerror=unlock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import asdict
 from pathlib import Path
@@ -37,6 +38,20 @@ def test_uncreatable_folder_error_names_it(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
     with pytest.raises(SandboxError, match="state/default"):
         SandboxPaths.named("default", tmp_path / "state").create()
+
+
+def test_deeply_nested_sandbox_folder_is_deleted(tmp_path: Path) -> None:
+    folder = SandboxPaths.named("mine", tmp_path / "state")
+    folder.create()
+    current = os.open(folder.root, os.O_RDONLY)
+    for _ in range(1_200):
+        os.mkdir("nested", dir_fd=current)
+        below = os.open("nested", os.O_RDONLY, dir_fd=current)
+        os.close(current)
+        current = below
+    os.close(current)
+    folder.delete()
+    assert not folder.root.exists()
 
 
 def test_state_file_round_trip(tmp_path: Path) -> None:

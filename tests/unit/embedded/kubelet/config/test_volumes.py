@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embedded.kubelet.config.environment import ConfigError
-from embedded.kubelet.config.volumes import PathMap, prepare_volumes, remove_tree
+from embedded.kubelet.config.volumes import PathMap, prepare_volumes
 
 Json = dict[str, Any]
 POD: Json = {
@@ -52,21 +52,6 @@ def test_no_volume_item_leads_out_of_its_volume(tmp_path: Path, path: str) -> No
         )
     with pytest.raises(ConfigError, match="must not lead out"):
         PathMap.of({"volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": path}]}, {"v": tmp_path})
-
-
-def test_removal_handles_read_only_folders_and_keeps_targets(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "file").write_text("x")
-    locked = tmp_path / "volumes" / "cache" / "module"
-    locked.mkdir(parents=True)
-    (locked / "file").write_text("x")
-    (locked / "link").symlink_to(kept)
-    for folder in (locked, locked.parent):
-        folder.chmod(0o500)
-    remove_tree(tmp_path / "volumes")
-    assert not (tmp_path / "volumes").exists()
-    assert (kept / "file").exists()
 
 
 def test_downward_api_files_contain_pod_fields(tmp_path: Path) -> None:
