@@ -131,6 +131,7 @@ async def test_palette_calls_every_action() -> None:
     async with app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(app, "webshop-42", "26 passed"))
         offered = {command.title: command for command in app.get_system_commands(app.screen)}
+        assert not {"Log: Up", "Log: Page down", "Graph: Left", "Steps: First"} & offered.keys()
         for title in ("Log: Save", "Logs: More logs", "Graph: Fold", "Steps: Open", "This screen: Shell",
                       "This screen: Rerun failed", "Anywhere: Messages", "Theme"):  # fmt: skip
             assert title in offered

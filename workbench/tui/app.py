@@ -271,13 +271,31 @@ class Workbench(LaunchingApp):
         while self.screen is not target and len(self.screen_stack) > 2:
             self.pop_screen()
 
-    def open_run(self, name: str) -> None:
-        """Show a run above the list of runs."""
+    def open_details(self, run: str, step: str | None, tab: str) -> None:
+        """Show a tab of the details of a run, or of one of its steps."""
+        from workbench.tui.screens.details import DetailsScreen
+
+        if isinstance(self.screen, DetailsScreen):
+            self.pop_screen()
+        self.push_screen(DetailsScreen(run, step, tab))
+
+    def edit_file(self, path: Path) -> None:
+        from workbench.tui.screens.editor import EditorScreen
+
+        if isinstance(self.screen, EditorScreen):
+            self.pop_screen()
+        self._open_editor(path)
+
+    def open_run(self, name: str, step: str | None = None) -> None:
+        """Show a run above the list of runs, with this step selected."""
         from workbench.tui.screens.run import RunScreen
 
+        if isinstance(self.screen, RunScreen) and self.screen.current_run == name and step is not None:
+            self.screen.show_step(step)
+            return
         while len(self.screen_stack) > 2:
             self.pop_screen()
-        self.push_screen(RunScreen(name))
+        self.push_screen(RunScreen(name, step))
         self.watch_run(name)
 
     @work(group="watch", exclusive=True, description="watch the runs")

@@ -45,6 +45,11 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         """The layout to save; the next start reads it with `saved_layout`."""
         return {}
 
+    @property
+    def current_step(self) -> str | None:
+        """The name of the selected step, if any."""
+        return None
+
     def save(self) -> None:
         """Save unsaved work."""
 

@@ -91,8 +91,9 @@ class DetailsScreen(WorkbenchScreen):
         Binding("escape,backspace,d", "app.pop_screen", "Back", id="details.back", tooltip="Go back to the run"),
     ]
 
-    def __init__(self, run: str, step: str | None) -> None:
+    def __init__(self, run: str, step: str | None, tab: str = "why") -> None:
         super().__init__()
+        self._initial_tab = tab
         self._run_name, self._step_name = run, step
         self._run: Run | None = None
         self._events: tuple[RunEvent, ...] | None = None
@@ -109,7 +110,7 @@ class DetailsScreen(WorkbenchScreen):
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
-        with DetailsTabs(initial="why"):
+        with DetailsTabs(initial=self._initial_tab):
             for name, title in (("why", "Why"), ("environment", "Environment"), ("events", "Events"), ("yaml", "YAML")):
                 with TabPane(title, id=name), VerticalScroll():
                     yield Static(id=f"details-{name}", markup=False)

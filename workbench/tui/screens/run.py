@@ -67,8 +67,10 @@ class RunScreen(RunActions):
     step: reactive[str | None] = reactive(None, init=False)
     """The name of the step that is selected."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, step: str | None = None) -> None:
+        """`step` is selected at first; without it, the one that matters most."""
         super().__init__()
+        self._initial_step = step
         self._run_name = run
         self._logs = StepLogs()
         self._user_selected = False
@@ -142,6 +144,13 @@ class RunScreen(RunActions):
         if focused is not None:
             focused.focus()
 
+    def show_step(self, name: str) -> None:
+        """Select the step with this name, if there is one."""
+        if self.run is not None and self.run.steps:
+            self._initial_step = None
+            if any(step.name == name for step in self.run.steps):
+                self._user_selected, self.step = True, name
+
     @property
     def current_run(self) -> str | None:
         return self._run_name
@@ -168,6 +177,9 @@ class RunScreen(RunActions):
             dag.show_run(run)
         with contained(steps), self.prevent(ListView.CursorMoved):
             steps.show_run(run)
+        if self._initial_step is not None:
+            self._saved_layout = {}
+            self.show_step(self._initial_step)
         if self._saved_layout:
             self.call_later(self._restore_layout, run)
         if not self._user_selected or self.step not in {step.name for step in run.steps}:

@@ -32,11 +32,6 @@ class RunActions(WorkbenchScreen):
                 tooltip="Show reasons, attempts, environment, artifacts, events, YAML"),
     ]  # fmt: skip
 
-    @property
-    def current_step(self) -> str | None:
-        """The name of the selected step, if any."""
-        return None
-
     def _selected_run(self) -> Run | None:
         return self.workbench.feed.runs.get(self.current_run or "")
 
