@@ -127,7 +127,7 @@ def _synonyms_of_misspelled(word: str) -> frozenset[str]:
 
 
 def is_near(typed: str, word: str) -> bool:
-    """Whether `typed` is `word`, or the beginning of it, with an error or two: a letter too many, too few, wrong, swapped.
+    """Whether `typed` is the beginning of `word` with an error or two: a letter too many, too few, wrong or swapped.
 
     >>> is_near("shel", "shell"), is_near("delte", "delete"), is_near("reusme", "resume"), is_near("log", "lag")
     (True, True, True, False)

@@ -139,7 +139,9 @@ class EverythingProvider(Provider):
         step = self.screen.current_step if isinstance(self.screen, WorkbenchScreen) else None
         about = f"step {sanitize_label(step, 60)} of {run.name}" if step is not None else run.name
         for tab, title, what in _DETAILS:
-            item = PaletteItem("action", f"details.{tab}", f"Details: {title}", f"{what} ({sanitize_label(about, 100)})")
+            item = PaletteItem(
+                "action", f"details.{tab}", f"Details: {title}", f"{what} ({sanitize_label(about, 100)})"
+            )
             yield item, partial(self._workbench.open_details, run.name, step, tab)
 
     def _runnable(self) -> Iterator[tuple[PaletteItem, Callback]]:

@@ -78,7 +78,7 @@ def test_every_word_has_to_match() -> None:
 
 def test_letters_in_order_are_found_last() -> None:
     assert best("lgsv") == "Log: Save"
-    scores = dict((item.key, score) for score, item in rank("log", ACTIONS, 20))
+    scores = {item.key: score for score, item in rank("log", ACTIONS, 20)}
     assert scores["Log: Save"] > scores.get("Anywhere: Quit", 0)
 
 
