@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from controller.agent.archive import unpack
+from controller.agent.archive import tar_stream
 from controller.api import server
 from controller.api.auth import authenticator
 from controller.api.http import middleware, protocol
@@ -210,8 +210,8 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
                 _bytes(ApiSettings.namespace_workspaces_limit),
                 "it is not saved",
             ),
-            Limit("an unpacked archive", _bytes(unpack.MAX_BYTES), "unpacking fails"),
-            Limit("files and folders in an archive", f"{unpack.MAX_ENTRIES:,}", "packing or unpacking fails"),
+            Limit("an unpacked archive", _bytes(tar_stream.MAX_BYTES), "packing or unpacking fails"),
+            Limit("files and folders in an archive", f"{tar_stream.MAX_ENTRIES:,}", "packing or unpacking fails"),
         ),
     ),
 )

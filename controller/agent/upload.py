@@ -14,9 +14,12 @@ from .archive.pack import pack
 from .archive.scratch_file import read_chunks, scratch_file
 from .archive.summary import describe_archive
 from .client import AgentClient
-from .errors import AgentError, UsageError
+from .errors import AgentError, UsageError, printable
 from .globs import collect
 from .settings import AgentSettings
+
+_MAX_FILES = 200_000
+_MAX_PATH_LENGTH = 4096
 
 
 def upload(settings: AgentSettings) -> None:
@@ -56,14 +59,26 @@ def _store_artifacts(
     started = time.monotonic()
     # The ready file may be in the workspace, the only folder that steps and sidecars share.
     ignored = frozenset([os.path.relpath(ready, settings.workspace)] if ready else [])
+    paths = collect(settings.workspace, globs[0], ignored, globs[1])
+    check_listable(paths)
     with scratch_file(settings.workspace) as archive:
-        packed = pack(settings.workspace, collect(settings.workspace, globs[0], ignored, globs[1]), archive)
+        packed = pack(settings.workspace, paths, archive)
         link = client.upload_link(*attempt_key, packed.size, packed.sha256)
         client.put(link, lambda: read_chunks(archive), packed.size)
     client.commit(*attempt_key, packed.manifest())
     took = time.monotonic() - started
     stored = describe_archive(len(packed.files), packed.size, "artifact")
     print(f"stored {stored}, in {took:.2f} s", flush=True)
+
+
+def check_listable(paths: list[str]) -> None:
+    """Raise AgentError if the API would reject the list of these files, before they are packed and uploaded."""
+    if len(paths) > _MAX_FILES:
+        raise AgentError(f"the artifacts are {len(paths)} files; at most {_MAX_FILES} can be stored: store a tar file")
+    for path in paths:
+        if len(path) > _MAX_PATH_LENGTH:
+            length = f"{len(path)} characters; at most {_MAX_PATH_LENGTH} are allowed"
+            raise AgentError(f"the path of the artifact {printable(path)} has {length}: store a tar file")
 
 
 def _wait_for_termination(ready: str | None) -> None:

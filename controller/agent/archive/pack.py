@@ -12,7 +12,7 @@ import zlib
 
 from ..errors import AgentError, printable
 from .root_folder import RootFolder
-from .tar_stream import BLOCK, DIRECTORY, FILE, SYMLINK, Member, encode_header
+from .tar_stream import BLOCK, DIRECTORY, FILE, MAX_BYTES, SYMLINK, Member, encode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,14 +45,20 @@ class Packed:
         return {"files": self.files, "archive": {"size": self.size, "sha256": self.sha256}}
 
 
-def pack(root: str, paths: list[str], into: BinaryIO, *, reproducible: bool = False) -> Packed:
+def pack(
+    root: str, paths: list[str], into: BinaryIO, *, reproducible: bool = False, max_bytes: int = MAX_BYTES
+) -> Packed:
     """Write an archive of these paths (relative to the root), in their order; those of folders end in a slash.
 
     Links are kept as they are, wherever they lead; those with the absolute path of a file in the root become relative.
     `reproducible`: times are fixed and modes reduced to what git stores, so that equal trees give equal bytes.
+    `max_bytes` is for all files together, unpacked; a file is measured before it is read.
+
+    Raises:
+        AgentError: a file can't be read, or the files have more than `max_bytes`.
     """
     files: list[dict[str, Any]] = []
-    size, sha256 = compress(_archive(root, paths, files, reproducible), into)
+    size, sha256 = compress(_archive(root, paths, files, reproducible, max_bytes), into)
     return Packed(size, sha256, files)
 
 
@@ -80,9 +86,11 @@ def compress(chunks: Iterable[bytes], into: BinaryIO, limit: int | None = None) 
     return size, digest.hexdigest()
 
 
-def _archive(root: str, paths: list[str], files: list[dict[str, Any]], reproducible: bool) -> Iterator[bytes]:
+def _archive(
+    root: str, paths: list[str], files: list[dict[str, Any]], reproducible: bool, max_bytes: int
+) -> Iterator[bytes]:
     with RootFolder(root) as folder:
-        packer = _Packer(root, folder, files, reproducible)
+        packer = _Packer(root, folder, files, reproducible, max_bytes)
         for path in paths:
             try:
                 yield from packer.entry(path)
@@ -94,11 +102,15 @@ def _archive(root: str, paths: list[str], files: list[dict[str, Any]], reproduci
 class _Packer:
     """Writes the entries of an archive and lists its files for the manifest."""
 
-    def __init__(self, root: str, folder: RootFolder, files: list[dict[str, Any]], reproducible: bool) -> None:
+    def __init__(
+        self, root: str, folder: RootFolder, files: list[dict[str, Any]], reproducible: bool, max_bytes: int
+    ) -> None:
         self._root = root
         self._folder = folder
         self._files = files
         self._reproducible = reproducible
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._renamed = 0
 
     def entry(self, path: str) -> Iterator[bytes]:
@@ -118,6 +130,10 @@ class _Packer:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise AgentError(f"the artifact {printable(path)} is no longer a file")
+            self._bytes += found.st_size
+            if self._bytes > self._max_bytes:
+                limit = f"{self._max_bytes / 1024**3:g} GiB"
+                raise AgentError(f"up to {printable(path)}, the files have more than {limit} together, unpacked")
             mode = stat.S_IMODE(found.st_mode) & 0o777
             if self._reproducible:
                 mode = 0o755 if mode & 0o100 else 0o644

@@ -16,8 +16,7 @@ from ..errors import AgentError, printable
 from .pack import compress, relative_target
 from .root_folder import FILE as FILE_KIND
 from .root_folder import FOLDER, LINK, RootFolder
-from .tar_stream import BLOCK, DIRECTORY, FILE, SYMLINK, Member, encode_header
-from .unpack import MAX_BYTES, MAX_ENTRIES
+from .tar_stream import BLOCK, DIRECTORY, FILE, MAX_BYTES, MAX_ENTRIES, SYMLINK, Member, encode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BLOCK = 512
+MAX_BYTES = 16 * 1024**3
+"""All files of an archive together, unpacked."""
+MAX_ENTRIES = 500_000
 FILE, HARD_LINK, SYMLINK, DIRECTORY = "0", "1", "2", "5"
 _REJECTED_TYPES = {"3": "a character device", "4": "a block device", "6": "a named pipe", "S": "a sparse file"}
 _MAX_EXTENSION_SIZE = 1024 * 1024

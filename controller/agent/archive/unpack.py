@@ -13,7 +13,7 @@ import zlib
 
 from ..errors import AgentError, printable
 from .scratch_file import scratch_file
-from .tar_stream import DIRECTORY, HARD_LINK, SYMLINK, Member, TarReader
+from .tar_stream import DIRECTORY, HARD_LINK, MAX_BYTES, MAX_ENTRIES, SYMLINK, Member, TarReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from ..client import AgentClient
 
-MAX_BYTES = 16 * 1024**3
-MAX_ENTRIES = 500_000
 _CHUNK_SIZE = 256 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

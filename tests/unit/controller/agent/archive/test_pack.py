@@ -11,6 +11,7 @@ import pytest
 
 from controller.agent.archive.pack import pack, relative_target
 from controller.agent.archive.unpack import Extractor
+from controller.agent.errors import AgentError
 from controller.agent.globs import collect
 
 
@@ -90,3 +91,20 @@ def test_archive_is_a_plain_tar(root: Path) -> None:
     archive.seek(0)
     with tarfile.open(fileobj=archive) as tar:
         assert [(member.name, member.isdir()) for member in tar] == [("venv/lib/code", False), ("empty", True)]
+
+
+def test_file_larger_than_the_limit_is_refused_before_it_is_read(root: Path) -> None:
+    with (root / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    archive = io.BytesIO()
+    with pytest.raises(AgentError, match="up to sparse, the files have more than 16 GiB together"):
+        pack(str(root), ["sparse"], archive)
+    assert len(archive.getvalue()) < 1024
+
+
+def test_limit_counts_all_files_together(root: Path) -> None:
+    for name in ("a", "b"):
+        (root / name).write_bytes(bytes(600))
+    pack(str(root), ["a", "b"], io.BytesIO(), max_bytes=1200)
+    with pytest.raises(AgentError, match="up to b, "):
+        pack(str(root), ["a", "b"], io.BytesIO(), max_bytes=1199)
