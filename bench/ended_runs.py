@@ -164,7 +164,7 @@ def main() -> int:
     arguments = (theirs, options.runs, options.definition_kib, options.steps)
     server = multiprocessing.get_context("spawn").Process(target=serve, args=arguments, daemon=True)
     server.start()
-    import controller.manager  # noqa: F401 - what API and operator consist of
+    import controller.runtime.manager  # noqa: F401 - what API and operator consist of
 
     print(f"memory before      {memory_mib():6.0f} MiB")
     count, took, longest, computed = asyncio.run(measure(ours.recv(), options.whole))

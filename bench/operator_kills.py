@@ -61,7 +61,9 @@ class ForkedProcess:
     _context = multiprocessing.get_context("forkserver")
 
     def __init__(self, arguments: list[str], log: Path) -> None:
-        self._context.set_forkserver_preload(["controller.main", "controller.manager", "controller.storage.directory"])
+        self._context.set_forkserver_preload(
+            ["controller.main", "controller.runtime.manager", "controller.storage.directory"]
+        )
         self._process = self._context.Process(target=run_controller, args=(arguments, str(log)), daemon=True)
         self._process.start()
 

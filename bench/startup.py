@@ -21,9 +21,13 @@ from time import perf_counter
 from machine import describe, spread
 
 CLUSTER = "import embedded.main"
-CONTROLLER = "import controller.manager as m; m.import_modules(m.LATE_MODULES)"
+CONTROLLER = "import controller.runtime.manager as m; m.import_modules(m.LATE_MODULES)"
 # The names in other versions, the newest first.
-EARLIER_CONTROLLERS = ("import controller.manager", "import controller.process")
+EARLIER_CONTROLLERS = (
+    "import controller.manager as m; m.import_modules(m.LATE_MODULES)",
+    "import controller.manager",
+    "import controller.process",
+)
 PIPELINE = 'version: v1alpha1\nname: one\nsteps: [{name: one, image: "busybox:1.36", commands: ["true"]}]\n'
 
 

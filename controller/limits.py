@@ -23,7 +23,7 @@ from controller.logs import collector
 from controller.logs.collect import line_numbering, stream_writer
 from controller.logs.failure import first_failure
 from controller.logs.live import ring_buffer
-from controller.loop_watchdog import THRESHOLD
+from controller.metrics.loop_watchdog import THRESHOLD
 from controller.operator.decision import attempts
 from controller.operator.decision.finalizer import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
 from controller.operator.manifests import crds

@@ -28,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What is imported stays: collections would only look at it, again and again. `import_modules` ends this.
         gc.disable()
         # Only now: --help and a wrong flag need none of it.
-        from controller.http_library import import_aiohttp
+        from controller.runtime.http_library import import_aiohttp
 
         import_aiohttp()
-        from controller.manager import run
+        from controller.runtime.manager import run
 
         return asyncio.run(run(settings, os.environ))
     except SettingsError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
-from controller.duration_histogram import DurationHistogram
+from controller.metrics.duration_histogram import DurationHistogram
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controller import labels
-from controller.duration_histogram import DurationHistogram
 from controller.kube import (
     EVENTS,
     JOBS,
@@ -24,6 +23,7 @@ from controller.kube import (
     WorkQueueDurations,
     WorkQueueMetrics,
 )
+from controller.metrics.duration_histogram import DurationHistogram
 from controller.operator import names
 from controller.operator.cache.owned_resources import run_key_of
 from controller.operator.cache.resource_cache import ResourceCache

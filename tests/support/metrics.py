@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.duration_histogram import DurationHistogram
+from controller.metrics.duration_histogram import DurationHistogram
 
 
 def series(histogram: DurationHistogram) -> dict[tuple[str, str | None], float]:

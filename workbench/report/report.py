@@ -135,7 +135,7 @@ def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list
         ("uploading", times.finished if "upload" in attempt.containers or times.uploaded else None),
     ]
     ended = attempt.phase != StepPhase.RUNNING
-    end = (times.uploaded or times.finished or step.completion_time) if ended else None
+    end = _attempt_end(attempt, step) if ended else None
     reached = [(part, since) for part, since in stations if since is not None]
     found = []
     for index, (part, since) in enumerate(reached):
@@ -144,6 +144,15 @@ def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list
             break  # The end time is unknown.
         found.append(PhaseSpan(part, since, until))
     return found
+
+
+def _attempt_end(attempt: Attempt, step: Step) -> datetime | None:
+    """When an attempt that has ended did so; that of a failed or stopped upload is known as the end of its step."""
+    times = attempt.times
+    if times.uploaded is not None or times.finished is None:
+        return times.uploaded or step.completion_time
+    is_last = attempt is step.attempts[-1] and step.completion_time is not None and "upload" in attempt.containers
+    return max(times.finished, step.completion_time) if is_last and step.completion_time else times.finished
 
 
 def _earliest(ready: datetime | None, created: datetime | None) -> datetime | None:

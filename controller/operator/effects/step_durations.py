@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from controller.duration_histogram import DurationHistogram
+from controller.metrics.duration_histogram import DurationHistogram
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 
 if TYPE_CHECKING:

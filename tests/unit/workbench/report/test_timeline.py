@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.fakes import NOW, run, step, webshop
-from workbench.report.report import PhaseSpan
+from tests.unit.workbench.client.fake_api import TIME, run_json, step_json
+from workbench.client.decode import decode_run
+from workbench.report.report import PhaseSpan, build_report
 from workbench.report.timeline import Bar, Scale, bars, critical_path
 
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -62,3 +64,15 @@ def test_critical_path_ends_at_the_last_completed_step() -> None:
         step("d", ("a",), "Succeeded", started_ago=50, duration=10),
     ]
     assert critical_path(run("a-1", "Succeeded", steps)) == ("b", "c")
+
+
+def test_upload_that_was_stopped_lasts_until_the_end_of_its_step() -> None:
+    attempt = {
+        "number": 1,
+        "phase": "Cancelled",
+        "times": {"created": TIME, "running": TIME, "finished": "2026-01-01T00:00:01.000000Z"},
+        "containers": ["step", "upload"],
+    }
+    stopped = step_json("a", "Cancelled", attempts=[attempt], completionTime="2026-01-01T00:00:05.000000Z")
+    found = decode_run(run_json(phase="Cancelled", status={"steps": [stopped], "startTime": TIME}))
+    assert build_report(found, NOW).steps[0].parts["uploading"] == 4.0

@@ -14,7 +14,7 @@ import pytest
 
 from controller.api.artifacts.budgets import format_bytes
 from controller.kube import PIPELINE_RUNS
-from controller.loop_watchdog import LoopWatchdog
+from controller.metrics.loop_watchdog import LoopWatchdog
 from controller.storage.sources import SourceId, period_at
 from tests.unit.controller.api.fakes import BOB, ApiServer, FakeCapability, run_api
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.api.app import to_problem
-from controller.duration_histogram import DurationHistogram
 from controller.kube import ForbiddenError, KubeError, UnauthorizedError, UnreachableError
+from controller.metrics.duration_histogram import DurationHistogram
 from controller.storage import StoreFullError, StoreUnavailableError
 from tests.unit.controller.api.fakes import ANN, OPS, run_api
 

@@ -14,9 +14,9 @@ import controller
 import kind
 from controller import kube
 from controller.api.runs.numbering import CONFIG_MAP
-from controller.manager import LEASE
 from controller.operator.manifests import rbac
 from controller.operator.manifests.rbac import Grant
+from controller.runtime.manager import LEASE
 
 CODE = Path(controller.__file__).parent
 VERBS = {"get", "list", "create", "update", "patch", "delete"}

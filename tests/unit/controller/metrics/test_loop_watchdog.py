@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from controller.loop_watchdog import LoopWatchdog
+from controller.metrics.loop_watchdog import LoopWatchdog
 from tests.support.metrics import series
 from tests.support.waiting import wait_until_async
 

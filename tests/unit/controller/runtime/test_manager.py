@@ -15,7 +15,9 @@ import pytest
 from controller.kube import KubeClient
 from controller.kube.client import ConnectionConfig
 from controller.main import JsonFormatter, main
-from controller.manager import Manager, RunnableFailedError, load_agent_key, open_listener, url_of
+from controller.runtime.agent_key import load_agent_key
+from controller.runtime.listeners import open_listener, url_of
+from controller.runtime.manager import Manager, RunnableFailedError
 from controller.settings import Settings, SettingsError, parse_settings
 from controller.storage import DirectoryStore
 from tests.support.waiting import wait_until_async
@@ -149,7 +151,7 @@ async def test_a_requested_stop_is_no_failure(tmp_path: Path) -> None:
 
 def test_what_starts_slowly_is_not_imported_before_it_is_needed() -> None:
     slow = {"boto3", "kubernetes", "prometheus_client", "fastapi", "pydantic", "jsonschema", "yaml", "cryptography"}
-    code = f"import sys, controller.main, controller.manager; print(*{slow!r} & set(sys.modules))"
+    code = f"import sys, controller.main, controller.runtime.manager; print(*{slow!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from controller.duration_histogram import MAX_PENDING, DurationHistogram
+from controller.metrics.duration_histogram import MAX_PENDING, DurationHistogram
 from tests.support.metrics import series
 
 
@@ -40,7 +40,7 @@ def test_observations_that_nobody_reads_take_bounded_memory() -> None:
 
 def test_an_observation_imports_nothing() -> None:
     code = (
-        "import sys; from controller.duration_histogram import DurationHistogram as H; "
+        "import sys; from controller.metrics.duration_histogram import DurationHistogram as H; "
         "H('d', '', 'name', (1.0,)).observe('a', 1.0); print('prometheus_client' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)

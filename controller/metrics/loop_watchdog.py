@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
-from controller.duration_histogram import DurationHistogram
+from controller.metrics.duration_histogram import DurationHistogram
 
 log = logging.getLogger("c8s.loop")
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from controller.deferred_imports import DeferredImports
+from controller.runtime.deferred_imports import DeferredImports
 
 
 @pytest.fixture(autouse=True)

@@ -7,19 +7,15 @@ its own, so that a restart is always a correct recovery.
 import asyncio
 import contextlib
 import logging
-import os
-import secrets
 import signal
 import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from controller import labels
 from controller.api.auth.authenticator import AccessRequest, Authenticator, InvalidTokenError, Tickets
 from controller.api.deferred_app import App, DeferredApp
 from controller.api.metrics import ApiMetrics
@@ -28,8 +24,6 @@ from controller.api.serializers import phase_of
 from controller.api.server import serve
 from controller.api.streaming.watch_cache import Kind, WatchCache
 from controller.capability import verify
-from controller.deferred_imports import DeferredImports, import_modules
-from controller.files import create_private
 from controller.kube import (
     PIPELINE_RUNS,
     SUBJECT_ACCESS_REVIEWS,
@@ -38,14 +32,14 @@ from controller.kube import (
     KubeClient,
     KubeconfigError,
     KubeError,
-    LeaderElector,
-    LeaseTimings,
     connect,
 )
-from controller.loop_watchdog import LoopWatchdog
+from controller.metrics.loop_watchdog import LoopWatchdog
 from controller.provenance import CreatorProofs
-from controller.run_types.keys import RunId
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
+from controller.runtime.agent_key import load_agent_key
+from controller.runtime.deferred_imports import DeferredImports, import_modules
+from controller.runtime.listeners import open_listener, open_operator_listener, operator_address, url_of
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
 from controller.storage.probe import StoreProbe
@@ -54,22 +48,18 @@ if TYPE_CHECKING:
     from controller.api.state import AppState
     from controller.log_relay import LogMirror
     from controller.logs import LogHub
-    from controller.operator import OperatorSettings, RunController
 
-KEY_BYTES = 32
-MIN_KEY_BYTES = 16
+LEASE = "c8s-operator"
 INITIAL_RETRY_SECONDS = 0.05
 MAX_RETRY_SECONDS = 3.0
-LEASE = "c8s-operator"
 REVIEW_SECONDS = 10.0
 _REVIEWS = {"TokenReview": TOKEN_REVIEWS, "SubjectAccessReview": SUBJECT_ACCESS_REVIEWS}
 _KINDS: Mapping[str, Kind] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 
-_STALE_WATCHES = "its watches are not up to date"
 LATE_MODULES = (
     "controller.api.app",
     "controller.operator.controller",
-    "controller.operator_metrics",
+    "controller.runtime.operator_runner",
     "controller.logs",
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 )
@@ -232,70 +222,21 @@ class Manager:
 
     async def _operate(self) -> None:
         await self._imports.wait()
-        await self._operator()()
+        from controller.runtime.operator_runner import OperatorConnection, OperatorRunner
 
-    def _operator(self) -> Callable[[], Coroutine[Any, Any, None]]:
-        """The operator with its log collector; where replicas elect a leader, it runs only while this one leads."""
-        from controller import operator_metrics
-        from controller.logs import LogCollector
-        from controller.operator import RunController
-
-        archived_logs: asyncio.Queue[RunId] = asyncio.Queue()
-        collector = LogCollector(
+        runner = OperatorRunner(
             self._client,
             self._store,
-            time.monotonic,
-            lambda stream: archived_logs.put_nowait(RunId(stream.namespace, stream.run_uid)),
-            hub=self._hub,
-            run_limit=self._settings.log_limit,
+            self._settings,
+            OperatorConnection(self._url, self._key, self._operator_address, LEASE),
+            self._runs,
+            self._hub,
+            self._metrics,
         )
-        operator = RunController(
-            self._client,
-            collector,
-            self._store,
-            self._operator_settings(),
-            runs=self._runs,
-            archived_logs=archived_logs,
-        )
-        operator_metrics.register_operator_metrics(self._metrics, operator, collector)
-
-        async def operate() -> None:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(collector.run(), name="logs")
-                group.create_task(operator.run(), name="reconcile")
-
-        if not self._settings.leader_elect:
-            self._is_leader = lambda: True
-            self._add_operator_check(operator)
-            return operate
-        elector = self._leader_elector()
-        self._is_leader = lambda: elector.is_leader and not self._stop.is_set()
-        # A replica that is not the leader has nothing to be ready for.
-        self._readiness.add_check(
-            "operator", lambda: _STALE_WATCHES if elector.is_leader and not operator.healthy else None
-        )
-        return lambda: elector.run(operate)
-
-    def _add_operator_check(self, operator: "RunController") -> None:
-        # A process that was ready before the operator started does not become unready by its start.
-        was_healthy = not self._is_deferred
-
-        def why_not() -> str | None:
-            nonlocal was_healthy
-            was_healthy = was_healthy or operator.healthy
-            return _STALE_WATCHES if was_healthy and not operator.healthy else None
-
-        self._readiness.add_check("operator", why_not)
-
-    def _leader_elector(self) -> LeaderElector:
-        return LeaderElector(
-            self._client,
-            self._settings.own_namespace,
-            LEASE,
-            f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
-            timings=LeaseTimings.from_lease_duration(self._settings.lease_duration),
-            annotations={labels.ADDRESS: self._operator_address},
-        )
+        self._is_leader = lambda: runner.is_leader and not self._stop.is_set()
+        # On an inherited socket, a process that was ready does not become unready by the start of its operator.
+        self._readiness.add_check("operator", runner.readiness_check(was_healthy=not self._is_deferred))
+        await runner.run()
 
     def _operator_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
         """Serve the operator's own port; its address is in the leader's Lease."""
@@ -397,18 +338,6 @@ class Manager:
             kubernetes_version=self._kubernetes_version,
         )
 
-    def _operator_settings(self) -> "OperatorSettings":
-        from controller.operator import OperatorSettings
-
-        return OperatorSettings(
-            agent_command=self._settings.agent_command,
-            agent_api_url=self._url,
-            agent_key=self._key,
-            agent_image=self._settings.agent_image,
-            pod_security=self._settings.pod_security,
-            own_namespace=self._settings.own_namespace,
-        )
-
     async def _post_review(self, review: Mapping[str, Any], /) -> Mapping[str, Any]:
         answer = await self._client.create(_REVIEWS[review["kind"]], dict(review), timeout=REVIEW_SECONDS)
         return dict(answer.get("status") or {})
@@ -436,59 +365,6 @@ class Manager:
         if not self._history.is_synced:
             return "the runs have not been listed yet"
         return None if self._runs.healthy else "the watch of the runs is not up to date"
-
-
-def load_agent_key(file: Path) -> bytes:
-    """The key that signs agents' tokens and links: read, or created with mode 0600. Raises SettingsError."""
-    try:
-        if not file.exists():
-            create_private(file, secrets.token_bytes(KEY_BYTES))
-        key = file.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"--agent-key-file {file}: {error.strerror}") from error
-    if len(key) < MIN_KEY_BYTES:
-        raise SettingsError(f"--agent-key-file {file}: {len(key)} bytes are too few; {MIN_KEY_BYTES} at least")
-    return key
-
-
-def open_listener(settings: Settings) -> socket.socket:
-    """The listening socket, inherited or bound. Raises SettingsError."""
-    try:
-        if settings.listen_fd is not None:
-            return socket.socket(fileno=settings.listen_fd)
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
-    except OSError as error:
-        named = settings.listen_fd is not None
-        where = f"--listen-fd {settings.listen_fd}" if named else f"{settings.host}:{settings.port}"
-        raise SettingsError(f"can't listen on {where}: {error.strerror}") from error
-
-
-def open_operator_listener(settings: Settings) -> socket.socket | None:
-    """The listening socket of the operator's own port, if one is set. Raises SettingsError."""
-    if settings.operator_port is None or "operator" not in settings.roles:
-        return None
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.operator_port), family=family, backlog=128)
-    except OSError as error:
-        where = f"{settings.host}:{settings.operator_port}"
-        raise SettingsError(f"--operator-port: can't listen on {where}: {error.strerror}") from error
-
-
-def operator_address(settings: Settings, sock: socket.socket) -> str:
-    """Where an API elsewhere reaches the operator's port."""
-    if settings.pod_ip is None:
-        return url_of(sock)
-    host = f"[{settings.pod_ip}]" if ":" in settings.pod_ip else settings.pod_ip
-    return f"http://{host}:{sock.getsockname()[1]}"
-
-
-def url_of(sock: socket.socket) -> str:
-    """Where the socket can be reached from this machine."""
-    host, port = sock.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - recognised, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _describe_error(error: BaseException) -> str:

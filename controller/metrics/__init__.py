@@ -1,0 +1,1 @@
+"""Measurements of the process itself: durations, and how long its event loop is blocked."""
