@@ -240,7 +240,9 @@ def resolve_executable(command: str, path: str | None, cwd: str) -> str:
         candidate = Path(folder or cwd) / command
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return str(candidate)
-    raise StartError(f'exec: "{command}": executable file not found in $PATH ({search_path}){_IMAGE_HINT}', _NOT_FOUND)
+    # A PATH that the container's spec sets may come from a Secret: only the machine's own is shown.
+    shown = search_path if search_path in (os.environ.get("PATH"), os.defpath) else "that its spec sets"
+    raise StartError(f'exec: "{command}": executable file not found in $PATH ({shown}){_IMAGE_HINT}', _NOT_FOUND)
 
 
 _IMAGE_HINT = "; containers use this machine's programs, not their image's"

@@ -334,9 +334,9 @@ async def test_cache_is_saved_by_one_step_and_restored_for_the_next(
     assert "not found" in await step.begin()
     (pod.workspace / ".cache").mkdir()
     (pod.workspace / ".cache" / "module").write_text("downloaded")
-    assert "saved 1 files" in await step.end()
+    assert "saved 1 file," in await step.end()
     (pod.workspace / ".cache" / "module").unlink()
-    assert "1 files" in await step.begin()
+    assert "1 file," in await step.begin()
     assert (pod.workspace / ".cache" / "module").read_text() == "downloaded"
     assert await step.end() == "", "a restored cache is not saved again"
     (pod.workspace / "go.sum").write_text("two")
