@@ -9,6 +9,7 @@ from typing import Literal
 
 from workbench.client.models import Run
 from workbench.report.report import run_duration
+from workbench.runs.run_query import parse_query
 
 SortOrder = Literal["newest", "oldest", "longest", "name"]
 ORDERS: tuple[SortOrder, ...] = ("newest", "oldest", "longest", "name")
@@ -17,7 +18,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Selects runs with every word in their name, branch, commit, event, trigger or phase; `!word` excludes."""
+    """Selects runs by the terms of `run_query`: fields, times, and words of name, branch, commit, event or phase."""
 
     text: str = ""
     order: SortOrder = "newest"
@@ -25,17 +26,16 @@ class RunFilter:
     """Only runs of this pipeline; None: of all."""
 
     def apply(self, runs: Iterable[Run], now: datetime) -> list[Run]:
-        words = self.text.lower().split()
+        query = parse_query(self.text)
         shown = (run for run in runs if self.pipeline in (None, run.pipeline))
-        selected = [run for run in shown if all(_holds(run, word) for word in words)]
+        selected = [run for run in shown if query.matches(run, now)]
         if self.order == "name":
             return sorted(selected, key=lambda run: (run.pipeline, run.number))
         if self.order == "longest":
             return sorted(selected, key=lambda run: run_duration(run, now) or 0.0, reverse=True)
         return sorted(selected, key=lambda run: (run.created_at or _NEVER, run.number), reverse=self.order == "newest")
 
-
-def _holds(run: Run, word: str) -> bool:
-    included, word = not word.startswith("!"), word.removeprefix("!")
-    texts = (run.name, run.branch, run.commit, run.event, run.triggered_by, run.created_by, run.phase)
-    return any(word in text.lower() for text in texts if text) == included
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the terms that are left out."""
+        return parse_query(self.text).problems

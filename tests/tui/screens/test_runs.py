@@ -138,3 +138,15 @@ async def test_missing_pipeline_file_is_explained() -> None:
         await until(pilot, sees(app, "There is no .c8s.yaml here"))
         await pilot.press("r")
         await until(pilot, sees(app, "no .c8s.yaml in this folder"))
+
+
+async def test_errors_in_the_filter_are_shown_below_it() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "runs (4)"))
+        await pilot.press("slash", *"status:failed")
+        await until(pilot, sees(app, "runs (1 of 4)", "wordcount-12"))
+        await pilot.press(*" agee<1h")
+        await until(pilot, sees(app, "there is no field 'agee'; did you mean age?", "runs (1 of 4)"))
+        await pilot.press("escape")
+        await until(pilot, lambda: sees(app, "runs (4)")() and not sees(app, "there is no field")())

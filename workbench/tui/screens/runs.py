@@ -51,7 +51,7 @@ class RunsScreen(RunActions):
             "filter",
             "Filter",
             id="runs.filter",
-            tooltip="Show only runs with these words; ! excludes a word",
+            tooltip="Show only some runs: words, status:failed, branch:main, age<1h; ! excludes",
         ),
         Binding("o", "order", "Order", show=False, id="runs.order", tooltip="Order by newest, oldest, longest, name"),
         Binding("a", "only_pipeline", "Only this pipeline", show=False, id="runs.only",
@@ -85,7 +85,8 @@ class RunsScreen(RunActions):
             with Vertical(id="pipelines-pane"):
                 yield Static("PIPELINES", id="pipelines-heading", markup=False)
                 yield PipelinesList(id="pipelines")
-        yield Input(id="runs-filter", placeholder="words of name, branch, commit, event, trigger or phase")
+        yield Input(id="runs-filter", placeholder="status:failed branch:main age<1h duration>2m, words; ! excludes")
+        yield Static(id="runs-filter-problem", markup=False)
         with Vertical(id="preview"):
             yield Static(id="preview-heading", markup=False)
             preview = DagView(id="preview-dag")
@@ -135,6 +136,9 @@ class RunsScreen(RunActions):
         if wanted is not None and runs.loaded and (table.go_to(wanted) or runs.get(wanted) is None):
             self._restored_cursor = None
         self._show_counts()
+        problem = self.query_one("#runs-filter-problem", Static)
+        problem.display = bool(self._filter.problems)
+        problem.update(Text(sanitize_label("; ".join(self._filter.problems), 400), palette(self.app).warning))
         none = not len(runs)
         table.display = self.query_one(RunsHeading).display = not none
         empty.display = none
