@@ -1,84 +1,32 @@
-"""From the cluster's stream to readers and the archive, and back."""
+"""From the cluster's stream to the archive."""
 
 import asyncio
 import base64
 import hashlib
 import json
 import re
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.command_mark import CommandMark
 from controller.logs import (
-    BacklogEnd,
-    CommandsStarted,
-    CommandStart,
-    Frame,
-    Lines,
-    LogCollector,
     LogNotFoundError,
-    LogReader,
-    MissedLines,
-    RunEnd,
     Stream,
-    StreamEnd,
 )
 from controller.logs.archive.writer import ArchiveWriter
 from controller.logs.collect import stream_writer
-from controller.logs.collect.line_numbering import LineNumberer
-from controller.logs.collect.mark_reader import MarkReader
 from controller.logs.live.hub import LogHub
-from controller.logs.masking.mask import SecretMasker
-from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.model import parse_key
-from controller.logs.timestamps import TimestampParser
-from tests.unit.controller.logs.fakes import FailingStore, FakeLogServer, no_sleep, timestamped_line
-
-STREAM = Stream("ns", "run-1", "build", 1, "step")
-MARK = CommandMark.of_attempt("run-1", "build", 1)
-NAMED: dict[str, Any] = {"namespace": "ns", "run_uid": "run-1", "slug": "build", "attempt": 1, "container": "step"}
-
-
-class Collection:
-    """A running collector, its store and a reader."""
-
-    def __init__(self, folder: Path, cluster: FakeLogServer, hub: LogHub | None = None, **more: Any) -> None:
-        self.store = FailingStore(folder, b"key", "http://localhost")
-        self.archived: asyncio.Queue[Stream] = asyncio.Queue()
-        self.collector = LogCollector(
-            cluster, self.store, time.monotonic, self.archived.put_nowait, hub=hub, sleep=no_sleep, **more
-        )
-        self.reader = LogReader(self.collector.hub, self.store)
-
-    def follow(self, secrets: tuple[bytes, ...] = (), **changed: Any) -> None:
-        self.collector.follow(**{**NAMED, **changed}, pod="pod", pod_uid="pod-uid", secrets=secrets)
-
-    async def text(self, **how: Any) -> bytes:
-        return b"".join([piece async for piece in self.reader.text(STREAM, **how)])
-
-
-@asynccontextmanager
-async def run_collector(
-    folder: Path, cluster: FakeLogServer, hub: LogHub | None = None, **more: Any
-) -> AsyncIterator[Collection]:
-    found = Collection(folder, cluster, hub, **more)
-    running = asyncio.create_task(found.collector.run())
-    try:
-        yield found
-    finally:
-        running.cancel()
-        await asyncio.wait({running})
-
-
-def numbered(count: int) -> list[bytes]:
-    return [timestamped_line(1 + number / 1000, b"line %d\n" % number) for number in range(1, count + 1)]
+from tests.unit.controller.logs.collection import (
+    NAMED,
+    STREAM,
+    Collection,
+    numbered,
+    run_collector,
+)
+from tests.unit.controller.logs.fakes import FakeLogServer, timestamped_line
 
 
 async def test_short_log_is_archived_in_three_writes(tmp_path: Path) -> None:
@@ -268,22 +216,6 @@ async def test_a_long_log_goes_through_chunks_and_is_whole(tmp_path: Path, monke
         assert sorted(part[1] for part in parts if part) == ["", ".json", ".times"]
 
 
-@pytest.mark.parametrize(
-    ("tail", "after"), [(3, 0), (None, 1995), (3, 1999), (5000, 0), (0, 0), (None, 2000), (1500, 0)]
-)
-async def test_tail_of_an_archived_log_has_numbers_and_times(tmp_path: Path, tail: int | None, after: int) -> None:
-    lines = numbered(2000)
-    async with run_collector(tmp_path, FakeLogServer(lines, piece=4096)) as logs:
-        logs.follow()
-        await logs.archived.get()
-        logs.collector.forget("ns", "run-1")
-        found = [line async for line in logs.reader.read(STREAM, tail=tail, after=after)]
-    first = max(after, 2000 - tail if tail is not None else 0)
-    assert [line.number for line in found] == list(range(first + 1, 2001))
-    assert all(line.text == f"line {line.number}" for line in found)
-    assert all(line.time_ns == 1767225601_000000000 + line.number * 10**6 for line in found)
-
-
 async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> None:
     lines = numbered(100)
     cluster = FakeLogServer(lines, piece=64, exit_code=1)
@@ -311,62 +243,6 @@ async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> Non
         assert result["firstFailure"] == {"line": 41, "text": "a.py:1: error: early", "file": "a.py", "fileLine": 1}
 
 
-def mark(index: int) -> bytes:
-    return f"{MARK.prefix}{index}{MARK.suffix}\n".encode()
-
-
-async def test_commands_are_kept_in_the_summary_and_not_in_the_text(tmp_path: Path) -> None:
-    lines = [timestamped_line(1, mark(0)), timestamped_line(2, b"one\n"), timestamped_line(3, mark(1))]
-    async with run_collector(tmp_path, FakeLogServer(lines, exit_code=1)) as logs:
-        logs.follow()
-        await logs.archived.get()
-        assert await logs.text() == b"one\n"
-        result = logs.collector.result(**NAMED)
-        assert result is not None
-        assert result["lastCommand"] == 1
-        live = await logs.reader.commands(STREAM)
-    archived = await LogReader(LogHub(), logs.store).commands(STREAM)
-    second = 1767225600 * 10**9
-    assert live == archived == (CommandStart(0, 1, second + 10**9), CommandStart(1, 2, second + 3 * 10**9))
-
-
-@pytest.mark.parametrize("stored", range(1, 9))
-async def test_new_controller_continues_between_commands(tmp_path: Path, stored: int) -> None:
-    """Whichever lines an earlier process has stored: no line and no command is lost or comes twice."""
-    texts = [mark(0), b"a\n", mark(1), mark(2), b"b\n", b"c\n", mark(3), b"d\n", mark(4)]
-    lines = [timestamped_line(1 + number / 4, text) for number, text in enumerate(texts)]
-    cluster = FakeLogServer(lines, piece=64, running_until_connection=2)
-    earlier = Collection(tmp_path, cluster)
-    archive = ArchiveWriter(earlier.store, STREAM)
-    await archive.open()
-    numberer = LineNumberer(SecretMasker(SecretPatterns(())), marks=MarkReader(MARK))
-    for line in lines[:stored]:
-        block = numberer.add(TimestampParser().feed(line))
-        archive.commands += numberer.take_commands()
-        if block is not None:
-            archive.add(block)
-            await archive.write_chunk(1)
-    async with run_collector(tmp_path, cluster) as logs:
-        logs.follow()
-        await logs.archived.get()
-        assert await logs.text() == b"a\nb\nc\nd\n"
-        commands = await logs.reader.commands(STREAM)
-    assert [(each.command, each.line) for each in commands] == [(0, 1), (1, 2), (2, 2), (3, 4), (4, 5)]
-
-
-async def test_reader_is_sent_each_command_once(tmp_path: Path) -> None:
-    lines = [timestamped_line(1, mark(0)), timestamped_line(2, b"one\n"), timestamped_line(3, mark(1))]
-    async with run_collector(tmp_path, FakeLogServer(lines, piece=3)) as logs:
-        finished = asyncio.Event()
-        reading = asyncio.create_task(collect(logs, finished))
-        logs.follow()
-        await logs.archived.get()
-        finished.set()
-        frames = await reading
-    started = [each.command for frame in frames if isinstance(frame, CommandsStarted) for each in frame.commands]
-    assert started == [0, 1]
-
-
 async def test_an_archived_log_is_not_followed_again(tmp_path: Path) -> None:
     cluster = FakeLogServer(numbered(3))
     async with run_collector(tmp_path, cluster) as logs:
@@ -378,95 +254,6 @@ async def test_an_archived_log_is_not_followed_again(tmp_path: Path) -> None:
         await logs.archived.get()
         assert logs.collector.result(**NAMED) == before
         assert len(cluster.connections) == 1
-
-
-async def collect(logs: Collection, finished: asyncio.Event, **how: Any) -> list[Frame]:
-    return [frame async for frame in logs.reader.follow_run("ns", "run-1", finished=finished, **how)]
-
-
-def frame_kinds(frames: Sequence[Frame]) -> list[str]:
-    found: list[str] = []
-    for frame in frames:
-        name = type(frame).__name__
-        if not found or found[-1] != name or name != "Lines":
-            found.append(name)
-    return found
-
-
-def numbers(frames: list[Frame], stream: Stream = STREAM) -> list[int]:
-    lines = (frame for frame in frames if isinstance(frame, Lines) and frame.stream == stream)
-    return [line.number for frame in lines for line in frame.lines]
-
-
-async def test_early_reader_sees_every_line_once(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeLogServer(numbered(500))) as logs, asyncio.timeout(20):
-        finished = asyncio.Event()
-        reading = asyncio.create_task(collect(logs, finished))
-        await asyncio.sleep(0)
-        logs.follow()
-        logs.follow(attempt=2)
-        await logs.archived.get()
-        await logs.archived.get()
-        finished.set()
-        frames = await reading
-        assert isinstance(frames[-1], RunEnd)
-        for attempt in (1, 2):
-            stream = Stream("ns", "run-1", "build", attempt, "step")
-            mine = [frame for frame in frames if not isinstance(frame, RunEnd) and frame.stream == stream]
-            assert numbers(frames, stream) == list(range(1, 501))
-            assert frame_kinds(mine) == ["BacklogEnd", "Lines", "StreamEnd"]
-            assert mine[-1] == StreamEnd(stream, 500)
-
-
-async def test_a_finished_run_is_read_from_the_store(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeLogServer(numbered(30))) as logs:
-        logs.follow()
-        await logs.archived.get()
-    finished = asyncio.Event()
-    finished.set()
-    frames = await collect(Collection(tmp_path, FakeLogServer([])), finished, after={STREAM: 10})
-    assert frame_kinds(frames) == ["Lines", "BacklogEnd", "StreamEnd", "RunEnd"]
-    assert numbers(frames) == list(range(11, 31))
-
-
-async def test_only_the_steps_that_are_asked_for_are_read(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeLogServer(numbered(2))) as logs:
-        logs.follow()
-        logs.follow(slug="test")
-        await logs.archived.get()
-        await logs.archived.get()
-        finished = asyncio.Event()
-        finished.set()
-        frames = await collect(logs, finished, steps={"test"})
-    assert {frame.stream.slug for frame in frames if isinstance(frame, BacklogEnd)} == {"test"}
-
-
-async def test_slow_reader_receives_missed_lines(tmp_path: Path) -> None:
-    gate = asyncio.Event()
-
-    async def wait() -> None:
-        await gate.wait()
-
-    cluster = FakeLogServer(numbered(400), piece=64, on_connect=wait)
-    async with run_collector(tmp_path, cluster, LogHub(stream_bytes=2000)) as logs, asyncio.timeout(20):
-        logs.follow()
-        while logs.collector.hub.get(STREAM) is None:
-            await asyncio.sleep(0)
-        finished = asyncio.Event()
-        frames: list[Frame] = []
-        async for frame in logs.reader.follow_run("ns", "run-1", finished=finished):
-            frames.append(frame)
-            if isinstance(frame, BacklogEnd):
-                gate.set()
-                log = logs.collector.hub.get(STREAM)
-                while log is not None and not log.ring.first > 1:
-                    await asyncio.sleep(0)
-            if isinstance(frame, StreamEnd):
-                finished.set()
-        missed = [frame for frame in frames if isinstance(frame, MissedLines)]
-        received = numbers(frames) + [n for frame in missed for n in range(frame.first, frame.last + 1)]
-        assert missed
-        assert sorted(received) == list(range(1, 401))
 
 
 async def test_a_keeper_that_was_stopped_can_begin_again(tmp_path: Path) -> None:
