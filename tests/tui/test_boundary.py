@@ -9,7 +9,7 @@ from textual.strip import Strip
 from textual.widgets import Footer
 
 from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeWorkbench, busy_app, hello, run, step
+from tests.tui.fakes import FakeWorkbench, busy_app, hello, run, step, webshop
 from workbench.session.view_state import ViewState
 from workbench.tui import app as app_module
 from workbench.tui.boundary import is_going
@@ -33,12 +33,17 @@ async def test_pane_that_cannot_be_drawn_says_so(tmp_path: Path, monkeypatch: py
     def fail(self: DagView, y: int) -> Strip:
         raise FaultError("no such row")
 
+    draw = DagView.render_line
     monkeypatch.setattr(DagView, "render_line", fail)
     app = busy_app(open_run="webshop-42", options=_options(tmp_path), fail_fast=False)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "This part has failed", "no such row", "crash-", "├─✗ unit", "26 passed"))
         await pilot.press("2", "home")
         await until(pilot, sees(app, "Cloning …"))
+        monkeypatch.setattr(DagView, "render_line", draw)
+        app.change_run(webshop("Failed"))
+        await until(pilot, sees(app, "╮"))
+        await until(pilot, lambda: "This part has failed" not in shown(app))
     (report,) = (tmp_path / "crashes").glob("crash-*.txt")
     assert "failed part: DagView" in report.read_text()
     assert not (tmp_path / "crashes" / "last").exists(), "the next start does not call this a crash"

@@ -94,6 +94,7 @@ async def test_filter_shows_lines_of_context() -> None:
         await until(pilot, sees(app, "line 300"))
         await pilot.press("3", "g", "ampersand", "minus", "C", "2", "space", *"ERROR", "enter")
         await until(pilot, sees(app, "only 4 kept with 2 around", "line 48", "line 50 ERROR", "line 52", "line 148"))
+        assert app.screen.query_one(LogView).cursor == 49, "on the match, not on the line above it"
         assert "line 47\n" not in shown(app)
         assert "line 53\n" not in shown(app)
 

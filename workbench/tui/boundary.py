@@ -139,6 +139,8 @@ class PaneBoundary(ErrorBoundary, _Widget):
     """A mixin for widgets that draw lines: they show their failures in place of lines."""
 
     _failure: str | None = None
+    _undrawable = False
+    """Whether the failure is one of drawing, which is over as soon as the pane can be drawn again."""
 
     def show_failure(self, text: str) -> bool:
         if self._failure != text:
@@ -156,12 +158,15 @@ class PaneBoundary(ErrorBoundary, _Widget):
         try:
             strips = super().render_lines(crop)
         except Exception as error:
+            self._undrawable = True
             contain(self, error)
             blank = Strip.blank(crop.width, self.rich_style)
             return [
                 self._failure_strip(crop, text) if text else blank
                 for text in self._failure_rows(crop.y, crop.bottom, self.size.width)
             ]
+        if self._undrawable:
+            self._undrawable, self._failure = False, None
         if self._failure is not None and crop.y <= self.size.height - 1 < crop.bottom:
             strips[self.size.height - 1 - crop.y] = self._failure_strip(crop, self._failure)
         return strips

@@ -14,6 +14,14 @@ from workbench.logs.log_file import LogFile
 from workbench.logs.search.query import LineMatcher, render_plain
 
 
+def nearest_match(matches: MatchIndex, line: int) -> int:
+    """The match at a line or below it, else the last one; `line` if there is none."""
+    below = matches.after(line, including=True)
+    if below is not None:
+        return below
+    return matches[len(matches) - 1] if len(matches) else line
+
+
 class MatchIndex:
     """The positions (from 0) of matching lines, or of all others if `inverted`. 4 bytes a match."""
 

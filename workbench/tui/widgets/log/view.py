@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from workbench.logs import viewport
 from workbench.logs.log_file import LogFile
-from workbench.logs.search.matches import MatchIndex
+from workbench.logs.search.matches import MatchIndex, nearest_match
 from workbench.logs.search.query import Query
 from workbench.logs.viewport import ViewportPosition
 from workbench.tui.boundary import PaneBoundary
@@ -141,7 +141,7 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
             self._scroll_to_end()
         elif self.row_count:
             # Without a filter it stays where it was: what is around a line is why a filter is removed.
-            self.go_to(self._rows.line_at(self._rows.row_of(here)))
+            self.go_to(self._rows.line_at(self._rows.row_of(here)) if matches is None else nearest_match(matches, here))
         self.refresh()
 
     @property
