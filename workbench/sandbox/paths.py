@@ -108,7 +108,8 @@ class SandboxPaths:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)
         except OSError as error:
-            raise SandboxError(f"can't create the sandbox's folder {self.root}: {error}") from error
+            message = f"can't create the sandbox's folder {self.root}: {error.strerror}"
+            raise SandboxError(f"{message}; $XDG_STATE_HOME can name another place") from error
 
     def missing_parents(self) -> tuple[Path, ...]:
         """The folders above this one that `create` would create, the innermost first."""

@@ -169,7 +169,10 @@ def _merge_base(git: Git, root: Path, revision: str) -> str:
     process = git.start("merge-base", "--end-of-options", f"{revision}^{{commit}}", "HEAD")
     base, errors = git.communicate(process)
     if process.returncode != 0:
-        reason = errors.decode(errors="replace").strip() or "it has no commit in common with HEAD"
+        reason = errors.decode(errors="replace").strip()
+        if "Not a valid" in reason:
+            reason = "there is no such commit here; name another one, or fetch it with `git fetch`"
+        reason = reason or "it has no commit in common with HEAD"
         raise WorktreeError(f"can't list the changes in {root} since {revision}: {reason}")
     return base.decode().strip()
 

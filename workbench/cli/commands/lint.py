@@ -20,6 +20,7 @@ from workbench.pipeline_file.load import (
     read_pipeline,
     schema_document,
 )
+from workbench.text.sanitize import sanitize_line
 
 
 @click.command()
@@ -86,7 +87,8 @@ def _read(files: tuple[str, ...]) -> Iterable[PipelineFile]:
 def _print(file: PipelineFile, checked: LintOutcome, style: ConsoleStyle) -> None:
     for line in format_diagnostics(file, checked.problems, style):
         echo(line)
-    echo(f"{file.label}: {summarize(checked.problems) or 'no problems'}")
+    label = sanitize_line(file.label, colour=False)
+    echo(f"{label}: {summarize(checked.problems) or 'no problems'}")
 
 
 def _plain(file: PipelineFile, problem: Any) -> dict[str, Any]:

@@ -93,6 +93,8 @@ def test_incomparable_revision_is_an_error(git_repository: Path, tmp_path: Path)
     for revision in ("nosuch", "--output=x", ""):
         with pytest.raises(WorktreeError, match="can't list the changes"):
             changed_since(git_repository, revision)
+    with pytest.raises(WorktreeError, match=r"since origin/main: there is no such commit here; .* `git fetch`"):
+        changed_since(git_repository, "origin/main")
     git(git_repository, "checkout", "-q", "--orphan", "other")
     git(git_repository, "commit", "-q", "-m", "of its own")
     with pytest.raises(WorktreeError, match="no commit in common"):

@@ -25,6 +25,12 @@ def test_valid_file_exits_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.splitlines()[0] == ".c8s.yaml: no problems"
 
 
+def test_file_name_with_a_newline_stays_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a\nb.yaml").write_text(GOOD)
+    assert main(["lint", "a\nb.yaml"]) == 0
+    assert capsys.readouterr().out == "a␊b.yaml: no problems\n"
+
+
 def test_event_option_explains_the_trigger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / ".c8s.yaml").write_text(GOOD + "branches: [main]\n")
     assert main(["lint", "--event", "push", "--branch", "feature/x"]) == 0
