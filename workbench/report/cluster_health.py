@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from controller.pipeline.values.quantity import parse_quantity
 from workbench.client.models import Health, Pod, Quota
-from workbench.text.format import format_count, format_duration
+from workbench.text.format import format_duration, plural
 
 Level = Literal["ok", "warning", "error", "none"]
 
@@ -69,7 +69,7 @@ def sandbox_section(found: SandboxHealth) -> Section:
 
 def _process(part: Component) -> str:
     pid = f", pid {part.pid}" if part.pid is not None else ""
-    restarts = f", restarted {format_count(part.restarts, 'time')}" if part.restarts else ""
+    restarts = f", restarted {plural(part.restarts, 'time')}" if part.restarts else ""
     return f"{part.detail}{pid}{restarts}"
 
 

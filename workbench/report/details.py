@@ -11,7 +11,7 @@ import yaml
 
 from workbench.client.models import Attempt, Run, Step
 from workbench.report.report import step_spans
-from workbench.text.format import format_count, format_duration, format_size
+from workbench.text.format import format_duration, format_size, plural
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _attempt_text(attempt: Attempt) -> str:
         parts.append(f"exit code {attempt.exit_code}")
     parts.append(f"pod {attempt.pod_name}" if attempt.pod_name else "")
     if attempt.log is not None:
-        parts.append(f"{format_count(attempt.log.lines, 'line')} of log")
+        parts.append(f"{plural(attempt.log.lines, 'line')} of log")
     return ", ".join(dict.fromkeys(part for part in parts if part))
 
 

@@ -47,14 +47,9 @@ def format_size(size: int) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 file`, `2 files`, `1,200 files`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def format_count(count: int, noun: str) -> str:
     """A number and its noun, in the plural unless the number is 1.
 
-    >>> format_count(1, "line"), format_count(1200, "line")
+    >>> plural(1, "line"), plural(1200, "line")
     ('1 line', '1,200 lines')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -40,6 +40,11 @@ def count_steps(statuses: Sequence[StepStatus]) -> RunSummary:
     }
 
 
+def format_steps(count: int) -> str:
+    """`1 step`, `2 steps`."""
+    return "1 step" if count == 1 else f"{count} steps"
+
+
 def running_status(
     base: RunStatus,
     old: RunStatus,
@@ -61,7 +66,7 @@ def running_status(
     phase = RunPhase.RUNNING if has_started else RunPhase.PENDING
     reason = RunReason.STEPS_RUNNING if has_started else RunReason.STARTING
     ended = summary["total"] - summary["running"] - summary["pending"]
-    message = f"{ended} of {summary['total']} steps done, {summary['running']} running"
+    message = f"{ended} of {format_steps(summary['total'])} done, {summary['running']} running"
     if blocking_runs and not has_started:
         phase, reason = RunPhase.QUEUED, RunReason.CONCURRENCY_GROUP
         more = f" and {len(blocking_runs) - 1} more" if len(blocking_runs) > 1 else ""
@@ -93,8 +98,9 @@ def _final_verdict(entries: Sequence[StepStatus]) -> tuple[RunPhase, RunReason, 
     stopped = [entry for entry in entries if entry["phase"] == StepPhase.CANCELLED]
     late = [entry for entry in stopped if entry["reason"] == StepReason.TIMEOUT]
     if late:
-        steps = "1 step was" if len(late) == 1 else f"{len(late)} steps were"
-        return RunPhase.FAILED, RunReason.TIMEOUT, f"the run took too long; {steps} stopped or did not begin"
+        were = "was" if len(late) == 1 else "were"
+        message = f"the run took too long; {format_steps(len(late))} {were} stopped or did not begin"
+        return RunPhase.FAILED, RunReason.TIMEOUT, message
     if failed:
         first = min(failed, key=lambda entry: entry.get("completionTime", ""))
         others = len(failed) - 1
@@ -105,16 +111,14 @@ def _final_verdict(entries: Sequence[StepStatus]) -> tuple[RunPhase, RunReason, 
             f"{first['name']} failed: {first.get('message') or first['reason']}{more}",
         )
     if stopped:
-        return (
-            RunPhase.CANCELLED,
-            RunReason.RUN_CANCELLED,
-            f"cancelled; {len(stopped)} of {len(entries)} steps did not end by themselves",
-        )
+        themselves = "itself" if len(stopped) == 1 else "themselves"
+        message = f"cancelled; {len(stopped)} of {format_steps(len(entries))} did not end by {themselves}"
+        return RunPhase.CANCELLED, RunReason.RUN_CANCELLED, message
     skipped = sum(entry["phase"] == StepPhase.SKIPPED for entry in entries)
     allowed = sum(entry["phase"] == StepPhase.FAILED for entry in entries)
     succeeded = len(entries) - skipped - allowed
     tail = (f", {skipped} skipped" if skipped else "") + (f", {allowed} failed and may" if allowed else "")
-    return RunPhase.SUCCEEDED, RunReason.SUCCEEDED, f"{succeeded} of {len(entries)} steps succeeded{tail}"
+    return RunPhase.SUCCEEDED, RunReason.SUCCEEDED, f"{succeeded} of {format_steps(len(entries))} succeeded{tail}"
 
 
 def _with_condition(status: RunStatus, old: RunStatus, value: str, now: datetime) -> RunStatus:

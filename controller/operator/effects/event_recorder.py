@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from controller.kube import EVENTS, AlreadyExistsError, KubeClient, KubeError
 from controller.operator.decision.attempts import format_time
+from controller.operator.decision.run_status import format_steps
 from controller.provenance import describe_creator
 from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase, StepPhase
 from controller.run_types.reasons import RunReason, StepReason
@@ -149,7 +150,7 @@ def record_transitions(recorder: EventRecorder, run: RunObject, old: RunStatus, 
             run,
             "Normal",
             "Started",
-            f"run {name} has started, {new['summary']['total']} steps; {describe_trigger(run, creator)}",
+            f"run {name} has started, {format_steps(new['summary']['total'])}; {describe_trigger(run, creator)}",
         )
     elif before != after and after in FINAL_RUN_PHASES:
         kind: Literal["Normal", "Warning"] = "Normal" if after == RunPhase.SUCCEEDED else "Warning"

@@ -15,7 +15,7 @@ class Command(unittest.TestCase):
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
                 self.assertEqual(main(["--top", "1", str(text)]), 0)
-        self.assertEqual(out.getvalue(), "6 words, 4 different, in 1 files\n     2  be\n")
+        self.assertEqual(out.getvalue(), "6 words, 4 different, in 1 file\n     2  be\n")
 
     def test_a_missing_file_is_named(self):
         err = io.StringIO()

@@ -17,7 +17,8 @@ def main(argv=None):
         print(f"wordcount: no such file: {', '.join(missing)}", file=sys.stderr)
         return 2
     counter = count(path.read_text(encoding="utf-8") for path in args.files)
-    print(f"{counter.total()} words, {len(counter)} different, in {len(args.files)} files")
+    files = "1 file" if len(args.files) == 1 else f"{len(args.files)} files"
+    print(f"{counter.total()} words, {len(counter)} different, in {files}")
     for word, number in top(counter, args.top):
         print(f"{number:6}  {word}")
     return 0

@@ -18,7 +18,7 @@ from workbench.cli.options import (
     sandbox_option,
 )
 from workbench.cli.output.console import InputError, echo, echo_error, print_document
-from workbench.text.format import format_count
+from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def down(name: str | None, kind: bool, delete: bool, yes: bool) -> None:
     folder = sandboxes.folder(name)
     if running := run_async(sandboxes.runs_in_progress(name)):
         action = "deletes" if delete else "interrupts"
-        echo_error(f"warning: this {action} {format_count(len(running), 'run')} in progress: {', '.join(running[:10])}")
+        echo_error(f"warning: this {action} {plural(len(running), 'run')} in progress: {', '.join(running[:10])}")
         if kind_sandbox.is_cluster(folder) and is_interactive() and not yes:
             click.confirm("Continue?", abort=True)
     if not kind_sandbox.is_cluster(folder) and sandboxes.has_clients(name):
@@ -143,7 +143,7 @@ def _print_status(found: SandboxStatus) -> None:
         rows += [("API", found.api_url), ("kubeconfig", str(found.kubeconfig))]
         rows += [(key, value) for key, value in known if value]
     for part in found.components:
-        restarts = f", restarted {format_count(part.restarts, 'time')}" if part.restarts else ""
+        restarts = f", restarted {plural(part.restarts, 'time')}" if part.restarts else ""
         process = f", pid {part.pid}{restarts}" if part.pid is not None else ""
         rows.append(
             (

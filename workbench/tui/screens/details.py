@@ -24,7 +24,7 @@ from workbench.runs.reuse_explanation import ReuseExplanation, explain_reuse, re
 from workbench.session.downloads import downloads_folder
 from workbench.session.source_manifests import default_manifests
 from workbench.submit.worktree import tree_root
-from workbench.text.format import format_count
+from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import key_label
@@ -253,7 +253,7 @@ class DetailsScreen(WorkbenchScreen):
         except (ClientError, SaveError, OSError) as error:
             self.notify(sanitize_label(str(error), 400), title="Not saved", severity="error", markup=False)
             return
-        self.notify(f"Saved {format_count(size, 'byte')} to {sanitize_label(str(target), 200)}", markup=False)
+        self.notify(f"Saved {plural(size, 'byte')} to {sanitize_label(str(target), 200)}", markup=False)
 
     @on(ArtifactList.OpenRequested)
     @work(group="artifact", exclusive=True, description="open an artifact")

@@ -20,7 +20,7 @@ from textual.worker import Worker
 
 from workbench.client.endpoint import Endpoint
 from workbench.session.startup_progress import StartupProgress, StepEvent
-from workbench.text.format import format_count
+from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.base_app import BaseApp
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
@@ -173,7 +173,7 @@ class SetupApp(BaseApp[Endpoint | None]):
     def _draw_steps(self, text: Text, seen: StartupProgress, colours: Palette) -> None:
         styles = {"running": colours.running, "done": colours.success, "already": colours.success,
                   "failed": colours.error, "stopped": colours.warning}  # fmt: skip
-        text.append(f"{seen.done} of {format_count(len(seen.steps), 'step')} done\n", colours.bold)
+        text.append(f"{seen.done} of {plural(len(seen.steps), 'step')} done\n", colours.bold)
         for step in seen.steps:
             took = f"{step.seconds:6.1f} s" if step.seconds is not None and step.state != "running" else " " * 8
             text.append(f" {_STATE_SIGNS[step.state]} ", styles.get(step.state, colours.faint))

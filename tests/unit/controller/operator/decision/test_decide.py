@@ -207,3 +207,21 @@ def test_earlier_attempts_are_summaries_in_the_status() -> None:
     first, last = world.step_status("a")["attempts"]
     assert (first["exitCode"], first["log"]) == (1, {"lines": 3, "archived": True})
     assert last["log"]["lastLine"] == "boom"
+
+
+@pytest.mark.parametrize(("names", "message"), [("a", "1 of 1 step succeeded"), ("ab", "2 of 2 steps succeeded")])
+def test_a_single_step_is_in_the_singular(names: str, message: str) -> None:
+    world = World(*(step(name) for name in names)).reconcile()
+    for name in names:
+        world.run_step(name)
+    assert world.status["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [("a", "1 of 1 step did not end by itself"), ("ab", "2 of 2 steps did not end by themselves")],
+)
+def test_a_single_cancelled_step_is_in_the_singular(names: str, message: str) -> None:
+    world = World(*(step(name) for name in names))
+    world.cancel()
+    assert world.reconcile().status["message"] == f"cancelled; {message}"
