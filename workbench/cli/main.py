@@ -185,7 +185,8 @@ def _report_error(error: Exception) -> int | None:
     if isinstance(error, (ClientError, SandboxError, CommandError, KindError, OSError)):
         from workbench.sandbox.disk import full_disk_message
 
-        echo_error(f"error: {error}")
+        text = error.strerror if isinstance(error, OSError) and error.strerror and not error.filename else error
+        echo_error(f"error: {text}")
         if full := full_disk_message():
             echo_error(full)
         return FAILED

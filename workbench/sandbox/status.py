@@ -67,9 +67,14 @@ def check_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) 
 
 
 def _reason(body: str) -> str:
-    """The message of a problem document, or the text itself."""
+    """What a component waits for, the message of a problem document, or the text itself."""
     try:
-        problem = json.loads(body)
+        document = json.loads(body)
     except ValueError:
         return body[:200]
-    return str(problem.get("detail") or problem.get("title") or body[:200]) if isinstance(problem, dict) else body[:200]
+    if not isinstance(document, dict):
+        return body[:200]
+    waiting = document.get("waitingFor")
+    if isinstance(waiting, list) and waiting and all(isinstance(part, dict) for part in waiting):
+        return "not ready: " + "; ".join(f"{part.get('part')}: {part.get('why')}" for part in waiting)
+    return str(document.get("detail") or document.get("title") or body[:200])
