@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from tests.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app
 from tests.tui.screens.test_cluster import HEALTH, status
+from tests.tui.screens.test_run_failure import failed_app, failed_run
 from tests.tui.setup.test_setup_app import FakeProvider
 from tests.tui.widgets.test_dag_view import matrix_app
 from workbench.client.endpoint import Endpoint
@@ -70,6 +71,14 @@ def utc() -> Iterator[None]:
         time.tzset()
         yield
     time.tzset()
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
+def test_failure_card(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    app = failed_app(failed_run(more_steps=8))
+    press = ("W",) if size == SMALL else ()
+    settle = after(app, "26 passed", "images ignored", press=press, then="Differs from shop-41")
+    assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
 def test_messages(snap_compare: SnapCompare, utc: None) -> None:

@@ -69,12 +69,13 @@ _VARIES = re.compile(
     r"|\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b"
     r"|\b\d+(?:\.\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds?|m\d+s)\b"
     r"|\b0x[0-9a-fA-F]+\b"
+    r"|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"
     r"|/tmp/[\w./-]+"
 )
 
 
 def normalize_line(line: str) -> str:
-    """A line without text that varies between runs: times, durations, addresses, temporary files."""
+    """A line without text that varies between runs: times, durations, addresses, UUIDs, temporary files."""
     return _VARIES.sub("…", line).rstrip()
 
 

@@ -27,7 +27,7 @@ from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import contained, is_going
 from workbench.tui.screens.base import clock_text
-from workbench.tui.screens.run_actions import RunActions
+from workbench.tui.screens.run_failure import FailureActions
 from workbench.tui.services.log_feed import LogFeed, LogRequest
 from workbench.tui.terminal import clipboard
 from workbench.tui.terminal.external_programs import run_external
@@ -35,6 +35,7 @@ from workbench.tui.theme import palette, phase_sign
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.list_view import ListView
+from workbench.tui.widgets.log.column import LogColumn
 from workbench.tui.widgets.log.grid import VIEW_OPTIONS, LogGrid, view_options
 from workbench.tui.widgets.log.pane import LogPane
 from workbench.tui.widgets.step_list import StepList
@@ -45,7 +46,7 @@ _MIN_STEPS_COLUMNS, _MIN_LOG_COLUMNS = 20, 30
 """Columns that the list of steps and the log keep when the border between them is dragged."""
 
 
-class RunScreen(RunActions):
+class RunScreen(FailureActions):
     """Graph above, steps and log below; a narrow terminal hides the graph."""
 
     CSS_PATH = "run.tcss"
@@ -62,6 +63,10 @@ class RunScreen(RunActions):
                 tooltip="Show the log of the next container: fetch, upload, services"),
         Binding("S", "shell", "Shell", show=False, id="run.shell",
                 tooltip="Open a shell in a running step, or in the saved workspace of a failed one"),
+        Binding("W", "card", "Why", id="run.card",
+                tooltip="Show or close the card of a failed step: its command, what differs from its last success"),
+        Binding("o", "open_source", "Edit source", show=False, id="run.open-source",
+                tooltip="Open the file and line that a failure names in $VISUAL or $EDITOR"),
     ]  # fmt: skip
 
     step: reactive[str | None] = reactive(None, init=False)
@@ -87,7 +92,7 @@ class RunScreen(RunActions):
         yield DagView(id="dag")
         with Container(id="lower"):
             yield StepList(self.workbench.now, id="steps")
-            yield LogGrid(id="logs")
+            yield LogColumn(id="log-column")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -97,6 +102,7 @@ class RunScreen(RunActions):
         self._divide()
         self.query_one(DagView).form = str(self._saved_layout.get("graph", "auto"))
         self.query_one(LogGrid).set_view_options(view_options(self._saved_layout))
+        self.query_one(LogColumn).restore(self._saved_layout)
         self.query_one("#dag" if self.app.size.width >= _WIDE_COLUMNS else "#steps").focus()
 
     def on_unmount(self) -> None:
@@ -108,7 +114,8 @@ class RunScreen(RunActions):
         chosen = {"step": self.step or "", "panes": panes} if self._user_selected or len(grid.panes) > 1 else {}
         look = {name: getattr(grid.active.view, name) for name in VIEW_OPTIONS}
         width = {} if self._steps_width is None else {"steps-width": self._steps_width}
-        return {"run": self._run_name, "graph": self.query_one(DagView).form, **look, **width, **chosen}
+        card = self.query_one(LogColumn).layout_state()
+        return {"run": self._run_name, "graph": self.query_one(DagView).form, **look, **width, **card, **chosen}
 
     def on_resize(self) -> None:
         self._divide()
@@ -192,6 +199,7 @@ class RunScreen(RunActions):
         self._show_heading()
         # With a new connection the logs that could not be loaded are.
         self._stream_if_needed()
+        self._show_card()
 
     def clock_ticked(self) -> None:
         self._show_heading()
@@ -255,6 +263,7 @@ class RunScreen(RunActions):
         self.query_one(LogGrid).show_run(self.run, self._logs)
         self._show_heading()
         self._stream_if_needed()
+        self._show_card()
 
     @on(LogPane.StreamChanged)
     def _stream_changed(self) -> None:
@@ -327,11 +336,13 @@ class RunScreen(RunActions):
         self.notify(f"Saved {lines} to {sanitize_label(str(path), 200)}{copied}", markup=False)
 
     def action_back(self) -> None:
-        if not self.query_one(LogGrid).active.close_prompt():
+        if not self.query_one(LogGrid).active.close_prompt() and not self.query_one(LogColumn).reveal_log():
             self.app.pop_screen()
 
     def action_focus_pane(self, pane: str) -> None:
-        if pane != "logs":
+        if pane == "logs":
+            self.query_one(LogColumn).reveal_log()
+        else:
             # In a narrow terminal, the graph takes the place of the list.
             self.set_class(pane == "dag", "-graph")
         if self.has_class("-log-only") and pane != "logs":
@@ -361,7 +372,7 @@ class RunScreen(RunActions):
 
     def action_maximise(self) -> None:
         self.toggle_class("-log-only")
-        self.query_one(LogGrid).maximise(self.has_class("-log-only"))
+        self.query_one(LogColumn).maximise(self.has_class("-log-only"))
         if self.has_class("-log-only"):
             self.action_focus_pane("logs")
 
