@@ -146,9 +146,11 @@ async def open_client(
         return
     from workbench.sandbox import Sandboxes
     from workbench.sandbox.disk import report_full_disk, sandbox_disk
+    from workbench.sandbox.paths import SandboxPaths
 
     sandboxes = Sandboxes()
     if not start and target.name not in sandboxes.list():
+        SandboxPaths.named(target.name)  # Raises SandboxNameError if no sandbox can have this name.
         hint = "" if target.name == DEFAULT_SANDBOX else f" --name {target.name}"
         raise CommandError(f"sandbox {target.name} does not exist; create it with `c8s up{hint}` or `c8s run`")
     async with (
