@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.reactive import reactive
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from workbench.client.models import Run, Step
 from workbench.logs.log_file import LogFileError
@@ -20,6 +20,7 @@ from workbench.logs.save import SaveError, save_log
 from workbench.logs.step_logs import StepLogs
 from workbench.report.report import run_duration
 from workbench.report.reuse import count_reuse
+from workbench.runs.footer import footer_actions
 from workbench.session.downloads import downloads_folder
 from workbench.session.view_state import Layout
 from workbench.submit.worktree import tree_root
@@ -38,6 +39,7 @@ from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.log.column import LogColumn
 from workbench.tui.widgets.log.grid import VIEW_OPTIONS, LogGrid, view_options
 from workbench.tui.widgets.log.pane import LogPane
+from workbench.tui.widgets.state_footer import StateFooter
 from workbench.tui.widgets.step_list import StepList
 
 _WIDE_COLUMNS = 100
@@ -61,6 +63,8 @@ class RunScreen(FailureActions):
         Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="Show only the log, or all again"),
         Binding("c", "container", "Container", show=False, id="run.container",
                 tooltip="Show the log of the next container: fetch, upload, services"),
+        Binding("s", "follow", "Follow", show=False, id="run.follow",
+                tooltip="Follow new lines of the log, or stop following"),
         Binding("S", "shell", "Shell", show=False, id="run.shell",
                 tooltip="Open a shell in a running step, or in the saved workspace of a failed one"),
         Binding("W", "card", "Why", id="run.card",
@@ -93,7 +97,7 @@ class RunScreen(FailureActions):
         with Container(id="lower"):
             yield StepList(self.workbench.now, id="steps")
             yield LogColumn(id="log-column")
-        yield Footer()
+        yield StateFooter()
 
     def on_mount(self) -> None:
         self._saved_layout = self.workbench.saved_layout(self.STATE_KEY)
@@ -262,6 +266,9 @@ class RunScreen(FailureActions):
     def _show_step(self) -> None:
         self.query_one(LogGrid).show_run(self.run, self._logs)
         self._show_heading()
+        run = self.run
+        step = run.step(self.step) if run is not None and self.step is not None else None
+        self.query_one(StateFooter).show_actions(footer_actions(run, step))
         self._stream_if_needed()
         self._show_card()
 
@@ -353,6 +360,10 @@ class RunScreen(FailureActions):
     def action_container(self) -> None:
         """Works also when the log has no lines, so that its pane can't have the focus."""
         self.query_one(LogGrid).active.action_other_container()
+
+    def action_follow(self) -> None:
+        """Works also while the log does not have the focus."""
+        self.query_one(LogGrid).active.view.action_toggle_follow()
 
     def action_shell(self) -> None:
         """Run a shell in the step, in the container whose log is shown, in place of the workbench.

@@ -14,10 +14,11 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import Run, SavedPipeline, Step
+from workbench.runs.footer import footer_actions
 from workbench.runs.run_filter import ORDERS, RunFilter
 from workbench.session.view_state import Layout
 from workbench.text.sanitize import sanitize_label, sanitize_line
@@ -32,6 +33,7 @@ from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.pipelines_list import FOLDER_KEY, PipelinesList
 from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
+from workbench.tui.widgets.state_footer import StateFooter
 
 _PRELOAD_DELAY = 0.3
 """Seconds after the first paint until the modules of the next screen are imported."""
@@ -93,7 +95,7 @@ class RunsScreen(RunActions):
             preview.can_focus = False
             yield preview
             yield Static(id="preview-lines", markup=False)
-        yield Footer()
+        yield StateFooter()
 
     def on_mount(self) -> None:
         self._restore_layout(self.workbench.saved_layout(self.STATE_KEY))
@@ -256,6 +258,7 @@ class RunsScreen(RunActions):
     @on(ListView.CursorMoved, "#runs")
     def _update_preview(self) -> None:
         run = self.workbench.feed.runs.get(self.current_run or "")
+        self.query_one(StateFooter).show_actions(footer_actions(run, None))
         pane = self.query_one("#preview")
         pane.display = self._preview_enabled and run is not None and bool(run.steps)
         if run is not None and self._preview_enabled:

@@ -1,0 +1,51 @@
+"""The footer fits the state of the run, and the width of the terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.driver import SMALL, WIDE, shown, until
+from tests.tui.fakes import FakeWorkbench, busy_app, hello
+
+
+def footer(app: FakeWorkbench) -> str:
+    return shown(app).splitlines()[-1]
+
+
+async def test_footer_follows_the_state_of_the_run() -> None:
+    app = FakeWorkbench([hello(7, "Running")], open_run="hello-7")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, lambda: footer(app).split()[:4] == ["s", "Follow", "^x", "Cancel"])
+        app.change_run(hello(7, "Failed"))
+        await until(pilot, lambda: footer(app).split()[:4] == ["M", "Resume", "R", "Rerun"])
+        assert "Cancel" not in footer(app)
+        app.change_run(hello(7))
+        await until(pilot, lambda: footer(app).split()[:4] == ["R", "Rerun", "=", "Compare"])
+
+
+async def test_footer_of_the_list_follows_the_selected_run() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, lambda: "Cancel" in footer(app))
+        await pilot.press("down")
+        await until(pilot, lambda: "Resume" in footer(app) and "Cancel" not in footer(app))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 99, 100, 140])
+async def test_footer_shows_whole_keys_and_help_at_any_width(width: int) -> None:
+    app = busy_app(open_run="wordcount-12")
+    async with app.run_test(size=(width, SMALL[1]), notifications=True) as pilot:
+        await until(pilot, lambda: "? Help" in footer(app) and "Resume" in footer(app))
+        names = footer(app).replace("▏", " ").split()
+        known = {"Resume", "Rerun", "Edit", "Details", "Back", "Run", "Help", "Quit", "Open", "palette"}
+        assert set(names[1::2]) <= known
+
+
+async def test_follow_works_without_the_focus_on_the_log() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, lambda: "Follow" in footer(app))
+        view = app.screen.query("LogPane").first()
+        before = view.query_one("SectionLogView").follow
+        await pilot.press("2", "s")
+        await until(pilot, lambda: view.query_one("SectionLogView").follow != before)
