@@ -17,7 +17,7 @@ def footer_actions(run: Run | None, step: Step | None) -> tuple[str, ...]:
     `step` is the selected step, if any.
     """
     if run is None:
-        return ("app.edit",)
+        return ("app.run", "app.edit")
     shell = ("run.shell",) if step is not None and _has_shell(step) else ()
     if not run.ended:
         return (*FOLLOW, "app.cancel", *shell)
