@@ -37,7 +37,7 @@ async def test_footer_shows_whole_keys_and_help_at_any_width(width: int) -> None
     async with app.run_test(size=(width, SMALL[1]), notifications=True) as pilot:
         await until(pilot, lambda: "? Help" in footer(app) and "Resume" in footer(app))
         names = footer(app).replace("▏", " ").split()
-        known = {"Resume", "Rerun", "Edit", "Details", "Back", "Run", "Help", "Quit", "Open", "palette"}
+        known = {"Resume", "Rerun", "Edit", "Details", "Back", "Run", "Help", "Quit", "Open", "Why", "palette"}
         assert set(names[1::2]) <= known
 
 
