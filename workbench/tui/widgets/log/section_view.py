@@ -158,7 +158,7 @@ def render_heading(section: Section, style: LineStyle, colours: Palette, hidden:
         Segment(" " * (style.margin - 1)),
         Segment("▎" if failed else " ", colours.error),
         Segment(sign, colours.muted),
-        Segment(prompt + title, colours.error + colours.bold if failed else colours.bold),
+        Segment(prompt + title, colours.bold + colours.error if failed else colours.bold),
         Segment(details, colours.error if failed else colours.muted),
     ]
     text = f"{sign}{prompt}{title}{details}"
