@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+import re2
 
 from controller.logs.masking.views import View, replaced_view
 
@@ -25,11 +28,12 @@ _INVISIBLE = (
     rb"|\xf0\x91\x82\xbd|\xf0\x91\x83\x8d|\xf0\x93\x90[\xb0-\xbf]|\xf0\x9b\xb2[\xa0-\xa3]|\xf0\x9d\x85[\xb3-\xba]"
     rb"|\xf3\xa0[\x80-\x83][\x80-\xbf]|\xf3\xa0[\x84-\x87][\x80-\xbf]"
 )
+_SINGLE_CONTROL = rb"\xc2[\x80-\x9f]|[\x00-\x08\x0b-\x1f\x7f]|" + _INVISIBLE
 _CONTROL = (
     rb"(?:\x1b\[|\xc2\x9b)[0-?]{0,256}[ -/]{0,16}[@-~]"
     rb"|(?:\x1b[\]PX^_]|\xc2[\x90\x98\x9d-\x9f])(?:[^\x00-\x1f\x7f\xc2]|\xc2[^\x00-\x1f\x7f-\x9f]){0,4096}"
     rb"(?:\x07|\x1b\\|\xc2\x9c)"
-    rb"|\x1b[ -/]{0,16}[0-~]|\xc2[\x80-\x9f]|[\x00-\x08\x0b-\x1f\x7f]|" + _INVISIBLE
+    rb"|\x1b[ -/]{0,16}[0-~]|" + _SINGLE_CONTROL
 )
 # Also the line breaks in a text that was written as a JSON string.
 _BREAK = rb"\n[ \t]{0,64}|(?:\\r)?\\n"
@@ -53,6 +57,17 @@ _REWRITES = re.compile(rb"\x08|\r(?![\r\n]|\Z)")
 _CHARACTER = re.compile(_CONTROL + rb"|[\xc0-\xff][\x80-\xbf]{1,3}|.", re.DOTALL)
 
 
+def compile_re2(pattern: bytes) -> Any:
+    """An expression of RE2 for bytes, which is ten times as fast as others where it does not match."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(pattern, options)
+
+
+# All control sequences have such a character.
+_ANY = compile_re2(_SINGLE_CONTROL)
+
+
 @dataclass(frozen=True)
 class RewrittenLine:
     """A line as a terminal shows it; `places` are those of its bytes in the data, `start` and `end` those of all."""
@@ -70,9 +85,7 @@ class RewrittenLine:
 
 def has_controls(data: bytes) -> bool:
     """Whether `visible` differs from the data. Fast, because every byte of every log passes here."""
-    if len(data.translate(None, _SUSPECT)) == len(data):
-        return False
-    return next(_spans(data, _CONTROLS), None) is not None
+    return len(data.translate(None, _SUSPECT)) != len(data) and _ANY.search(data) is not None
 
 
 def strip_controls(data: bytes) -> bytes:

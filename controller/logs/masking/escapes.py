@@ -1,9 +1,9 @@
 r"""Undoes the escapes of a text, whichever of its characters are escaped. Pure.
 
-A `Notation` is one way to escape: with backslashes (JSON, C, Python, shells), percent signs (URLs), character
-references (XML, HTML), doubled single quotes (YAML, SQL, and `'\''` of shells) or double ones (CSV). Undoing takes long
-compared to searching, so a notation says first whether it is needed: what no secret contains stays escaped, and
-backslashes and quotes matter only if a secret is found when all of them are removed.
+A `Notation` is one way to escape: with backslashes (JSON, C, Python, shells), percent signs (URLs; in forms with
+`+` for blanks), character references (XML, HTML), doubled single quotes (YAML, SQL, and `'\''` of shells) or double
+ones (CSV). Undoing takes long compared to searching, so a notation says first whether it is needed: what no secret
+contains stays escaped, and backslashes and quotes matter only if a secret is found when all of them are removed.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import re2
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
+from controller.logs.masking.control_sequences import compile_re2
 from controller.logs.masking.views import View, replaced_view
 
 _LETTERS = {b"a": 7, b"b": 8, b"t": 9, b"n": 10, b"v": 11, b"f": 12, b"r": 13, b"e": 27, b"E": 27}
 _NUMERIC = (
     rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}"
     rb"|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|[0-7]{1,2}"
+)
+# Those of control characters beyond ASCII, and of the characters that `control_sequences` removes.
+_INVISIBLE_DIGITS = (
+    rb"00[89aA][0-9a-fA-F]|034[fF]|06(?:0[0-5]|1[cC]|[dD][dD])|070[fF]|08(?:9[01]|[eE]2)|180[b-fB-F]"
+    rb"|20(?:0[b-fB-F]|2[89a-eA-E]|6[0-9a-fA-F])|[fF][eE](?:0[0-9a-fA-F]|[fF][fF])|[fF]{3}[9a-bA-B]"
 )
 _CONTINUATION = rb"\n[ \t]{0,64}"
 _INCOMPLETE_BACKSLASH = re.compile(
@@ -32,6 +37,7 @@ _INCOMPLETE_BACKSLASH = re.compile(
 _NAMED = {b"&amp;": b"&", b"&lt;": b"<", b"&gt;": b">", b"&quot;": b'"', b"&apos;": b"'"}
 _REFERENCE = rb"&(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});"
 _QUOTES = rb"""'\\''|'"'"'|''"""
+_QUOTE_SIGNS = (rb"'\''", b"""'"'"'""", b"''")
 _DOUBLED = rb'""'
 _PERCENT = rb"%[0-9a-fA-F]{2}"
 _INCOMPLETE_REFERENCE = re.compile(rb"&[#0-9a-zA-Z]{0,9}\Z")
@@ -47,6 +53,7 @@ class Kind(Enum):
     """The notations."""
 
     PERCENT = "percent"
+    FORM = "form"
     BACKSLASH = "backslash"
     REFERENCE = "reference"
     QUOTE = "quote"
@@ -63,19 +70,41 @@ class _Decoder(dict[bytes, bytes]):
         return decoded
 
 
+class _ReducedHeads:
+    """The beginnings of secrets without backslashes and quotes.
+
+    Remembers the last text, because several notations ask for it.
+    """
+
+    def __init__(self, heads: set[bytes]) -> None:
+        self._automaton = BytesAhoCorasick(sorted(heads), implementation=Implementation.DFA)
+        self._last: tuple[bytes, bool] = b"", False
+
+    def are_in(self, text: bytes) -> bool:
+        """Whether one is in the text without its backslashes and quotes."""
+        last, found = self._last
+        if last is not text:
+            reduced = text.translate(None, _QUOTING)
+            found = bool(self._automaton.find_matches_as_indexes(reduced, overlapping=True))
+            self._last = text, found
+        return found
+
+
 @dataclass(frozen=True)
 class Notation:
     """A way to escape. `incomplete` matches what some data may cut off at its end."""
 
     kind: Kind
-    first: bytes
-    """Each escape begins with one of these bytes."""
+    signs: tuple[bytes, ...]
+    """A text with escapes has one of these."""
     escape: re.Pattern[bytes]
     incomplete: re.Pattern[bytes]
     relevant: Any = None
     """An expression of RE2, which is ten times as fast, for the escapes to look for; None for none."""
-    reduced: BytesAhoCorasick | None = None
+    reduced: _ReducedHeads | None = None
     """The beginnings of the secrets without backslashes and quotes."""
+    also: bytes = b""
+    """Without this in a text there is no reason to undo its escapes."""
 
     def is_needed(self, text: bytes) -> bool:
         """Whether a secret may be in the text without its escapes that is not in the text."""
@@ -83,13 +112,11 @@ class Notation:
             return False
         if self.relevant is not None and self.relevant.search(text) is not None:
             return True
-        return self.reduced is not None and bool(
-            self.reduced.find_matches_as_indexes(text.translate(None, _QUOTING), overlapping=True)
-        )
+        return self.reduced is not None and self.reduced.are_in(text)
 
     def is_present(self, text: bytes) -> bool:
         """Whether there may be escapes in the text."""
-        return any(each in text for each in _singles(self.first))
+        return self.also in text and any(sign in text for sign in self.signs)
 
     def unescape(self, text: bytes) -> bytes:
         """The text without escapes."""
@@ -105,7 +132,7 @@ class Notation:
     def incomplete_start(self, text: bytes) -> int:
         """Where an escape begins that the text may cut off; the text's length if there is none."""
         begin = max(0, len(text) - _TAIL_BYTES)
-        if not any(each in text[begin:] for each in _singles(self.first)):
+        if not any(sign[:1] in text[begin:] for sign in self.signs):
             return len(text)
         for match in self.escape.finditer(text, begin):
             begin = match.end()
@@ -120,34 +147,30 @@ def notations(secrets: Iterable[bytes]) -> list[Notation]:
     texts = list(secrets)
     used = frozenset(b"".join(texts))
     heads = {each.translate(None, _QUOTING)[:_HEAD_BYTES] for each in texts if not each.isalnum()} - {b""}
-    reduced = BytesAhoCorasick(sorted(heads), implementation=Implementation.DFA) if heads else None
+    reduced = _ReducedHeads(heads) if heads else None
     letters = b"".join(sorted(letter for letter, code in _LETTERS.items() if code in used or code == 27))
-    numeric = rb"\\(?:" + _NUMERIC + rb"|\n|[" + letters + rb"])"
+    numeric = rb"\\(?:" + _relevant_numeric(used) + rb"|\n|[" + letters + rb"])"
+    percent = re.compile(rb"%[0-9a-fA-F]?\Z"), compile_re2(_percent(used))
     # What is within another notation may have the one that decides whether a secret is found.
-    backslash = _re2(numeric + rb"|\\&|" + _REFERENCE)
+    backslash = compile_re2(numeric + rb"|\\&|" + _REFERENCE)
+    quoting = compile_re2(numeric), reduced
     return [
-        Notation(Kind.BACKSLASH, b"\\", _backslash(used, letters), _INCOMPLETE_BACKSLASH, backslash, reduced),
-        Notation(Kind.PERCENT, b"%", re.compile(_PERCENT), re.compile(rb"%[0-9a-fA-F]?\Z"), _re2(_percent(used))),
-        Notation(Kind.REFERENCE, b"&", re.compile(_REFERENCE), _INCOMPLETE_REFERENCE, _re2(_REFERENCE)),
-        Notation(Kind.QUOTE, b"'", re.compile(_QUOTES), _INCOMPLETE_QUOTES, _re2(numeric), reduced),
-        Notation(Kind.DOUBLED, b'"', re.compile(_DOUBLED), re.compile(rb'"\Z'), _re2(numeric), reduced),
+        Notation(Kind.BACKSLASH, (b"\\",), _backslash(used, letters), _INCOMPLETE_BACKSLASH, backslash, reduced),
+        Notation(Kind.PERCENT, (b"%",), re.compile(_PERCENT), *percent),
+        *([Notation(Kind.FORM, (b"%",), re.compile(_PERCENT + rb"|\+"), *percent, also=b"+")] if 0x20 in used else []),
+        Notation(Kind.REFERENCE, (b"&",), re.compile(_REFERENCE), _INCOMPLETE_REFERENCE, compile_re2(_REFERENCE)),
+        Notation(Kind.QUOTE, _QUOTE_SIGNS, re.compile(_QUOTES), _INCOMPLETE_QUOTES, *quoting, also=b"'"),
+        Notation(Kind.DOUBLED, (_DOUBLED,), re.compile(_DOUBLED), re.compile(rb'"\Z'), *quoting),
     ]
 
 
 def every_notation() -> list[Notation]:
     """The notations, for texts of which nothing is known."""
     found = notations([bytes(range(256))])
-    return [Notation(each.kind, each.first, each.escape, each.incomplete, _re2(each.escape.pattern)) for each in found]
-
-
-def _re2(pattern: bytes) -> Any:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile(pattern, options)
-
-
-def _singles(text: bytes) -> list[bytes]:
-    return [text[at : at + 1] for at in range(len(text))]
+    return [
+        Notation(each.kind, each.signs, each.escape, each.incomplete, compile_re2(each.escape.pattern), also=each.also)
+        for each in found
+    ]
 
 
 def _backslash(used: frozenset[int], letters: bytes) -> re.Pattern[bytes]:
@@ -158,17 +181,38 @@ def _backslash(used: frozenset[int], letters: bytes) -> re.Pattern[bytes]:
 
 
 def _percent(used: frozenset[int]) -> bytes:
+    return rb"%(?:" + _digits_of(_relevant(used)) + rb")"
+
+
+def _relevant(used: frozenset[int]) -> frozenset[int]:
+    """The bytes to look for in escapes: those of secrets, of other escapes, and control characters."""
+    return used | frozenset(b"%&\\'\"") | frozenset(range(0x20)) | {0x7F}
+
+
+def _digits_of(codes: Iterable[int]) -> bytes:
+    """An expression for the two hexadecimal digits of these bytes."""
     found: dict[str, set[str]] = {}
-    for code in used | set(b"%&\\'\"") | set(range(0x20)) | {0x7F}:
-        digits = f"{code:02x}"
-        first, second = digits[0], digits[1]
+    for code in codes:
+        first, second = tuple(f"{code:02x}")
         found.setdefault(f"{first}{first.upper()}", set()).update((second, second.upper()))
-    pairs = "|".join(f"[{first}][{''.join(sorted(seconds))}]" for first, seconds in sorted(found.items()))
-    return f"%(?:{pairs})".encode()
+    return "|".join(f"[{first}][{''.join(sorted(seconds))}]" for first, seconds in sorted(found.items())).encode()
+
+
+def _relevant_numeric(used: frozenset[int]) -> bytes:
+    r"""The numeric escapes to look for: JSON often has others, such as `\u2026`, which no secret has."""
+    relevant = _relevant(used)
+    ascii_digits = _digits_of(code for code in relevant if code < 0x80)
+    beyond = rb"[0-9a-fA-F]{4}" if any(code >= 0x80 for code in used) else _INVISIBLE_DIGITS
+    return (
+        rb"u00(?:" + ascii_digits + rb")|u(?:" + beyond + rb")|u[dD][89a-fA-F][0-9a-fA-F]{2}|u\{|U[0-9a-fA-F]{8}"
+        rb"|x(?:" + _digits_of(relevant | set(range(0x80, 0x100))) + rb")|[0-7]"
+    )
 
 
 def _decode(escape: bytes) -> bytes:
     first, kind = escape[:1], escape[1:2]
+    if first == b"+":
+        return b" "
     if first == b"%":
         return bytes([int(escape[1:], 16)])
     if first == b"&":

@@ -13,6 +13,8 @@ from controller.logs.masking.views import View, replaced_view
 MIN_FOLDED_BYTES = 12
 MAX_FOLDED_BYTES = 1024
 _MARK_BYTES = 6
+_END_BYTES = 4
+_TAIL_BYTES = 65 * (_END_BYTES + 1)
 _BREAK = re.compile(rb"\n[ \t]{0,64}")
 
 
@@ -22,6 +24,7 @@ class FoldedPatterns:
     def __init__(self, secrets: frozenset[bytes]) -> None:
         self._automaton = BytesAhoCorasick(sorted(secrets)) if secrets else None
         self._prefixes = PrefixIndex(sorted(secrets))
+        self._ends = _prefix_ends(secrets)
         self._longest = max(map(len, secrets), default=0)
         # Folded once, the secret has one of these in one piece.
         self.marks = frozenset(
@@ -40,10 +43,18 @@ class FoldedPatterns:
         """Where an occurrence may begin that the data cuts off; the data's length if there is none."""
         if self._automaton is None:
             return len(data)
+        tail = _BREAK.sub(b" ", data[-_TAIL_BYTES:])
+        if not any(tail[-size:] in self._ends for size in range(1, _END_BYTES + 1)):
+            return len(data)
         begin = max(0, len(data) - 10 * self._longest)
         view = _unfolded(data[begin:])
         length = self._prefixes.longest(view.text)
         return begin + view.position(len(view.text) - length) if length else len(data)
+
+
+def _prefix_ends(secrets: frozenset[bytes]) -> frozenset[bytes]:
+    """The last bytes of all beginnings of these secrets."""
+    return frozenset(each[max(0, end - _END_BYTES) : end] for each in secrets for end in range(1, len(each)))
 
 
 def _unfolded(data: bytes) -> View:

@@ -15,9 +15,10 @@ from controller.logs.masking.escapes import Kind, Notation
 from controller.logs.masking.views import View
 
 _P, _B, _R, _Q, _D = Kind.PERCENT, Kind.BACKSLASH, Kind.REFERENCE, Kind.QUOTE, Kind.DOUBLED
+_F = Kind.FORM
 ORDERS = frozenset(
     {
-        *((_P,), (_P, _P), (_P, _B)),
+        *((_P,), (_P, _P), (_P, _B), (_F,), (_F, _B)),
         *((_B,), (_B, _B), (_B, _B, _B), (_B, _R), (_B, _Q), (_B, _D)),
         *((_R,), (_R, _R), (_R, _B)),
         *((_Q,), (_Q, _B), (_D,), (_D, _B)),
@@ -51,11 +52,6 @@ class Layer:
             found.append(self.notation.view(self.source, self.parent.text))
         return found
 
-    @property
-    def unread(self) -> Layer:
-        """The same with its control sequences."""
-        return Layer(self.source, self.parent, self.notation, source=self.source) if self.has_removed else self
-
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where a part of the text, not an empty one, is in the data."""
         for view in self._views:
@@ -75,12 +71,18 @@ class Layer:
         return self.span(index, index + 1)[0]
 
 
-def layers(data: bytes, notations: list[Notation], *, is_cut: bool = False) -> Iterator[Layer]:
+def layers(
+    data: bytes, notations: list[Notation], *, is_cut: bool = False, keeps_controls: bool = False
+) -> Iterator[Layer]:
     """The data as it is read, then every other text that results from undoing notations.
 
     Only those in which a secret may be; of data that is cut off, also those in which one may begin.
+
+    Args:
+        keeps_controls: whether control sequences stay, in all texts.
     """
-    root = _read(data, Layer(data, source=data), notations if is_cut else [])
+    cut_off = notations if is_cut else []
+    root = _read(Layer(data, source=data), cut_off, keeps_controls)
     yield root
     seen, waiting = {root.text}, [root]
     while waiting:
@@ -94,17 +96,17 @@ def layers(data: bytes, notations: list[Notation], *, is_cut: bool = False) -> I
             text = notation.unescape(layer.text)
             if text == layer.text:
                 continue
-            found = Layer(text, layer, notation, source=text, order=order)
-            found = _read(text, found, notations if is_cut else [])
+            found = _read(Layer(text, layer, notation, source=text, order=order), cut_off, keeps_controls)
             waiting.append(found)
             if found.text not in seen:
                 seen.add(found.text)
                 yield found
 
 
-def _read(text: bytes, layer: Layer, cut_off: list[Notation]) -> Layer:
+def _read(layer: Layer, cut_off: list[Notation], keeps_controls: bool) -> Layer:
     """The layer without control sequences, and without what these notations have at its end that is cut off."""
-    has_removed = has_controls(text)
+    text = layer.source
+    has_removed = not keeps_controls and has_controls(text)
     read = visible_text(text) if has_removed else text
     whole, size = read, -1
     # What one notation has at the end may be a part of what another one has.

@@ -4,7 +4,10 @@ The text is searched as its reader sees it, and with its escapes undone (`layers
 breaks (`wrapped`), texts with line breaks for blanks (`folded`), and the bytes of dumps (`dumps`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
@@ -20,12 +23,23 @@ from controller.logs.masking.escapes import notations
 from controller.logs.masking.folded import FoldedPatterns
 from controller.logs.masking.layers import Layer, layers
 from controller.logs.masking.prefixes import LinePrefixIndex, PrefixIndex
+from controller.logs.masking.views import windows
 from controller.logs.masking.wrapped import WrappedPatterns
 
 MAX_HELD_BYTES = 128 * 1024
 """At most so much is held back, or twice the longest pattern: a step can't make the mask remember its whole output."""
 _HEAD_BYTES = 6
 """Most data has none of the patterns' first bytes, which are found four times as fast as all of the patterns."""
+
+
+@dataclass
+class _Marked:
+    """Where in a text the heads of literal patterns are, and marks of wrapped ones; what else may be in it."""
+
+    heads: list[int]
+    wrapped: list[int]
+    may_be_dumped: bool = False
+    may_be_folded: bool = False
 
 
 class SecretPatterns:
@@ -37,8 +51,11 @@ class SecretPatterns:
         self._wrapped = WrappedPatterns(variants.wrapped)
         self._dumps = DumpPatterns(variants.dumped)
         self._folded = FoldedPatterns(variants.folded)
-        marks = (self._wrapped.marks, self._dumps.marks, self._folded.marks)
-        heads = sorted(frozenset().union(*marks) | {each[:_HEAD_BYTES] for each in literal})
+        marks = (
+            frozenset(each[:_HEAD_BYTES] for each in literal),
+            *(self._wrapped.marks, self._dumps.marks, self._folded.marks),
+        )
+        heads = sorted(frozenset().union(*marks))
         self._marks = [tuple(each in kind for kind in marks) for each in heads]
         self._heads = BytesAhoCorasick(heads, implementation=Implementation.DFA) if literal else None
         self._automaton = BytesAhoCorasick(literal, implementation=Implementation.ContiguousNFA) if literal else None
@@ -60,35 +77,55 @@ class SecretPatterns:
         `before` is the end of what precedes the data, whose last line it continues unless `is_line_start`.
         """
         spans: list[tuple[int, int]] = []
+        has_removed = False
         for layer in layers(data, self._notations):
-            found, may_be_wrapped, may_be_dumped, may_be_folded = self._find_literal(layer.text)
-            found = [span for span in found if layer.is_new(*span)]
-            if may_be_wrapped:
-                found += self._wrapped.find(layer.text, before)
-            if may_be_folded:
-                found += self._folded.find(layer.text)
-            if may_be_dumped and layer.parent is None:
-                found += self._dumps.find(layer.text)
-            spans += [layer.span(start, end) for start, end in found]
-            if self._has_controls and layer.has_removed:
-                unread = layer.unread
-                spans += [unread.span(start, end) for start, end in self._find_literal(unread.text)[0]]
+            has_removed |= layer.has_removed
+            spans += [layer.span(start, end) for start, end in self._find_in(layer, before)]
+        if self._has_controls and has_removed:
+            for layer in layers(data, self._notations, keeps_controls=True):
+                spans += [layer.span(start, end) for start, end in self._find_literal(layer.text)]
         for line in rewritten_lines(data):
             if line.start or is_line_start:
-                spans += [line.span(start, end) for start, end in self._find_literal(line.text)[0]]
+                spans += [line.span(start, end) for start, end in self._find_literal(line.text)]
         return spans
 
-    def _find_literal(self, text: bytes) -> tuple[list[tuple[int, int]], bool, bool, bool]:
-        """The occurrences, and whether there may be wrapped, dumped and folded ones."""
-        assert self._automaton is not None
+    def _find_in(self, layer: Layer, before: bytes) -> list[tuple[int, int]]:
+        """The occurrences in one layer of the data that are not in its parent."""
+        text, marked = layer.text, self._marked(layer.text)
+        found = [span for span in self._find_at(text, marked.heads) if layer.is_new(*span)]
+        if marked.wrapped:
+            found += self._wrapped.find_near(text, marked.wrapped, before)
+        if marked.may_be_folded:
+            found += self._folded.find(text)
+        if marked.may_be_dumped and layer.parent is None:
+            found += self._dumps.find(text)
+        return found
+
+    def _find_literal(self, text: bytes) -> list[tuple[int, int]]:
+        return self._find_at(text, self._marked(text).heads)
+
+    def _marked(self, text: bytes) -> _Marked:
+        """Where the patterns may be in the text."""
         assert self._heads is not None
-        heads = self._heads.find_matches_as_indexes(text, overlapping=True)
-        if not heads:
-            return [], False, False, False
-        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
-        marks = [self._marks[head] for head in {head for head, _, _ in heads}]
-        spans = [(start, end) for _, start, end in found]
-        return spans, any(each[0] for each in marks), any(each[1] for each in marks), any(each[2] for each in marks)
+        marked = _Marked([], [])
+        for head, start, _ in self._heads.find_matches_as_indexes(text, overlapping=True):
+            is_head, is_wrapped, is_dumped, is_folded = self._marks[head]
+            if is_head:
+                marked.heads.append(start)
+            if is_wrapped:
+                marked.wrapped.append(start)
+            marked.may_be_dumped |= is_dumped
+            marked.may_be_folded |= is_folded
+        return marked
+
+    def _find_at(self, text: bytes, heads: list[int]) -> list[tuple[int, int]]:
+        """The occurrences of literal patterns, which begin at some of these places."""
+        assert self._automaton is not None
+        found: list[tuple[int, int]] = []
+        for begin, end in windows(heads, 0, self._longest, len(text)):
+            part = self._automaton.find_matches_as_indexes(text[begin:end], overlapping=True)
+            found += ((begin + first, begin + last) for _, first, last in part)
+        return found
 
     def pending_start(self, data: bytes, before: bytes = b"") -> int:
         """Where the end of the data begins that may be the beginning of an occurrence."""
@@ -98,10 +135,13 @@ class SecretPatterns:
         whole = tail[: incomplete_start(tail)]
         starts = [len(whole)]
         is_cut = self._has_lines or not data.endswith(b"\n")
+        has_removed = False
         for layer in layers(whole, self._notations, is_cut=is_cut):
+            has_removed |= layer.has_removed
             starts += self._pending_in(layer, before if tail_at == 0 else b"")
-            if self._has_controls and layer.has_removed:
-                starts += self._pending_in(layer.unread, b"")
+        if self._has_controls and has_removed:
+            for layer in layers(whole, self._notations, is_cut=is_cut, keeps_controls=True):
+                starts += self._pending_in(layer, b"")
         return max(tail_at + min(starts), len(data) - self.max_held)
 
     def _pending_in(self, layer: Layer, before: bytes) -> list[int]:

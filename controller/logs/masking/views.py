@@ -52,6 +52,18 @@ class View:
         )
 
 
+def windows(places: Iterable[int], before: int, after: int, size: int) -> list[tuple[int, int]]:
+    """The parts of a text of this size around these places; overlapping ones as one."""
+    found: list[tuple[int, int]] = []
+    for place in sorted(places):
+        begin, end = max(0, place - before), min(size, place + after)
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((begin, end))
+    return found
+
+
 def replaced_view(text: bytes, replacements: Iterable[tuple[tuple[int, int], int]]) -> View:
     """The text, for which parts of some data were replaced: (start, end) in the data, and the size in the text."""
     starts: list[int] = []

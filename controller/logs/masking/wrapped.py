@@ -15,7 +15,7 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from controller.logs.masking.control_sequences import strip_breaks, unbroken, without_incomplete_break
 from controller.logs.masking.prefixes import PrefixIndex
-from controller.logs.masking.views import View
+from controller.logs.masking.views import View, windows
 
 MARK_BYTES = 6
 MIN_HEAD = 4
@@ -23,6 +23,8 @@ MIN_RUN = 16
 _TAIL_BYTES = 256
 _DENSE_BYTES = 16
 _LONG_BYTES = 4096
+# Of a line: what looks encoded at its end, after a character that neither does nor is part of a line break.
+_LAST_WORD = re.compile(rb"(?:[!-\[\]-~][ ]|[!-*,:-<>-@\[\]^`{-~])([A-Za-z0-9+/_=.-]{0,15})\n\Z")
 _RUN = re.compile(rb"[A-Za-z0-9+/_=.-]*")
 
 
@@ -34,8 +36,18 @@ class WrappedPatterns:
         self._automaton = BytesAhoCorasick(searched) if patterns else None
         self._prefixes = PrefixIndex(searched)
         self._parts = frozenset(each[at : at + MIN_HEAD] for each in patterns for at in range(len(each) - 3))
-        self._longest = max(map(len, patterns), default=0)
+        # A line of 8 characters has an indentation of up to 64.
+        self._reach = 10 * max(map(len, patterns), default=0) + _TAIL_BYTES
         self.marks = frozenset(mark for each in patterns for mark in _marks(each))
+
+    def find_near(self, data: bytes, marks: list[int], before: bytes = b"") -> list[tuple[int, int]]:
+        """Where the occurrences are in the data, which `before` precedes and which has marks there, as (start, end)."""
+        found: list[tuple[int, int]] = []
+        reach = self._reach
+        for begin, end in windows(marks, reach, reach, len(data)):
+            preceding = (before + data[max(0, begin - MIN_RUN) : begin])[-MIN_RUN:]
+            found += ((begin + first, begin + last) for first, last in self.find(data[begin:end], preceding))
+        return found
 
     def find(self, data: bytes, before: bytes = b"") -> list[tuple[int, int]]:
         """Where the occurrences are in the data, which `before` precedes, as (start, end)."""
@@ -59,13 +71,16 @@ class WrappedPatterns:
         """Where an occurrence may begin that the data cuts off; the data's length if there is none."""
         if self._automaton is None:
             return len(data)
+        # Most lines end with a word that is no part of an encoded secret.
+        word = _LAST_WORD.search(data, len(data) - MIN_RUN - 4)
+        if word is not None and word[1][-MIN_HEAD:] not in self._parts:
+            return len(data)
         # Without any of these there is no head that counts.
         tail = strip_breaks(without_incomplete_break(data[-_TAIL_BYTES:]))
         is_part = tail[-MIN_HEAD:] in self._parts
         if data.endswith(b"\n") and not is_part and _run_before(tail, len(tail)) < MIN_RUN:
             return len(data)
-        window = 10 * self._longest + _TAIL_BYTES
-        begin = max(0, len(data) - window)
+        begin = max(0, len(data) - self._reach)
         whole = without_incomplete_break(data[begin:])
         view = unbroken(whole)
         for length in self._prefixes.lengths(view.text):
