@@ -243,7 +243,7 @@ FORMS: Sequence[Form] = (
     _one_line,
     _carriage_returns,
     _other_case,
-    _folded,
+    *[_folded] * 3,
     *[_notation] * 8,
     *[_decorated] * 2,
     _charset,

@@ -116,7 +116,7 @@ NOTATIONS: Sequence[Sequence[Sequence[Callable[[random.Random, bytes], bytes | N
     *[((_markup,),)] * 2,
     *[((_quoted,),)] * 2,
     ((_percent, _form_field), (_percent,)),
-    (_BACKSLASHES, (_percent, _form_field)),
+    *[(_BACKSLASHES, (_percent, _form_field))] * 2,
     (_BACKSLASHES, _BACKSLASHES),
     (_BACKSLASHES, _BACKSLASHES, _BACKSLASHES),
     ((_markup,), _BACKSLASHES),

@@ -69,7 +69,7 @@ def encode_secret_variants(values: Iterable[bytes]) -> SecretVariants:
         frozenset(form for form in literal if len(form.strip()) >= MIN_VALUE_BYTES and _is_matched(form)),
         frozenset(wrapped),
         frozenset(dumped),
-        frozenset(each for each in dumped if _is_folded(each)),
+        frozenset(form for each in dumped if _is_folded(each) for form in (each, strip_controls(each))),
     )
 
 

@@ -83,7 +83,7 @@ class SecretPatterns:
             spans += [layer.span(start, end) for start, end in self._find_in(layer, before)]
         if self._has_controls and has_removed:
             for layer in layers(data, self._notations, keeps_controls=True):
-                spans += [layer.span(start, end) for start, end in self._find_literal(layer.text)]
+                spans += [layer.span(start, end) for start, end in self._find_in(layer, before)]
         for line in rewritten_lines(data):
             if line.start or is_line_start:
                 spans += [line.span(start, end) for start, end in self._find_literal(line.text)]

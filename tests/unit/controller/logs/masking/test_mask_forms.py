@@ -131,3 +131,25 @@ def test_every_format_character_is_ignored() -> None:
     ignored = {chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Cc", "Cf")} - {"\n", "\t"}
     assert strip_controls("".join(sorted(ignored)).encode()) == b""
     assert strip_controls("ä ✓ 日本語 😀 é\t\n".encode()) == "ä ✓ 日本語 😀 é\t\n".encode()
+
+
+def test_a_folded_binary_secret_is_hidden() -> None:
+    assert masked([b"\x05abc\x06def 0123456789"], b"x \x05abc\x06def\n  0123456789 y\n") == b"x ***\n*** y\n"
+
+
+@pytest.mark.parametrize("written", [b"\x05it''s-a-secret", b"\\x05it''s-a-secret", b"\x05it\\x27s-a-secret"])
+def test_control_characters_of_an_escaped_secret_are_hidden(written: bytes) -> None:
+    assert masked([b"\x05it's-a-secret"], b"<" + written + b">\n") == b"<***>\n"
+
+
+def test_a_secret_with_blanks_escaped_in_two_ways_is_hidden_in_a_form() -> None:
+    assert masked([b"two blanks in a secret"], b"q=two%5Cx20blanks+in%5cx20a+secret&x\n") == b"q=***&x\n"
+
+
+def test_every_secret_of_a_long_block_is_hidden() -> None:
+    """Only the surroundings of what may be a secret are searched."""
+    words = [b"secret-one", b"0a1b2c3d4e5f60718293", b"x"]
+    lines = [b"%d %s %s" % (n, words[n % 3], base64.b64encode(words[n % 2] * 2)) for n in range(3000)]
+    out = masked(words[:2], b"\n".join(lines))
+    assert not any(each in out for each in (words[0], words[1], *(base64.b64encode(w * 2) for w in words[:2])))
+    assert out.count(b"\n") == 2999
