@@ -31,7 +31,9 @@ from controller.logs.masking.patterns import SecretPatterns
 BATCH = 1000
 _MAX_SECRETS = 20
 _SINGLE_QUOTES = (b"'", b'"')
-_QUOTING = b"'\"\\"
+# Also as escapes.
+_QUOTING = rb"""(?:['"\\]|(?<=\\)(?:x(?:22|27|5[cC])|u00(?:22|27|5[cC])|042|047|134))*"""
+_QUOTING_FIRST, _QUOTING_LAST = re.compile(_QUOTING), re.compile(_QUOTING + rb"\Z")
 _STARS = b"***"
 _LINE_FORM = 0.12
 _WITHOUT_CUTS = 0.3
@@ -130,12 +132,14 @@ def _beside_quotes(parts: list[Part], before: list[Part], after: list[Part]) -> 
     """The parts, of which those quotes and backslashes may do either that are beside a quote."""
     if before and before[-1].text in _SINGLE_QUOTES and parts[0].fate is Fate.MASK:
         text = parts[0].text
-        rest = text.lstrip(_QUOTING)
-        parts = [*either(text[: len(text) - len(rest)]), Part(rest, Fate.MASK), *parts[1:]]
+        match = _QUOTING_FIRST.match(text)
+        size = match.end() if match is not None else 0
+        parts = [*either(text[:size]), Part(text[size:], Fate.MASK), *parts[1:]]
     if after and after[0].text in _SINGLE_QUOTES and parts[-1].fate is Fate.MASK:
         text = parts[-1].text
-        rest = text.rstrip(_QUOTING)
-        parts = [*parts[:-1], Part(rest, Fate.MASK), *either(text[len(rest) :])]
+        match = _QUOTING_LAST.search(text)
+        size = match.start() if match is not None else len(text)
+        parts = [*parts[:-1], Part(text[:size], Fate.MASK), *either(text[size:])]
     return parts
 
 

@@ -28,6 +28,7 @@ from controller.logs.masking.wrapped import WrappedPatterns
 
 MAX_HELD_BYTES = 128 * 1024
 """At most so much is held back, or twice the longest pattern: a step can't make the mask remember its whole output."""
+_MAX_BACKSLASHES = 16
 _HEAD_BYTES = 6
 """Most data has none of the patterns' first bytes, which are found four times as fast as all of the patterns."""
 
@@ -142,7 +143,10 @@ class SecretPatterns:
         if self._has_controls and has_removed:
             for layer in layers(whole, self._notations, is_cut=is_cut, keeps_controls=True):
                 starts += self._pending_in(layer, b"")
-        return max(tail_at + min(starts), len(data) - self.max_held)
+        start = max(tail_at + min(starts), len(data) - self.max_held)
+        # Not within an escape: the rest of `\n` would be taken for text.
+        before_start = data[max(0, start - _MAX_BACKSLASHES) : start]
+        return start - len(before_start) + len(before_start.rstrip(b"\\"))
 
     def _pending_in(self, layer: Layer, before: bytes) -> list[int]:
         """Where the same begins for one layer of the data, if there is any."""

@@ -153,3 +153,15 @@ def test_every_secret_of_a_long_block_is_hidden() -> None:
     out = masked(words[:2], b"\n".join(lines))
     assert not any(each in out for each in (words[0], words[1], *(base64.b64encode(w * 2) for w in words[:2])))
     assert out.count(b"\n") == 2999
+
+
+def test_a_written_line_break_is_not_cut_within() -> None:
+    value, line = b"xg6MlcjCwHbY6j1d8TEo8qWerCWa0AKQ1", b"=" + b"0JbQltCW\\r\\n" * 2000
+    encoded = base64.b64encode(b"\xd0\x96" * 6 + value)
+    broken = b"\\r\\n".join(encoded[at : at + 8] for at in range(0, len(encoded), 8))
+    patterns = SecretPatterns([value, b"n" + value])
+    whole = SecretMasker(patterns)
+    expected = whole.feed(line + broken + b"<") + whole.flush()
+    for cut in range(len(broken)):
+        mask = SecretMasker(patterns)
+        assert mask.feed(line + broken[:cut]) + mask.feed(broken[cut:] + b"<") + mask.flush() == expected
