@@ -156,12 +156,14 @@ def test_every_secret_of_a_long_block_is_hidden() -> None:
 
 
 def test_a_written_line_break_is_not_cut_within() -> None:
-    value, line = b"xg6MlcjCwHbY6j1d8TEo8qWerCWa0AKQ1", b"=" + b"0JbQltCW\\r\\n" * 2000
-    encoded = base64.b64encode(b"\xd0\x96" * 6 + value)
-    broken = b"\\r\\n".join(encoded[at : at + 8] for at in range(0, len(encoded), 8))
-    patterns = SecretPatterns([value, b"n" + value])
-    whole = SecretMasker(patterns)
-    expected = whole.feed(line + broken + b"<") + whole.flush()
-    for cut in range(len(broken)):
+    patterns = SecretPatterns([b"TOKEN=xg6MlcjCwHbY6j1d8TEo8qWerCWa0AKQ1\nPASS=yiflMtHLo4EDN9Xaf83Q1\n"])
+    lines = (b"0JbQltCW", b"0JbQlnhn", b"Nk1sY2pD", b"d0hiWTZq", b"MWQ4VEVv", b"OHFXZXJD", b"V2EwQUtR", b"MdCW0JY<")
+    before, text = b"x" * 17_000 + b" =", b"\\r\\n".join(lines)
+
+    def output(*pieces: bytes) -> bytes:
         mask = SecretMasker(patterns)
-        assert mask.feed(line + broken[:cut]) + mask.feed(broken[cut:] + b"<") + mask.flush() == expected
+        return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()])
+
+    expected = output(before + text)
+    assert expected.endswith(b"0JbQlnhn\\r\\n***dCW0JY<")
+    assert {output(before, text[:cut], text[cut:]) for cut in range(len(text))} == {expected}
