@@ -25,6 +25,7 @@ REQUIREMENTS = (
     "aiohttp",
     "boto3",
     "fastapi",
+    "google-re2",
     "httptools",
     "jsonschema",
     "prometheus-client",

@@ -43,7 +43,8 @@ def project(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("where", [".", "src/deep"])
 def test_workspace_holds_the_working_tree(c8s: C8s, project: Path, where: str) -> None:
     out = c8s("run", cwd=project / where).stdout
-    said = [line.partition("| ")[2] for line in out.splitlines() if line.startswith("look") and "| --" not in line]
+    said = [line.partition("| ")[2] for line in out.splitlines() if line.startswith("look")]
+    said = [text for text in said if not text.startswith(("-- ", "$ "))]
     assert said[0] == "changed, not committed"
     assert set(said[1:]) >= {".c8s.yaml", ".gitignore", "link", "src", "tracked.txt", "untracked file.txt", "tool ran"}
     assert not {"gone.txt", "noise.log", ".git"} & set(said)
