@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -150,7 +149,8 @@ def test_sandbox_ends_when_its_folder_is_deleted(folder: SandboxPaths) -> None:
     folder.keep_marker.touch()
     process = start_supervisor(folder)
     children = state_of(folder).children.values()
-    shutil.rmtree(folder.root)
+    # At once: the supervisor may write into a folder that is being emptied.
+    folder.root.rename(folder.root.with_name("moved"))
     assert process.wait(20) == 0
     assert not any(processes.is_alive(child.pid, child.started) for child in children)
     assert not folder.root.exists()
@@ -159,7 +159,8 @@ def test_sandbox_ends_when_its_folder_is_deleted(folder: SandboxPaths) -> None:
 def test_sandbox_ends_when_its_folder_was_made_again(folder: SandboxPaths) -> None:
     folder.keep_marker.touch()
     process = start_supervisor(folder)
-    shutil.rmtree(folder.root)
+    # At once: the supervisor may write into a folder that is being emptied.
+    folder.root.rename(folder.root.with_name("moved"))
     folder.create()
     folder.supervisor_lock.touch()
     assert process.wait(20) == 0
