@@ -16,6 +16,8 @@ _ALPHANUMERIC = string.ascii_letters + string.digits
 _SPECIAL = _ALPHANUMERIC + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ "
 _QUOTES = _ALPHANUMERIC[:20] + "'\"\\'\"$`"
 _LETTERS = "äöüßéñ日本語😀" + _ALPHANUMERIC
+# With some that Python writes as `\xa0` beside others that it writes as they are.
+_LATIN = "äöÿéñ×\u00a0\u00a0" + _ALPHANUMERIC[:12]
 _ESCAPES = ("%41", "%2f", "\\n", "\\x41", "\\u0041", "&amp;", "&#65;", "''", '""', "\\\\", "%25")
 
 
@@ -68,6 +70,10 @@ def _unicode(chance: random.Random) -> bytes:
     return _text_of(chance, _LETTERS, 12).encode()
 
 
+def _latin(chance: random.Random) -> bytes:
+    return _text_of(chance, _LATIN, 16).encode()
+
+
 def _binary(chance: random.Random) -> bytes:
     return bytes(chance.choice([*range(1, 9), 27, *range(0x20, 0x100)]) for _ in range(chance.randint(8, 40)))
 
@@ -91,6 +97,7 @@ _VALUES = (
     _digits,
     _sentence,
     _unicode,
+    _latin,
     _binary,
     _looks_escaped,
     _many_lines,

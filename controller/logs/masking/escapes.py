@@ -4,13 +4,16 @@ A `Notation` is one way to escape: with backslashes (JSON, C, Python, shells), p
 `+` for blanks), character references (XML, HTML), doubled single quotes (YAML, SQL, and `'\''` of shells) or double
 ones (CSV). Undoing takes long compared to searching, so a notation says first whether it is needed: what no secret
 contains stays escaped, and backslashes and quotes matter only if a secret is found when all of them are removed.
+
+`\xe9` is a byte to C and to shells, and the character U+00E9 to Python and JavaScript, which write it beside
+characters in UTF-8. So backslashes are undone in both ways.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -24,6 +27,10 @@ _NUMERIC = (
     rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}"
     rb"|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|[0-7]{1,2}"
 )
+# Those of bytes that are characters of Latin-1, but not of ASCII.
+_HIGH_NUMERIC = compile_re2(rb"\\(?:x[89a-fA-F]|[23][0-7]{2})")
+# The first bytes of these characters in UTF-8.
+_LATIN_1_LEADS = b"\xc2\xc3"
 # Those of control characters beyond ASCII, and of the characters that `control_sequences` removes.
 _INVISIBLE_DIGITS = (
     rb"00[89aA][0-9a-fA-F]|034[fF]|06(?:0[0-5]|1[cC]|[dD][dD])|070[fF]|08(?:9[01]|[eE]2)|180[b-fB-F]"
@@ -55,6 +62,7 @@ class Kind(Enum):
     PERCENT = "percent"
     FORM = "form"
     BACKSLASH = "backslash"
+    CHARACTER = "character"
     REFERENCE = "reference"
     QUOTE = "quote"
     DOUBLED = "doubled"
@@ -63,10 +71,13 @@ class Kind(Enum):
 class _Decoder(dict[bytes, bytes]):
     """What escapes stand for; remembers those it has seen."""
 
+    def __init__(self, decode: Callable[[bytes], bytes]) -> None:
+        self._decode = decode
+
     def __missing__(self, escape: bytes) -> bytes:
         if len(self) >= _MAX_REMEMBERED:
             self.clear()
-        decoded = self[escape] = _decode(escape)
+        decoded = self[escape] = self._decode(escape)
         return decoded
 
 
@@ -105,6 +116,8 @@ class Notation:
     """The beginnings of the secrets without backslashes and quotes."""
     also: bytes = b""
     """Without this in a text there is no reason to undo its escapes."""
+    only: Any = None
+    """Without a match of this expression of RE2 there is none either."""
 
     def is_needed(self, text: bytes) -> bool:
         """Whether a secret may be in the text without its escapes that is not in the text."""
@@ -116,18 +129,23 @@ class Notation:
 
     def is_present(self, text: bytes) -> bool:
         """Whether there may be escapes in the text."""
-        return self.also in text and any(sign in text for sign in self.signs)
+        if self.also not in text or not any(sign in text for sign in self.signs):
+            return False
+        return self.only is None or self.only.search(text) is not None
 
     def unescape(self, text: bytes) -> bytes:
         """The text without escapes."""
-        decoded = _Decoder()
+        decoded = _Decoder(self._decode)
         return self.escape.sub(lambda match: decoded[match[0]], text)
 
     def view(self, text: bytes, data: bytes) -> View:
         """The text that is the data without escapes, with positions."""
-        decoded = _Decoder()
+        decoded = _Decoder(self._decode)
         matches = self.escape.finditer(data)
         return replaced_view(text, ((match.span(), len(decoded[match[0]])) for match in matches))
+
+    def _decode(self, escape: bytes) -> bytes:
+        return _decode_character(escape) if self.kind is Kind.CHARACTER else _decode(escape)
 
     def incomplete_start(self, text: bytes) -> int:
         """Where an escape begins that the text may cut off; the text's length if there is none."""
@@ -154,8 +172,10 @@ def notations(secrets: Iterable[bytes]) -> list[Notation]:
     # What is within another notation may have the one that decides whether a secret is found.
     backslash = compile_re2(numeric + rb"|\\&|" + _REFERENCE)
     quoting = compile_re2(numeric), reduced
+    backslashes = (b"\\",), _backslash(used, letters), _INCOMPLETE_BACKSLASH, backslash, reduced
     return [
-        Notation(Kind.BACKSLASH, (b"\\",), _backslash(used, letters), _INCOMPLETE_BACKSLASH, backslash, reduced),
+        Notation(Kind.BACKSLASH, *backslashes),
+        *([Notation(Kind.CHARACTER, *backslashes, only=_HIGH_NUMERIC)] if not used.isdisjoint(_LATIN_1_LEADS) else []),
         Notation(Kind.PERCENT, (b"%",), re.compile(_PERCENT), *percent),
         *([Notation(Kind.FORM, (b"%",), re.compile(_PERCENT + rb"|\+"), *percent, also=b"+")] if 0x20 in used else []),
         Notation(Kind.REFERENCE, (b"&",), re.compile(_REFERENCE), _INCOMPLETE_REFERENCE, compile_re2(_REFERENCE)),
@@ -168,7 +188,7 @@ def every_notation() -> list[Notation]:
     """The notations, for texts of which nothing is known."""
     found = notations([bytes(range(256))])
     return [
-        Notation(each.kind, each.signs, each.escape, each.incomplete, compile_re2(each.escape.pattern), also=each.also)
+        replace(each, relevant=compile_re2(each.escape.pattern), reduced=None)
         for each in found
     ]
 
@@ -220,6 +240,12 @@ def _decode(escape: bytes) -> bytes:
             return _NAMED[escape]
         return _character(int(escape[3:-1], 16) if escape[2:3] in b"xX" else int(escape[2:-1]))
     return _decode_backslash(escape[1:], kind) if first == b"\\" else first
+
+
+def _decode_character(escape: bytes) -> bytes:
+    decoded = _decode(escape)
+    is_number = escape[1:2] in b"x01234567"
+    return decoded.decode("latin-1").encode() if is_number else decoded
 
 
 def _decode_backslash(text: bytes, kind: bytes) -> bytes:

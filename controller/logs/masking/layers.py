@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 from controller.logs.masking.control_sequences import has_controls, visible, visible_text
 from controller.logs.masking.escapes import Kind, Notation
@@ -16,7 +17,7 @@ from controller.logs.masking.views import View
 
 _P, _B, _R, _Q, _D = Kind.PERCENT, Kind.BACKSLASH, Kind.REFERENCE, Kind.QUOTE, Kind.DOUBLED
 _F = Kind.FORM
-ORDERS = frozenset(
+_KNOWN = frozenset(
     {
         *((_P,), (_P, _P), (_P, _B), (_F,), (_F, _B)),
         *((_B,), (_B, _B), (_B, _B, _B), (_B, _R), (_B, _Q), (_B, _D)),
@@ -24,6 +25,8 @@ ORDERS = frozenset(
         *((_Q,), (_Q, _B), (_D,), (_D, _B)),
     }
 )
+_BACKSLASHES = {Kind.BACKSLASH: (Kind.BACKSLASH, Kind.CHARACTER)}
+ORDERS = frozenset(each for order in _KNOWN for each in product(*(_BACKSLASHES.get(kind, (kind,)) for kind in order)))
 """The orders in which notations are undone, the outermost first.
 
 Percent-encoding leaves nothing for others to escape, so it is never within another one.

@@ -81,6 +81,22 @@ def test_a_secret_in_another_notation_is_hidden(text: str) -> None:
     assert out.strip(b"b\"'$\\") == b"", out
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        repr("é\xa0pass日×9"),
+        repr(repr("é\xa0pass日×9")),
+        ascii(repr("é\xa0pass日×9")),
+        ascii("é&#160;pass&#x65e5;×9"),
+        "é\\240pass日\\3279",
+        "q=%C3%A9%5Cxa0pass%E6%97%A5%C3%979",
+    ],
+)
+def test_characters_of_a_secret_may_be_escaped_by_their_number_beside_others_that_are_not(text: str) -> None:
+    out = masked(["é\xa0pass日×9".encode()], text.encode())
+    assert out.strip(b"'\"q=") == b"***", out
+
+
 def test_a_hexadecimal_dump_is_hidden() -> None:
     digits = binascii.hexlify(SECRET, " ").decode().split()
     dump = "\n".join(" ".join(digits[at : at + 16]) for at in range(0, len(digits), 16))
