@@ -25,6 +25,7 @@ _DENSE_BYTES = 16
 _LONG_BYTES = 4096
 # Of a line: what looks encoded at its end, after a character that neither does nor is part of a line break.
 _LAST_WORD = re.compile(rb"(?:[!-\[\]-~][ ]|[!-*,:-<>-@\[\]^`{-~])([A-Za-z0-9+/_=.-]{0,15})\n\Z")
+_INDENTATION = re.compile(rb"[ \t]{0,64}")
 _RUN = re.compile(rb"[A-Za-z0-9+/_=.-]*")
 
 
@@ -110,10 +111,12 @@ def _head_counts(data: bytes, before: bytes, view: View, start: int, end: int) -
 
 
 def _is_after_break(data: bytes, before: bytes, view: View, start: int) -> bool:
+    if before.endswith(b"\n") and _INDENTATION.fullmatch(data, 0, view.position(start)) is not None:
+        return True
     if start and not view.has_removed(start - 1, start + 1):
         return False
     gap = data[view.end(start - 1) if start else 0 : view.position(start)]
-    return _has_break(gap) or (start == 0 and before.endswith(b"\n"))
+    return _has_break(gap)
 
 
 def _has_break(gap: bytes) -> bool:

@@ -183,3 +183,12 @@ def test_a_written_line_break_is_not_cut_within() -> None:
     expected = output(before + text)
     assert expected.endswith(b"0JbQlnhn\\r\\n***dCW0JY<")
     assert {output(before, text[:cut], text[cut:]) for cut in range(len(text))} == {expected}
+
+
+def test_an_indented_line_of_an_encoded_secret_is_hidden_wherever_the_output_is_cut() -> None:
+    """The head of one character is on the line before, where it stays."""
+    patterns = SecretPatterns([b"M[EWnme|<"])
+    text = b"  CW0JbQltCWT\n  VtFV25tZXw8\n"
+    for cut in range(len(text)):
+        mask = SecretMasker(patterns)
+        assert mask.feed(text[:cut]) + mask.feed(text[cut:]) + mask.flush() == b"  CW0JbQltCWT\n  ***\n", cut
