@@ -73,15 +73,17 @@ def run(root: Path, env: dict[str, str], name: str, steps: list[Step]) -> bool:
     status = json.loads(listed.stdout)["status"]
     with log.open("rb") as file:
         file.seek(before)
-        text = file.read().decode()
-    pauses = [float(each) for each in re.findall(r'"seconds": ([0-9.]+), "cpuSeconds"', text)]
-    computed = [float(each) for each in re.findall(r'"cpuSeconds": ([0-9.]+)', text)]
+        blocks = [each for line in file if b'"cpuSeconds"' in line and "stack" in (each := json.loads(line))]
+    pauses, computed = ([each[key] for each in blocks] for key in ("seconds", "cpuSeconds"))
     pid = json.loads((state / "sandbox.json").read_text())["children"]["controller"]["pid"]
     peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     count = sum(len(step.get("attempts") or ()) for step in status["steps"])
     print(f"  {name}: {status['phase']} after {seconds:.0f} s; {len(status['steps'])} steps, {count} attempts")
     print(f"    pauses of the controller's event loop over 200 ms: {len(pauses)}", end="")
     print(f"; longest {max(pauses):.2f} s, of which it computed {max(computed):.2f} s" if pauses else "")
+    for each in blocks:
+        if each["cpuSeconds"] >= _PAUSE_LIMIT:
+            print(f"    computed for {each['cpuSeconds']:.2f} s in\n{each['stack']}", flush=True)
     print(f"    memory of the controller at most {int(peak[1]) / 1024 if peak else 0:.0f} MiB", flush=True)
     if done.returncode or status["phase"] != "Succeeded":
         print(done.stdout[-2000:] + done.stderr[-2000:])

@@ -20,12 +20,12 @@ from kind import apply, doctor, kustomize, lifecycle, object_store, readiness, s
 from kind.cluster_record import ClusterRecord, choose_ports, matches_record, read_record, write_record
 from kind.errors import ForeignClusterError, KindError, PortTakenError
 from kind.image import build as image
+from kind.image.digests import DIGESTS_FILE, DigestRecord
 from kind.plan import ProgressCallback, Step
 from kind.tools.docker_cli import Docker
-from kind.tools.kind_cli import Kind, Ports, cluster_config, parse_progress
+from kind.tools.kind_cli import NODE_IMAGE, Kind, Ports, cluster_config, parse_progress
 from kind.tools.process import CommandRunner, run
 
-NODE_IMAGE = "kindest/node:v1.36.2"
 SAMPLE_IMAGES = ("busybox:1.36", "python:3.12-slim")
 """Images of the samples: loaded onto the node if this host has them, never pulled for that."""
 _API_SECONDS = 180.0
@@ -48,6 +48,11 @@ class BootstrapOptions:
     load: tuple[str, ...] = ()
     """Further images to load onto the node."""
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digests_file(self) -> Path:
+        """What the tags named when they were first used, for all clusters: it outlives them."""
+        return self.folder.parent / DIGESTS_FILE
 
     @property
     def record_file(self) -> Path:
@@ -80,6 +85,7 @@ class Bootstrap:
         self.docker = Docker(run_command)
         recipe = image.ImageSpec(options.base_image, options.wheels, options.cache)
         self.builder = image.ImageBuilder(self.docker, recipe, run_command)
+        self.digests = DigestRecord(options.digests_file, self.docker)
         self.record: ClusterRecord | None = read_record(options.record_file)
         self._port_is_free = port_is_free
         self._clock = clock
@@ -196,7 +202,12 @@ class Bootstrap:
         self._save_record(replace(self.record, container=container.id))
         async with self._client() as client:
             version = await apply.wait_for_api(client, timeout=_API_SECONDS)
-        return f"Kubernetes {version}; API on {self.record.api_url}"
+        return f"Kubernetes {version}; API on {self.record.api_url}{await self._note(self.options.node_image)}"
+
+    async def _note(self, name: str) -> str:
+        """Record what the image is; a warning for the step's result if it is another one than recorded."""
+        check = await self.digests.note(name)
+        return f"; WARNING: {check.warning}. {check.remedy}" if check.warning else ""
 
     # -- image
 
@@ -206,10 +217,11 @@ class Bootstrap:
 
     async def _build_image(self, report: ProgressCallback) -> str:
         self._image, has_git = await self.builder.build(report)
+        built = self._image + await self._note(self.options.base_image)
         if has_git:
-            return self._image
+            return built
         return (
-            f"{self._image}; WITHOUT git, which its base lacks and could not be installed: runs with a git source fail "
+            f"{built}; WITHOUT git, which its base lacks and could not be installed: runs with a git source fail "
             f"(choose another base with --base-image; `docker rmi {self._image}` forces a new build)"
         )
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from kind.cluster_record import API_PORT, S3_PORT, port_is_free
 from kind.errors import KindError
+from kind.image.digests import DigestRecord
 from kind.tools.docker_cli import Docker, DockerInfo
 from kind.tools.kind_cli import INOTIFY_REMEDY, Kind
 from kind.tools.process import CommandRunner, run
@@ -74,8 +75,15 @@ def inspect_host(info: DockerInfo | None, ports: Mapping[int, bool] | None = Non
     )
 
 
-async def run_checks(run_command: CommandRunner = run) -> list[Finding]:
-    """Run all checks, except those that need something that failed."""
+async def run_checks(
+    run_command: CommandRunner = run, *, digests: Path | None = None, images: Iterable[str] = ()
+) -> list[Finding]:
+    """Run all checks, except those that need something that failed.
+
+    Args:
+        digests: the file in which the digests of images are recorded; None for no check of images.
+        images: the images to compare with it.
+    """
     info: DockerInfo | None = None
     findings: list[Finding] = []
     try:
@@ -85,8 +93,28 @@ async def run_checks(run_command: CommandRunner = run) -> list[Finding]:
     host = inspect_host(info)
     if info is not None:
         findings += check_docker(info, host, time.time())
+        if digests is not None:
+            record = DigestRecord(digests, Docker(run_command))
+            findings += [await _check_image(record, each) for each in images]
     findings.append(await _check_kind(run_command))
     return [*findings, *check_host(host)]
+
+
+async def _check_image(record: DigestRecord, image: str) -> Finding:
+    why = "A tag may name another image than before; a reference with a digest (NAME@sha256:…) can't."
+    try:
+        check = await record.compare(image)
+    except KindError as error:
+        return Finding("image", "warning", error.message, why, error.remedy)
+    if check.warning:
+        return Finding("image", "warning", check.warning, why, check.remedy)
+    said = {
+        "absent": "is not on this host",
+        "pinned": "is chosen by its digest",
+        "new": "is on this host and not used yet",
+        "same": f"is {check.found.digest if check.found else ''}, as recorded",
+    }
+    return Finding("image", "ok", f"{image} {said[check.state]}", why)
 
 
 async def _check_kind(runs: CommandRunner) -> Finding:

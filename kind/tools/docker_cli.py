@@ -61,6 +61,23 @@ class Container:
     ports: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class ImageIdentity:
+    """What an image is: its ID on this host, and its digests in registries (none if it was loaded from a file)."""
+
+    id: str
+    digests: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The one to show, and to pin the image by: that of the registry if there is one."""
+        return self.digests[0] if self.digests else self.id
+
+    def matches(self, other: ImageIdentity) -> bool:
+        """Whether both are the same image. The ID also depends on where the engine stores its images."""
+        return self.id == other.id or not set(self.digests).isdisjoint(other.digests)
+
+
 class Docker:
     """The program `docker`."""
 
@@ -85,6 +102,19 @@ class Docker:
         """The ID of a local image, or None if there is none."""
         result = await self._run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=_QUERY_TIMEOUT)
         return result.out.strip() or None if result.code == 0 else None
+
+    async def image_identity(self, image: str) -> ImageIdentity | None:
+        """What a local image is, or None if there is none."""
+        format_ = "{{.Id}} {{json .RepoDigests}}"
+        result = await self._run(["docker", "image", "inspect", "--format", format_, image], timeout=_QUERY_TIMEOUT)
+        found, _, listed = result.out.strip().partition(" ")
+        if result.code or not found:
+            return None
+        try:
+            digests = json.loads(listed or "null") or ()
+        except ValueError:
+            digests = ()
+        return ImageIdentity(found, tuple(sorted({str(each).partition("@")[2] for each in digests} - {""})))
 
     async def pull(self, image: str, on_line: OnLine | None = None) -> None:
         """Pull an image. Raises KindError with a remedy for a rate limit, a missing image or a missing network."""

@@ -17,6 +17,7 @@ from kind.tools.process import CommandResult, CommandRunner, OnLine, run
 
 MIN_VERSION = (0, 30, 0)
 _NEWEST_KNOWN = "0.33.0"
+NODE_IMAGE = "kindest/node:v1.36.2"
 API_NODE_PORT = 30080
 S3_NODE_PORT = 30900
 _QUERY_TIMEOUT = 30.0

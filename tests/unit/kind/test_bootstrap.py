@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,18 @@ def test_node_without_a_recorded_id_is_matched_by_its_ports(ports: tuple[int, in
     node = parse_container(json.loads(container(ports=ports)))
     assert matches_record(ClusterRecord("c8s", Ports(18080, 18900), "image"), node) is ours
     assert matches_record(ClusterRecord("other", Ports(18080, 18900), "image"), node) is False
+
+
+async def test_base_image_that_is_another_one_than_before_is_told(tmp_path: Path, programs: Programs) -> None:
+    said = '{"version": [3, 12], "machine": "x86_64", "libc": "glibc", "libc_version": "2.36"}'
+    programs.answers = {
+        "docker image inspect": (0, 'sha256:1 ["python@sha256:11"]'),
+        "docker run": (0, said),
+        f"{sys.executable} -m pip": (0, ""),
+        "docker build": (0, ""),
+    }
+    assert "WARNING" not in await find_step(bootstrap(tmp_path / "c8s", programs), "image").action(ignore)
+    programs.answers["docker image inspect"] = (0, 'sha256:2 ["python@sha256:22"]')
+    result = await find_step(bootstrap(tmp_path / "c8s", programs), "image").action(ignore)
+    assert "WARNING: python:3.12-slim is sha256:22, but was sha256:11 when it was first used" in result
+    assert "python@sha256:11" in result
