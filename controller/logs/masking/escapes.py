@@ -187,10 +187,7 @@ def notations(secrets: Iterable[bytes]) -> list[Notation]:
 def every_notation() -> list[Notation]:
     """The notations, for texts of which nothing is known."""
     found = notations([bytes(range(256))])
-    return [
-        replace(each, relevant=compile_re2(each.escape.pattern), reduced=None)
-        for each in found
-    ]
+    return [replace(each, relevant=compile_re2(each.escape.pattern), reduced=None) for each in found]
 
 
 def _backslash(used: frozenset[int], letters: bytes) -> re.Pattern[bytes]:
