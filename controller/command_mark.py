@@ -11,10 +11,13 @@ On a terminal that shows the raw output, a mark is an application program comman
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 MAX_MARK_BYTES = 40
 """The longest mark with its line break."""
+MARK_PATTERN = re.compile(rb"\x1b_c8s;(?P<nonce>[0-9a-f]{16});(?P<command>[0-9]{1,5})\x1b\\\r?\n")
+"""A mark of any attempt with its line break. One expression for all: to compile one for each step takes longer."""
 
 
 @dataclass(frozen=True)

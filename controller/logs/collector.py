@@ -20,7 +20,7 @@ from controller.logs.collect.run_sizes import RunSizes
 from controller.logs.collect.stream_collector import CollectionContext, StreamCollector
 from controller.logs.live.hub import LogHub
 from controller.logs.masking.mask import SecretMasker
-from controller.logs.masking.patterns import SecretPatterns
+from controller.logs.masking.patterns import SecretPatterns, no_patterns
 from controller.logs.model import Stream
 from controller.storage import ObjectStore
 
@@ -177,7 +177,7 @@ class LogCollector:
         failures = 0
         while entry.summary is None:
             try:
-                patterns = await self._secret_patterns(stream, values) if values else SecretPatterns(())
+                patterns = await self._secret_patterns(stream, values) if values else no_patterns()
                 entry.summary = await StreamCollector(self._context, stream, pod, patterns, group).run()
             except Exception:
                 # An unexpected error must neither end the other streams nor leave this one without a log.

@@ -98,13 +98,34 @@ def _evaluate_message(rule: JsonObject, variables: JsonObject) -> str:
     return message.strip() if isinstance(message, str) and "\n" not in message else ""
 
 
+class _CelObject(dict[str, Any]):
+    """A JSON object for CEL; a field is converted when a rule first reads it, because most rules read few of many."""
+
+    def __init__(self, value: JsonObject, schema: JsonObject) -> None:
+        super().__init__(value)
+        additional = schema.get("additionalProperties")
+        self._properties: JsonObject = schema.get("properties") or {}
+        self._other: JsonObject = additional if isinstance(additional, dict) else {}
+        self._unconverted = set(value)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._unconverted:
+            self._unconverted.remove(name)
+            self[name] = _to_cel(super().__getitem__(name), self._properties.get(name, self._other))
+        return super().__getitem__(name)
+
+    def values(self) -> list[Any]:  # type: ignore[override]
+        return [self[name] for name in self]
+
+    def items(self) -> list[tuple[str, Any]]:  # type: ignore[override]
+        return [(name, self[name]) for name in self]
+
+
 def _to_cel(value: Any, schema: JsonObject) -> Any:
     """Convert a JSON value for CEL: numbers, times and durations get the type of their schema."""
     kind, format_name = schema.get("type"), schema.get("format")
     if isinstance(value, dict):
-        properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
-        other = additional if isinstance(additional, dict) else {}
-        return {name: _to_cel(item, properties.get(name, other)) for name, item in value.items()}
+        return _CelObject(value, schema)
     if isinstance(value, list):
         return [_to_cel(item, schema.get("items") or {}) for item in value]
     if kind == "number" and isinstance(value, int) and not isinstance(value, bool):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 
-from controller.command_mark import MAX_MARK_BYTES, CommandMark
+from controller.command_mark import MARK_PATTERN, MAX_MARK_BYTES, CommandMark
 from controller.logs.model import UNKNOWN_TIME, CommandStart
 
 
@@ -14,9 +13,7 @@ class MarkReader:
 
     def __init__(self, mark: CommandMark, latest: int = -1) -> None:
         self._prefix = mark.prefix.encode()
-        self._pattern = re.compile(
-            re.escape(self._prefix) + rb"([0-9]{1,5})" + re.escape(mark.suffix.encode()) + rb"\r?\n"
-        )
+        self._nonce = mark.nonce.encode()
         self._latest = latest
         self.found: list[CommandStart] = []
 
@@ -34,7 +31,9 @@ class MarkReader:
             return data
         kept: list[bytes] = []
         position = count = 0
-        for match in self._pattern.finditer(data):
+        for match in MARK_PATTERN.finditer(data):
+            if match["nonce"] != self._nonce:
+                continue
             text = data[position : match.start()]
             count += text.count(b"\n")
             kept.append(text)
@@ -46,7 +45,7 @@ class MarkReader:
                 count += 1
             elif first + count < len(times):
                 del times[first + count]
-            self._add(int(match[1]), line + count, time)
+            self._add(int(match["command"]), line + count, time)
         kept.append(data[position:])
         return b"".join(kept)
 
