@@ -29,7 +29,7 @@ from embedded.apiserver.request import ApiRequest
 from embedded.apiserver.webhook_admission import WebhookAdmission
 from embedded.auth.escalation import EscalationGuard
 from embedded.auth.rbac import AccessRequest, Authorizer
-from embedded.auth.reviews import REVIEWS, answer_review
+from embedded.auth.reviews import answer_review, is_review
 from embedded.auth.tokens import DEFAULT_AUDIENCE, Authenticator, User
 from embedded.registry.registry import Registry
 from embedded.storage.database import StorageError
@@ -112,7 +112,7 @@ class Server:
         verb = _request_verb(request, info)
         resource = info.resource
         self._authorize(user, verb, info)
-        if resource in REVIEWS:
+        if is_review(resource):
             if verb != "create":
                 raise method_not_allowed()
             review = decode.read_object(
@@ -280,9 +280,9 @@ def _is_served(group: str, version: str, known: dict[str, list[str]]) -> bool:
 
 
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    loop = asyncio.get_running_loop()
     if isinstance(protocol, timeouts.TimeoutRequestHandler):
         protocol.request_started()
+    loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=filters.MAX_BODY_BYTES)
 
 

@@ -23,41 +23,51 @@ WRITE_TIMEOUT = 30.0
 
 
 class TimeoutRequestHandler(web.RequestHandler):
-    """A connection that is closed when the headers of a request take too long."""
+    """A connection that is closed when the headers of a request take too long.
 
-    __slots__ = ("_busy", "_header_timer")
+    Its timer is set when a request begins and no timer runs, and is not cancelled at each end of headers: when it
+    fires, it looks whether headers are awaited, and since when.
+    """
+
+    __slots__ = ("_busy", "_headers_since", "_timer")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._busy = False
-        self._header_timer: asyncio.TimerHandle | None = None
+        self._headers_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._busy and self._header_timer is None:
-            self._header_timer = asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self._abort)
+        if self._busy or self._headers_since is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._headers_since = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_at(self._headers_since + HEADER_TIMEOUT, self._on_timer)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._cancel_header_timer()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def request_started(self) -> None:
         """Stop the header timeout: the headers of a request are complete."""
         self._busy = True
-        self._cancel_header_timer()
+        self._headers_since = None
 
     def request_finished(self) -> None:
         """Allow the header timeout for the next request: this one has been handled."""
         self._busy = False
 
-    def _cancel_header_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
-
-    def _abort(self) -> None:
-        self._header_timer = None
-        if not self._busy and self.transport is not None:
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._headers_since is None or self.transport is None:
+            return
+        loop, deadline = asyncio.get_running_loop(), self._headers_since + HEADER_TIMEOUT
+        if loop.time() < deadline:
+            self._timer = loop.call_at(deadline, self._on_timer)
+        else:
             self.transport.abort()
 
 

@@ -25,7 +25,13 @@ REVIEWS = (
     SELF_SUBJECT_RULES_REVIEWS,
 )
 
+_GROUPS = frozenset(each.group for each in REVIEWS)
 _ATTRIBUTE_FIELDS = ("resourceAttributes", "nonResourceAttributes")
+
+
+def is_review(resource: ResourceType) -> bool:
+    """Whether a resource is a question that is answered at once. The group decides first: it is compared faster."""
+    return resource.group in _GROUPS and resource in REVIEWS
 
 
 def answer_review(

@@ -12,12 +12,13 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from embedded.storage.database import StorageError, open_database
+from embedded.storage.object_cache import SizedCache
 from embedded.storage.object_size import MAX_OBJECT_BYTES, etcd_size
 from embedded.types import JsonObject
 
@@ -27,6 +28,7 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 _REVISION = "SELECT max(value, ifnull((SELECT max(revision) FROM changes), 0)) FROM revision"
 _PUT = "INSERT OR REPLACE INTO objects (resource, namespace, name, body) VALUES (?, ?, ?, ?)"
 _DELETE = "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?"
+_CACHE_BYTES = 2 << 20
 _CHANGE = "SELECT revision, type, resource, namespace, name, body, previous FROM changes WHERE revision > ?"
 
 
@@ -53,6 +55,8 @@ class StoreEvent:
     key: StorageKey
     body: bytes
     previous_body: bytes | None
+    decoded_previous: JsonObject | None = field(default=None, repr=False, compare=False)
+    """The decoded `previous_body`, if it is known."""
 
     @cached_property
     def object(self) -> JsonObject:
@@ -63,12 +67,27 @@ class StoreEvent:
     @cached_property
     def previous(self) -> JsonObject | None:
         """The decoded `previous_body`; it must not be changed."""
+        if self.decoded_previous is not None:
+            return self.decoded_previous
         found: JsonObject | None = json.loads(self.previous_body) if self.previous_body is not None else None
         return found
 
     @property
+    def is_decoded(self) -> bool:
+        """Whether `object` has been read."""
+        return "object" in self.__dict__
+
+    @property
     def size(self) -> int:
         return len(self.body) + len(self.previous_body or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """An object as it is stored, and the change that it was stored with, if that is known."""
+
+    body: bytes
+    event: StoreEvent | None = None
 
 
 _Write = tuple[StoreEvent, str, tuple[Any, ...]]
@@ -110,6 +129,7 @@ class SqliteStore:
             self._db.close()
             raise StorageError(f"cannot read the database {path}: {error}") from error
         self._path = path
+        self._cache: SizedCache[StorageKey, _Stored] = SizedCache(_CACHE_BYTES)
         self._history_bytes = sum(size for _, size in self._history)
         self._max_events, self._max_bytes = history_events, history_bytes
         # Changes are dropped in batches, so that not every write to a full history also deletes.
@@ -131,11 +151,18 @@ class SqliteStore:
         return lambda: self._listeners.remove(listener)
 
     def get(self, key: StorageKey) -> bytes | None:
+        cached = self._cache.get(key)
+        if cached is not None:
+            return cached.body
         row = self._db.execute(
             "SELECT body FROM objects WHERE resource = ? AND namespace = ? AND name = ?",
             (key.resource, key.namespace, key.name),
         ).fetchone()
-        return row[0] if row else None
+        if row is None:
+            return None
+        body: bytes = row[0]
+        self._cache.put(key, _Stored(body), len(body))
+        return body
 
     def scan(
         self, resource: str, namespace: str | None = None, after: tuple[str, str] = ("", "")
@@ -177,7 +204,7 @@ class SqliteStore:
         return self.put_all([(key, obj, previous)])[0]
 
     def put_all(self, objects: Sequence[tuple[StorageKey, JsonObject, JsonObject | None]]) -> list[bytes]:
-        """Store several objects as `put`, each with a revision of its own, in one transaction.
+        """Store several objects as `put`, each with a revision of its own, in one transaction; no key is there twice.
 
         Raises:
             ObjectTooLargeError: one would have more than `MAX_OBJECT_BYTES` in etcd; nothing is stored.
@@ -188,11 +215,21 @@ class SqliteStore:
             body = encode_json(obj)
             if (size := etcd_size(key.resource, obj, body)) > MAX_OBJECT_BYTES:
                 raise ObjectTooLargeError(key, size)
-            kind: EventType = "MODIFIED" if previous else "ADDED"
-            event = StoreEvent(revision, kind, key, body, encode_json(previous) if previous else None)
+            if previous:
+                event = StoreEvent(revision, "MODIFIED", key, body, *self._previous_state(key, previous))
+            else:
+                event = StoreEvent(revision, "ADDED", key, body, None)
             writes.append((event, _PUT, (key.resource, key.namespace, key.name, body)))
         self._write(writes)
         return [event.body for event, _, _ in writes]
+
+    def _previous_state(self, key: StorageKey, previous: JsonObject) -> tuple[bytes, JsonObject | None]:
+        """The object before a change: as JSON, and decoded if that needs no work."""
+        stored = self._cache.get(key)
+        if stored is None:
+            return encode_json(previous), None
+        event = stored.event
+        return stored.body, event.object if event is not None and event.is_decoded else None
 
     def delete(self, key: StorageKey, last: JsonObject) -> JsonObject:
         """Remove an object; returns its last state with the revision of the removal."""
@@ -267,6 +304,10 @@ class SqliteStore:
         for event in events:
             self._history.append((event.revision, event.size))
             self._history_bytes += event.size
+            if event.type == "DELETED":
+                self._cache.remove(event.key)
+            else:
+                self._cache.put(event.key, _Stored(event.body, event), event.size)
         for event in events:
             for listener in tuple(self._listeners):
                 listener(event)

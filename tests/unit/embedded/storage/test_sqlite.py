@@ -126,3 +126,35 @@ def test_open_error_names_the_database(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     with pytest.raises(StorageError, match=r"cannot open the database .*/db"):
         SqliteStore(tmp_path / "db")
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["write", "read", "delete"])), max_size=30))
+def test_what_is_read_and_told_is_what_is_stored(steps: list[tuple[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder) / "db")
+        told: list[StoreEvent] = []
+        store.subscribe(told.append)
+        start = store.revision
+        for number, (name, what) in enumerate(steps):
+            old = store.get(_key(name))
+            if what == "write":
+                store.put(_key(name), {**_obj(name), "data": number}, json.loads(old) if old else None)
+            elif what == "delete" and old:
+                store.delete(_key(name), json.loads(old))
+            # As a watcher does with some of the changes, but not with all.
+            decoded = [(event.object, event.previous) for event in told[::2]]
+            assert decoded == [(json.loads(e.body), json.loads(e.previous_body or b"null")) for e in told[::2]]
+        stored = store.events_since(start)
+        assert told == stored
+        assert [event.previous for event in told] == [event.previous for event in stored]
+        assert dict(store.scan("configmaps")) == {k: b for k in map(_key, "abcd") if (b := store.get(k)) is not None}
+        store.close()
+
+
+def test_a_write_that_fails_changes_nothing_that_is_read(store: SqliteStore) -> None:
+    body = store.put(_key("a"), _obj("a"), None)
+    store._db.execute("CREATE TRIGGER full BEFORE INSERT ON changes BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    with pytest.raises(StorageError, match="disk full"):
+        store.put(_key("a"), {**_obj("a"), "data": 1}, json.loads(body))
+    assert store.get(_key("a")) == body
