@@ -65,7 +65,7 @@ class KubeletApi(Protocol):
         """
         ...
 
-    def exec(self, namespace: str, pod: str, options: ExecOptions) -> ExecSession:
+    async def exec(self, namespace: str, pod: str, options: ExecOptions) -> ExecSession:
         """Start a command in a running container.
 
         Raises:

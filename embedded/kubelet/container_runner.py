@@ -44,7 +44,7 @@ class ContainerRunner:
         """Run a container until it has ended for good; returns its last exit code, -1 if it never started."""
         restarts = 0
         while await self.start(container):
-            if container.process is not None:
+            if container.running is not None:
                 on_started()
             exit_code = await self.wait_for_end(container)
             if self._termination.started.is_set() or not policy.restarts_after(exit_code):
@@ -59,7 +59,7 @@ class ContainerRunner:
         """Start a container as soon as what it needs exists; False when the pod is stopped before that."""
         attempt = 0
         while not self._termination.started.is_set():
-            if container.start(self._context) or container.state.terminated is not None:
+            if await container.start(self._context) or container.state.terminated is not None:
                 self._record_start(container)
                 return True
             if attempt % CONFIG_RETRIES_PER_EVENT == 0:
@@ -85,10 +85,10 @@ class ContainerRunner:
     async def wait_for_end(self, container: Container) -> int:
         """Run the container's probes until it has ended; returns the exit code."""
         timestamp = self._status_manager.timestamp
-        if container.process is None or not prober.has_probes(container.spec):
+        if container.running is None or not prober.has_probes(container.spec):
             return await container.wait(timestamp)
         async with asyncio.TaskGroup() as group:
-            probes = group.create_task(prober.run_probes(container, self._context, self._listener))
+            probes = group.create_task(prober.run_probes(container, self._listener))
             exit_code = await container.wait(timestamp)
             probes.cancel()
         return exit_code

@@ -1,7 +1,7 @@
 """The kubelet: starts a worker for each pod, first come, first served; serves logs and exec.
 
 How a pod runs is decided in `embedded.kubelet.pod_worker`. On macOS the guarantees are weaker: processes that leave a
-container's process group keep running (`embedded.kubelet.container.orphans`).
+container's process group keep running (`embedded.kubelet.runtime.process.orphans`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ from embedded.api.status_errors import ApiError, not_found
 from embedded.kubelet import node, scheduler
 from embedded.kubelet.config.environment import contained_environment, inherited_environment
 from embedded.kubelet.config.tree_removal import remove_tree
-from embedded.kubelet.container import cgroups, orphans
-from embedded.kubelet.container.cgroups import CgroupMode
 from embedded.kubelet.container.container import Container
-from embedded.kubelet.container.process import StartError
 from embedded.kubelet.container_lookup import (
     not_running_error,
     resolve_container,
@@ -39,6 +36,9 @@ from embedded.kubelet.logs.writer import LogWriter
 from embedded.kubelet.pod_changes import concerns_worker, is_reverted, may_run_here
 from embedded.kubelet.pod_status import TERMINAL_PHASES, node_lost_status
 from embedded.kubelet.pod_worker import PodEnvironment, PodWorker
+from embedded.kubelet.runtime.interface import Runtime, StartError
+from embedded.kubelet.runtime.process.cgroups import CgroupMode
+from embedded.kubelet.runtime.process.runtime import ProcessRuntime
 from embedded.kubelet.termination import StopReason
 from embedded.registry.event_recorder import EventRecorder
 from embedded.registry.registry import Registry
@@ -81,7 +81,8 @@ class Kubelet:
         self._settings = settings
         self._recorder = EventRecorder(registry, "kubelet", node.NODE_NAME)
         self._scheduler_recorder = EventRecorder(registry, scheduler.SCHEDULER_NAME)
-        self._cgroups = cgroups.Cgroups({}, "the kubelet has not started")
+        inherited = {**settings.inherited, **contained_environment(str(self._pods_dir))}
+        self._runtime: Runtime = ProcessRuntime(inherited, settings.cgroups)
         self._node = node.SchedulingState(node.labels())
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,11 +97,10 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run pods until cancelled; then end all of them, and return when no process is left."""
-        orphans.become_subreaper()
         self._pods_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._recover_from_crash()
-        self._cgroups = cgroups.detect(self._settings.cgroups)
-        node.register_node(self._registry, self._settings.max_pods, self._cgroups)
+        await self._runtime.open()
+        await self._recover_from_crash()
+        node.register_node(self._registry, self._settings.max_pods, self._runtime)
         self._node = node.scheduling_state(self._registry) or self._node
         # Pods have a separate task group: it outlives a cancellation until every pod has ended.
         async with asyncio.TaskGroup() as pods:
@@ -111,7 +111,7 @@ class Kubelet:
                     group.create_task(self._watch_node(pods))
             except asyncio.CancelledError:
                 await self._shut_down()
-                self._cgroups.close()
+                await self._runtime.close()
                 raise
 
     async def _watch_pods(self, group: asyncio.TaskGroup) -> None:
@@ -217,10 +217,9 @@ class Kubelet:
             self._scheduler_recorder.event(PODS, pod, "Scheduled", f"Successfully assigned {assigned}")
         environment = PodEnvironment(
             folder=folder,
-            inherited={**self._settings.inherited, **contained_environment(str(self._pods_dir))},
+            runtime=self._runtime,
             node=node.NODE_NAME,
             clock=self._registry.clock,
-            cgroups=self._cgroups,
             log_limit=self._settings.log_limit,
         )
         worker = self._workers[uid] = PodWorker(self._registry, self._recorder, pod, environment)
@@ -236,7 +235,7 @@ class Kubelet:
 
     def _is_unschedulable(self, uid: str, pod: Json) -> bool:
         """Whether the node can't run a pod. The reason is reported once; the pod is checked again when it changes."""
-        failure = scheduler.find_scheduling_failure(pod, self._node, node.capacity())
+        failure = scheduler.find_scheduling_failure(pod, self._node, self._runtime.capacity)
         if failure is None or pod["spec"].get("nodeName") or pod["status"].get("phase") in TERMINAL_PHASES:
             self._reported_unschedulable.discard(uid)
             return False
@@ -296,18 +295,18 @@ class Kubelet:
             recorder.flush()
 
     async def _reap_periodically(self) -> None:
-        """Reap adopted processes that have ended; those of a running container would otherwise accumulate."""
+        """Let the runtime free what ended processes of running containers occupy; they would accumulate."""
         while True:
             await asyncio.sleep(_REAP_INTERVAL)
             if self._workers:
-                orphans.reap()
+                self._runtime.collect()
 
-    def _recover_from_crash(self) -> None:
-        """Kill the processes that a killed cluster left running, and fail their pods, whose results are unknown."""
+    async def _recover_from_crash(self) -> None:
+        """End what a killed cluster left running, and fail its pods, whose results are unknown."""
         pods = {pod["metadata"]["uid"]: pod for pod in self._registry.list(PODS)}
         folders = [folder for folder in self._pods_dir.iterdir() if folder.is_dir()]
-        if killed := orphans.kill_orphans({folder.name for folder in folders}):
-            _log.warning("killed %d processes that an earlier cluster process left behind", killed)
+        if killed := await self._runtime.kill_leftovers({folder.name for folder in folders}):
+            _log.warning("killed %d processes or containers that an earlier cluster process left behind", killed)
         for folder in folders:
             if folder.name not in pods:
                 remove_tree(folder)
@@ -333,11 +332,11 @@ class Kubelet:
         """See `embedded.api.interfaces.PodRunner`."""
         return self._running_container(namespace, pod, container).name
 
-    def exec(self, namespace: str, pod: str, options: ExecOptions) -> ExecSession:
+    async def exec(self, namespace: str, pod: str, options: ExecOptions) -> ExecSession:
         """See `embedded.api.interfaces.PodRunner`."""
         container = self._running_container(namespace, pod, options.container)
         try:
-            session = container.exec(options)
+            session = await container.exec(options)
         except StartError as error:
             raise ExecError(str(error)) from error
         if session is None:
@@ -349,7 +348,7 @@ class Kubelet:
         name = resolve_exec_container(obj, requested)
         worker = self._workers.get(obj["metadata"]["uid"])
         container = worker.container(name) if worker is not None else None
-        if container is None or container.process is None:
+        if container is None or container.running is None:
             raise not_running_error(name)
         return container
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from embedded.api.scheme import NODES, SERVER_VERSION, ObjectRef, go_architecture
 from embedded.kubelet.config.downward_api import LOOPBACK
-from embedded.kubelet.container.cgroups import Cgroups
+from embedded.kubelet.runtime.interface import Runtime
 from embedded.registry.registry import Registry
 from embedded.types import JsonObject
 
 Json = dict[str, Any]
 
 NODE_NAME = "embedded"
-RUNTIME_VERSION = "process://0.1"
 
 
 def labels() -> dict[str, str]:
@@ -54,12 +51,7 @@ def scheduling_state(registry: Registry) -> SchedulingState | None:
     return SchedulingState(labels, bool(spec.get("unschedulable")), spec.get("taints") or ())
 
 
-def capacity() -> dict[str, Decimal]:
-    """CPU and memory of the machine, in cores and bytes."""
-    return {"cpu": Decimal(os.cpu_count() or 1), "memory": Decimal(_memory_kib() * 1024)}
-
-
-def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
+def register_node(registry: Registry, max_pods: int, runtime: Runtime) -> None:
     """Create or update the Node object; its condition `LimitsEnforced` says whether limits have an effect."""
     found = registry.find(ObjectRef(NODES, None, NODE_NAME))
     if found is None:
@@ -67,26 +59,31 @@ def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
     elif not labels().items() <= (present := found["metadata"].get("labels") or {}).items():
         metadata = {**found["metadata"], "labels": {**present, **labels()}}
         registry.update(ObjectRef(NODES, None, NODE_NAME), {**found, "metadata": metadata})
-    resources = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
+    memory = f"{int(runtime.capacity['memory']) // 1024}Ki"
+    resources = {"cpu": str(runtime.capacity["cpu"]), "pods": str(max_pods), "memory": memory}
     now = registry.now()
     ready = {
         "type": "Ready",
         "status": "True",
-        "reason": "ProcessRunnerReady",
-        "message": "pods run as processes of this machine, and images are not used",
+        "reason": "KubeletReady" if runtime.uses_images else "ProcessRunnerReady",
+        "message": f"containers run in their images in {runtime.version}"
+        if runtime.uses_images
+        else "pods run as processes of this machine, and images are not used",
         "lastHeartbeatTime": now,
         "lastTransitionTime": now,
     }
     limits = {
         "type": "LimitsEnforced",
-        "status": "True" if cgroups.enforced else "False",
-        "reason": "CgroupsAvailable" if cgroups.enforced else "NoCgroups",
-        "message": cgroups.reason if cgroups.enforced else f"cpu and memory limits have no effect: {cgroups.reason}",
+        "status": "True" if runtime.enforces_limits else "False",
+        "reason": "CgroupsAvailable" if runtime.enforces_limits else "NoCgroups",
+        "message": runtime.limits_reason
+        if runtime.enforces_limits
+        else f"cpu and memory limits have no effect: {runtime.limits_reason}",
         "lastHeartbeatTime": now,
         "lastTransitionTime": now,
     }
     info = {
-        "containerRuntimeVersion": RUNTIME_VERSION,
+        "containerRuntimeVersion": runtime.version,
         "kubeletVersion": SERVER_VERSION["gitVersion"],
         "kubeProxyVersion": "",
         "kernelVersion": platform.release(),
@@ -121,10 +118,3 @@ def _pressure_conditions(now: str) -> list[JsonObject]:
         }
         for what, text in enough.items()
     ]
-
-
-def _memory_kib() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
-    except (ValueError, OSError):
-        return 0

@@ -16,13 +16,13 @@ from typing import Any
 
 from embedded.kubelet.config import volumes
 from embedded.kubelet.config.environment import ConfigError
-from embedded.kubelet.container.cgroups import Cgroups
 from embedded.kubelet.container.container import Container, ContainerContext
 from embedded.kubelet.container_runner import CONFIG_RETRIES_PER_EVENT, CONFIG_RETRY_INTERVAL, ContainerRunner
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES
 from embedded.kubelet.pod_status import is_sidecar
 from embedded.kubelet.probes import prober
 from embedded.kubelet.restart_policy import RestartPolicy
+from embedded.kubelet.runtime.interface import PodSandbox, Runtime
 from embedded.kubelet.sidecars import SidecarSet
 from embedded.kubelet.status_manager import PodStatusManager
 from embedded.kubelet.termination import StopReason, TerminationSequence
@@ -40,11 +40,9 @@ class PodEnvironment:
 
     folder: Path
     """The pod's own folder: volumes, logs, working directories."""
-    inherited: dict[str, str]
-    """Environment variables that every container starts from."""
+    runtime: Runtime
     node: str
     clock: Callable[[], datetime]
-    cgroups: Cgroups
     log_limit: int = DEFAULT_MAX_BYTES
     """Bytes that are kept of each container's log."""
 
@@ -55,6 +53,7 @@ class PodWorker:
     def __init__(self, registry: Registry, recorder: EventRecorder, pod: Json, environment: PodEnvironment) -> None:
         self._status_manager = PodStatusManager(registry, recorder, pod, environment.node, environment.clock)
         self._environment = environment
+        self._pod_runtime = environment.runtime.pod(PodSandbox(pod, environment.folder))
         spec = pod["spec"]
         waiting = "PodInitializing" if spec.get("initContainers") else "ContainerCreating"
         self._init = [Container(c, waiting) for c in spec.get("initContainers") or []]
@@ -133,10 +132,11 @@ class PodWorker:
                 deadline = group.create_task(self._enforce_deadline())
                 await self._run_containers(group)
                 deadline.cancel()
+            self._set_final_phase()
+            self.publish()
         finally:
             self._termination.close()
-        self._set_final_phase()
-        self.publish()
+            await self._pod_runtime.close()
         self._status_manager.delete_if_terminating()
 
     # -- the life of the pod
@@ -146,7 +146,7 @@ class PodWorker:
         if mounted is None:
             return
         context = self._build_context(mounted)
-        self._termination.attach(group, context)
+        self._termination.attach(group)
         runner = ContainerRunner(context, self._status_manager, self._termination, self, self.publish)
         if await self._run_init_containers(group, runner):
             async with asyncio.TaskGroup() as main:
@@ -162,7 +162,7 @@ class PodWorker:
             Their folders by name; None when the pod can't run here, or was stopped.
         """
         if unsupported := self._unsupported_reason():
-            self._reject("ImageNotUsed" if "command" in unsupported else "NotSupported", unsupported)
+            self._reject(*unsupported)
             return None
         manager, root, attempt = self._status_manager, self._environment.folder / "volumes", 0
         while not self._termination.started.is_set():
@@ -186,24 +186,23 @@ class PodWorker:
         return ContainerContext(
             pod={**manager.pod, "spec": {**manager.pod["spec"], "nodeName": environment.node}},
             folder=environment.folder,
-            inherited=environment.inherited,
+            runtime=self._pod_runtime,
             volumes=mounted,
             secret=manager.secret,
             config_map=manager.config_map,
             timestamp=manager.timestamp,
-            cgroups=environment.cgroups,
             log_limit=environment.log_limit,
         )
 
-    def _unsupported_reason(self) -> str:
-        """Why the pod can't run on this node at all; empty when it can."""
+    def _unsupported_reason(self) -> tuple[str, str] | None:
+        """(reason, message) why the pod can't run on this node at all; None when it can."""
         for container in self._containers:
-            if not container.spec.get("command") and not container.spec.get("args"):
-                why = "it has no command, and images are not used here: give the container a command or args"
-                return f"container {container.name} can't run: {why}"
+            if unsupported := self._environment.runtime.unsupported_reason(container.spec):
+                return unsupported
             if why := prober.unsupported_reason(container.spec):
-                return why
-        return volumes.unsupported_reason(self._status_manager.pod)
+                return "NotSupported", why
+        why = volumes.unsupported_reason(self._status_manager.pod)
+        return ("NotSupported", why) if why else None
 
     async def _run_init_containers(self, group: asyncio.TaskGroup, runner: ContainerRunner) -> bool:
         """Run the init containers in order, starting the sidecars among them.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from embedded.kubelet.container.container import Container, ContainerContext
+from embedded.kubelet.container.container import Container
 from embedded.kubelet.pod_status import is_sidecar
 from embedded.kubelet.probes.handlers import run_action
 
@@ -90,11 +90,10 @@ class TerminationSequence:
         self._on_hook_failed = on_hook_failed
         self._on_stop = on_stop
         self._group: asyncio.TaskGroup | None = None
-        self._context: ContainerContext | None = None
 
-    def attach(self, group: asyncio.TaskGroup, context: ContainerContext) -> None:
-        """Allow preStop hooks to run: in `group`, with `context`."""
-        self._group, self._context = group, context
+    def attach(self, group: asyncio.TaskGroup) -> None:
+        """Allow preStop hooks to run, in `group`."""
+        self._group = group
 
     def close(self) -> None:
         """Cancel all kills; hooks no longer run."""
@@ -128,7 +127,7 @@ class TerminationSequence:
 
     def request_stop(self, container: Container) -> None:
         """Stop a container for good: preStop hook, then SIGTERM."""
-        if container.process is not None and not container.stop_requested:
+        if container.running is not None and not container.stop_requested:
             self._on_stop(container)
         container.stop_requested = True
         self._stop_gracefully(container, container.terminate)
@@ -148,18 +147,16 @@ class TerminationSequence:
     def _stop_gracefully(self, container: Container, end: Callable[[], None]) -> None:
         """Call `end`, after the preStop hook if there is one; its time is part of the grace period."""
         hook = (container.spec.get("lifecycle") or {}).get("preStop")
-        if not hook or container.process is None or self._context is None or self._group is None or self.grace <= 0:
+        if not hook or container.running is None or self._group is None or self.grace <= 0:
             end()
             return
-        self._group.create_task(self._run_hook(hook, container, self._context, end))
+        self._group.create_task(self._run_hook(hook, container, end))
 
-    async def _run_hook(
-        self, hook: Json, container: Container, context: ContainerContext, end: Callable[[], None]
-    ) -> None:
-        process = container.process
-        if failure := await run_action(hook, container, context, self.grace):
+    async def _run_hook(self, hook: Json, container: Container, end: Callable[[], None]) -> None:
+        running = container.running
+        if failure := await run_action(hook, container, self.grace):
             self._on_hook_failed(container, failure)
-        if container.process is process:
+        if container.running is running:
             end()
 
 

@@ -115,7 +115,7 @@ async def _run_exec(
 ) -> Json | None:
     """The Status of the command; None when the client has disconnected."""
     try:
-        session = runner.exec(namespace, pod, options)
+        session = await runner.exec(namespace, pod, options)
     except ExecError as error:
         return _failure_status("InternalError", f"error executing command in container: {error}") | {"code": 500}
 

@@ -1,20 +1,18 @@
-"""A pod's volumes as directories, and the mount paths of a container as paths of this machine.
+"""A pod's volumes as directories of this machine.
 
-Supported are emptyDir, secret, configMap, downwardAPI and projected (of the latter three). Nothing is mounted: a
-container finds a volume because values that begin with its mount path are rewritten. Secrets and ConfigMaps are copied
-when the pod starts; later changes do not reach it.
+Supported are emptyDir, secret, configMap, downwardAPI and projected (of the latter three). Secrets and ConfigMaps are
+copied when the pod starts; later changes do not reach it. How a container gets at a volume is its runtime's to decide.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from embedded.kubelet.config import downward_api
-from embedded.kubelet.config.environment import ConfigError, Lookup, expand_variables
+from embedded.kubelet.config.environment import ConfigError, Lookup
 
 Json = dict[str, Any]
 
@@ -101,7 +99,7 @@ def _object_files(obj: Json, *, encoded: bool) -> dict[str, bytes]:
 
 
 def _write(folder: Path, relative: str, content: bytes, mode: int | None) -> None:
-    if not _stays_inside(relative):
+    if not stays_inside(relative):
         raise ConfigError(f"a volume's path must stay inside the volume: {relative}")
     path = folder / relative
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,38 +110,6 @@ def _write(folder: Path, relative: str, content: bytes, mode: int | None) -> Non
         file.write(content)
 
 
-def _stays_inside(relative: str) -> bool:
+def stays_inside(relative: str) -> bool:
     path = PurePosixPath(relative)
     return not path.is_absolute() and ".." not in path.parts and "\0" not in relative
-
-
-class PathMap:
-    """Replaces mount paths at the beginning of values by the directories behind them."""
-
-    def __init__(self, mounts: Iterable[tuple[str, Path]]) -> None:
-        # Longest first: a mount may be inside another.
-        self._mounts = sorted(((m.rstrip("/"), str(p)) for m, p in mounts), key=lambda m: -len(m[0]))
-
-    @classmethod
-    def of(cls, container: Json, volumes: Mapping[str, Path], variables: Mapping[str, str] | None = None) -> PathMap:
-        """The mounts of a container; a subPathExpr may use its variables.
-
-        Raises:
-            ConfigError: a subPath leads out of its volume.
-        """
-        mounts = []
-        for mount in container.get("volumeMounts") or []:
-            below = mount.get("subPath") or expand_variables(mount.get("subPathExpr") or "", variables or {})
-            if not _stays_inside(below):
-                raise ConfigError(f"subPath {below} must not lead out of volume {mount['name']}")
-            folder = volumes[mount["name"]] / below
-            if below and not folder.exists():
-                folder.mkdir(mode=0o700, parents=True)
-            mounts.append((mount["mountPath"], folder))
-        return cls(mounts)
-
-    def map(self, value: str) -> str:
-        for mount, folder in self._mounts:
-            if value == mount or value.startswith(mount + "/"):
-                return folder + value[len(mount) :]
-        return value

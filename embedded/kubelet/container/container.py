@@ -1,6 +1,6 @@
-"""One container of a pod: its process, log, state and restarts.
+"""One container of a pod: its log, state and restarts.
 
-It starts and signals processes; `embedded.kubelet.pod_worker` decides when.
+Its runtime runs it; `embedded.kubelet.pod_worker` decides when.
 """
 
 from __future__ import annotations
@@ -9,22 +9,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedded.api.interfaces import ExecOptions
+from embedded.api.interfaces import ExecOptions, ExecSession
 from embedded.kubelet.config.environment import ConfigError, Lookup, container_environment, expand_variables
-from embedded.kubelet.config.volumes import PathMap
-from embedded.kubelet.container import orphans
-from embedded.kubelet.container.cgroups import CgroupError, Cgroups, ContainerCgroup
-from embedded.kubelet.container.exec_session import ProcessExecSession
-from embedded.kubelet.container.process import Command, Process, StartError
-from embedded.kubelet.container.termination_message import TerminationMessage
+from embedded.kubelet.config.mounts import resolve_mounts
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES, log_path
 from embedded.kubelet.logs.reader import read_tail
 from embedded.kubelet.logs.writer import LogWriter
 from embedded.kubelet.pod_status import ContainerState, Terminated
+from embedded.kubelet.runtime.interface import Launch, PodRuntime, RuntimeContainer, StartError
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -38,171 +34,151 @@ class ContainerContext:
 
     pod: Json
     folder: Path
-    inherited: Mapping[str, str]
+    runtime: PodRuntime
     volumes: Mapping[str, Path]
     secret: Lookup
     config_map: Lookup
     timestamp: Callable[[], str]
     """The current time as a metav1.Time."""
-    cgroups: Cgroups
     log_limit: int = DEFAULT_MAX_BYTES
     """Bytes that are kept of each container's log."""
 
 
 class Container:
-    """A container and its state."""
+    """A container and its state.
+
+    Attributes:
+        running: what runs; None before its start and after its end.
+    """
 
     def __init__(self, spec: Json, waiting: str) -> None:
         self.spec = spec
         self.name: str = spec["name"]
         self.state = ContainerState(waiting=(waiting, ""))
         self.log: LogWriter | None = None
-        self.process: Process | None = None
+        self.running: RuntimeContainer | None = None
         self.stop_requested = False
+        self._kill_requested = False
         self._log_write_failed = False
-        self._termination_message = TerminationMessage("", None)
-        self._launched: tuple[Command, PathMap] | None = None
-        self._sessions: set[ProcessExecSession] = set()
-        self._cgroup: ContainerCgroup | None = None
+        self._variables: Mapping[str, str] = {}
 
-    def start(self, context: ContainerContext) -> bool:
-        """Start the process.
+    async def start(self, context: ContainerContext) -> bool:
+        """Start it.
 
         Returns:
             False if that failed: the state is then waiting (for a Secret or ConfigMap, that may still be created) or
             terminated, with the reason.
         """
+        state, started_at = self.state, context.timestamp()
+        restarts = state.restarts + (state.last is not None)
+        created: RuntimeContainer | None = None
         try:
-            values = container_environment(self.spec, context.pod, context.secret, context.config_map)
-            paths = PathMap.of(self.spec, context.volumes, values)
+            launch = self._build_launch(context, restarts)
+            created = await context.runtime.create(launch)
+            state.restarts, state.container_id, self._variables = restarts, created.id, launch.variables
+            self.log = LogWriter(log_path(context.folder, self.name, restarts), time.time_ns, context.log_limit)
+            await created.start(self._write)
         except ConfigError as error:
-            self.state.waiting = ("CreateContainerConfigError", str(error))
+            state.waiting = ("CreateContainerConfigError", str(error))
             return False
-        state, uid = self.state, context.pod["metadata"]["uid"]
-        if state.last is not None:
-            state.restarts += 1
-        state.container_id = f"process://{uid}/{self.name}/{state.restarts}"
-        started_at = context.timestamp()
-        try:
-            self._start_process(context, values, paths)
-        except (CgroupError, StartError, OSError, ValueError) as error:
-            self._set_start_failed(error, started_at, context.folder)
+        except (StartError, OSError, ValueError) as error:
+            state.restarts = restarts
+            await self._set_start_failed(error, started_at, context, created)
             return False
+        self.running = created
         state.running_since, state.terminated = started_at, None
         state.started = not (self.spec.get("startupProbe") or (self.spec.get("lifecycle") or {}).get("postStart"))
         state.ready = state.started and not self.spec.get("readinessProbe")
+        # The pod may have been stopped while an engine started it.
+        if self._kill_requested:
+            created.kill()
+        elif self.stop_requested:
+            created.terminate()
         return True
 
-    def _start_process(self, context: ContainerContext, values: Mapping[str, str], paths: PathMap) -> None:
-        uid = context.pod["metadata"]["uid"]
-        self.log = LogWriter(log_path(context.folder, self.name, self.state.restarts), time.time_ns, context.log_limit)
-        self._termination_message = TerminationMessage.of(self.spec, paths, context.folder)
-        self._cgroup = context.cgroups.create(self.spec, f"{uid}-{self.name}")
-        argv = [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
-        command = self.build_command(argv, context, values)
-        self.process = Process(command, sink=self._write)
-        self._launched = command, paths
+    def _build_launch(self, context: ContainerContext, restarts: int) -> Launch:
+        variables = container_environment(self.spec, context.pod, context.secret, context.config_map)
+        return Launch(self.spec, restarts, variables, resolve_mounts(self.spec, context.volumes, variables))
 
-    def _set_start_failed(self, error: Exception, started_at: str, folder: Path) -> None:
-        exit_code, message = 128, str(error)
+    async def _set_start_failed(
+        self, error: Exception, started_at: str, context: ContainerContext, created: RuntimeContainer | None
+    ) -> None:
+        exit_code, message, folder = 128, str(error), context.folder
         if isinstance(error, StartError):
             exit_code = error.exit_code
+            if self.log is None or self.log.closed:
+                path = log_path(folder, self.name, self.state.restarts)
+                self.log = LogWriter(path, time.time_ns, context.log_limit)
             self._write(f"{error}\n".encode(errors="replace"))
         elif isinstance(error, OSError):
             message = f"can't write in {folder}: {error.strerror}"
-        elif isinstance(error, ValueError):
+        else:
             message = f"the container's spec is invalid: {error}"
         self._set_terminated(exit_code, "StartError", started_at, started_at, message)
+        if created is not None:
+            await created.remove()
 
-    def build_command(
-        self, argv: list[Any], context: ContainerContext, values: Mapping[str, str] | None = None
-    ) -> Command:
-        """A command with this container's variables, paths and working directory.
-
-        Args:
-            argv: as in the spec, with `$(NAME)` references.
-            values: the container's variables, if they are resolved already.
-
-        Raises:
-            ConfigError: a Secret or ConfigMap that the variables need is missing.
-            OSError: the working directory can't be created.
-        """
-        if values is None:
-            values = container_environment(self.spec, context.pod, context.secret, context.config_map)
-        paths = PathMap.of(self.spec, context.volumes, values)
-        rewrite = self._termination_message.rewrite
-        environment = {**context.inherited, **{name: rewrite(paths.map(value)) for name, value in values.items()}}
-        argv = [rewrite(paths.map(expand_variables(str(word), values))) for word in argv]
-        requested = self.spec.get("workingDir") or ""
-        cwd = paths.map(requested) or str(context.folder / "root")
-        if cwd != requested:
-            # A container runtime creates a missing working directory; outside the pod's folder nothing is created.
-            Path(cwd).mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = f"{context.pod['metadata']['uid']}/{self.name}"
-        return Command(argv, environment, cwd, owner, str(context.folder), self._cgroup)
-
-    def exec(self, options: ExecOptions) -> ProcessExecSession | None:
-        """Start another command with the environment of the container's own; None when the container does not run.
+    async def exec(self, options: ExecOptions) -> ExecSession | None:
+        """Start another command in the container; None when it does not run.
 
         Raises:
             StartError: it can't be started.
         """
-        if self.process is None or self._launched is None:
-            return None
-        own, paths = self._launched
-        session = ProcessExecSession(replace(own, argv=[paths.map(word) for word in options.command]), options)
-        self._sessions.add(session)
-        session.add_done_callback(lambda: self._sessions.discard(session))
-        return session
+        return None if self.running is None else await self.running.exec(options)
 
-    async def _end_sessions(self, owner: str) -> None:
-        """Kill the commands of `kubectl exec`: they end with the container."""
-        if not self._sessions:
-            return
-        sessions = list(self._sessions)
-        for session in sessions:
-            session.kill()
-        for session in sessions:
-            await session.wait()
-        await orphans.end_detached(orphans.ProcessOwnership(owner))
+    async def run(self, argv: list[Any], keep: int) -> tuple[int, bytes]:
+        """Run the command of a probe or hook in the container; it is killed if this is cancelled.
+
+        Args:
+            argv: as in the spec, with `$(NAME)` references.
+            keep: bytes of its output that are returned.
+
+        Returns:
+            Its exit code and the beginning of its output.
+
+        Raises:
+            ConfigError: its references expand to too much.
+            StartError: it can't be started.
+        """
+        if self.running is None:
+            raise StartError("the container does not run")
+        return await self.running.run([expand_variables(str(word), self._variables) for word in argv], keep)
 
     async def wait(self, timestamp: Callable[[], str]) -> int:
-        """Wait for the end of the process and record it in the state; returns the exit code."""
-        ended = self.state.terminated
-        if self.process is None:
+        """Wait for its end and record it in the state; returns the exit code."""
+        ended, running = self.state.terminated, self.running
+        if running is None:
             return ended.exit_code if ended is not None else -1
         started_at = self.state.running_since or timestamp()
         try:
-            code = await self.process.wait()
+            end = await running.wait()
         finally:
-            self.process = None
-            if self._launched is not None:
-                await self._end_sessions(self._launched[0].owner)
+            self.running = None
             if self.log is not None:
                 self.log.close()
-        reason = "Completed" if code == 0 else "Error"
-        if code != 0 and self._cgroup is not None and self._cgroup.killed_for_memory():
-            reason = "OOMKilled"
-        self._set_terminated(code, reason, started_at, timestamp(), self._read_termination_message(code))
-        return code
+        reason = "Completed" if end.code == 0 else "OOMKilled" if end.out_of_memory else "Error"
+        message = self._read_termination_message(running, end.code)
+        self._set_terminated(end.code, reason, started_at, timestamp(), message)
+        await running.remove()
+        return end.code
 
     def terminate(self) -> None:
         """Send SIGTERM; it is not restarted."""
         self.stop_requested = True
-        if self.process is not None:
-            self.process.terminate()
+        if self.running is not None:
+            self.running.terminate()
 
     def kill(self) -> None:
         """Send SIGKILL to all its processes; it is not restarted."""
-        self.stop_requested = True
-        if self.process is not None:
-            self.process.kill()
+        self.stop_requested = self._kill_requested = True
+        if self.running is not None:
+            self.running.kill()
 
     def terminate_within(self, seconds: float) -> None:
         """Send SIGTERM, and SIGKILL if it still runs after this many seconds; it may be restarted."""
-        if self.process is not None:
-            self.process.terminate()
-            asyncio.get_running_loop().call_later(seconds, self.process.kill)
+        if self.running is not None:
+            self.running.terminate()
+            asyncio.get_running_loop().call_later(seconds, self.running.kill)
 
     def prepare_restart(self) -> None:
         """Make the recorded end the last state, before the next start."""
@@ -216,12 +192,9 @@ class Container:
         self.state.started = self.state.ready = False
         if self.log is not None:
             self.log.close()
-        if self._cgroup is not None:
-            self._cgroup.close()
-            self._cgroup = None
 
-    def _read_termination_message(self, code: int) -> str:
-        message = self._termination_message.read()
+    def _read_termination_message(self, running: RuntimeContainer, code: int) -> str:
+        message = running.termination_message()
         if not message and code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             message = read_tail(self.log.path, _FALLBACK_LINES, _FALLBACK_BYTES) if self.log is not None else b""
         return message.decode("utf-8", "replace")

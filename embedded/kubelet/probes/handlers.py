@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import replace
 from typing import Any
 
 from embedded.kubelet.config.downward_api import LOOPBACK
 from embedded.kubelet.config.environment import ConfigError
-from embedded.kubelet.container.container import Container, ContainerContext
-from embedded.kubelet.container.process import Process, StartError
+from embedded.kubelet.container.container import Container
+from embedded.kubelet.runtime.interface import StartError
 
 Json = dict[str, Any]
 
@@ -19,7 +18,7 @@ _MAX_OUTPUT_BYTES = 1024
 _MAX_LINE_BYTES = 8192
 
 
-async def run_action(action: Json, container: Container, context: ContainerContext, timeout: float | None) -> str:
+async def run_action(action: Json, container: Container, timeout: float | None) -> str:
     """Run an action once.
 
     Args:
@@ -32,13 +31,16 @@ async def run_action(action: Json, container: Container, context: ContainerConte
     try:
         async with asyncio.timeout(timeout):
             if "exec" in action:
-                return await _run_exec(action["exec"].get("command") or [], container, context)
+                return await _run_exec(action["exec"].get("command") or [], container)
             if "httpGet" in action:
                 return await _run_http_get(action["httpGet"], container)
             if "sleep" in action:
                 await asyncio.sleep(float(action["sleep"].get("seconds") or 0))
                 return ""
-            host, port = action["tcpSocket"].get("host") or LOOPBACK, _port(action["tcpSocket"]["port"], container)
+            host, port = (
+                action["tcpSocket"].get("host") or _address(container),
+                _port(action["tcpSocket"]["port"], container),
+            )
             _, writer = await asyncio.open_connection(host, port)
             writer.close()
             return ""
@@ -50,18 +52,10 @@ async def run_action(action: Json, container: Container, context: ContainerConte
         return f"the spec is invalid: {type(error).__name__}: {error}"
 
 
-async def _run_exec(argv: list[Any], container: Container, context: ContainerContext) -> str:
+async def _run_exec(argv: list[Any], container: Container) -> str:
     if not argv:
         return "the exec action has no command"
-    command = container.build_command(argv, context)
-    output = bytearray()
-
-    def keep(data: bytes) -> None:
-        output.extend(data[: max(0, _MAX_OUTPUT_BYTES - len(output))])
-
-    # With another owner than the container: when the action ends, processes that the container detached keep running.
-    process = Process(replace(command, owner=f"{command.owner}.probe", folder=""), sink=keep)
-    code = await process.wait()
+    code, output = await container.run(argv, _MAX_OUTPUT_BYTES)
     return "" if code == 0 else f"exit code {code}: {output.decode(errors='replace')}".rstrip(": \n")
 
 
@@ -71,7 +65,7 @@ async def _run_http_get(action: Json, container: Container) -> str:
     if action.get("scheme") == "HTTPS":
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    host = action.get("host") or LOOPBACK
+    host = action.get("host") or _address(container)
     reader, writer = await asyncio.open_connection(
         host, _port(action["port"], container), ssl=context, limit=_MAX_LINE_BYTES
     )
@@ -93,6 +87,10 @@ def _request(action: Json, host: str) -> bytes:
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("the path or a header contains a line break")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def _address(container: Container) -> str:
+    return LOOPBACK if container.running is None else container.running.address
 
 
 def _port(port: Any, container: Container) -> int:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from embedded.kubelet.container.container import Container, ContainerContext
+from embedded.kubelet.container.container import Container
 from embedded.kubelet.probes.handlers import ACTION_KINDS, run_action
 
 Json = dict[str, Any]
@@ -76,16 +76,16 @@ def has_probes(container: Json) -> bool:
     return any(container.get(name) for name in _PROBES) or bool((container.get("lifecycle") or {}).get("postStart"))
 
 
-async def run_probes(container: Container, context: ContainerContext, listener: ProbeListener) -> None:
+async def run_probes(container: Container, listener: ProbeListener) -> None:
     """Run the hook and probes of a container that was just started, until cancelled or a probe has failed."""
     started_at = asyncio.get_running_loop().time()
     hook = (container.spec.get("lifecycle") or {}).get("postStart")
-    if hook and (why := await run_action(hook, container, context, None)):
+    if hook and (why := await run_action(hook, container, None)):
         listener.on_attempt_failed(container, "PostStartHook", why)
         listener.on_probe_failed(container, "PostStartHook")
         return
     if container.spec.get("startupProbe"):
-        async with aclosing(_probe_results("startupProbe", container, context, listener, started_at)) as results:
+        async with aclosing(_probe_results("startupProbe", container, listener, started_at)) as results:
             async for passed in results:
                 if passed:
                     break
@@ -96,34 +96,30 @@ async def run_probes(container: Container, context: ContainerContext, listener: 
         container.state.ready = not container.spec.get("readinessProbe")
         listener.on_health_changed()
     async with asyncio.TaskGroup() as group:
-        group.create_task(_probe_readiness(container, context, listener, started_at))
-        group.create_task(_probe_liveness(container, context, listener, started_at))
+        group.create_task(_probe_readiness(container, listener, started_at))
+        group.create_task(_probe_liveness(container, listener, started_at))
 
 
-async def _probe_readiness(
-    container: Container, context: ContainerContext, listener: ProbeListener, started_at: float
-) -> None:
+async def _probe_readiness(container: Container, listener: ProbeListener, started_at: float) -> None:
     if not container.spec.get("readinessProbe"):
         return
-    async for passed in _probe_results("readinessProbe", container, context, listener, started_at):
+    async for passed in _probe_results("readinessProbe", container, listener, started_at):
         if container.state.ready != passed:
             container.state.ready = passed
             listener.on_health_changed()
 
 
-async def _probe_liveness(
-    container: Container, context: ContainerContext, listener: ProbeListener, started_at: float
-) -> None:
+async def _probe_liveness(container: Container, listener: ProbeListener, started_at: float) -> None:
     if not container.spec.get("livenessProbe"):
         return
-    async for passed in _probe_results("livenessProbe", container, context, listener, started_at):
+    async for passed in _probe_results("livenessProbe", container, listener, started_at):
         if not passed:
             listener.on_probe_failed(container, "liveness probe")
             return
 
 
 async def _probe_results(
-    name: str, container: Container, context: ContainerContext, listener: ProbeListener, started_at: float
+    name: str, container: Container, listener: ProbeListener, started_at: float
 ) -> AsyncGenerator[bool, None]:
     """Yields whether the probe passed, each time that enough consecutive attempts agree."""
     probe: Json = container.spec[name]
@@ -132,7 +128,7 @@ async def _probe_results(
     consecutive, last = 0, True
     while True:
         attempt_started = loop.time()
-        why = await run_action(probe, container, context, schedule.timeout)
+        why = await run_action(probe, container, schedule.timeout)
         if why:
             listener.on_attempt_failed(container, name.removesuffix("Probe").capitalize(), why)
         consecutive = consecutive + 1 if last == (not why) else 1

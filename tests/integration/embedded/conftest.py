@@ -16,8 +16,8 @@ from embedded.api.interfaces import LogOptions
 from embedded.api.scheme import EVENTS, JOBS, NAMESPACES, NODES, PODS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.kubelet import Kubelet, KubeletSettings
-from embedded.kubelet.container.cgroups import CgroupMode
 from embedded.kubelet.node import NODE_NAME
+from embedded.kubelet.runtime.process.cgroups import CgroupMode
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
 from tests.support.kubectl import kubectl

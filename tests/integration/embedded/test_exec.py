@@ -41,7 +41,7 @@ async def run_command(cluster: Cluster, *command: str, given: bytes = b"", **opt
         written[channel] += data
 
     options = {"stdout": True, "stderr": True} | options
-    session = cluster.kubelet.exec("default", "p", ExecOptions(command, **options))
+    session = await cluster.kubelet.exec("default", "p", ExecOptions(command, **options))
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         ending = group.create_task(session.run(send))
         if given or options.get("stdin"):
@@ -78,7 +78,7 @@ async def test_unread_stdin_does_not_block(cluster: Cluster) -> None:
 async def test_a_terminal_has_a_size_and_a_single_stream(cluster: Cluster) -> None:
     await start_pod(cluster)
     options = ExecOptions(("sh", "-c", "read go; stty size; tty >&2; exit 3"), stdin=True, stdout=True, tty=True)
-    session = cluster.kubelet.exec("default", "p", options)
+    session = await cluster.kubelet.exec("default", "p", options)
     shown = bytearray()
 
     async def send(channel: int, data: bytes) -> None:
@@ -97,7 +97,7 @@ async def test_a_terminal_has_a_size_and_a_single_stream(cluster: Cluster) -> No
 async def test_ctrl_c_on_a_terminal_interrupts_the_command(cluster: Cluster) -> None:
     await start_pod(cluster)
     options = ExecOptions(("sh", "-c", "echo ready; exec sleep 60"), stdin=True, stdout=True, tty=True)
-    session = cluster.kubelet.exec("default", "p", options)
+    session = await cluster.kubelet.exec("default", "p", options)
     ready = asyncio.Event()
 
     async def send(_: int, data: bytes) -> None:
@@ -115,7 +115,7 @@ async def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
     await start_pod(cluster)
     _, background, _ = await run_command(cluster, "sh", "-c", "setsid sleep 300 >/dev/null 2>&1 & echo $!")
     assert is_alive(int(background))
-    session = cluster.kubelet.exec("default", "p", ExecOptions(("sh", "-c", "echo $$; sleep 300"), stdout=True))
+    session = await cluster.kubelet.exec("default", "p", ExecOptions(("sh", "-c", "echo $$; sleep 300"), stdout=True))
     numbers: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def send(_: int, data: bytes) -> None:
@@ -133,7 +133,7 @@ async def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
 async def test_a_disconnected_client_hangs_up_the_command(cluster: Cluster) -> None:
     await start_pod(cluster)
     script = "trap '' HUP; echo $$; while true; do sleep 1; done"
-    session = cluster.kubelet.exec("default", "p", ExecOptions(("sh", "-c", script), stdout=True))
+    session = await cluster.kubelet.exec("default", "p", ExecOptions(("sh", "-c", script), stdout=True))
     numbers: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def send(_: int, data: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from embedded.api.scheme import JOBS, PODS, ObjectRef
-from embedded.kubelet.container.orphans import OWNER_ENV
+from embedded.kubelet.runtime.process.orphans import OWNER_ENV
 from tests.integration.embedded.conftest import Cluster, is_alive, run_cluster
 from tests.support.waiting import wait_until_async
 

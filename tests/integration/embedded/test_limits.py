@@ -11,7 +11,7 @@ import pytest
 
 from embedded.api.interfaces import ExecOptions
 from embedded.api.scheme import NODES
-from embedded.kubelet.container import cgroups
+from embedded.kubelet.runtime.process import cgroups
 from tests.integration.embedded.conftest import Cluster, run_cluster
 
 Json = dict[str, Any]
@@ -69,7 +69,7 @@ async def test_exec_commands_share_the_limits_of_the_container(limited: Cluster)
     async def send(_: int, __: bytes) -> None:
         pass
 
-    session = limited.kubelet.exec("default", "p", ExecOptions(("sh", "-c", _GREEDY), stdout=True))
+    session = await limited.kubelet.exec("default", "p", ExecOptions(("sh", "-c", _GREEDY), stdout=True))
     assert await session.run(send) == 137
 
 

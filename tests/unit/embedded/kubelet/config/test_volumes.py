@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from embedded.kubelet.config.environment import ConfigError
-from embedded.kubelet.config.volumes import PathMap, prepare_volumes
+from embedded.kubelet.config.mounts import Mount, PathMap, resolve_mounts
+from embedded.kubelet.config.volumes import prepare_volumes
 
 Json = dict[str, Any]
 POD: Json = {
@@ -21,7 +22,7 @@ CONFIG: Json = {"metadata": {"name": "c", "namespace": "ns"}, "data": {"colour":
 
 
 def test_mount_paths_in_values_are_replaced() -> None:
-    paths = PathMap([("/w", Path("/data/v")), ("/w/deep/", Path("/data/d"))])
+    paths = PathMap([Mount("/w", Path("/data/v")), Mount("/w/deep", Path("/data/d"))])
     mapped = {text: paths.map(text) for text in ("/w", "/w/a b", "/w/deep/x", "/work", "x/w", "")}
     assert mapped == {
         "/w": "/data/v",
@@ -51,7 +52,7 @@ def test_no_volume_item_leads_out_of_its_volume(tmp_path: Path, path: str) -> No
             {"spec": {"volumes": [{"name": "v", "secret": secret}]}}, tmp_path, lambda _: SECRET, lambda _: None
         )
     with pytest.raises(ConfigError, match="must not lead out"):
-        PathMap.of({"volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": path}]}, {"v": tmp_path})
+        resolve_mounts({"volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": path}]}, {"v": tmp_path})
 
 
 def test_downward_api_files_contain_pod_fields(tmp_path: Path) -> None:
@@ -74,10 +75,10 @@ def test_downward_api_files_contain_pod_fields(tmp_path: Path) -> None:
 
 def test_a_sub_path_may_use_a_variable(tmp_path: Path) -> None:
     mount = {"name": "v", "mountPath": "/logs", "subPathExpr": "pods/$(POD)"}
-    paths = PathMap.of({"volumeMounts": [mount]}, {"v": tmp_path}, {"POD": "p-1"})
+    paths = PathMap(resolve_mounts({"volumeMounts": [mount]}, {"v": tmp_path}, {"POD": "p-1"}))
     assert paths.map("/logs/x") == f"{tmp_path}/pods/p-1/x"
     with pytest.raises(ConfigError, match="must not lead out"):
-        PathMap.of({"volumeMounts": [mount]}, {"v": tmp_path}, {"POD": "../../.."})
+        resolve_mounts({"volumeMounts": [mount]}, {"v": tmp_path}, {"POD": "../../.."})
 
 
 def test_a_volume_path_with_a_nul_byte_is_rejected(tmp_path: Path) -> None:

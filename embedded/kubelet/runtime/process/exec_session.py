@@ -20,10 +20,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from embedded.api.interfaces import ExecOptions
-from embedded.kubelet.container.process import (
+from embedded.kubelet.runtime.interface import StartError
+from embedded.kubelet.runtime.process.process import (
     Command,
     ProcessExit,
-    StartError,
     join_cgroup,
     process_environment,
     resolve_executable,

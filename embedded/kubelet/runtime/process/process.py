@@ -4,7 +4,7 @@ The event loop reads its output in bounded chunks, one per iteration, so that a 
 no other; the program itself is slowed down to the speed of the disk. This module knows nothing of pods.
 
 On macOS there is no pidfd: one thread per process waits for its end. Processes that left the process group are found
-on Linux only (see `embedded.kubelet.container.orphans`).
+on Linux only (see `embedded.kubelet.runtime.process.orphans`).
 """
 
 from __future__ import annotations
@@ -19,24 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.kubelet.container import orphans
-from embedded.kubelet.container.cgroups import ContainerCgroup
-from embedded.kubelet.container.orphans import OWNER_ENV, ProcessOwnership
+from embedded.kubelet.runtime.interface import StartError
+from embedded.kubelet.runtime.process import orphans
+from embedded.kubelet.runtime.process.cgroups import ContainerCgroup
+from embedded.kubelet.runtime.process.orphans import OWNER_ENV, ProcessOwnership
 
 _READ = 256 * 1024
 _LAST_READS = 64
-_NOT_FOUND, _NOT_STARTED = 127, 128
-
-
-class StartError(Exception):
-    """A command can't be started; the message names the command, the reason and the searched folders.
-
-    `exit_code` is 127 for a command that does not exist, and 128 for one that can't be started.
-    """
-
-    def __init__(self, message: str, exit_code: int = _NOT_STARTED) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+_NOT_FOUND = 127
 
 
 @dataclass(frozen=True)

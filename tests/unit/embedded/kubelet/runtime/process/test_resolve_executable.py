@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded.kubelet.container.process import StartError, resolve_executable
+from embedded.kubelet.runtime.interface import StartError
+from embedded.kubelet.runtime.process.process import resolve_executable
 
 
 def test_message_shows_the_search_path_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

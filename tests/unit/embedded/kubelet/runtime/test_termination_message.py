@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from embedded.kubelet.config.volumes import PathMap
-from embedded.kubelet.container.termination_message import TerminationMessage
+from embedded.kubelet.runtime.termination_message import TerminationMessage
 
 Json = dict[str, Any]
 
 
 def test_the_termination_message_path_is_rewritten(tmp_path: Path) -> None:
     container = {"name": "main", "terminationMessagePath": "/dev/termination-log"}
-    message = TerminationMessage.of(container, PathMap([]), tmp_path)
+    message = TerminationMessage.of(container, [], tmp_path)
     mine = str(tmp_path / "messages" / "main")
     assert message.rewrite("echo x > /dev/termination-log; exit 1") == f"echo x > {mine}; exit 1"
     for other in (
@@ -25,4 +24,4 @@ def test_the_termination_message_path_is_rewritten(tmp_path: Path) -> None:
         assert message.rewrite(other) == other
     Path(mine).write_bytes(b"x" * 5000)
     assert message.read() == b"x" * 4096
-    assert TerminationMessage.of(container, PathMap([]), tmp_path).read() == b""
+    assert TerminationMessage.of(container, [], tmp_path).read() == b""

@@ -1,19 +1,20 @@
 """Container termination messages (`terminationMessagePath`).
 
-A path below a volume's mount path is a file of the volume. Elsewhere, such as the default in /dev, the machine's own
-file must not be touched: the container gets a separate file, and its command, arguments and variables name that file
-where they named the path.
+A path below a volume's mount path is a file of the volume. Elsewhere, such as the default in /dev, the container gets a
+separate file. An engine mounts it at the path; for processes, the command, arguments and variables name that file where
+they named the path, because the machine's own file must not be touched.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedded.kubelet.config.volumes import PathMap
+from embedded.kubelet.config.mounts import Mount, PathMap
 
 Json = dict[str, Any]
 
@@ -30,7 +31,7 @@ class TerminationMessage:
     """The file on this machine; None if the container has none."""
 
     @classmethod
-    def of(cls, container: Json, paths: PathMap, folder: Path) -> TerminationMessage:
+    def of(cls, container: Json, mounts: Iterable[Mount], folder: Path) -> TerminationMessage:
         """Prepare the file of a container that is about to start; the message of an earlier start is deleted.
 
         Raises:
@@ -39,7 +40,7 @@ class TerminationMessage:
         requested = str(container.get("terminationMessagePath") or "")
         if not requested.startswith("/"):
             return cls("", None)
-        mapped = paths.map(requested)
+        mapped = PathMap(mounts).map(requested)
         if mapped != requested:
             return cls("", Path(mapped))
         file = folder / "messages" / container["name"]

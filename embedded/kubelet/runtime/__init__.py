@@ -1,0 +1,1 @@
+"""What runs containers: one interface, with an implementation in each package of this folder."""

@@ -1,0 +1,1 @@
+"""Containers as process groups of this machine; images are not used."""
