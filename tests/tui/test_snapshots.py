@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.tui.driver import SMALL, WIDE, sees, until
 from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app
 from tests.tui.screens.test_cluster import HEALTH, status
 from tests.tui.screens.test_run_failure import failed_app, failed_run
@@ -28,18 +28,24 @@ SnapCompare = Callable[..., bool]
 def after(
     app: FakeWorkbench, *texts: str, press: tuple[str, ...] = (), then: str = ""
 ) -> Callable[[Pilot[int]], Awaitable[None]]:
-    """Wait until these texts are shown, press keys, and wait for one more text."""
+    """Wait until these texts are shown, press keys, wait for one more text; each time also until nothing changes."""
 
     async def settle(pilot: Pilot[int]) -> None:
         await until(pilot, sees(app, *texts))
+        await until_still(pilot)
         await pilot.press(*press)
         await until(pilot, sees(app, then))
-        before = ""
-        while (now := shown(app)) != before:
-            before = now
-            await pilot.pause(0.15)
+        await until_still(pilot)
 
     return settle
+
+
+async def until_still(pilot: Pilot[int]) -> None:
+    """Wait until the picture stays the same; with its colours, and with what is behind a dialog."""
+    before = ""
+    while (now := pilot.app.export_screenshot()) != before:
+        before = now
+        await pilot.pause(0.15)
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
