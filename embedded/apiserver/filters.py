@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping
+from functools import lru_cache
 
 from multidict import CIMultiDictProxy
 
@@ -29,6 +30,7 @@ def check_origin(headers: Mapping[str, str]) -> None:
         raise ApiError(403, "Forbidden", "requests from web pages of other origins are not allowed", {})
 
 
+@lru_cache(maxsize=64)
 def _host(header: str) -> str:
     try:
         return urllib.parse.urlsplit(f"//{header}").hostname or ""
