@@ -21,6 +21,7 @@ from .archive.scratch_file import read_chunks, scratch_file
 from .archive.summary import describe_archive
 from .archive.unpack import check_link, split_path
 from .client import AgentClient
+from .definition import read_definition
 from .errors import AgentError, printable
 from .git_credentials import prepare_credentials
 from .settings import AgentSettings
@@ -28,7 +29,7 @@ from .settings import AgentSettings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
 _PROTOCOLS = ("https", "http", "ssh", "git")
 _URL = re.compile(r"(?:https?|ssh|git|file)://\S+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:\S+")
@@ -51,23 +52,31 @@ def clone(settings: AgentSettings) -> None:
         tree = os.path.join(scratch, "tree")
         git = Git(tree, scratch, url, settings.optional("C8S_GIT_CREDENTIALS"))
         history = settings.flag("C8S_GIT_HISTORY")
-        commit = git.checkout(revision, submodules=settings.flag("C8S_GIT_SUBMODULES"), history=history)
+        commit = git.checkout(
+            revision,
+            submodules=settings.flag("C8S_GIT_SUBMODULES"),
+            history=history,
+            ref=settings.optional("C8S_GIT_REF") or "",
+        )
+        more = read_definition(git.run, tree, commit, settings)
         with scratch_file(settings.workspace) as archive:
             packed = pack(tree, _paths(tree, history), archive, reproducible=True)
-            _store(AgentClient(settings), slug, attempt, packed, archive, commit)
+            _store(AgentClient(settings), slug, attempt, packed, archive, {"commit": commit, **more})
     took = time.monotonic() - started
     cloned = describe_archive(len(packed.files), packed.size)
     print(f"commit {commit}: {cloned}, in {took:.2f} s", flush=True)
 
 
-def _store(client: AgentClient, slug: str, attempt: str, packed: Packed, archive: BinaryIO, commit: str) -> None:
+def _store(
+    client: AgentClient, slug: str, attempt: str, packed: Packed, archive: BinaryIO, found: dict[str, Any]
+) -> None:
     snapshot = {"slug": slug, "attempt": int(attempt), "digest": f"sha256:{packed.sha256}", "size": packed.size}
     link = client.source_link(snapshot)
     if link is None:
         print("this snapshot is stored already", flush=True)
     else:
         client.put(link, lambda: read_chunks(archive), packed.size)
-    client.commit_source({**snapshot, "commit": commit})
+    client.commit_source({**snapshot, **found})
 
 
 class Git:
@@ -96,15 +105,16 @@ class Git:
         if shutil.which("git", path=self._environment["PATH"]) is None:
             raise AgentError("there is no git to clone with; the controller image has to contain it")
 
-    def checkout(self, revision: str, *, submodules: bool, history: bool = False) -> str:
+    def checkout(self, revision: str, *, submodules: bool, history: bool = False, ref: str = "") -> str:
         """Check out a revision; the commit that it resolves to (40 or 64 hex digits).
 
-        `history`: `.git` has all commits, branches and tags, and is fit to be copied.
+        `history`: `.git` has all commits, branches and tags, and is fit to be copied. `ref`: a reference that has the
+        revision, for servers that give a commit only by its name.
         """
         os.mkdir(self._tree)
         self.run("init", "-q")
         self.run("remote", "add", "origin", self._url)
-        commit = self._fetch(revision, history=history)
+        commit = self._fetch(revision, ref, history=history)
         self.run("checkout", "-q", "--detach", commit)
         if submodules and os.path.exists(os.path.join(self._tree, ".gitmodules")):
             print("cloning its submodules", flush=True)
@@ -121,7 +131,7 @@ class Git:
         # Empty folders are not in a snapshot, and git knows a repository by this one.
         open(os.path.join(folder, "refs", ".keep"), "wb").close()
 
-    def _fetch(self, revision: str, *, history: bool) -> str:
+    def _fetch(self, revision: str, ref: str, *, history: bool) -> str:
         """Fetch the revision alone, or everything for its history or from a server that refuses that; the commit."""
         if not history:
             shallow = self.run("fetch", "-q", "--depth", "1", "--no-tags", "origin", revision, check=False)
@@ -132,6 +142,9 @@ class Git:
         )
         if full.returncode != 0:
             raise AgentError(f"the repository can't be read: {_error_text(full)}")
+        if ref:
+            # It may be gone: then the commit is perhaps on a branch.
+            self.run("fetch", "-q", "--no-tags", "origin", f"+{ref}:refs/c8s/wanted", check=False)
         names = (
             ["refs/c8s/head"] if revision == "HEAD" else [f"refs/remotes/origin/{revision}", f"refs/tags/{revision}"]
         )

@@ -47,6 +47,17 @@ def secrets_name(run: str, uid: str) -> str:
     return truncate_name(f"{run}-secrets-{_short_id(uid)}")
 
 
+def run_secret_name(run: RunObject) -> str:
+    """The name of the run's own Secret.
+
+    As long as a run's pipeline is not read, it has another one, with credentials for the clone only: it never changes,
+    and what the steps use is not known yet.
+    """
+    metadata = run["metadata"]
+    name = secrets_name(metadata["name"], metadata["uid"])
+    return name if run["spec"].get("pipeline") else truncate_name(f"{name}-clone")
+
+
 def agent_secret_name(run: str, uid: str, slug: str, attempt: int) -> str:
     """The name of the Secret with the tokens of an attempt's agents."""
     return token_secret_of(job_name(run, slug, attempt), uid)
@@ -103,6 +114,11 @@ def is_confidential(key: str, value: bytes) -> bool:
 def manifest_key(namespace: str, run_uid: str, slug: str, attempt: int) -> str:
     """The key of the manifest of an attempt's artifacts. It has the run's uid: names of runs are used again."""
     return f"artifacts/{namespace}/{run_uid}/{slug}/{attempt}.json"
+
+
+def definition_key(namespace: str, run_uid: str, slug: str, attempt: int) -> str:
+    """The key of the pipeline file that an attempt of a clone step found in the repository."""
+    return f"artifacts/{namespace}/{run_uid}/{slug}/{attempt}.definition.json"
 
 
 def workspace_manifest_key(namespace: str, run_uid: str, slug: str, attempt: int) -> str:

@@ -68,6 +68,8 @@ class ObservationBuilder:
             elapsed=state.timers.elapsed(monotonic),
             creator=state.creator,
             runtime=self._cache.runtime,
+            is_unresolved=plan.is_unresolved,
+            verdict=state.verdict,
             settled_steps=observed.settled_steps,
         )
 

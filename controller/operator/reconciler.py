@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
 from controller.operator.cache.resource_cache import ResourceCache
-from controller.operator.cache.run_plan import InvalidRunError
+from controller.operator.cache.run_plan import InvalidRunError, is_unresolved
 from controller.operator.cache.run_state import RunState, new_run_state
 from controller.operator.cache.timers import DeletionTimers
 from controller.operator.decision import concurrency, finalizer
 from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.decide import Decision, decide
-from controller.operator.decision.observation import BlockingRun
+from controller.operator.decision.observation import BlockingRun, PipelineVerdict
 from controller.operator.decision.reuse import ReusableStep
 from controller.operator.decision.run_status import invalid_status
 from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.effects.event_recorder import EventRecorder, audit_fields, describe_trigger, record_transitions
 from controller.operator.effects.executor import ActionExecutor, JobCreateError
+from controller.operator.effects.pipeline_resolver import PipelineResolver
 from controller.operator.effects.reuse_loader import ReuseLoader
 from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
@@ -64,6 +65,20 @@ def _require_creator_of_copy(run: RunObject, creator: str | None) -> None:
             "failed step with `c8s shell`. If this run was created by the API, its clock and that of Kubernetes "
             "differ, or its agent key is not the operator's"
         )
+
+
+def _can_resolve(state: RunState) -> bool:
+    """Whether the clone step of a run without a pipeline has succeeded, and its file was not read yet."""
+    status = state.status.current
+    return state.plan.is_unresolved and state.verdict is None and "source" in status
+
+
+def _with_resolved_spec(run: RunObject, state: RunState) -> RunObject:
+    """The run with the pipeline that was read from its repository, which the informer may not show yet."""
+    if state.resolved is None or run["spec"].get("pipeline"):
+        return run
+    pipeline_fields = {name: state.resolved[name] for name in ("pipeline", "changedFiles") if name in state.resolved}
+    return as_run({**run, "spec": {**run["spec"], **pipeline_fields}})
 
 
 def utc_now() -> datetime:
@@ -132,6 +147,7 @@ class Reconciler:
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         retention = timedelta(seconds=settings.retention)
         self._reuse = ReuseLoader(self._client, dependencies.store, retention, self._now)
+        self._resolver = PipelineResolver(self._client, dependencies.store, self._plans)
         self._executor = ActionExecutor(self._client, dependencies.store, settings, self._now, self._monotonic)
         self._writer = StatusWriter(self._client, cache.states, cache.owned, settings, schedule_write)
         self.durations = StepDurations()
@@ -204,6 +220,7 @@ class Reconciler:
     async def _reconcile_until_stable(self, key: RunKey, run: RunObject, state: RunState) -> timedelta | None:
         """Decide and act until no action has a result to decide on; returns after what time to reconcile again."""
         while True:
+            run = _with_resolved_spec(run, state)
             await self._load_existing(key, run, state)
             observation = self._observations.build(key, run, state, await self._find_blocking_runs(run, state))
             known: RunObject = {**run, "status": state.status.current}
@@ -219,9 +236,24 @@ class Reconciler:
             state.observed.settled_steps = find_settled_steps(decision.status, observation)
             if failures:
                 raise failures[0]
+            if _can_resolve(state):
+                try:
+                    await self._resolve(run, state)
+                except PlanDeferredError:
+                    return _PLAN_RETRY_DELAY
+                continue
             if not any(isinstance(action, _READS) for action in decision.actions):
                 # Relative to the decision: the wall clock may have been set since.
                 return decision.requeue_at - now if decision.requeue_at is not None else None
+
+    async def _resolve(self, run: RunObject, state: RunState) -> None:
+        """Read the run's pipeline from what its clone step has stored: the run goes on with it, or ends."""
+        found = await self._resolver.resolve(run, state.status.current)
+        if isinstance(found, PipelineVerdict):
+            state.verdict = found
+            self._recorder.record(run, "Warning", found.reason, found.message)
+        else:
+            state.resolve(found.run, found.plan)
 
     async def _load_existing(self, key: RunKey, run: RunObject, state: RunState) -> None:
         """Load what was made by an earlier process, or by the run whose steps are reused."""
@@ -241,7 +273,8 @@ class Reconciler:
     async def _find_blocking_runs(self, run: RunObject, state: RunState) -> tuple[BlockingRun, ...]:
         """The runs of its concurrency group that it waits for; none once it holds the group's lock."""
         group = state.plan.group
-        if group is None or state.holds_lock or state.status.has_started or run["spec"].get("cancel"):
+        has_started = concurrency.has_started_steps(run, state.status.current.get("steps") or [])
+        if group is None or state.holds_lock or has_started or run["spec"].get("cancel"):
             return ()
         known = concurrency.predecessors(run, group, self._list_runs())
         if known:
@@ -267,7 +300,7 @@ class Reconciler:
         # A status is the operator's own: what it proved before stays proven.
         creator = status_of(run).get("createdBy") or verified_creator(self._settings.agent_key, run)
         try:
-            if not run["spec"].get("pipeline"):
+            if not run["spec"].get("pipeline") and not is_unresolved(run["spec"]):
                 await self._copy_pipeline_config(run)
                 return None
             if finalizer.is_exhausted(run, self._process):

@@ -181,6 +181,15 @@ class Condition(TypedDict, total=False):
     observedGeneration: Annotated[Int64, "Generation of the object that the condition is about."]
 
 
+class PipelineProblem(TypedDict, total=False):
+    """An error in the pipeline file of the repository."""
+
+    file: Required[Annotated[str, "Path of the file in the repository."]]
+    line: Required[Annotated[int, "Line, from 1."]]
+    column: Required[Annotated[int, "Column, from 1."]]
+    message: Required[Annotated[str, "What is wrong, and what would be right."]]
+
+
 class RunStatus(TypedDict, total=False):
     """The status of a PipelineRun."""
 
@@ -198,6 +207,9 @@ class RunStatus(TypedDict, total=False):
     runtime: Annotated[RuntimeInfo, "The container runtime of the cluster's nodes."]
     criticalPath: Annotated[list[str], "The chain of steps that determined the run's duration, once it has ended."]
     source: Annotated[SourceSnapshot, "The snapshot of a git source, once it is cloned."]
+    problems: Annotated[
+        list[PipelineProblem], "The first errors in the pipeline file that the repository has at the run's commit."
+    ]
     group: Annotated[str, "The concurrency group, with its variables filled in."]
     conditions: Annotated[list[Condition], "The condition `Succeeded`."]
     steps: Annotated[list[StepStatus], "All steps of the expanded pipeline, in the order of the file."]
@@ -218,6 +230,7 @@ class GitSource(TypedDict, total=False):
     revision: str
     submodules: bool
     secretRef: str
+    ref: str
 
 
 class SavedWorkspaceSource(TypedDict, total=False):
@@ -238,10 +251,21 @@ class RunSource(TypedDict, total=False):
     kept: SavedWorkspaceSource
 
 
+class Trigger(TypedDict, total=False):
+    """The event of a repository that the run is for."""
+
+    base: str
+    pullRequest: int
+    message: str
+
+
 class RunSpec(TypedDict, total=False):
     """The spec of a PipelineRun."""
 
     pipelineConfigRef: dict[str, str]
+    pipelineFrom: str
+    pipelineFile: str
+    trigger: Trigger
     pipeline: dict[str, Any]
     commit: str
     branch: str

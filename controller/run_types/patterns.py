@@ -21,6 +21,9 @@ GIT_URL_PATTERN = (
 """Git interprets a leading dash as an option, and `ext::…` as a command to run."""
 MAX_GIT_URL_LENGTH = 2048
 GIT_REVISION_PATTERN = r"^[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
+GIT_REF_PATTERN = r"^refs/[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
+"""The full name of a reference, such as `refs/pull/12/head`."""
+COMMIT_PATTERN = r"^[0-9a-f]{7,64}$"
 SHORT_TEXT_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 """Branch, commit and trigger become environment variables, labels of logs and cells of tables: one line, no NUL."""
 MAX_SHORT_TEXT_LENGTH = 255

@@ -41,6 +41,12 @@ class RunReason(Reason):
         "Failed",
         "preparing it would exceed a limit, took too long, or ended the operator; `message` says which",
     )
+    READING_PIPELINE = "ReadingPipeline", "Running", "the repository is cloned; its pipeline file is being checked"
+    NOT_TRIGGERED = (
+        "NotTriggered",
+        "Cancelled",
+        "the pipeline file of the repository asks for no run on this event; `message` says which condition failed",
+    )
     RUN_CANCELLED = "RunCancelled", "Cancelled", "a user, or a later run with `cancel-running`, cancelled it"
 
 

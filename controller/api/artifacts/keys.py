@@ -38,6 +38,11 @@ class ArtifactKey:
         """The key of the manifest, which is written last: if it exists, the archive is complete."""
         return f"{self._prefix}.json"
 
+    @property
+    def definition(self) -> str:
+        """The key of the pipeline file that a clone step found in the repository."""
+        return f"{self._prefix}.definition.json"
+
     def archive(self, sha256: str) -> str:
         """The key of the archive with this digest (hex). It differs for other bytes, which can't replace it."""
         return f"{self._prefix}.{sha256}.tar.gz"

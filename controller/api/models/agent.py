@@ -1,5 +1,7 @@
 """Requests and responses of agents in step pods."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from controller.api.models.common import (
@@ -7,9 +9,12 @@ from controller.api.models.common import (
     RequestModel,
     ResponseModel,
 )
-from controller.run_types.patterns import DIGEST_PATTERN, SUBDOMAIN_PATTERN
+from controller.pipeline.conditions import MAX_CHANGED_FILES
+from controller.run_types.patterns import DIGEST_PATTERN, MAX_FILE_NAME_LENGTH, SUBDOMAIN_PATTERN
 
 MAX_ARTIFACT_FILES = 200_000
+MAX_PIPELINE_FILE = 512 * 1024
+"""Characters of the pipeline file of a repository."""
 
 
 class ObjectLink(ResponseModel):
@@ -92,10 +97,24 @@ class SnapshotRequest(RequestModel):
     size: int = Field(ge=0)
 
 
+class RepositoryFile(RequestModel):
+    """The pipeline file of the repository, or the `problem` with it."""
+
+    text: str | None = Field(None, max_length=MAX_PIPELINE_FILE)
+    problem: str | None = Field(None, min_length=1, max_length=1000)
+
+
 class Snapshot(SnapshotRequest):
-    """The snapshot that it has stored, and its commit."""
+    """The snapshot that it has stored, and its commit.
+
+    `definition` and `changedFiles` are for runs that take their pipeline from the repository.
+    """
 
     commit: str = Field(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
+    definition: RepositoryFile | None = None
+    changed_files: list[Annotated[str, Field(max_length=MAX_FILE_NAME_LENGTH)]] | None = Field(
+        None, max_length=MAX_CHANGED_FILES
+    )
 
 
 class SourceUpload(ResponseModel):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.operator.decision.concurrency import concurrency_group
 from controller.operator.decision.reuse import definition_digests, input_digests
 from controller.operator.run_object import status_of
-from controller.operator.workload.clone_step import add_clone_step
+from controller.operator.workload.clone_step import ReservedNameError, add_clone_step
 from controller.operator.workload.debug_copies import debug_source
 from controller.pipeline import params
 from controller.pipeline.conditions import TriggerContext, unmet_conditions
@@ -67,6 +67,8 @@ class RunPlan:
     group: str | None
     unmet_conditions: Mapping[str, str]
     definition_digests: Mapping[str, str]
+    is_unresolved: bool = False
+    """Whether it has only the clone step so far, because the pipeline is in the repository."""
 
     def input_digests(self, spec: RunSpec, cloned: SourceSnapshot | None) -> dict[str, str]:
         """Name of a step -> digest of what it is made from, as far as that is known.
@@ -77,19 +79,51 @@ class RunPlan:
         return input_digests(self.steps, self.definition_digests, spec, cloned, self.source_step)
 
 
+def is_unresolved(spec: Mapping[str, Any]) -> bool:
+    """Whether a run takes its pipeline from the repository, and the operator has not read it yet."""
+    return spec.get("pipelineFrom") == "repository" and not spec.get("pipeline")
+
+
+def _unresolved_plan(run: RunObject) -> RunPlan:
+    """The plan of a run of which only the repository is known: to clone it."""
+    metadata, spec = run["metadata"], run["spec"]
+    steps, source_step = add_clone_step(run, ())
+    pipeline = Pipeline.model_construct(name="", steps=[])
+    context = RunContext(metadata["name"], "", spec.get("commit") or "", spec.get("branch") or "", {})
+    return RunPlan(
+        uid=metadata["uid"],
+        pipeline=pipeline,
+        steps=steps,
+        run_context=context,
+        artifact_producers={step.name: () for step in steps},
+        source_step=source_step,
+        group=None,
+        unmet_conditions={},
+        definition_digests={},
+        is_unresolved=True,
+    )
+
+
 def load_run_plan(run: RunObject) -> RunPlan:
-    """The plan of a run whose spec has a pipeline: everything about the run that is computed from untrusted data.
+    """The plan of a run: everything about the run that is computed from untrusted data.
+
+    Its spec has a pipeline, or says that the pipeline is in the repository.
 
     Raises:
         InvalidRunError: the definition or the parameters are invalid, or computing the plan would exceed a bound.
     """
     spec, metadata = run["spec"], run["metadata"]
+    if is_unresolved(spec):
+        return _unresolved_plan(run)
     definition = spec.get("pipeline") or {}
     pipeline = _validate(definition)
     values, wrong = params.resolve_params(definition.get("params") or [], spec.get("params") or {})
     if wrong:
         raise InvalidRunError("; ".join(sentence for _, sentence in wrong))
-    steps, source_step = add_clone_step(run, expand_steps(pipeline))
+    try:
+        steps, source_step = add_clone_step(run, expand_steps(pipeline))
+    except ReservedNameError as error:
+        raise InvalidRunError(str(error)) from error
     # A debug copy has the variables of the run that it is a copy of.
     copied = debug_source(run)
     context = RunContext(
@@ -104,7 +138,9 @@ def load_run_plan(run: RunObject) -> RunPlan:
     except RunTooExpensiveError as error:
         raise InvalidRunError(str(error), RunReason.TOO_EXPENSIVE) from error
     # One that has steps already was accepted by an earlier version: its status is shortened if need be.
-    if not status_of(run).get("steps") and (reason := oversize_reason(spec, pipeline, steps)) is not None:
+    known_steps = len(status_of(run).get("steps") or ())
+    was_accepted = known_steps > (1 if spec.get("pipelineFrom") else 0)
+    if not was_accepted and (reason := oversize_reason(spec, pipeline, steps)) is not None:
         raise InvalidRunError(f"the run is too large: {reason}", RunReason.TOO_EXPENSIVE)
     return RunPlan(
         uid=metadata["uid"],
@@ -113,10 +149,19 @@ def load_run_plan(run: RunObject) -> RunPlan:
         run_context=context,
         artifact_producers=_artifact_producers(_unpack_order(steps), source_step),
         source_step=source_step,
-        group=concurrency_group(pipeline, context),
+        group=concurrency_group(pipeline, _group_context(context, spec)),
         unmet_conditions=find_unmet_conditions(run, steps),
         definition_digests=definition_digests(pipeline, steps, context),
     )
+
+
+def _group_context(context: RunContext, spec: RunSpec) -> RunContext:
+    """The variables of a concurrency group: there, the branch of a pull request is the pull request itself.
+
+    Otherwise all pull requests into a branch would be one group, and with `cancel-running` cancel each other.
+    """
+    number = (spec.get("trigger") or {}).get("pullRequest")
+    return replace(context, branch=f"pull/{number}") if number else context
 
 
 def find_unmet_conditions(run: RunObject, steps: Sequence[ExpandedStep]) -> dict[str, str]:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from controller.operator.cache.owned_resources import attempt_key_of
 from controller.operator.cache.run_plan import RunPlan
 from controller.operator.cache.timers import RunTimers
-from controller.operator.decision.observation import CreateFailure, Milestones, update_milestones
+from controller.operator.decision.observation import (
+    CreateFailure,
+    Milestones,
+    PipelineVerdict,
+    update_milestones,
+)
 from controller.operator.decision.reuse import ReusableStep
 from controller.operator.run_object import status_of
 from controller.run_types.keys import AttemptKey
@@ -152,6 +157,10 @@ class RunState:
     timers: RunTimers = field(default_factory=RunTimers)
     other_bytes: int = 0
     """The size of the run without its status."""
+    verdict: PipelineVerdict | None = None
+    """Why the run ends after its clone step, once its pipeline file was read and starts nothing."""
+    resolved: RunSpec | None = None
+    """The run's spec with the pipeline that was read from the repository, which the informer may not show yet."""
     reusable: dict[str, ReusableStep] | None = None
     holds_lock: bool = False
     is_done: bool = False
@@ -161,6 +170,15 @@ class RunState:
     @property
     def uid(self) -> str:
         return self.plan.uid
+
+    def resolve(self, run: RunObject, plan: RunPlan) -> None:
+        """Go on with the pipeline that was read from the repository: `run` has it, as the API server returned it."""
+        self.plan, self.resolved = plan, run["spec"]
+        self.status.resource_version = run["metadata"]["resourceVersion"]
+        self.other_bytes = json_size({field: value for field, value in run.items() if field != "status"})
+        # What the steps use is only known now; the logs of the clone step are masked of its credentials meanwhile.
+        self.secrets = RunSecrets()
+        self._input_digests = None
 
     def input_digests(self, spec: RunSpec) -> dict[str, str]:
         """Name of a step -> digest of what it is made from, as far as that is known."""

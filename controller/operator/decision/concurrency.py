@@ -6,7 +6,7 @@ result is based on a cache that may be stale; the final decision is that of `Con
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller import labels
@@ -16,7 +16,7 @@ from controller.pipeline.variables import RunContext, render, template_context
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import RunObject
+    from controller.run_types.objects import RunObject, StepStatus
 
 Json = dict[str, Any]
 
@@ -72,7 +72,16 @@ def _recorded_group(run: RunObject) -> str | None:
 
 
 def _has_started(run: RunObject) -> bool:
-    return any(step.get("attempts") for step in status_of(run).get("steps") or [])
+    return has_started_steps(run, status_of(run).get("steps") or [])
+
+
+def has_started_steps(run: RunObject, steps: Sequence[StepStatus]) -> bool:
+    """Whether a run counts as started: any step has an attempt.
+
+    Not the first step of a run that takes its pipeline from the repository: that one finds out what the group is.
+    """
+    counted = steps[1:] if run["spec"].get("pipelineFrom") else steps
+    return any(step.get("attempts") for step in counted)
 
 
 def _creation_order(run: RunObject) -> tuple[str, int, str]:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, CancelRun
 from controller.operator.decision.builder import DecisionBuilder, ReconcileInput
+from controller.operator.decision.concurrency import has_started_steps
 from controller.operator.decision.observation import LOGS_TIMER, RUN_TIMER, Observation
 from controller.operator.decision.pending_steps import evaluate_start
 from controller.operator.decision.pod_status import is_pod_finished
 from controller.operator.decision.run_status import (
     add_failure_excerpt,
     add_queue_times,
+    concluded_without_pipeline,
     critical_path,
     finished_status,
     running_status,
@@ -149,14 +151,18 @@ def _conclude(builder: DecisionBuilder, old: RunStatus, statuses: list[StepStatu
             if run.created_before and not run.cancel_requested:
                 builder.act(CancelRun(run.name, run.uid))
     actions = tuple(builder.actions)
-    collecting_logs = False
+    collecting_logs = reading_pipeline = False
     if all(status["phase"] in FINAL_STEP_PHASES for status in statuses):
         give_up = _log_deadline(builder, statuses)
         collecting_logs = _is_collecting_logs(builder, statuses) and now < give_up
-        if not collecting_logs:
+        reading_pipeline = _is_reading_pipeline(builder, statuses)
+        if not collecting_logs and not reading_pipeline:
             final = finished_status(
                 {**base, "criticalPath": critical_path(statuses, builder.input.steps)}, old, statuses, now
             )
+            verdict = builder.input.observation.verdict
+            if verdict is not None and final["phase"] == RunPhase.SUCCEEDED:
+                final = concluded_without_pipeline(final, old, verdict, now)
             return Decision(final, actions)
         builder.requeue_at(give_up)
     status = running_status(
@@ -166,8 +172,20 @@ def _conclude(builder: DecisionBuilder, old: RunStatus, statuses: list[StepStatu
         now,
         blocking_runs=[run.name for run in blocking] if concurrency is not None else [],
         collecting_logs=collecting_logs,
+        reading_pipeline=reading_pipeline,
+        has_started=has_started_steps(builder.input.run, statuses) if blocking else None,
     )
     return Decision(status, actions, min(builder.requeue_times, default=None))
+
+
+def _is_reading_pipeline(builder: DecisionBuilder, statuses: list[StepStatus]) -> bool:
+    """Whether the repository is cloned, and its pipeline file decides how the run goes on."""
+    observation = builder.input.observation
+    return (
+        observation.is_unresolved
+        and observation.verdict is None
+        and all(status["phase"] == StepPhase.SUCCEEDED for status in statuses)
+    )
 
 
 def _base_status(

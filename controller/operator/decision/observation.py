@@ -18,7 +18,9 @@ from controller.operator.decision.reuse import ReusableStep
 from controller.run_types.keys import AttemptKey
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import LogSummary, RuntimeInfo
+    from controller.run_types.objects import LogSummary, PipelineProblem, RuntimeInfo
+    from controller.run_types.phases import RunPhase
+    from controller.run_types.reasons import RunReason
 
 Json = dict[str, Any]
 
@@ -129,6 +131,16 @@ class BlockingRun:
 
 
 @dataclass(frozen=True)
+class PipelineVerdict:
+    """Why a run ends after its clone step: the pipeline file is not valid, or asks for no run."""
+
+    phase: RunPhase
+    reason: RunReason
+    message: str
+    problems: tuple[PipelineProblem, ...] = ()
+
+
+@dataclass(frozen=True)
 class Observation:
     """Everything that a decision is based on besides the run itself."""
 
@@ -169,6 +181,10 @@ class Observation:
     elapsed: Mapping[TimerKey, timedelta] = field(default_factory=dict)
     """What the timers show. What is missing was not known at the last decision."""
     runtime: RuntimeInfo | None = None
+    is_unresolved: bool = False
+    """Whether the pipeline is in the repository, and is not known yet."""
+    verdict: PipelineVerdict | None = None
+    """Why the run ends without a pipeline, if it does."""
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""
 

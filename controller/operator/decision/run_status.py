@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision.attempts import format_time
+from controller.operator.decision.observation import PipelineVerdict
 from controller.operator.run_object import status_of
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.shell_commands import describe_command
@@ -53,6 +54,8 @@ def running_status(
     *,
     blocking_runs: Sequence[str] = (),
     collecting_logs: bool = False,
+    reading_pipeline: bool = False,
+    has_started: bool | None = None,
 ) -> RunStatus:
     """The status of a run that has not ended.
 
@@ -60,8 +63,11 @@ def running_status(
         base: the fields that do not depend on the phase.
         blocking_runs: names of the runs of its concurrency group that it waits for.
         collecting_logs: whether all steps have ended and only their logs are waited for.
+        reading_pipeline: whether the clone step has ended, and the pipeline file that it found is being checked.
+        has_started: whether the run has started; by default if any step has.
     """
-    has_started = any(status.get("attempts") for status in statuses)
+    if has_started is None:
+        has_started = any(status.get("attempts") for status in statuses)
     summary = count_steps(statuses)
     phase = RunPhase.RUNNING if has_started else RunPhase.PENDING
     reason = RunReason.STEPS_RUNNING if has_started else RunReason.STARTING
@@ -71,6 +77,9 @@ def running_status(
         phase, reason = RunPhase.QUEUED, RunReason.CONCURRENCY_GROUP
         more = f" and {len(blocking_runs) - 1} more" if len(blocking_runs) > 1 else ""
         message = f"waits for run {blocking_runs[0]}{more}, of the same group {base['group']}"
+    elif reading_pipeline:
+        reason = RunReason.READING_PIPELINE
+        message = "the repository is cloned; its pipeline file is being checked"
     elif collecting_logs:
         reason = RunReason.COLLECTING_LOGS
         message = "all steps are over; their last lines are being stored"
@@ -91,6 +100,14 @@ def finished_status(base: RunStatus, old: RunStatus, statuses: Sequence[StepStat
         "completionTime": max(ends, default=format_time(now)),
     }
     return _with_condition(status, old, "True" if phase == RunPhase.SUCCEEDED else "False", now)
+
+
+def concluded_without_pipeline(final: RunStatus, old: RunStatus, verdict: PipelineVerdict, now: datetime) -> RunStatus:
+    """The final status of a run whose clone step succeeded, and whose pipeline file starts nothing."""
+    status: RunStatus = {**final, "phase": verdict.phase, "reason": verdict.reason, "message": verdict.message}
+    if verdict.problems:
+        status["problems"] = list(verdict.problems)
+    return _with_condition(status, old, "False", now)
 
 
 def _final_verdict(entries: Sequence[StepStatus]) -> tuple[RunPhase, RunReason, str]:

@@ -53,7 +53,7 @@ async def copy_secrets(client: KubeClient, run: RunObject, steps: Sequence[Expan
     if not uses and not credentials:
         return CopiedSecrets({})
     metadata = run["metadata"]
-    namespace, name = metadata["namespace"], names.secrets_name(metadata["name"], metadata["uid"])
+    namespace, name = metadata["namespace"], names.run_secret_name(run)
     sources: dict[str, Json | None] = {}
     for source in {use.secret_ref for use in uses.values()} | ({credentials} if credentials else set()):
         sources[source] = await find_secret(client, namespace, source)

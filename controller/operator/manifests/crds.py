@@ -93,10 +93,14 @@ def pipeline_config() -> Json:
 
 
 _IMMUTABLE_FIELDS = (
-    *("pipelineConfigRef", "commit", "branch", "event", "changedFiles", "params", "source", "priority"),
+    *("pipelineConfigRef", "pipelineFrom", "pipelineFile", "trigger"),
+    *("commit", "branch", "event", "params", "source", "priority"),
     *("triggeredBy", "rerunOf", "rerunOfUid", "reuseFrom", "reuseFromUid"),
 )
-"""Fields of a run's spec that never change. `pipeline` is filled in once, and `cancel` becomes true once."""
+"""Fields of a run's spec that never change.
+
+`pipeline` is filled in once, together with `changedFiles` if they come from the repository; `cancel` becomes true once.
+"""
 
 
 def pipeline_run() -> Json:
@@ -109,6 +113,9 @@ def pipeline_run() -> Json:
         {
             "pipelineConfigRef": _object({"name": _NAME}, "name"),
             "pipeline": structural_schema(),
+            "pipelineFrom": {"type": "string", "enum": ["repository"]},
+            "pipelineFile": _text(patterns.FILE_NAME_PATTERN, 255, minLength=1),
+            "trigger": _trigger(),
             "commit": _SHORT_TEXT,
             "branch": _SHORT_TEXT,
             "event": {"type": "string", "enum": ["push", "pull_request", "tag", "manual"]},
@@ -129,7 +136,20 @@ def pipeline_run() -> Json:
         }
     )
     spec["x-kubernetes-validations"] = [
-        _rule("has(self.pipeline) || has(self.pipelineConfigRef)", "give either pipeline or pipelineConfigRef"),
+        _rule(
+            "has(self.pipeline) || has(self.pipelineConfigRef) || has(self.pipelineFrom)",
+            "give either pipeline, pipelineConfigRef or pipelineFrom",
+        ),
+        _rule(
+            "!has(self.pipelineFrom) || !has(self.pipelineConfigRef) && has(self.source) && has(self.source.git)",
+            "a run with pipelineFrom needs source.git, and has no pipelineConfigRef",
+        ),
+        _rule(
+            "has(self.changedFiles) == has(oldSelf.changedFiles)"
+            " && (!has(self.changedFiles) || self.changedFiles == oldSelf.changedFiles)"
+            " || has(self.pipelineFrom) && !has(oldSelf.pipeline) && !has(oldSelf.changedFiles)",
+            "a run's changedFiles can't be changed",
+        ),
         _rule(
             "!has(oldSelf.pipeline) || has(self.pipeline) && self.pipeline == oldSelf.pipeline",
             "a run's pipeline can't be changed",
@@ -159,6 +179,16 @@ def pipeline_run() -> Json:
     return found
 
 
+def _trigger() -> Json:
+    return _object(
+        {
+            "base": _text(patterns.COMMIT_PATTERN, 64),
+            "pullRequest": {"type": "integer", "minimum": 1, "maximum": patterns.MAX_RUN_NUMBER},
+            "message": _text(patterns.FILE_NAME_PATTERN, 4096),
+        }
+    )
+
+
 def _source() -> Json:
     archive = _object({"digest": _DIGEST, "contents": _DIGEST, "pipelineFile": _FILE_NAME}, "digest")
     git = _object(
@@ -167,6 +197,7 @@ def _source() -> Json:
             "revision": _text(patterns.GIT_REVISION_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH),
             "submodules": {"type": "boolean"},
             "secretRef": _text(patterns.SUBDOMAIN_PATTERN, patterns.MAX_SUBDOMAIN_LENGTH),
+            "ref": _text(patterns.GIT_REF_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH),
         },
         "url",
     )

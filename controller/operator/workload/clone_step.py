@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CREDENTIALS_FOLDER = "/var/run/c8s-git"
-_NAME = "source"
+DEFAULT_PIPELINE_FILE = ".c8s.yaml"
+NAME = "source"
+
+
+class ReservedNameError(Exception):
+    """A step of the pipeline has the name of the clone step, which has run already."""
 
 
 def git_source(run: RunObject) -> GitSource | None:
@@ -30,12 +35,19 @@ def git_source(run: RunObject) -> GitSource | None:
 def add_clone_step(run: RunObject, steps: Sequence[ExpandedStep]) -> tuple[tuple[ExpandedStep, ...], str | None]:
     """(the steps, with the clone step first if the run is on a repository; the name of that step, or None).
 
-    A step of the file that is named `source` keeps its name.
+    A step of the file that is named `source` keeps its name, except where the clone step ran before the file was read.
+
+    Raises:
+        ReservedNameError: the file has such a step, and the run takes its pipeline from the repository.
     """
     if git_source(run) is None:
         return tuple(steps), None
     taken = {step.name for step in steps} | {step.slug for step in steps}
-    name = next(n for n in (_NAME, *(f"{_NAME}-{at}" for at in range(2, 1000))) if n not in taken)
+    if run["spec"].get("pipelineFrom") and NAME in taken:
+        raise ReservedNameError(
+            f"the name `{NAME}` is that of the step that clones the repository; give the step of the pipeline another"
+        )
+    name = next(n for n in (NAME, *(f"{NAME}-{at}" for at in range(2, 1000))) if n not in taken)
     # With artifacts, the step succeeds only once the API has recorded its snapshot.
     clones = Step(name=name, image="c8s-agent", commands=["c8s-agent source"], artifacts=["**"])
     first = ExpandedStep(name, slug_of(name), clones, {}, (), name, ())
@@ -65,6 +77,10 @@ def container(
         "C8S_GIT_SUBMODULES": "1" if git.get("submodules") else "0",
         "C8S_GIT_HISTORY": "1" if history else "0",
     }
+    if git.get("ref"):
+        environment["C8S_GIT_REF"] = str(git["ref"])
+    if not run["spec"].get("pipeline"):
+        environment |= _definition_environment(run)
     mounts: list[Json] = [
         {"name": "workspace", "mountPath": names.WORKSPACE},
         names.token_mount("source"),
@@ -83,6 +99,17 @@ def container(
     }
 
 
+def _definition_environment(run: RunObject) -> dict[str, str]:
+    """What the clone step reports besides the snapshot, for a run that takes its pipeline from the repository."""
+    spec = run["spec"]
+    found = {"C8S_PIPELINE_FILE": spec.get("pipelineFile") or DEFAULT_PIPELINE_FILE}
+    trigger = spec.get("trigger") or {}
+    if "changedFiles" not in spec and trigger.get("base"):
+        found["C8S_GIT_BASE"] = trigger["base"]
+        found["C8S_GIT_BASE_IS_BRANCH"] = "1" if spec.get("event") == "pull_request" else "0"
+    return found
+
+
 def volumes(run: RunObject, slug: str, attempt: int) -> list[Json]:
     """The volumes of the pod that clones."""
     token = names.token_volume(run, slug, attempt, "source")
@@ -90,7 +117,7 @@ def volumes(run: RunObject, slug: str, attempt: int) -> list[Json]:
     git = git_source(run)
     if git is not None and git.get("secretRef"):
         # The run's copy, of which its logs are masked: the Secret itself may be changed at any time.
-        name = names.secrets_name(run["metadata"]["name"], run["metadata"]["uid"])
+        name = names.run_secret_name(run)
         items = [{"key": names.git_secret_key(key), "path": key} for key in names.GIT_CREDENTIAL_KEYS]
         found.append(
             {"name": "git", "secret": {"secretName": name, "items": items, "optional": True, "defaultMode": 0o444}}

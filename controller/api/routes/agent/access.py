@@ -13,7 +13,7 @@ from controller.api.http.problems import ApiProblemError
 from controller.api.runs.find import find_run, reread_run
 from controller.api.state import AppState, Capability
 from controller.capability import AgentRole
-from controller.operator.cache.run_plan import InvalidRunError, RunPlan
+from controller.operator.cache.run_plan import InvalidRunError, RunPlan, is_unresolved
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
 from controller.operator.run_object import as_run
 from controller.operator.workload.debug_copies import keeps_workspace
@@ -124,8 +124,11 @@ def has_ended(run: Mapping[str, Any], slug: str, attempt: int) -> bool:
 
 
 async def _load_plan(state: AppState, run: Mapping[str, Any]) -> RunPlan:
-    """The plan of a run, whose definition does not change once agents run; of the last few runs it is remembered."""
-    uid = str(run["metadata"]["uid"])
+    """The plan of a run, whose definition does not change once agents run; of the last few runs it is remembered.
+
+    One that takes its pipeline from the repository has another plan as long as only the clone step runs.
+    """
+    uid = str(run["metadata"]["uid"]) + ("/unresolved" if is_unresolved(run["spec"]) else "")
     plan = state.plans.get(uid)
     if plan is None:
         try:

@@ -45,17 +45,34 @@ async def commit_source(request: Request, body: models.Snapshot) -> Response:
     state = get_state(request)
     access = await _clone_access(state, request, body)
     await _commit_snapshot(state, await source_of_run(state, access.run, body.digest), body.size)
+    if body.definition is not None:
+        # Before the manifest: once that exists, the operator reads both.
+        await _commit_definition(state, access, body)
     source: dict[str, Any] = {"digest": body.digest, "commit": body.commit, "size": body.size}
     document = json.dumps({"files": [], "archive": None, "source": source}, separators=(",", ":")).encode()
-    key = access.key.manifest
+    await _put_once(state, access.key.manifest, document, body, "snapshot")
+    return Response(status_code=204)
+
+
+async def _commit_definition(state: AppState, access: AttemptAccess, body: models.Snapshot) -> None:
+    if access.run["spec"].get("pipelineFrom") != "repository":
+        raise ApiProblemError("forbidden", "this run does not take its pipeline from the repository")
+    document = body.model_dump(mode="json", by_alias=True, include={"definition", "changed_files"}, exclude_none=True)
+    try:
+        data = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ApiProblemError("invalid", "the pipeline file is not valid Unicode") from None
+    await _put_once(state, access.key.definition, data, body, "pipeline file")
+
+
+async def _put_once(state: AppState, key: str, document: bytes, body: models.Snapshot, what: str) -> None:
     try:
         await state.store.put(key, document, if_absent=True)
     except ObjectExistsError:
         if await state.store.get(key) != document:
             raise ApiProblemError(
-                "conflict", f"{body.slug}, attempt {body.attempt}: another snapshot is committed"
+                "conflict", f"{body.slug}, attempt {body.attempt}: another {what} is committed"
             ) from None
-    return Response(status_code=204)
 
 
 async def _commit_snapshot(state: AppState, source: SourceId, size: int) -> None:

@@ -182,4 +182,4 @@ def test_texts_are_one_line_without_control_characters(client: RegistryClient, f
 def test_a_run_without_a_pipeline_is_refused(client: RegistryClient) -> None:
     with pytest.raises(ApiError) as raised:
         client.create(branch="main")
-    assert "give either pipeline or pipelineConfigRef" in refusal(raised)
+    assert "give either pipeline, pipelineConfigRef or pipelineFrom" in refusal(raised)
