@@ -76,7 +76,7 @@ def _ended_step(run: str, number: int, at: int) -> Json:
         "reason": "Succeeded",
         "exitCode": 0,
         "times": times,
-        "containers": ["fetch", "step"],
+        "containers": ["agent", "step"],
         "log": {"lines": number, "bytes": 80 * number, "sha256": f"{number * at:064x}", "archived": True},
     }
     return {

@@ -8,9 +8,11 @@ from typing import Literal, get_args
 
 from controller.signing import decode_base64, encode_base64, is_same, sign_base64
 
-AgentRole = Literal["fetch", "upload", "source"]
-"""What an agent does: it prepares a workspace, stores what a step leaves, or clones the source."""
+AgentRole = Literal["step", "source"]
+"""What an agent does: it fetches what a step needs and stores what it leaves, or it clones the source."""
 _VERSION = 2
+_EARLIER_ROLES: dict[str, AgentRole] = {"fetch": "step", "upload": "step"}
+"""Of the two agents that a step of an earlier version has; it may go on while the controller is upgraded."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def verify(key: bytes, token: str, *, now: float) -> Capability | None:
         version, namespace, run, uid, slug, attempt, role, expires = json.loads(decode_base64(body))
     except (ValueError, TypeError):
         return None
+    role = _EARLIER_ROLES.get(role, role) if isinstance(role, str) else role
     if version != _VERSION or role not in get_args(AgentRole) or now >= expires:
         return None
     return Capability(namespace, run, uid, slug, attempt, role)

@@ -31,6 +31,8 @@ MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 
 RUN_UID = "c8s.dev/run-uid"
 """Of pods and of Leases of concurrency groups: the uid of the run, which tells runs of one name apart."""
+AGENT_REPORT = "c8s.dev/agent-report"
+"""Of Jobs: what the agent of the step has reported to the API, as JSON: when the commands began and ended, and how."""
 STEP_NAME = "c8s.dev/step-name"
 """Of Jobs: the display name of the step, which no label could hold."""
 GROUP = "c8s.dev/group"

@@ -1,12 +1,12 @@
 """Entry point of the agent, for an isolated interpreter that finds no package around the folder.
 
 The folder becomes a package here; left on `sys.path`, its modules could shadow those of the standard library.
-Signals are blocked before anything else is imported, so that none is lost before `upload` waits for it.
+Signals are blocked before anything else is imported, so that none is lost before `step` waits for it.
 """
 
 import sys
 
-if sys.argv[1:2] == ["upload"]:
+if sys.argv[1:2] == ["step"]:
     import _signal  # type: ignore[import-not-found]  # `signal` itself imports enum, which takes time
 
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM, _signal.SIGINT})

@@ -1,7 +1,7 @@
 """Caches: restored into the workspace before a step, saved after a step that succeeded.
 
 A failure never fails the step, because a cache only saves time: it is reported in one line of the log. A file in the
-folder that `fetch` and `upload` share (C8S_HANDOFF) records which caches were found.
+folder of the gate (C8S_GATE) records which caches were found.
 """
 
 # ruff: noqa: PTH118, PTH123
@@ -46,16 +46,16 @@ def restore(settings: AgentSettings, client: AgentClient) -> None:
         except (AgentError, OSError) as error:
             _report(state["key"] or cache["key"], f"not used: {error}")
         states.append(state)
-    with open(os.path.join(settings.require("C8S_HANDOFF"), _STATE_FILE), "w", encoding="utf-8") as file:
+    with open(os.path.join(settings.require("C8S_GATE"), _STATE_FILE), "w", encoding="utf-8") as file:
         json.dump(states, file)
 
 
-def save(settings: AgentSettings, client: AgentClient) -> None:
+def save(settings: AgentSettings, client: AgentClient, exit_code: str | None) -> None:
     """Upload the caches that did not exist, if the step has succeeded."""
+    if exit_code != "0":
+        return
     try:
-        if settings.exit_code() != "0":
-            return
-        with open(os.path.join(settings.require("C8S_HANDOFF"), _STATE_FILE), encoding="utf-8") as file:
+        with open(os.path.join(settings.require("C8S_GATE"), _STATE_FILE), encoding="utf-8") as file:
             states = json.load(file)
     except (OSError, ValueError) as error:
         print(f"caches: not saved: {error}", flush=True)

@@ -83,6 +83,10 @@ class AgentClient:
         """Report that the snapshot is complete, and its commit."""
         self._call("PUT", "source/manifest", snapshot)
 
+    def report(self, slug: str, attempt: str, document: dict[str, Any]) -> None:
+        """Report how far the step is; tried once, for a few seconds."""
+        self._call_once("PUT", f"reports/{slug}/{attempt}", document, http_client.SHORT_TIMEOUT)
+
     def download(self, link: dict[str, Any], into: BinaryIO, what: str, *, retry: bool = True) -> int:
         """Download an archive and check its digest; its size in bytes.
 
@@ -138,7 +142,9 @@ class AgentClient:
     def _call(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
         return http_client.retry(lambda: self._call_once(method, path, document))
 
-    def _call_once(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
+    def _call_once(
+        self, method: str, path: str, document: dict[str, Any] | None, timeout: float | None = None
+    ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}"}
         body = b"" if document is None else json.dumps(document, separators=(",", ":")).encode()
         if document is not None:
@@ -149,6 +155,7 @@ class AgentClient:
             headers,
             (body,) if body else (),
             None if document is None else len(body),
+            timeout,
         )
         try:
             if response.status >= 300:

@@ -13,6 +13,12 @@ class UsageError(AgentError):
     exit_code = 2
 
 
+class FetchError(AgentError):
+    """What the step needs could not be fetched: its commands do not begin."""
+
+    exit_code = 3
+
+
 class RequestRejectedError(AgentError):
     """The API or the object store rejected the request."""
 

@@ -1,4 +1,4 @@
-"""`fetch`: downloads the source of the run and the artifacts of earlier steps, before a step starts."""
+"""Downloads the source of the run and the artifacts of earlier steps, before a step begins."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 _MAX_REPORTED = 5
 
 
-def fetch(settings: AgentSettings) -> None:
+def fetch(settings: AgentSettings, client: AgentClient) -> None:
     """Extract the source, then the artifacts in the order of the setting, then the caches."""
-    client = AgentClient(settings)
     if settings.flag("C8S_FETCH_KEPT"):
         _fetch(settings, client, "source", "the saved workspace", any_link=True)
     elif settings.flag("C8S_FETCH_SOURCE"):

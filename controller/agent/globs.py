@@ -16,13 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-def collect(
-    root: str, globs: list[str], ignored: frozenset[str] = frozenset(), optional: Sequence[str] = ()
-) -> list[str]:
+def collect(root: str, globs: list[str], optional: Sequence[str] = ()) -> list[str]:
     """The paths that match, relative to the root, each once: files and links, sorted, then empty folders with a `/`.
 
     Args:
-        ignored: paths that are left out.
         optional: globs that may match nothing.
 
     Raises:
@@ -32,7 +29,7 @@ def collect(
     empty: set[str] = set()
     with RootFolder(root) as folder:
         for glob in (*globs, *optional):
-            found = {path for path in _matches(folder, _parts(glob)) if path not in ignored}
+            found = set(_matches(folder, _parts(glob)))
             matched = {path for path in found if not path.endswith("/")}
             if not matched and glob not in optional:
                 raise AgentError(f"the artifacts glob {printable(glob)} matches no file")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
+SHORT_TIMEOUT = 3.0
+"""Seconds, for a request that delays nothing else."""
 CHUNK_SIZE = 256 * 1024
 _HEAD_LIMIT = 64 * 1024
 _RETRY_DELAYS = (0.1, 0.5, 1.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 30.0)
@@ -120,15 +122,21 @@ def request(
     headers: Mapping[str, str],
     body: Iterable[bytes] = (),
     size: int | None = None,
+    timeout: float | None = None,
 ) -> Response:
-    """Send one request; `size` is that of the body, None without one. Raises NetworkError without a response."""
+    """Send one request. Raises NetworkError without a response.
+
+    Args:
+        size: of the body in bytes; None without one.
+        timeout: seconds to connect, and between two reads; None for the usual ones.
+    """
     secure, host, port, path = parse_url(url)
     lines = [f"{method} {path} HTTP/1.1", f"Host: {_host_header(url)}", "Connection: close", "Accept: */*"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if size is not None:
         lines.append(f"Content-Length: {size}")
     try:
-        connection = _connect(secure, host, port)
+        connection = _connect(secure, host, port, timeout)
     except OSError as error:
         raise NetworkError(f"no connection to {host}:{port}: {_reason(error)}") from None
     try:
@@ -151,9 +159,9 @@ def _send(connection: socket.socket, head: bytes, body: Iterable[bytes]) -> None
         raise NetworkError(f"the connection was lost: {_reason(error)}") from None
 
 
-def _connect(secure: bool, host: str, port: int) -> socket.socket:
-    connection = socket.create_connection((host, port), timeout=CONNECT_TIMEOUT)
-    connection.settimeout(READ_TIMEOUT)
+def _connect(secure: bool, host: str, port: int, timeout: float | None) -> socket.socket:
+    connection = socket.create_connection((host, port), timeout=timeout or CONNECT_TIMEOUT)
+    connection.settimeout(timeout or READ_TIMEOUT)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not secure:
         return connection

@@ -1,4 +1,4 @@
-"""The command line of the agent: `fetch`, `upload` or `source`; settings come from the environment."""
+"""The command line of the agent: `step` or `source`; settings come from the environment."""
 
 import os
 import sys
@@ -10,20 +10,16 @@ from .settings import AgentSettings
 def main(arguments: list[str]) -> int:
     """Run a command; the exit code is 0 for success, 1 for a failure, 2 for wrong arguments or settings."""
     try:
-        if arguments == ["fetch"]:
-            from .fetch import fetch
+        if arguments == ["step"]:
+            from .step import run_step
 
-            fetch(AgentSettings(os.environ))
-        elif arguments == ["upload"]:
-            from .upload import upload
-
-            upload(AgentSettings(os.environ))
+            run_step(AgentSettings(os.environ))
         elif arguments == ["source"]:
             from .clone import clone
 
             clone(AgentSettings(os.environ))
         else:
-            raise UsageError("usage: agent fetch|upload|source")
+            raise UsageError("usage: agent step|source")
     except AgentError as error:
         print(f"c8s agent: {error}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -73,21 +73,6 @@ class AgentSettings:
         """The value of a variable, or None if it is not set or empty."""
         return self._environment.get(name) or None
 
-    def exit_code(self) -> str | None:
-        """The exit code of the step, in digits, from the file that its first process leaves.
-
-        "" for a step that was killed before it left a code, None for one that never started.
-        """
-        try:
-            # The step can replace this file, also by a link or a named pipe.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            with open(os.open(self.require("C8S_EXIT_FILE"), flags), "rb", buffering=0) as file:
-                return (file.read(16) or b"").decode("ascii", "replace").strip()
-        except FileNotFoundError:
-            return None
-        except OSError:
-            return ""
-
     def _token(self) -> str:
         path = self.require("C8S_TOKEN_FILE")
         try:

@@ -1,20 +1,17 @@
-"""`upload`: waits for the end of the step, then stores its artifacts, its caches and, after a failure, its workspace.
+"""Stores what a step leaves: its artifacts, its caches and, after a failure, its workspace.
 
-The kubelet ends a sidecar with SIGTERM once the container of the step has ended. The manifest of the artifacts is
-sent last: without it the step has none.
+The manifest of the artifacts is sent last: without it the step has none.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 from .archive.pack import pack
 from .archive.scratch_file import read_chunks, scratch_file
 from .archive.summary import describe_archive
 from .client import AgentClient
-from .errors import AgentError, UsageError, printable
+from .errors import AgentError, printable
 from .globs import collect
 from .settings import AgentSettings
 
@@ -22,44 +19,45 @@ _MAX_FILES = 200_000
 _MAX_PATH_LENGTH = 4096
 
 
-def upload(settings: AgentSettings) -> None:
-    """Wait for the end of the step and store what it leaves. Raises AgentError when its artifacts are incomplete."""
-    slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
-    globs = settings.json_strings("C8S_ARTIFACTS")
-    optional = settings.json_strings("C8S_OPTIONAL_ARTIFACTS") if settings.optional("C8S_OPTIONAL_ARTIFACTS") else []
-    ready = settings.optional("C8S_READY_FILE")
-    _wait_for_termination(ready)
-    client = AgentClient(settings)
+def stores_artifacts(settings: AgentSettings) -> bool:
+    """Whether the step has artifacts."""
+    return any(_globs(settings))
+
+
+def store_results(settings: AgentSettings, client: AgentClient, exit_code: str | None) -> None:
+    """Store what the step leaves. Raises AgentError when its artifacts are incomplete.
+
+    `exit_code`: of its commands, in digits; "" if they told none, None if they never began.
+    """
+    attempt_key = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
     incomplete: AgentError | None = None
-    if globs or optional:
+    if stores_artifacts(settings):
         try:
-            _store_artifacts(settings, client, (slug, attempt), (globs, optional), ready)
+            _store_artifacts(settings, client, attempt_key)
         except AgentError as error:
             incomplete = error
     if settings.optional("C8S_CACHES"):
         from .caches import save
 
-        save(settings, client)
+        save(settings, client, exit_code)
     if settings.flag("C8S_KEEP_WORKSPACE"):
         from .workspace import save_workspace
 
-        save_workspace(settings, client, (slug, attempt), failed=incomplete is not None)
+        save_workspace(settings, client, attempt_key, exit_code, failed=incomplete is not None)
     if incomplete is not None:
         raise incomplete
 
 
-def _store_artifacts(
-    settings: AgentSettings,
-    client: AgentClient,
-    attempt_key: tuple[str, str],
-    globs: tuple[list[str], list[str]],
-    ready: str | None,
-) -> None:
-    """Store the files of the globs; those of the second list may match nothing."""
+def _globs(settings: AgentSettings) -> tuple[list[str], list[str]]:
+    """The globs of the artifacts; those of the second list may match nothing."""
+    optional = settings.json_strings("C8S_OPTIONAL_ARTIFACTS") if settings.optional("C8S_OPTIONAL_ARTIFACTS") else []
+    return settings.json_strings("C8S_ARTIFACTS"), optional
+
+
+def _store_artifacts(settings: AgentSettings, client: AgentClient, attempt_key: tuple[str, str]) -> None:
     started = time.monotonic()
-    # The ready file may be in the workspace, the only folder that steps and sidecars share.
-    ignored = frozenset([os.path.relpath(ready, settings.workspace)] if ready else [])
-    paths = collect(settings.workspace, globs[0], ignored, globs[1])
+    globs, optional = _globs(settings)
+    paths = collect(settings.workspace, globs, optional)
     check_listable(paths)
     with scratch_file(settings.workspace) as archive:
         packed = pack(settings.workspace, paths, archive)
@@ -79,18 +77,3 @@ def check_listable(paths: list[str]) -> None:
         if len(path) > _MAX_PATH_LENGTH:
             length = f"{len(path)} characters; at most {_MAX_PATH_LENGTH} are allowed"
             raise AgentError(f"the path of the artifact {printable(path)} has {length}: store a tar file")
-
-
-def _wait_for_termination(ready: str | None) -> None:
-    """Wait for SIGTERM, which is blocked since the start of the program, so that none is lost.
-
-    `ready` is a file to create once the agent may be terminated.
-    """
-    ending = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
-    if ready is not None:
-        try:
-            os.close(os.open(ready, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        except OSError as error:
-            raise UsageError(f"the file {ready} can't be created: {error.strerror}") from None
-    signal.sigwait(ending)

@@ -18,17 +18,24 @@ if TYPE_CHECKING:
     from .settings import AgentSettings
 
 
-def save_workspace(settings: AgentSettings, client: AgentClient, attempt_key: tuple[str, str], *, failed: bool) -> None:
+def save_workspace(
+    settings: AgentSettings,
+    client: AgentClient,
+    attempt_key: tuple[str, str],
+    exit_code: str | None,
+    *,
+    failed: bool,
+) -> None:
     """Upload the workspace if the step has failed.
 
     Args:
         attempt_key: the slug of the step and the number of the attempt.
+        exit_code: of its commands, in digits; "" if they told none, None if they never began.
         failed: the step counts as failed whatever its exit code, because artifacts are missing.
     """
+    if exit_code is None or (exit_code == "0" and not failed):
+        return
     try:
-        code = settings.exit_code()
-        if code is None or (code == "0" and not failed):
-            return
         problem = _store(settings, client, attempt_key)
     except (AgentError, OSError) as error:
         problem = _describe(error)

@@ -36,7 +36,7 @@ from controller.api.routes import (
     watch,
 )
 from controller.api.routes.agent import artifacts as agent
-from controller.api.routes.agent import caches, source, workspaces
+from controller.api.routes.agent import caches, reports, source, workspaces
 from controller.api.state import AppState
 from controller.kube import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
 from controller.logs import BadArchiveError, LogError, LogNotFoundError
@@ -62,6 +62,7 @@ ROUTERS: Sequence[APIRouter] = (
     source.router,
     caches.router,
     workspaces.router,
+    reports.router,
     objects.router,
 )
 

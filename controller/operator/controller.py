@@ -173,7 +173,7 @@ class RunController:
     def _on_job(self, kind: str, old: Json | None, new: Json | None) -> None:
         job = new or old
         assert job is not None
-        key = self._cache.on_job(job, deleted=kind == "DELETED")
+        key = self._cache.on_job(job, deleted=kind == "DELETED", before=old)
         if key is not None:
             self._enqueue(key)
 

@@ -16,14 +16,16 @@ Json = dict[str, Any]
 
 WORKSPACE = "/workspace"
 TOKEN_FOLDER = "/var/run/c8s"  # noqa: S105 - where it is mounted, not what it is
-HANDOFF_FOLDER = "/var/run/c8s-handoff"
-READY_FILE = f"{HANDOFF_FOLDER}/ready"
-"""Created by the upload agent once it waits for the step's end."""
-EXIT_FOLDER = "/var/run/c8s-exit"
-EXIT_FILE = f"{EXIT_FOLDER}/code"
-"""Has the exit code of a step with caches, or one whose workspace is saved when it fails."""
+GATE_FOLDER = "/var/run/c8s-gate"
+GATE_PIPE = f"{GATE_FOLDER}/gate"
+"""The named pipe that the step waits at until its agent has fetched what it needs."""
+REPORT_PIPE = f"{GATE_FOLDER}/report"
+"""The named pipe that the step tells its begin and end to the agent by."""
+MESSAGE_FILE = "/dev/termination-log"
 SECRETS_FOLDER = "/var/run/c8s-secrets"
-STEP_CONTAINER, FETCH_CONTAINER, UPLOAD_CONTAINER = "step", "fetch", "upload"
+STEP_CONTAINER, AGENT_CONTAINER = "step", "agent"
+EARLIER_AGENT = "upload"
+"""Of pods of an earlier version, which may go on while the controller is upgraded. It told nothing."""
 
 _MAX_NAME_LENGTH = 63
 # The Job controller appends a suffix to the names of pods.

@@ -9,9 +9,10 @@ from controller.operator import names
 from controller.operator.agent_messages import failure_reason
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_state import RunState
+from controller.operator.decision.agent_report import agent_end, agent_fetch_failure, read_report
 from controller.operator.decision.capacity import unschedulable_reason
 from controller.operator.decision.observation import AttemptView, BlockingRun, Milestones, Observation
-from controller.operator.decision.pod_status import container_status, started_containers
+from controller.operator.decision.pod_status import started_containers
 from controller.operator.interfaces import AttemptLogs
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.keys import AttemptKey, RunKey
@@ -118,28 +119,28 @@ class ObservationBuilder:
     def _view(
         self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, pod: Json, secrets: list[bytes]
     ) -> AttemptView:
-        observed = state.observed
+        observed, report = state.observed, read_report(job, pod)
         logs = {name: self._log_summary(key, state, attempt, name) for name in started_containers(pod)}
         return AttemptView(
             job=job,
             pod=pod,
-            milestones=observed.milestones.get(pod["metadata"]["uid"], Milestones()),
+            milestones=observed.milestones.get(pod["metadata"]["uid"], Milestones()).with_report(report),
             manifest=observed.manifests.get(attempt),
             manifest_read=attempt in observed.manifests,
             workspace=observed.workspaces.get(attempt),
             workspace_read=attempt in observed.workspaces,
             log=logs.get(names.STEP_CONTAINER),
-            fetch_error=self._agent_error(key, state, pod, names.FETCH_CONTAINER, secrets),
-            upload_error=self._agent_error(key, state, pod, names.UPLOAD_CONTAINER, secrets),
+            agent_error=self._agent_error(key, state, pod, secrets),
+            report=report,
             open_logs=tuple(name for name, log in logs.items() if log is None),
         )
 
-    def _agent_error(self, key: RunKey, state: RunState, pod: Json, container: str, secrets: list[bytes]) -> str:
+    def _agent_error(self, key: RunKey, state: RunState, pod: Json, secrets: list[bytes]) -> str:
         if not state.secrets.ready:
             return ""
-        state_of = (container_status(pod, container) or {}).get("state") or {}
         return failure_reason(
-            state_of.get("terminated"), lambda text: self._logs.mask(key.namespace, state.uid, text, secrets)
+            agent_fetch_failure(pod) or agent_end(pod),
+            lambda text: self._logs.mask(key.namespace, state.uid, text, secrets),
         )
 
     def _log_summary(self, key: RunKey, state: RunState, attempt: AttemptKey, container: str) -> LogSummary | None:

@@ -85,11 +85,11 @@ class StepReason(Reason):
         "the step exceeded its `timeout` (Failed), or the run exceeded its timeout (Cancelled)",
     )
     START_ERROR = "StartError", "Failed", "the container could not be started"
-    FETCH_FAILED = "FetchFailed", "Failed", "source or artifacts could not be fetched; the log of `fetch` has details"
+    FETCH_FAILED = "FetchFailed", "Failed", "source or artifacts could not be fetched; the log of `agent` has details"
     ARTIFACT_UPLOAD_FAILED = (
         "ArtifactUploadFailed",
         "Failed",
-        "artifacts could not be stored; the log of `upload` has details",
+        "artifacts could not be stored; the log of `agent` has details",
     )
     SERVICE_FAILED = "ServiceFailed", "Failed", "a service did not become ready, or cannot run on this cluster"
     SECRET_MISSING = "SecretMissing", "Failed, Pending", "a Secret or a key of it does not exist"

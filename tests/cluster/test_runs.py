@@ -113,7 +113,7 @@ def test_a_cache_lasts_from_run_to_run(cluster: Program, tmp_path: Path) -> None
 
     def made() -> str:
         name = run(cluster, tmp_path, step).split()[1]
-        assert "cache k1" in cluster("logs", name, "keep", "--container", "fetch").stdout
+        assert "cache k1" in cluster("logs", name, "keep", "--container", "agent").stdout
         # The cache is kept after the step has ended.
         pods = ("get", "pods", "-l", f"c8s.dev/run={name}", "-o", "jsonpath={.items[*].status.phase}")
         wait_until(lambda: cluster.kubectl(*pods) == "Succeeded", WAIT_SECONDS, what="the end of its pod")

@@ -280,7 +280,7 @@ class RandomUser:
         steps: list[Step] = []
         for at, name in enumerate(names):
             before = tuple(self.random.sample(names[:at], min(at, self.random.randrange(0, 3))))
-            containers = self.random.choice((("step",), ("step", "fetch", "svc-db")))
+            containers = self.random.choice((("step",), ("step", "agent", "svc-db")))
             steps.append(step(name, before, self.random.choice(_PHASES), containers=containers))
         return steps
 

@@ -91,7 +91,7 @@ class Attempt:
     exit_code: int | None
     times: AttemptTimes
     containers: tuple[str, ...]
-    """Containers that have a log: `step`, and possibly `fetch`, `upload`, `svc-…`."""
+    """Containers that have a log: `step`, and possibly `agent`, `svc-…`."""
     log: LogSummary | None
     saved_workspace: SavedWorkspace | None = None
 

@@ -1,7 +1,7 @@
 """Merges the log lines and the status changes of a run into one sequence.
 
 The two streams are independent. In the sequence, the end of a step follows its last
-line, and lines of `fetch`, `upload` and services are held back unless they explain a
+line, and lines of the agent and of services are held back unless they explain a
 failure.
 """
 
@@ -198,13 +198,17 @@ class RunLog:
         return [StepTransition(step.slug, "ended", step.message or "", step.phase)]
 
 
+_UPLOADING = ("agent", "upload")
+"""The container that stores artifacts; runs of earlier versions had one for that alone."""
+
+
 def failing_containers(attempt: Attempt) -> Iterable[str]:
     """The containers, other than the step's own, that made an attempt fail."""
     if attempt.phase != StepPhase.FAILED:
         return ()
     others = [name for name in attempt.containers if name != STEP]
     if attempt.reason == StepReason.ARTIFACT_UPLOAD_FAILED:
-        return [name for name in others if name == "upload"]
+        return [name for name in others if name in _UPLOADING]
     if attempt.times.running is None:
         # The step never ran, so its preparation failed.
         return [name for name in others if name != "upload"]

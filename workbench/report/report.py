@@ -132,7 +132,7 @@ def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list
         ("fetching", times.fetching),
         ("pulling", times.pulling),
         ("running", times.running),
-        ("uploading", times.finished if "upload" in attempt.containers or times.uploaded else None),
+        ("uploading", times.finished if _has_upload(attempt, step) else None),
     ]
     ended = attempt.phase != StepPhase.RUNNING
     end = _attempt_end(attempt, step) if ended else None
@@ -151,8 +151,18 @@ def _attempt_end(attempt: Attempt, step: Step) -> datetime | None:
     times = attempt.times
     if times.uploaded is not None or times.finished is None:
         return times.uploaded or step.completion_time
-    is_last = attempt is step.attempts[-1] and step.completion_time is not None and "upload" in attempt.containers
+    is_last = attempt is step.attempts[-1] and _has_upload(attempt, step)
     return max(times.finished, step.completion_time) if is_last and step.completion_time else times.finished
+
+
+def _has_upload(attempt: Attempt, step: Step) -> bool:
+    """Whether the step waited after its commands until what they left was stored, or does so now."""
+    times = attempt.times
+    if times.uploaded is not None or "upload" in attempt.containers:
+        return True
+    if "agent" not in attempt.containers or times.finished is None or attempt is not step.attempts[-1]:
+        return False
+    return attempt.phase == StepPhase.RUNNING or (step.completion_time or times.finished) > times.finished
 
 
 def _earliest(ready: datetime | None, created: datetime | None) -> datetime | None:

@@ -103,6 +103,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "agentWorkspace": Permission("capability"),
     "agentWorkspaceUpload": Permission("capability"),
     "agentWorkspaceManifest": Permission("capability"),
+    "agentReport": Permission("capability"),
     "agentArtifacts": Permission("capability"),
     "agentUpload": Permission("capability"),
     "agentManifest": Permission("capability", timeout=MANIFEST_TIMEOUT),

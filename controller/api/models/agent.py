@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from controller.api.models.common import (
     HEX_DIGEST_PATTERN,
@@ -86,6 +86,15 @@ class WorkspaceTold(RequestModel):
         0, ge=0, description="number of files that could not be read or are neither a file, a folder nor a link"
     )
     problem: str | None = Field(None, min_length=1, max_length=1000)
+
+
+class AgentReport(RequestModel):
+    """How far the commands of a step are, as its agent was told by the first process of the step."""
+
+    began: AwareDatetime | None = Field(None, description="when they began")
+    ended: AwareDatetime | None = Field(None, description="when they ended")
+    code: int | None = Field(None, ge=0, le=999, description="their exit code")
+    stored: bool | None = Field(None, description="whether the artifacts are stored; absent for a step without any")
 
 
 class SnapshotRequest(RequestModel):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from controller import labels
 from controller.operator.cache.owned_resources import OwnedResources, run_key_of
 from controller.operator.cache.run_state import RunState
 from controller.operator.decision.pod_status import is_step_image_pull
@@ -50,11 +51,14 @@ class ResourceCache:
             state.observed.on_pod(pod, self._now())
         return key
 
-    def on_job(self, job: Json, *, deleted: bool) -> RunKey | None:
+    def on_job(self, job: Json, *, deleted: bool, before: Json | None = None) -> RunKey | None:
         """A Job has changed or was deleted.
 
-        Its progress shows in its pod: only the end of a Job, which may have no pod, causes a reconcile, and a Job
-        that a known pod refers to.
+        Its progress shows in its pod: only the end of a Job, which may have no pod, causes a reconcile, a Job that a
+        known pod refers to, and a report of its agent.
+
+        Args:
+            before: the Job before the change, if it is known.
         """
         key = run_key_of(job)
         if key is None:
@@ -64,7 +68,8 @@ class ResourceCache:
         if state is not None:
             state.observed.on_job(job, deleted=deleted)
         has_ended = bool((job.get("status") or {}).get("conditions"))
-        return key if deleted or has_ended or recognized or self.pod_create_error(job) else None
+        has_reported = _agent_report(job) != _agent_report(before)
+        return key if deleted or has_ended or recognized or has_reported or self.pod_create_error(job) else None
 
     def on_create_failed(self, event: Json, *, deleted: bool) -> None:
         """An Event says that the pod of a Job could not be created."""
@@ -116,3 +121,9 @@ class ResourceCache:
         """The run is done, or was deleted."""
         self.forget_state(key)
         self.owned.forget(key)
+
+
+def _agent_report(job: Json | None) -> str:
+    """The report of the agent that is noted at a Job; empty for none."""
+    annotations = ((job or {}).get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get(labels.AGENT_REPORT, ""))

@@ -218,7 +218,7 @@ def needs_workspace(attempt: AttemptStatus, view: AttemptView) -> bool:
 def _workspace_status(manifest: Json | None) -> SavedWorkspace:
     """The field `kept` of the status, from the manifest that the agent wrote."""
     if manifest is None:
-        return {"problem": "its upload did not finish; the log of upload may say more"}
+        return {"problem": "its upload did not finish; the log of agent may say more"}
     if "problem" in manifest:
         return {"problem": str(manifest["problem"])[:_MAX_PROBLEM_LENGTH]}
     saved: SavedWorkspace = {"bytes": manifest["size"], "files": manifest.get("files", 0)}

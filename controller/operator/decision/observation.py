@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controller.operator import names
+from controller.operator.decision.agent_report import (
+    NOTHING_REPORTED,
+    AgentReport,
+    agent_end,
+    agent_fetch_failure,
+    has_gate,
+    read_report,
+)
 from controller.operator.decision.pod_status import (
     conditions,
     container_status,
@@ -41,6 +49,10 @@ class Milestones:
     uploaded: datetime | None = None
     """The end of the agent that uploads, whatever it achieved."""
 
+    def with_report(self, report: AgentReport) -> Milestones:
+        """With what the agent has reported and the pod does not show."""
+        return self if self.running is not None or report.began is None else replace(self, running=report.began)
+
 
 @dataclass(frozen=True)
 class AttemptView:
@@ -65,10 +77,10 @@ class AttemptView:
     """Whether the API server confirmed that the attempt's Job does not exist."""
     pod_create_error: str = ""
     """Why the cluster did not create the Job's pod, as it reported last."""
-    fetch_error: str = ""
-    """Why the agent that fetches failed, in its own words."""
-    upload_error: str = ""
-    """Why the agent that uploads failed."""
+    agent_error: str = ""
+    """Why the agent failed, in its own words."""
+    report: AgentReport = NOTHING_REPORTED
+    """What the agent has told about the step."""
 
     @property
     def is_complete(self) -> bool:
@@ -204,12 +216,11 @@ class Observation:
 
 def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestones:
     """The milestones, updated from a pod."""
-    own, fetch = container_status(pod, names.STEP_CONTAINER), container_status(pod, names.FETCH_CONTAINER)
-    state, fetch_state = (own or {}).get("state") or {}, (fetch or {}).get("state") or {}
-    ended = state.get("terminated")
-    started, fetched = ended or state.get("running"), fetch_state.get("terminated") or fetch_state.get("running")
+    own, agent = container_status(pod, names.STEP_CONTAINER), container_status(pod, names.AGENT_CONTAINER)
+    state, agent_state = (own or {}).get("state") or {}, (agent or {}).get("state") or {}
+    ended, uploaded = state.get("terminated"), agent_end(pod)
+    fetched = uploaded or agent_state.get("running")
     over = ended is not None or is_pod_finished(pod)
-    upload = ((container_status(pod, names.UPLOAD_CONTAINER) or {}).get("state") or {}).get("terminated")
     bound = next((c for c in conditions(pod) if c["type"] == "PodScheduled" and c["status"] == "True"), {})
     scheduled = (
         _observed_time(bound.get("lastTransitionTime"), now) if (pod.get("spec") or {}).get("nodeName") else None
@@ -218,10 +229,30 @@ def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestone
         scheduled=before.scheduled or scheduled,
         fetching=before.fetching or (_observed_time(fetched.get("startedAt"), now) if fetched is not None else None),
         pulling=before.pulling,
-        running=before.running or (_observed_time(started.get("startedAt"), now) if started is not None else None),
+        running=before.running or _running_since(pod, state, now),
         finished=before.finished or (_observed_time((ended or {}).get("finishedAt"), now) if over else None),
-        uploaded=before.uploaded or (_observed_time(upload.get("finishedAt"), now) if upload is not None else None),
+        uploaded=before.uploaded or (_observed_time(uploaded.get("finishedAt"), now) if uploaded is not None else None),
     )
+
+
+def _running_since(pod: Json, state: Json, now: datetime) -> datetime | None:
+    """When the commands of a step began, as its pod shows; None before, and for one that ends without beginning.
+
+    Args:
+        state: of the step's own container.
+    """
+    started = state.get("terminated") or state.get("running")
+    if started is None:
+        return None
+    if not has_gate(pod):
+        return _observed_time(started.get("startedAt"), now)
+    if (began := read_report(None, pod).began) is not None:
+        return min(began, now)
+    if agent_fetch_failure(pod) is not None or "running" in state:
+        return None
+    # The agent has ended without telling.
+    is_known = is_pod_finished(pod) or agent_end(pod) is not None
+    return _observed_time(started.get("startedAt"), now) if is_known else None
 
 
 def _observed_time(reported: str | None, now: datetime) -> datetime:

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 _DISRUPTION_REASONS = ("Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated", "UnexpectedAdmissionError")
 
 
-# As JSON lists, in the environment of the agent that uploads.
+# As JSON lists, in the environment of the agent.
 _ARTIFACT_VARIABLES = ("C8S_ARTIFACTS", "C8S_OPTIONAL_ARTIFACTS")
 
 
@@ -29,6 +29,20 @@ def container_status(pod: Json, container: str) -> Json | None:
     return None
 
 
+def agent_container(pod: Json) -> Json | None:
+    """The container of the agent beside the step; None for a pod without one."""
+    for container in pod["spec"].get("initContainers") or []:
+        if container["name"] in (names.AGENT_CONTAINER, names.EARLIER_AGENT):
+            found: Json = container
+            return found
+    return None
+
+
+def agent_status(pod: Json) -> Json:
+    """The status of the agent's container; empty before there is one."""
+    return container_status(pod, names.AGENT_CONTAINER) or container_status(pod, names.EARLIER_AGENT) or {}
+
+
 def started_containers(pod: Json) -> list[str]:
     """The containers that have or had a process, and so a log."""
     status = pod.get("status") or {}
@@ -37,19 +51,15 @@ def started_containers(pod: Json) -> list[str]:
 
 
 def is_upload_finished(pod: Json) -> bool:
-    """Whether the agent that uploads artifacts and workspace has ended."""
-    return is_pod_finished(pod) or "terminated" in (
-        (container_status(pod, names.UPLOAD_CONTAINER) or {}).get("state") or {}
-    )
+    """Whether the agent, which uploads artifacts and workspace, has ended."""
+    return is_pod_finished(pod) or "terminated" in (agent_status(pod).get("state") or {})
 
 
 def uploads_artifacts(pod: Json) -> bool:
     """Whether the pod has an agent that uploads artifacts, not only caches or the workspace."""
-    for container in pod["spec"].get("initContainers") or []:
-        if container["name"] == names.UPLOAD_CONTAINER:
-            environment = {each["name"]: each.get("value") for each in container.get("env") or []}
-            return any(environment.get(name) not in (None, "[]") for name in _ARTIFACT_VARIABLES)
-    return False
+    variables = (agent_container(pod) or {}).get("env") or []
+    environment = {each["name"]: each.get("value") for each in variables}
+    return any(environment.get(name) not in (None, "[]") for name in _ARTIFACT_VARIABLES)
 
 
 def is_pod_finished(pod: Json) -> bool:

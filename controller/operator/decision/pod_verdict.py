@@ -12,20 +12,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.operator import names
+from controller.operator.decision.agent_report import agent_end, agent_fetch_failure, has_gate
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import AttemptView
 from controller.operator.decision.pod_status import (
+    agent_container,
     conditions,
     container_status,
     disruption_message,
     is_pod_finished,
 )
 from controller.operator.workload import services
+from controller.operator.workload.entrypoint import REFUSED_EXIT_CODE
 from controller.run_types.phases import StepPhase
 from controller.run_types.reasons import StepReason
 
 Json = dict[str, Any]
 
+_MAX_AGENT_RESTARTS = 3
+"""An agent that was started so often before the commands began never prepares the step."""
 _IMAGE_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
@@ -68,8 +73,10 @@ def evaluate_pod(view: AttemptView, *, artifacts: bool, memory_limit: str | None
         return _verdict_of_terminated(view, pod, state["terminated"], artifacts=artifacts, memory_limit=memory_limit)
     if is_pod_finished(pod):
         return _verdict_of_finished_pod(view, pod)
+    if (failed := _fetch_failure(view, pod)) is not None:
+        return failed
     if "running" in state:
-        return _unfinished(StepReason.RUNNING, "")
+        return _verdict_of_running(view, pod)
     return _verdict_of_waiting(pod, state.get("waiting") or {})
 
 
@@ -110,16 +117,18 @@ def _verdict_of_terminated(
         return PodVerdict(
             StepPhase.FAILED, StepReason.START_ERROR, str(ended.get("message") or "it could not be started"), code
         )
+    if (failed := _fetch_failure(view, pod)) is not None:
+        return failed
     if code == 0:
         return _verdict_after_commands(view, pod, artifacts=artifacts)
+    if code == REFUSED_EXIT_CODE and has_gate(pod) and agent_end(pod) is None and not is_pod_finished(pod):
+        return _unfinished(StepReason.FETCHING, "the source or the artifacts could not be fetched")
     killed = f" (killed by {name})" if (name := _signal_name(code)) else ""
     return _failed(StepReason.EXIT_CODE, f"exit code {code}{killed}", code)
 
 
 def _verdict_after_commands(view: AttemptView, pod: Json, *, artifacts: bool) -> PodVerdict:
     """The verdict once the commands have succeeded: also of the other containers, as far as they matter."""
-    if (failed := _fetch_failure(view, pod)) is not None:
-        return failed
     found = _verdict_of_upload(view, pod) if artifacts else _SUCCEEDED
     status = pod.get("status") or {}
     if found.phase == StepPhase.SUCCEEDED and status.get("phase") == "Failed":
@@ -130,19 +139,29 @@ def _verdict_after_commands(view: AttemptView, pod: Json, *, artifacts: bool) ->
 
 
 def _fetch_failure(view: AttemptView, pod: Json) -> PodVerdict | None:
-    """The verdict of a pod whose agent that fetches has failed; None for any other."""
-    fetch = ((container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}).get("terminated")
-    if not fetch or not fetch.get("exitCode"):
-        return None
-    why = view.fetch_error or f"exit code {fetch['exitCode']}; the log of fetch says more"
-    return _failed(StepReason.FETCH_FAILED, f"the source or the artifacts could not be fetched: {why}")
+    """The verdict of a pod whose agent could not fetch what the step needs, or does not start; None for any other."""
+    if (failed := agent_fetch_failure(pod)) is not None:
+        why = view.agent_error or f"exit code {failed['exitCode']}; the log of agent says more"
+        return _failed(StepReason.FETCH_FAILED, f"the source or the artifacts could not be fetched: {why}")
+    agent = container_status(pod, names.AGENT_CONTAINER) or {}
+    if view.report.began is None and int(agent.get("restartCount") or 0) >= _MAX_AGENT_RESTARTS:
+        ended = (agent.get("lastState") or {}).get("terminated") or {}
+        message = f"its agent does not start: exit code {ended.get('exitCode')}; the log of agent says more"
+        return _failed(StepReason.FETCH_FAILED, message)
+    return None
+
+
+def _verdict_of_running(view: AttemptView, pod: Json) -> PodVerdict:
+    """The verdict while the container of the step runs: its commands wait for the agent to open their gate."""
+    if view.milestones.running is not None or not has_gate(pod):
+        return _unfinished(StepReason.RUNNING, "")
+    return _unfinished(StepReason.FETCHING, "source and artifacts are being fetched")
 
 
 def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
     """The verdict once the commands have succeeded: whether the artifacts are stored."""
-    upload = container_status(pod or {}, names.UPLOAD_CONTAINER)
-    ended = ((upload or {}).get("state") or {}).get("terminated")
-    if ended is None and pod is not None and not is_pod_finished(pod) and _has_upload_sidecar(pod):
+    ended = agent_end(pod)
+    if ended is None and pod is not None and not is_pod_finished(pod) and agent_container(pod) is not None:
         return _unfinished(StepReason.UPLOADING, "its commands succeeded; the artifacts are being stored", 0)
     if view.manifest is not None and not (ended or {}).get("exitCode"):
         return _SUCCEEDED
@@ -157,13 +176,8 @@ def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
         )
     code = (ended or {}).get("exitCode")
     why = f"the upload ended with exit code {code}" if code else "the upload did not finish"
-    why = view.upload_error or f"{why}; its log says more"
+    why = view.agent_error or f"{why}; its log says more"
     return _failed(StepReason.ARTIFACT_UPLOAD_FAILED, f"the artifacts could not be stored: {why}", 0)
-
-
-def _has_upload_sidecar(pod: Json) -> bool:
-    """Whether a sidecar does it; the step that clones does it itself."""
-    return any(each["name"] == names.UPLOAD_CONTAINER for each in pod["spec"].get("initContainers") or [])
 
 
 def _verdict_of_finished_pod(view: AttemptView, pod: Json) -> PodVerdict:
@@ -192,8 +206,8 @@ def _verdict_of_waiting(pod: Json, waiting: Json) -> PodVerdict:
     failure = services.startup_failure(pod)
     if failure is not None and failure[1]:
         return _failed(StepReason.SERVICE_FAILED, failure[0])
-    fetch = (container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}
-    if "running" in fetch:
+    agent = (container_status(pod, names.AGENT_CONTAINER) or {}).get("state") or {}
+    if "running" in agent and failure is None:
         return _unfinished(StepReason.FETCHING, "source and artifacts are being fetched")
     return _unfinished(StepReason.STARTING, failure[0] if failure is not None else message or "the pod is starting")
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
+_ENDLESS = (StepReason.SERVICE_FAILED, StepReason.FETCH_FAILED)
+
+
 def update_attempts(builder: DecisionBuilder, step: ExpandedStep, observed: Sequence[int]) -> None:
     """Update the attempts of a step, and the status of a step that has ended.
 
@@ -65,8 +68,8 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
     fresh = attempts.update_attempt(attempt, view, step.step, now, stopped_by=cause)
     if _has_live_pod(view) or fresh["phase"] not in FINAL_STEP_PHASES:
         builder.active_count += 1
-    if fresh["phase"] == StepPhase.CANCELLED or fresh["reason"] == StepReason.SERVICE_FAILED:
-        # It ended before its pod was observed, or the node would restart the service for ever.
+    if fresh["phase"] == StepPhase.CANCELLED or fresh["reason"] in _ENDLESS:
+        # It ended before its pod was observed, or the node would restart the service or the agent for ever.
         builder.request_stop(view.pod)
     if fresh["reason"] == StepReason.NEVER_FITS:
         # Its pod would otherwise be created once the quota is raised, long after the step has failed.

@@ -167,7 +167,14 @@ API_GRANTS = (
         "namespaces",
         {"get": "the uid, which the keys of caches and sources contain", "list": "the state of the cluster"},
     ),
-    Grant("batch", "jobs", {"list": "the Jobs of a step, which tell its pods from others"}),
+    Grant(
+        "batch",
+        "jobs",
+        {
+            "list": "the Jobs of a step, which tell its pods from others",
+            "patch": "what the agent of a step reports of its begin and end",
+        },
+    ),
     Grant("", "pods", {"list": "a step's pod, for a shell in it; the state of a namespace"}),
     Grant("", "events", {"list": "the Events of a run"}),
     Grant("", "resourcequotas", {"list": "the state of a namespace"}),

@@ -29,5 +29,5 @@ def keeps_workspace(pipeline: Pipeline, step: Step) -> bool:
 def keeps_workspace_on_failure(pod: Json | None) -> bool:
     """Whether the agent of a pod saves the workspace if the step fails, according to its environment."""
     agents = ((pod or {}).get("spec") or {}).get("initContainers") or []
-    upload: Json = next((each for each in agents if each["name"] == names.UPLOAD_CONTAINER), {})
-    return any(each["name"] == KEEP_WORKSPACE_ENV for each in upload.get("env") or [])
+    agent: Json = next((each for each in agents if each["name"] in (names.AGENT_CONTAINER, names.EARLIER_AGENT)), {})
+    return any(each["name"] == KEEP_WORKSPACE_ENV for each in agent.get("env") or [])

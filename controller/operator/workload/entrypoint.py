@@ -29,6 +29,9 @@ _MAX_ARGUMENT_BYTES = 120_000
 _PART_LENGTH = 30_000
 """Characters, of up to four bytes each."""
 
+REFUSED_EXIT_CODE = 121
+"""Of a step that did not begin, because its agent could not fetch what it needs; the script has it too."""
+
 # Its variables have names of their own: one of the step's environment would be changed for the step too.
 SCRIPT = """\
 if [ $$ = 1 ]; then _c8s_all=-1; else _c8s_all=-$$; fi
@@ -44,14 +47,15 @@ stop() {
   (sleep 30; kill -s KILL -- $_c8s_all) >/dev/null 2>&1 &
 }
 trap stop TERM
-# A step that hands artifacts on begins once its sidecar listens: one that ends sooner would not be heard.
-_c8s_tries=0
-while [ -n "$2" ] && [ ! -e "$2" ] && [ $_c8s_tries -lt 6000 ]; do
-  sleep 0.01 2>/dev/null || { sleep 1; _c8s_tries=$((_c8s_tries + 99)); }
-  _c8s_tries=$((_c8s_tries + 1))
+# A step with an agent waits at its gate: the line in that pipe says whether its files are there.
+_c8s_word=
+while [ -n "$2" ] && [ -z "$_c8s_word" ]; do
+  if [ -p "$2" ] && { read -r _c8s_word <"$2"; } 2>/dev/null && [ -n "$_c8s_word" ]; then continue; fi
+  sleep 0.01 2>/dev/null || sleep 1
 done
-# Who finds the file empty knows that the step began and was killed.
-if [ -n "$3" ]; then true >"$3"; fi
+[ "$_c8s_word" != refused ] || exit 121
+# Opened for both directions, a pipe makes nobody wait. The agent knows from this line that the commands begin.
+if [ -n "$3" ]; then { echo begin 1<>"$3"; } 2>/dev/null; fi
 _c8s_shell=${4:-sh -e}
 _c8s_env=
 if env --default-signal=INT true 2>/dev/null; then _c8s_env='env --default-signal=INT,QUIT'; fi
@@ -81,8 +85,8 @@ while [ -n "$_c8s_stopped" ]; do
 done
 # What was stopped has not succeeded, whatever it makes of the signal.
 if [ -n "$_c8s_ended" ] && [ $_c8s_code = 0 ]; then _c8s_code=143; fi
-# For caches, which are kept of a step that succeeded, and the workspace, of one that failed.
-if [ -n "$3" ]; then echo $_c8s_code >"$3"; fi
+# The agent knows the end sooner than the kubelet does.
+if [ -n "$3" ]; then { echo "end $_c8s_code" 1<>"$3"; } 2>/dev/null; fi
 exit $_c8s_code
 """
 
@@ -116,22 +120,22 @@ def build_command(
     commands: Sequence[str],
     *,
     shell: Shell = "sh",
-    ready_file: str = "",
-    exit_code_file: str = "",
+    gate: str = "",
+    reports: str = "",
     mark: CommandMark | None = None,
 ) -> list[str]:
     """The container's command for a step's commands.
 
     Args:
         shell: the shell that runs the commands; this script itself always runs in `sh`.
-        ready_file: a file that must exist before the commands start; empty for none.
-        exit_code_file: a file that the exit code is written to; empty for none.
+        gate: the named pipe that lets the commands begin; empty for none.
+        reports: the named pipe that is told their begin and end; empty for none.
         mark: what to print before each of several commands; None for nothing.
     """
     script = "\n".join(commands if mark is None else _mark_commands(commands, mark))
-    words = [script, ready_file, exit_code_file, *_SHELLS[shell]]
+    words = [script, gate, reports, *_SHELLS[shell]]
     if len(script.encode()) > _MAX_ARGUMENT_BYTES:
         first, *parts = (script[at : at + _PART_LENGTH] for at in range(0, len(script), _PART_LENGTH))
         # The mark keeps a part from being taken for a path, which an embedded cluster maps.
-        words = [first, ready_file, exit_code_file, *(_SHELLS[shell] or ("",)), *(f":{part}" for part in parts)]
+        words = [first, gate, reports, *(_SHELLS[shell] or ("",)), *(f":{part}" for part in parts)]
     return ["sh", "-c", escape_expansion(SCRIPT), "c8s-step", *(escape_expansion(word) for word in words)]

@@ -54,22 +54,21 @@ class JobSpec:
         return bool(self.step.step.has_artifacts or self.step.step.cache) or self.saves_workspace
 
     @property
+    def has_agent(self) -> bool:
+        """Whether an agent runs beside the step."""
+        return not self.is_clone_step and (self.has_fetch or self.has_upload)
+
+    @property
     def agent_roles(self) -> tuple[AgentRole, ...]:
         """The agents of the pod, each of which has a token of its own."""
         if self.is_clone_step:
             return ("source",)
-        fetch: tuple[AgentRole, ...] = ("fetch",) if self.has_fetch else ()
-        return (*fetch, "upload") if self.has_upload else fetch
+        return ("step",) if self.has_agent else ()
 
     @property
     def saves_workspace(self) -> bool:
         """Whether the workspace is saved if the attempt fails."""
         return not self.is_clone_step and debug_copies.keeps_workspace(self.pipeline, self.step.step)
-
-    @property
-    def exports_exit_code(self) -> bool:
-        """Whether the step's exit code is written to a file for its agent."""
-        return bool(self.step.step.cache) or self.saves_workspace
 
 
 def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
@@ -87,9 +86,9 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
         "volumes": clone_step.volumes(run, expanded.slug, plan.attempt) if plan.is_clone_step else _volumes(plan),
     }
     uid = {labels.RUN_UID: run["metadata"]["uid"]}
-    agents = [] if plan.is_clone_step else _agent_containers(plan, settings)
-    if agents:
-        pod_spec["initContainers"] = agents
+    sidecars = [] if plan.is_clone_step else _sidecars(plan, settings)
+    if sidecars:
+        pod_spec["initContainers"] = sidecars
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -131,8 +130,8 @@ def _step_container(plan: JobSpec, settings: OperatorSettings) -> Json:
         "command": entrypoint.build_command(
             fill_commands(step.commands, plan.step.matrix),
             shell=step.shell or plan.pipeline.shell,
-            ready_file=names.READY_FILE if plan.has_upload else "",
-            exit_code_file=names.EXIT_FILE if plan.exports_exit_code else "",
+            gate=names.GATE_PIPE if plan.has_agent else "",
+            reports=names.REPORT_PIPE if plan.has_agent else "",
             mark=CommandMark.of_attempt(plan.run["metadata"]["uid"], plan.step.slug, plan.attempt),
         ),
         "workingDir": names.WORKSPACE + (f"/{step.working_dir.strip('/')}" if step.working_dir else ""),
@@ -183,85 +182,97 @@ def _step_mounts(plan: JobSpec) -> list[Json]:
     mounts: list[Json] = [{"name": "workspace", "mountPath": names.WORKSPACE}]
     if any(use.file for use in plan.step.step.secrets):
         mounts.append({"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True})
-    if plan.has_upload:
-        mounts.append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER, "readOnly": True})
-    if plan.exports_exit_code:
-        mounts.append({"name": "exit", "mountPath": names.EXIT_FOLDER})
+    if plan.has_agent:
+        # Pipes can be written on a read-only mount, and nothing else: the step can't replace or fill anything there.
+        mounts.append({"name": "gate", "mountPath": names.GATE_FOLDER, "readOnly": True})
     return mounts
 
 
-def _agent_containers(plan: JobSpec, settings: OperatorSettings) -> list[Json]:
-    step = plan.step.step
-    agents = []
+def _sidecars(plan: JobSpec, settings: OperatorSettings) -> list[Json]:
+    """The agent first: services may use the source, and sidecars are stopped in the reverse order."""
     values = template_context(plan.run_context, plan.step.matrix)
-    caches = _cache_environment(step.cache, values)
-    if plan.has_fetch:
-        environment = {
-            "C8S_FETCH_SOURCE": "1" if plan.run["spec"].get("source") else "0",
-            "C8S_FETCH_KEPT": "1" if debug_copies.debug_source(plan.run) else "0",
-            "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
-            "C8S_FETCH_GIT": "1" if step.git == "full" else "0",
-        }
-        fetch = _agent_container(names.FETCH_CONTAINER, environment | caches, settings)
-        if caches:
-            fetch["volumeMounts"].append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER})
-        agents.append(fetch)
-    agents += services.containers(plan.step, values, _step_security(settings))
-    if plan.has_upload:
-        environment = {
-            "C8S_STEP_SLUG": plan.step.slug,
-            "C8S_ATTEMPT": str(plan.attempt),
-            "C8S_ARTIFACTS": json.dumps([render(glob, values) for glob in step.artifacts]),
-        }
-        if step.optional_artifacts:
-            globs = [render(glob, values) for glob in step.optional_artifacts]
-            environment["C8S_OPTIONAL_ARTIFACTS"] = json.dumps(globs)
-        if plan.saves_workspace:
-            environment |= {debug_copies.KEEP_WORKSPACE_ENV: "1", "C8S_EXIT_FILE": names.EXIT_FILE}
-        upload = _agent_container(
-            names.UPLOAD_CONTAINER, {**environment, **caches, "C8S_READY_FILE": names.READY_FILE}, settings
-        )
-        upload["volumeMounts"].append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER})
-        if plan.exports_exit_code:
-            upload["volumeMounts"].append({"name": "exit", "mountPath": names.EXIT_FOLDER, "readOnly": True})
-        agents.append({**upload, "restartPolicy": "Always"})
-    return agents
+    found = services.containers(plan.step, values, _step_security(settings))
+    if not plan.has_agent:
+        return found
+    agent = _agent_container(plan, values, settings)
+    if found and plan.has_fetch:
+        agent = _with_gated_services(agent)
+    return [agent, *found]
+
+
+def _with_gated_services(agent: Json) -> Json:
+    """The agent so that the services after it start once it has fetched what they may use."""
+    opened = f"{names.GATE_FOLDER}/opened"
+    probe = {
+        # It returns at once when the file is there: a period of a second would cost half of that.
+        "exec": {"command": ["sh", "-c", 'until [ -e "$0" ]; do sleep 0.05; done', opened]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 600,
+        "failureThreshold": 1000,
+    }
+    environment = [*agent["env"], {"name": "C8S_GATED_SERVICES", "value": "1"}]
+    return {**agent, "env": environment, "startupProbe": probe}
+
+
+def _fetch_environment(plan: JobSpec) -> dict[str, str]:
+    return {
+        "C8S_FETCH_SOURCE": "1" if plan.run["spec"].get("source") else "0",
+        "C8S_FETCH_KEPT": "1" if debug_copies.debug_source(plan.run) else "0",
+        "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
+        "C8S_FETCH_GIT": "1" if plan.step.step.git == "full" else "0",
+    }
+
+
+def _upload_environment(plan: JobSpec, values: Mapping[str, str]) -> dict[str, str]:
+    step = plan.step.step
+    environment = {"C8S_ARTIFACTS": json.dumps([render(glob, values) for glob in step.artifacts])}
+    if step.optional_artifacts:
+        globs = [render(glob, values) for glob in step.optional_artifacts]
+        environment["C8S_OPTIONAL_ARTIFACTS"] = json.dumps(globs)
+    if plan.saves_workspace:
+        environment[debug_copies.KEEP_WORKSPACE_ENV] = "1"
+    return environment
 
 
 def _cache_environment(wanted: Sequence[Cache], values: Mapping[str, str]) -> dict[str, str]:
-    """The environment of agents for a step's caches; agents render `{{hash FILE}}`, because they have the file."""
+    """The agent's environment for a step's caches; it renders `{{hash FILE}}` itself, because it has the file."""
     if not wanted:
         return {}
     caches = [
         {"key": render(each.key, values), "paths": [render(path, values) for path in each.paths]} for each in wanted
     ]
-    return {
-        "C8S_CACHES": json.dumps(caches),
-        "C8S_HANDOFF": names.HANDOFF_FOLDER,
-        "C8S_EXIT_FILE": names.EXIT_FILE,
-    }
+    return {"C8S_CACHES": json.dumps(caches)}
 
 
-def _agent_container(role: str, environment: dict[str, str], settings: OperatorSettings) -> Json:
+def _agent_container(plan: JobSpec, values: Mapping[str, str], settings: OperatorSettings) -> Json:
     environment = {
         "C8S_API_URL": settings.agent_api_url,
         "C8S_TOKEN_FILE": f"{names.TOKEN_FOLDER}/token",
         "C8S_WORKSPACE": names.WORKSPACE,
-        **environment,
+        "C8S_GATE": names.GATE_FOLDER,
+        "C8S_MESSAGE_FILE": names.MESSAGE_FILE,
+        "C8S_STEP_SLUG": plan.step.slug,
+        "C8S_ATTEMPT": str(plan.attempt),
+        **_fetch_environment(plan),
+        **_upload_environment(plan, values),
+        **_cache_environment(plan.step.step.cache, values),
     }
     return {
-        "name": role,
+        "name": names.AGENT_CONTAINER,
         "image": settings.agent_image,
-        "command": [*(entrypoint.escape_expansion(word) for word in settings.agent_command), role],
+        "command": [*(entrypoint.escape_expansion(word) for word in settings.agent_command), "step"],
+        "restartPolicy": "Always",
         "env": [{"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()],
         "workingDir": names.WORKSPACE,
-        # The end of its log is the reason of its failure.
+        # It writes what it knows of the step there. When it fails, the end of its log says why.
+        "terminationMessagePath": names.MESSAGE_FILE,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "workspace", "mountPath": names.WORKSPACE},
-            names.token_mount(role),
+            {"name": "gate", "mountPath": names.GATE_FOLDER},
+            names.token_mount("step"),
         ],
-        # No CPU limit: a limit on an init container was measured to make pods start four times slower.
+        # No CPU limit: a limit was measured to make pods start four times slower.
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
         "securityContext": _agent_security(settings),
     }
@@ -293,10 +304,8 @@ def _volumes(plan: JobSpec) -> list[Json]:
     metadata = plan.run["metadata"]
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}]
     volumes += [names.token_volume(plan.run, plan.step.slug, plan.attempt, role) for role in plan.agent_roles]
-    if plan.has_upload:
-        volumes.append({"name": "handoff", "emptyDir": {}})
-    if plan.exports_exit_code:
-        volumes.append({"name": "exit", "emptyDir": {}})
+    if plan.has_agent:
+        volumes.append({"name": "gate", "emptyDir": {}})
     files = [use for use in plan.step.step.secrets if use.file]
     if files:
         items = [{"key": names.secret_key(use), "path": str(use.file).strip("/")} for use in files]

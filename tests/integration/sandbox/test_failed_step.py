@@ -83,7 +83,7 @@ def test_debug_command_has_files_and_environment_of_the_step(c8s: C8s, folder: P
     ]  # fmt: skip
     assert f"starting a copy of step test (py=3.11) of {run} with the workspace of attempt 1" in done.stderr
     assert_nothing_stays(c8s)
-    logs = "".join(c8s("logs", run, "test (py=3.11)", "--container", name).stdout for name in ("step", "upload"))
+    logs = "".join(c8s("logs", run, "test (py=3.11)", "--container", name).stdout for name in ("step", "agent"))
     assert SECRET not in logs
     assert "saved the workspace: 4 files" in logs
 

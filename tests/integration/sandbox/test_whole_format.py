@@ -92,5 +92,5 @@ def test_pipeline_with_every_field_runs(c8s: C8s, tmp_path: Path) -> None:
     log = c8s("logs", name, "prepare (python=3.11, os=mac)").stdout
     assert log == "of the pipeline, for dev on main, dev, 3.11, mac, prepare (python=3.11, os=mac), main\n"
     assert c8s("logs", name, "gather (python=3.11, os=mac, part=b)").stdout == "from the tree\nmac\n"
-    fetched = c8s("logs", name, "gather (python=3.11, os=mac, part=b)", "--container", "fetch").stdout
+    fetched = c8s("logs", name, "gather (python=3.11, os=mac, part=b)", "--container", "agent").stdout
     assert "cache c-b-" in fetched, "told whether it was there: the same step of linux may have kept it by then"

@@ -128,7 +128,7 @@ async def _show(target: Target, name: str, output: str) -> None:
 @click.argument("steps", nargs=-1, metavar="[STEP]...")
 @click.option("--follow", "-f", is_flag=True, help="Follow the logs until the run ends.")
 @click.option("--attempt", type=click.IntRange(1), help="The attempt.  [default: the last one]")
-@click.option("--container", metavar="NAME", help="`step`, `fetch`, `upload` or `svc-NAME`.")
+@click.option("--container", metavar="NAME", help="`step`, `agent` or `svc-NAME`.")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of each step.")
 @click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
 @click.option("--commands", is_flag=True, help="Print the commands of one step, with exit codes and durations.")

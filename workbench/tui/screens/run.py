@@ -62,7 +62,7 @@ class RunScreen(FailureActions):
         Binding("3", "focus_pane('logs')", "Log", show=False, id="run.log", tooltip="Go to the log"),
         Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="Show only the log, or all again"),
         Binding("c", "container", "Container", show=False, id="run.container",
-                tooltip="Show the log of the next container: fetch, upload, services"),
+                tooltip="Show the log of the next container: agent, services"),
         Binding("s", "follow", "Follow", show=False, id="run.follow",
                 tooltip="Follow new lines of the log, or stop following"),
         Binding("S", "shell", "Shell", show=False, id="run.shell",

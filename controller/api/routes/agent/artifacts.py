@@ -38,7 +38,7 @@ router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRo
 async def agent_source(request: Request) -> Response:
     """The URL of the run's source."""
     state = get_state(request)
-    run = (await authorize_agent(state, request, "fetch")).run
+    run = (await authorize_agent(state, request, "step")).run
     if (copied := debug_source(run)) is not None:
         return JSONResponse(await _workspace_link(state, run, copied))
     digest = await _source_digest(state, run)
@@ -55,7 +55,7 @@ async def agent_source(request: Request) -> Response:
 async def agent_artifacts(request: Request, slug: str) -> Response:
     """The URL of the artifacts of a step that the own one depends on."""
     state = get_state(request)
-    access = await authorize_agent(state, request, "fetch")
+    access = await authorize_agent(state, request, "step")
     access.check_upstream(slug)
     run = access.run
     stored = await committed_artifacts(state.store, run, await _find_run_step(state, run, slug))
@@ -90,7 +90,7 @@ async def agent_manifest(request: Request, slug: str, attempt: int) -> Response:
     Repeating the same manifest has no effect; a different one is refused.
     """
     state = get_state(request)
-    access = await authorize_agent(state, request, "upload", slug, attempt)
+    access = await authorize_agent(state, request, "step", slug, attempt)
     access.check_artifacts()
     key = access.key
     check_paths = await file_name_check(state.client, access.run)
@@ -138,7 +138,7 @@ async def _source_digest(state: AppState, run: Mapping[str, Any]) -> str | None:
 
 
 async def _own_artifacts(state: AppState, request: Request, slug: str, attempt: int) -> ArtifactKey:
-    access = await authorize_agent(state, request, "upload", slug, attempt)
+    access = await authorize_agent(state, request, "step", slug, attempt)
     access.check_artifacts()
     return access.key
 

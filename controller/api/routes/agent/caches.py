@@ -38,7 +38,7 @@ _MAX_DOCUMENT_BYTES = 64 * 1024
 async def look_up(request: Request, body: models.CacheLookup) -> Response:
     """The URL of the cache with this key; 404 if there is none."""
     state = get_state(request)
-    access = await authorize_agent(state, request, "fetch")
+    access = await authorize_agent(state, request, "step")
     access.check_cache_key(body.key)
     namespace_uid = await namespace_uid_of(state, access.run)
     for scope in readable_scopes(access.run, state.settings.default_branches):
@@ -139,7 +139,7 @@ async def _find_cache(state: AppState, prefix: str) -> dict[str, Any] | None:
 
 async def _own_cache(state: AppState, request: Request, body: models.CacheArchive) -> tuple[Mapping[str, Any], str]:
     """The run and the prefix of the keys of a cache that it saves."""
-    access = await authorize_agent(state, request, "upload")
+    access = await authorize_agent(state, request, "step")
     access.check_cache_key(body.key)
     namespace_uid = await namespace_uid_of(state, access.run)
     return access.run, _cache_prefix(access.run, namespace_uid, own_scope(access.run), body.key)

@@ -80,7 +80,7 @@ async def workspace_manifest(request: Request, slug: str, attempt: int, body: mo
 async def _workspace(
     state: AppState, request: Request, slug: str, attempt: int
 ) -> tuple[Mapping[str, Any], WorkspaceKey]:
-    access = await authorize_agent(state, request, "upload", slug, attempt)
+    access = await authorize_agent(state, request, "step", slug, attempt)
     access.check_workspace()
     return access.run, workspace_key(access.run, slug, attempt)
 

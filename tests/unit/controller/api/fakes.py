@@ -19,7 +19,7 @@ from controller.api.readiness import Readiness
 from controller.api.server import serve
 from controller.api.state import ApiSettings, AppState
 from controller.api.streaming.watch_cache import WatchCache
-from controller.kube import NAMESPACES, PIPELINE_RUNS, AlreadyExistsError, ConflictError, NotFoundError
+from controller.kube import NAMESPACES, PIPELINE_RUNS, AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from controller.logs import LogHub, LogReader
 from controller.provenance import CreatorProofs
 from controller.storage import DirectoryStore
@@ -93,9 +93,17 @@ class FakeKubernetes:
         return self._store(key, copy.deepcopy(dict(body)), "modified")
 
     async def patch(
-        self, resource: Any, name: str, patch: Mapping[str, Any], namespace: str | None = None
+        self,
+        resource: Any,
+        name: str,
+        patch: Any,
+        namespace: str | None = None,
+        patch_type: str = "merge",
     ) -> dict[str, Any]:
         found = await self.get(resource, name, namespace)
+        if isinstance(patch, list):
+            assert patch_type == "json"
+            return self._store((resource, namespace, name), apply_json_patch(found, patch), "modified")
         for part, fields in patch.items():
             found[part] = {**found.get(part, {}), **fields}
         return self._store((resource, namespace, name), found, "modified")
@@ -146,6 +154,20 @@ class FakeKubernetes:
             raise self.failure
 
 
+def apply_json_patch(found: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
+    """The operations `test` and `add` of RFC 6902 on members of objects and lists."""
+    for operation in operations:
+        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        place: Any = found
+        for part in parents:
+            place = place[int(part)] if isinstance(place, list) else place[part]
+        if operation["op"] == "add":
+            place[last] = operation["value"]
+        elif place[last] != operation["value"]:
+            raise ApiError("the test of the patch failed", status=422)
+    return found
+
+
 @dataclass
 class FakeRunCache:
     """The informer's cache over the fake Kubernetes."""
@@ -166,7 +188,7 @@ class FakeCapability:
     uid: str
     slug: str = "build"
     attempt: int = 1
-    role: str = "upload"
+    role: str = "step"
 
 
 @dataclass

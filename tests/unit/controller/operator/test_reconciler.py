@@ -245,7 +245,7 @@ async def test_pull_of_the_step_image_is_a_milestone() -> None:
     def pulling(container: str) -> Json:
         return {"reason": "Pulling", "involvedObject": {**about, "fieldPath": f"spec.{container}"}}
 
-    assert harness.cache.on_image_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
+    assert harness.cache.on_image_pull(pulling("initContainers{agent}")) is None, "ours is not theirs"
     assert harness.cache.on_image_pull({"involvedObject": {**about, "uid": "another"}}) is None
     assert harness.cache.on_image_pull(pulling("containers{step}")) == KEY
     assert harness.cache.on_image_pull(pulling("containers{step}")) is None, "once is enough"
@@ -264,3 +264,16 @@ async def test_a_run_that_can_not_fit_is_refused_by_the_operator() -> None:
     assert (status["phase"], status["reason"]) == ("Failed", "TooExpensive")
     assert "too large" in status["message"]
     assert "1,048,576" in status["message"]
+
+
+async def test_report_of_an_agent_causes_a_reconcile_and_other_progress_of_a_job_does_not() -> None:
+    harness = ReconcilerHarness()
+    await harness.reconcile()
+    job = harness.cluster.objects[JOBS, "ci-1--a-1"]
+    harness.cache.on_job(job, deleted=False)
+    active = {**job, "status": {"active": 1}}
+    assert harness.cache.on_job(active, deleted=False, before=job) is None
+    annotations = {"c8s.dev/agent-report": '{"began":"2026-01-01T00:00:00Z"}'}
+    told = {**active, "metadata": {**job["metadata"], "annotations": annotations}}
+    assert harness.cache.on_job(told, deleted=False, before=active) == KEY
+    assert harness.cache.on_job({**told, "status": {"ready": 1}}, deleted=False, before=told) is None

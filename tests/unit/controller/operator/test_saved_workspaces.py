@@ -24,8 +24,8 @@ KEPT = {"bytes": 123, "files": 4, "leftOut": 1}
 COPIED = {"source": {"kept": {"run": "ci-3", "number": "3", "step": "test", "attempt": 2}}}
 
 
-def upload_of(job: Json) -> Json:
-    found: Json = next(each for each in pod_of(job)["initContainers"] if each["name"] == "upload")
+def agent_of(job: Json) -> Json:
+    found: Json = next(each for each in pod_of(job)["initContainers"] if each["name"] == "agent")
     return found
 
 
@@ -39,13 +39,13 @@ def test_keep_on_failure_of_step_overrides_pipeline(of_step: Json, of_pipeline: 
     assert ("initContainers" in pod) is keeps
 
 
-def test_agent_of_saved_workspace_gets_the_exit_code() -> None:
+def test_agent_of_saved_workspace_is_told_the_exit_code() -> None:
     job = job_of(step("a", keepOnFailure=True))
-    environment = {each["name"]: each["value"] for each in upload_of(job)["env"]}
-    assert (environment["C8S_KEEP_WORKSPACE"], environment["C8S_EXIT_FILE"]) == ("1", names.EXIT_FILE)
-    assert container_of(job)["command"][-1] == names.EXIT_FILE
-    assert {"name": "exit", "mountPath": names.EXIT_FOLDER, "readOnly": True} in upload_of(job)["volumeMounts"]
-    assert {"name": "exit", "emptyDir": {}} in pod_of(job)["volumes"]
+    environment = {each["name"]: each["value"] for each in agent_of(job)["env"]}
+    assert (environment["C8S_KEEP_WORKSPACE"], environment["C8S_GATE"]) == ("1", names.GATE_FOLDER)
+    assert container_of(job)["command"][-1] == names.REPORT_PIPE
+    assert {"name": "gate", "mountPath": names.GATE_FOLDER} in agent_of(job)["volumeMounts"]
+    assert {"name": "gate", "emptyDir": {}} in pod_of(job)["volumes"]
     assert pod_of(job)["terminationGracePeriodSeconds"] == 600
 
 
@@ -61,8 +61,8 @@ def test_debug_copy_has_variables_and_workspace_of_its_origin() -> None:
     job = job_of(step("test", env={"A": "{{run.name}}/{{run.number}}"}), spec=COPIED, run_name="ci-debug-1")
     env = env_of(job)
     assert (env["C8S_RUN"], env["C8S_ATTEMPT"], env["A"]) == ("ci-3", "2", "ci-3/3")
-    [fetch] = pod_of(job)["initContainers"]
-    assert {"name": "C8S_FETCH_KEPT", "value": "1"} in fetch["env"]
+    [agent] = pod_of(job)["initContainers"]
+    assert {"name": "C8S_FETCH_KEPT", "value": "1"} in agent["env"]
     assert job["metadata"]["labels"]["c8s.dev/run"] == "ci-debug-1"
 
 
@@ -75,7 +75,7 @@ class Keeping(World):
     def set_pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
         pod = super().set_pod(slug, number, node=node, **status)
         pod["spec"]["initContainers"] = [
-            {"name": names.UPLOAD_CONTAINER, "env": [{"name": "C8S_KEEP_WORKSPACE", "value": "1"}]}
+            {"name": names.AGENT_CONTAINER, "env": [{"name": "C8S_KEEP_WORKSPACE", "value": "1"}]}
         ]
         return pod
 

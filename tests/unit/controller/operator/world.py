@@ -19,6 +19,7 @@ from controller.operator.decision.actions import (
     StopPod,
     VerifyJob,
 )
+from controller.operator.decision.agent_report import NOTHING_REPORTED, AgentReport
 from controller.operator.decision.concurrency import concurrency_group
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import (
@@ -77,6 +78,8 @@ class World:
         self.jobs: dict[Place, Json] = {}
         self.pods: dict[Place, Json] = {}
         self.milestones: dict[Place, Milestones] = {}
+        self.reports: dict[Place, AgentReport] = {}
+        """What the agents beside the steps have told."""
         self.manifests: dict[Place, Json | None] = {}
         self.stored: dict[Place, Json] = {}
         self.workspaces: dict[Place, Json | None] = {}
@@ -110,7 +113,7 @@ class World:
             views[place] = AttemptView(
                 self.jobs.get(place),
                 pod,
-                self.milestones.get(place, Milestones()),
+                self.milestones.get(place, Milestones()).with_report(self.reports.get(place, NOTHING_REPORTED)),
                 self.manifests.get(place),
                 place in self.manifests,
                 self.workspaces.get(place),
@@ -119,6 +122,7 @@ class World:
                 job_missing=place in self.missing_jobs,
                 pod_create_error=self.pod_create_errors.get(place, ""),
                 log=self.logs.get(place),
+                report=self.reports.get(place, NOTHING_REPORTED),
             )
         stored = self.status if self.written_status is None else self.written_status
         facts = RunContext("ci-1", "1", "", "main", {})
@@ -197,7 +201,7 @@ class World:
     def set_pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
         """The pod of an attempt, with this status from now on."""
         metadata = {"name": f"{slug}-{number}-pod", "namespace": "team", "uid": f"pod-{slug}-{number}"}
-        sidecars = [] if slug == self.source_step else [{"name": names.UPLOAD_CONTAINER}]
+        sidecars = [] if slug == self.source_step else [{"name": names.AGENT_CONTAINER}]
         fresh: Json = {"activeDeadlineSeconds": 2700, "containers": [], "initContainers": sidecars}
         old = self.pods.get((slug, number), {"spec": fresh})
         spec = {**old["spec"], **({"nodeName": node} if node else {})}
@@ -206,10 +210,12 @@ class World:
         return pod
 
     def start_step(self, slug: str, number: int = 1) -> None:
+        self.reports[slug, number] = AgentReport(began=self.now)
         self.set_pod(slug, number, phase="Running", containerStatuses=[{"name": "step", "state": {"running": {}}}])
 
     def end_step(self, slug: str, code: int = 0, number: int = 1, *, phase: str | None = None, **more: Any) -> None:
         """The step's container has ended, and its pod with it unless `phase` says otherwise."""
+        self.reports.setdefault((slug, number), AgentReport(began=self.now))
         state = {"terminated": {"exitCode": code, **more}}
         whole = phase or ("Succeeded" if code == 0 else "Failed")
         uploads = self.pods.get((slug, number), {}).get("status", {}).get("initContainerStatuses", [])

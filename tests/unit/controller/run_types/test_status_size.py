@@ -23,7 +23,7 @@ def attempt(number: int, *, line: str = "l" * 300, message: str = "exit code 1")
         "message": message,
         "exitCode": 1,
         "times": dict.fromkeys(names, TIME),
-        "containers": ["fetch", "step", "upload"],
+        "containers": ["agent", "step"],
         "log": {
             "lines": 12000,
             "bytes": 1234567,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.unit.workbench.client.fake_api import run_json, step_json
 from workbench.client.decode import decode_run
 from workbench.client.models import CommandStarted, Lines, LogLine, Missed, Run, RunEnd, StreamEnd, StreamKey
@@ -53,13 +55,14 @@ def test_pending_ends_are_flushed_with_the_run_end() -> None:
     assert log.flush() == []
 
 
-def test_failed_upload_log_is_shown() -> None:
+@pytest.mark.parametrize("container", ["agent", "upload"])
+def test_failed_upload_log_is_shown(container: str) -> None:
     failed = step_json("build", "Failed")
-    failed["attempts"][0] |= {"reason": "ArtifactUploadFailed", "containers": ["step", "upload"]}
+    failed["attempts"][0] |= {"reason": "ArtifactUploadFailed", "containers": ["step", container]}
     log = RunLog()
-    assert log.frame(_lines("no space left", container="upload")) == []
+    assert log.frame(_lines("no space left", container=container)) == []
     assert _said(log.status(_run(failed))) == ["no space left"]
-    late = Lines(StreamKey("build", 1, "upload"), 2, (LogLine(None, "giving up"),))
+    late = Lines(StreamKey("build", 1, container), 2, (LogLine(None, "giving up"),))
     assert _said(log.frame(late)) == ["giving up"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,13 +67,23 @@ def test_critical_path_ends_at_the_last_completed_step() -> None:
     assert critical_path(run("a-1", "Succeeded", steps)) == ("b", "c")
 
 
-def test_upload_that_was_stopped_lasts_until_the_end_of_its_step() -> None:
+@pytest.mark.parametrize("container", ["agent", "upload"])
+def test_upload_that_was_stopped_lasts_until_the_end_of_its_step(container: str) -> None:
     attempt = {
         "number": 1,
         "phase": "Cancelled",
         "times": {"created": TIME, "running": TIME, "finished": "2026-01-01T00:00:01.000000Z"},
-        "containers": ["step", "upload"],
+        "containers": ["step", container],
     }
     stopped = step_json("a", "Cancelled", attempts=[attempt], completionTime="2026-01-01T00:00:05.000000Z")
     found = decode_run(run_json(phase="Cancelled", status={"steps": [stopped], "startTime": TIME}))
     assert build_report(found, NOW).steps[0].parts["uploading"] == 4.0
+
+
+def test_step_whose_agent_stored_nothing_has_no_upload() -> None:
+    end = "2026-01-01T00:00:01.000000Z"
+    times = {"created": TIME, "running": TIME, "finished": end}
+    attempt = {"number": 1, "phase": "Succeeded", "times": times, "containers": ["agent", "step"]}
+    done = step_json("a", "Succeeded", attempts=[attempt], completionTime=end)
+    found = decode_run(run_json(phase="Succeeded", status={"steps": [done], "startTime": TIME}))
+    assert "uploading" not in build_report(found, NOW).steps[0].parts

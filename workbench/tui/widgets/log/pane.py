@@ -66,7 +66,7 @@ class LogPane(ErrorBoundary, Vertical):
         Binding("T", "ask('time')", "Go to time", show=False, id="log.time", tooltip="Go to a time"),
         Binding("p", "other_attempt", "Attempt", show=False, id="log.attempt", tooltip="Show the previous attempt"),
         Binding("c", "other_container", "Container", show=False, id="log.container",
-                tooltip="Show the log of the next container: fetch, upload, services"),
+                tooltip="Show the log of the next container: agent, services"),
         Binding("y", "copy", "Copy", show=False, id="log.copy",
                 tooltip="Copy the selected or marked lines, or the current line"),
         Binding("Y", "copy_path", "Copy path", show=False, id="log.copy-path",

@@ -18,7 +18,7 @@ async def test_run_of_a_deleted_namespace_reaches_nothing_of_the_next(tmp_path: 
         await api.kubernetes.delete(PIPELINE_RUNS, "ci-1", "a")
         api.kubernetes.namespace_uids["a"] = "uid-of-the-next-a"
         await api.store.put(source_key(api), TREE)
-        assert (await api.call("GET", f"{AGENT}/source", token="fetch")).problem == (404, "not-found")
+        assert (await api.call("GET", f"{AGENT}/source", token="build")).problem == (404, "not-found")
 
 
 async def test_agent_reaches_nothing_but_its_own_attempt(tmp_path: Path) -> None:
@@ -47,12 +47,13 @@ async def test_token_of_one_role_does_not_serve_another(tmp_path: Path) -> None:
         await run_with_step(api)
         body = {"size": 1, "sha256": HEX}
         for method, path, token in (
-            ("GET", "source", "upload"),
-            ("GET", "artifacts/build", "upload"),
-            ("POST", "artifacts/build/1", "fetch"),
-            ("GET", "workspaces/build/1", "upload"),
+            ("GET", "source", "clone"),
+            ("GET", "artifacts/build", "clone"),
+            ("POST", "artifacts/build/1", "clone"),
+            ("POST", "artifacts/build/1", "later"),
+            ("GET", "workspaces/build/1", "build"),
             ("GET", "artifacts/build", "aside"),
-            ("GET", "artifacts/build", "fetch"),
+            ("GET", "artifacts/build", "build"),
             ("GET", "artifacts/later", "later"),
         ):
             given = {"json": body} if method == "POST" else {}

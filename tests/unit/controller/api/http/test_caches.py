@@ -24,12 +24,12 @@ async def test_first_cache_of_a_key_stays_within_its_pipeline(tmp_path: Path) ->
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
         caches, body = f"{AGENT}/caches", {"key": "go-1", "size": len(TREE), "sha256": HEX}
-        assert (await api.call("POST", f"{caches}/lookup", token="fetch", json={"key": "go-1"})).status == 404
+        assert (await api.call("POST", f"{caches}/lookup", token="build", json={"key": "go-1"})).status == 404
         late = (await api.call("POST", caches, token=token, json={**body, "size": 1, "sha256": "0" * 64})).json["url"]
         link = (await api.call("POST", caches, token=token, json=body)).json["url"]
         assert (await api.call("PUT", f"{caches}/manifest", token=token, json=body)).problem == (409, "conflict")
         assert (await api.call("PUT", link, token=None, data=TREE)).status == 201
-        assert (await api.call("POST", f"{caches}/lookup", token="fetch", json={"key": "go-1"})).status == 404
+        assert (await api.call("POST", f"{caches}/lookup", token="build", json={"key": "go-1"})).status == 404
         for _ in range(2):
             assert (await api.call("PUT", f"{caches}/manifest", token=token, json=body)).status == 204
         # Who asked before and comes late changes nothing.
@@ -37,12 +37,12 @@ async def test_first_cache_of_a_key_stays_within_its_pipeline(tmp_path: Path) ->
         other = {**body, "size": 1, "sha256": "0" * 64}
         assert (await api.call("PUT", f"{caches}/manifest", token=token, json=other)).problem == (409, "conflict")
         assert (await api.call("POST", caches, token=token, json=body)).problem == (409, "conflict")
-        found = (await api.call("POST", f"{caches}/lookup", token="fetch", json={"key": "go-1"})).json
+        found = (await api.call("POST", f"{caches}/lookup", token="build", json={"key": "go-1"})).json
         assert (found["sha256"], found["size"]) == (HEX, len(TREE))
         assert (await api.call("GET", found["url"], token=None)).body == TREE
 
         await run_with_step(api, "deploy-1", pipeline={**PIPELINE, "name": "deploy"})
-        assert (await api.call("POST", f"{caches}/lookup", token="fetch", json={"key": "go-1"})).status == 404
+        assert (await api.call("POST", f"{caches}/lookup", token="build", json={"key": "go-1"})).status == 404
 
 
 async def test_pull_request_saves_caches_for_itself_alone(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ async def test_agent_reaches_only_the_caches_of_its_step(tmp_path: Path) -> None
         assert await finds_cache(api, hashed)
         for key in ("other", "go-1x", f"go-vx1-{'0' * 64}", "go-v.1-0", f"{hashed}\n"):
             assert await save_cache(api, key) == 403, key
-            answer = await api.call("POST", f"{AGENT}/caches/lookup", token="fetch", json={"key": key})
+            answer = await api.call("POST", f"{AGENT}/caches/lookup", token="build", json={"key": key})
             assert answer.problem == (403, "forbidden"), key
 
 
@@ -117,5 +117,5 @@ async def test_sources_and_caches_beyond_the_budget_of_a_namespace_are_refused(t
             assert answer.status == 413
         await run_with_step(api)
         body = {"key": "go-1", "size": len(TREE), "sha256": HEX}
-        assert (await api.call("POST", f"{AGENT}/caches", token="upload", json=body)).problem == (413, "over-budget")
+        assert (await api.call("POST", f"{AGENT}/caches", token="build", json=body)).problem == (413, "over-budget")
         assert [path.suffix for path in stored_objects(api)] == [".gz"]

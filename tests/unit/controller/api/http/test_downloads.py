@@ -25,7 +25,7 @@ from tests.unit.controller.api.http.transfers import (
 async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
-        source = (await api.call("GET", f"{AGENT}/source", token="fetch")).json
+        source = (await api.call("GET", f"{AGENT}/source", token="build")).json
         assert (source["sha256"], source["size"]) == (HEX, len(TREE))
         assert (await api.call("GET", source["url"], token=None)).body == TREE
 

@@ -46,17 +46,17 @@ PIPELINE = {
     ],
 }
 AGENTS = [
-    ("fetch", "build", "fetch"),
-    ("upload", "build", "upload"),
-    ("later", "later", "fetch"),
-    ("aside", "aside", "fetch"),
+    ("build", "build", "step"),
+    ("clone", "build", "source"),
+    ("later", "later", "step"),
+    ("aside", "aside", "step"),
 ]
 
 
 async def run_with_step(api: ApiServer, name: str = "ci-1", **spec: Any) -> str:
-    """A run with a source and a step `build` in its first attempt; the token of its agent `upload`.
+    """A run with a source and a step `build` in its first attempt; the token of its agent, `build`.
 
-    `fetch`, `later` and `aside` are the tokens of the agents that prepare its steps.
+    `clone` is one of another role, `later` and `aside` are those of the agents of other steps.
     """
     await api.store.put(source_key(api), TREE)
     given = {"pipeline": PIPELINE, "source": {"archive": {"digest": f"sha256:{HEX}"}}, **spec}
@@ -65,7 +65,7 @@ async def run_with_step(api: ApiServer, name: str = "ci-1", **spec: Any) -> str:
     api.kubernetes.status("a", name, phase="Running", steps=steps)
     for token, slug, role in AGENTS:
         api.capabilities[token] = FakeCapability("a", name, run["metadata"]["uid"], slug, 1, role)
-    return "upload"
+    return "build"
 
 
 def manifest(data: bytes) -> dict[str, Any]:
@@ -79,15 +79,15 @@ def manifest(data: bytes) -> dict[str, Any]:
 async def save_cache(api: ApiServer, key: str = "go-1") -> int:
     """The status of the last answer."""
     body = {"key": key, "size": len(TREE), "sha256": HEX}
-    answer = await api.call("POST", f"{AGENT}/caches", token="upload", json=body)
+    answer = await api.call("POST", f"{AGENT}/caches", token="build", json=body)
     if answer.status == 200:
         assert (await api.call("PUT", answer.json["url"], token=None, data=TREE)).status == 201
-        answer = await api.call("PUT", f"{AGENT}/caches/manifest", token="upload", json=body)
+        answer = await api.call("PUT", f"{AGENT}/caches/manifest", token="build", json=body)
     return answer.status
 
 
 async def finds_cache(api: ApiServer, key: str = "go-1") -> bool:
-    return (await api.call("POST", f"{AGENT}/caches/lookup", token="fetch", json={"key": key})).status == 200
+    return (await api.call("POST", f"{AGENT}/caches/lookup", token="build", json={"key": key})).status == 200
 
 
 ENDED = {"number": 1, "phase": "Succeeded", "times": {"ended": "2026-01-01T00:00:00Z"}}

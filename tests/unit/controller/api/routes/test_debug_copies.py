@@ -154,7 +154,7 @@ async def test_debug_copy_runs_only_the_step_on_its_workspace(tmp_path: Path) ->
         saved = {"run": "ci-4", "uid": "uid-of-ci-4", "number": "4", "step": "test", "attempt": 1}
         assert made["spec"]["source"] == {"kept": saved}
 
-        api.capabilities["copy"] = FakeCapability("a", "ci-debug-1", made["metadata"]["uid"], "test", 1, "fetch")
+        api.capabilities["copy"] = FakeCapability("a", "ci-debug-1", made["metadata"]["uid"], "test", 1, "step")
         found = (await api.call("GET", "/api/v1/agent/source", token="copy")).json
         assert (found["sha256"], found["size"]) == (HEX, len(TREE))
         assert (await api.call("GET", found["url"], token=None)).body == TREE
@@ -225,7 +225,7 @@ async def test_a_workspace_of_another_namespace_is_out_of_reach(tmp_path: Path) 
         spec = {"pipeline": DEFINITION, "source": {"kept": saved}}
         made = {"metadata": {"name": "mine-1", "namespace": "a"}, "spec": spec}
         run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
-        api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"], "test", 1, "fetch")
+        api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"], "test", 1, "step")
         assert (await api.call("GET", "/api/v1/agent/source", token="copy")).problem == (404, "not-found")
         request = {"pipeline": DEFINITION, "source": {"kept": {"run": "ci-4", "step": "test", "attempt": 1}}}
         assert (await api.call("POST", RUNS, json=request)).problem == (422, "invalid")
@@ -249,7 +249,7 @@ async def test_workspace_of_another_run_of_the_name_is_refused(
             "spec": {"pipeline": DEFINITION, "source": {"kept": saved}},
         }
         run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
-        api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"], "test", 1, "fetch")
+        api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"], "test", 1, "step")
         answer = await api.call("GET", "/api/v1/agent/source", token="copy")
         assert (answer.problem, words in answer.json["detail"]) == (expected, True)
 

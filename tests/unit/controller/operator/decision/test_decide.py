@@ -117,7 +117,7 @@ def test_time_of_a_step_and_its_run_includes_the_upload() -> None:
     world.end_step("a", 0, phase="Running")
     world.reconcile().pass_time(5)
     world.stored["a", 1] = MANIFEST
-    ended = {"name": "upload", "state": {"terminated": {"exitCode": 0}}}
+    ended = {"name": "agent", "state": {"terminated": {"exitCode": 0}}}
     world.pods["a", 1]["status"] |= {"phase": "Succeeded", "initContainerStatuses": [ended]}
     world.reconcile()
     finished = world.step_status("a")
@@ -134,7 +134,7 @@ def test_run_lasts_as_long_as_a_failed_or_stopped_upload(code: int | None) -> No
     if code is None:
         world.cancel()
         world.reconcile()
-    ended = {"name": "upload", "state": {"terminated": {"exitCode": code or 0}}}
+    ended = {"name": "agent", "state": {"terminated": {"exitCode": code or 0}}}
     world.pods["a", 1]["status"] |= {"phase": "Succeeded", "initContainerStatuses": [ended]}
     world.reconcile()
     assert world.phase == ("Failed" if code else "Cancelled")

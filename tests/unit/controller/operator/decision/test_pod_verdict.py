@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from controller.operator.decision.agent_report import AgentReport
 from controller.operator.decision.observation import AttemptView, Milestones, update_milestones
 from controller.operator.decision.pod_status import started_containers
 from controller.operator.decision.pod_verdict import PodVerdict, evaluate_pod
@@ -31,14 +32,14 @@ SHAPED = {
     "phase": "Succeeded",
     "conditions": CONDITIONS,
     "containerStatuses": [container("step", ended(0))],
-    "initContainerStatuses": [container("fetch", ended(0)), container("upload", ended(0))],
+    "initContainerStatuses": [container("agent", ended(0))],
 }
 BAD = {"phase": "Failed", "conditions": CONDITIONS, "containerStatuses": [container("step", ended(3))]}
-NO_INIT = {
+REFUSED = {
     "phase": "Failed",
     "conditions": CONDITIONS,
-    "containerStatuses": [container("step", {"waiting": {"reason": "PodInitializing"}})],
-    "initContainerStatuses": [container("fetch", ended(4))],
+    "containerStatuses": [container("step", ended(121))],
+    "initContainerStatuses": [container("agent", ended(3))],
 }
 NO_SECRET = {
     "phase": "Pending",
@@ -51,6 +52,8 @@ NO_SECRET = {
 
 def pod(status: Json, **metadata: Any) -> Json:
     spec = {"nodeName": "lab", "containers": [{"name": "step", "image": "busybox:1.36"}]}
+    if "initContainerStatuses" in status:
+        spec["initContainers"] = [{"name": "agent"}]
     return {"metadata": {"uid": "1", **metadata}, "spec": spec, "status": status}
 
 
@@ -95,9 +98,10 @@ def test_a_step_killed_for_its_memory_tells_its_limit() -> None:
 
 
 def test_a_step_whose_source_could_not_be_fetched_never_began() -> None:
-    found = seen(NO_INIT)
+    found = seen(REFUSED)
     assert (found.phase, found.reason) == ("Failed", "FetchFailed")
-    assert "exit code 4; the log of fetch says more" in found.message
+    assert "exit code 3; the log of agent says more" in found.message
+    assert found.exit_code is None
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,11 @@ def test_a_step_whose_source_could_not_be_fetched_never_began() -> None:
             "Insufficient cpu",
         ),
         (
-            {**NO_INIT, "phase": "Pending", "initContainerStatuses": [container("fetch", {"running": {}})]},
+            {
+                "phase": "Running",
+                "containerStatuses": [container("step", {"running": {}})],
+                "initContainerStatuses": [container("agent", {"running": {}})],
+            },
             "Fetching",
             "are being fetched",
         ),
@@ -158,7 +166,7 @@ def test_eviction_during_upload_is_a_disruption() -> None:
 
 def test_failed_upload_is_no_success_because_of_a_manifest() -> None:
     for code, phase in ((0, "Succeeded"), (1, "Failed"), (137, "Failed")):
-        status = {**SHAPED, "initContainerStatuses": [container("fetch", ended(0)), container("upload", ended(code))]}
+        status = {**SHAPED, "initContainerStatuses": [container("agent", ended(code))]}
         view = AttemptView(pod=pod(status), manifest={"files": []}, manifest_read=True)
         found = evaluate_pod(view, artifacts=True, memory_limit=None)
         assert found.phase == phase, code
@@ -176,8 +184,8 @@ def test_without_a_pod_the_job_tells_how_it_ended() -> None:
 
 
 def test_containers_with_a_log_are_those_that_began() -> None:
-    assert started_containers(pod(SHAPED)) == ["fetch", "upload", "step"]
-    assert started_containers(pod(NO_INIT)) == ["fetch"]
+    assert started_containers(pod(SHAPED)) == ["agent", "step"]
+    assert started_containers(pod(NO_SECRET)) == []
 
 
 def test_what_is_seen_happening_has_our_time_and_keeps_it() -> None:
@@ -197,3 +205,69 @@ def test_late_observations_use_the_times_in_the_pod() -> None:
 def test_large_exit_code_that_is_no_signal_is_reported_alone() -> None:
     status = {**BAD, "containerStatuses": [container("step", ended(200))]}
     assert seen(status).message == "exit code 200"
+
+
+AGENT_RUNS = {"initContainerStatuses": [container("agent", {"running": {}})]}
+
+
+def test_refused_step_waits_for_the_reason_of_its_agent() -> None:
+    status = {"phase": "Running", "containerStatuses": [container("step", ended(121))], **AGENT_RUNS}
+    assert (seen(status).phase, seen(status).reason) == (None, "Fetching")
+    assert seen({**status, "initContainerStatuses": [container("agent", ended(143))]}).reason == "ExitCode"
+
+
+def test_step_that_ends_with_the_code_of_a_refusal_has_failed_by_itself() -> None:
+    status = {**SHAPED, "phase": "Failed", "containerStatuses": [container("step", ended(121))]}
+    assert (seen(status).reason, seen(status).exit_code) == ("ExitCode", 121)
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running"])
+def test_agent_that_failed_and_was_started_again_has_failed(phase: str) -> None:
+    """Where services wait for it, it ends at once, and the kubelet starts it again."""
+    agent = container("agent", {"running": {}}) | {"lastState": ended(3), "restartCount": 1}
+    state = {"waiting": {"reason": "PodInitializing"}} if phase == "Pending" else {"running": {}}
+    status = {"phase": phase, "containerStatuses": [container("step", state)], "initContainerStatuses": [agent]}
+    assert (seen(status).phase, seen(status).reason) == ("Failed", "FetchFailed")
+
+
+def test_agent_that_does_not_start_is_given_up() -> None:
+    back_off = {"waiting": {"reason": "CrashLoopBackOff"}}
+    agent = container("agent", back_off) | {"lastState": ended(2), "restartCount": 3}
+    status = {
+        "phase": "Running",
+        "containerStatuses": [container("step", {"running": {}})],
+        "initContainerStatuses": [agent],
+    }
+    found = seen(status)
+    assert (found.phase, found.reason) == ("Failed", "FetchFailed")
+    assert "its agent does not start: exit code 2" in found.message
+    view = AttemptView(pod=pod(status), report=AgentReport(began=NOW), milestones=Milestones(running=NOW))
+    assert evaluate_pod(view, artifacts=False, memory_limit=None).reason == "Running", "its commands go on without it"
+
+
+def test_commands_run_once_the_agent_tells_that_they_began() -> None:
+    status = {"phase": "Running", "containerStatuses": [container("step", {"running": {}})], **AGENT_RUNS}
+    milestones = update_milestones(pod(status), Milestones(), NOW)
+    assert (milestones.fetching, milestones.running) == (NOW, None)
+    told = AgentReport(began=NOW + timedelta(seconds=2))
+    view = AttemptView(pod=pod(status), report=told, milestones=milestones.with_report(told))
+    assert view.milestones.running == NOW + timedelta(seconds=2)
+    assert evaluate_pod(view, artifacts=False, memory_limit=None).reason == "Running"
+
+
+def test_begin_is_what_the_agent_left_or_else_the_start_of_the_container() -> None:
+    def running(agent: Json, code: int = 0) -> datetime | None:
+        status = {
+            **SHAPED,
+            "containerStatuses": [container("step", ended(code))],
+            "initContainerStatuses": [container("agent", agent)],
+        }
+        return update_milestones(pod(status), Milestones(), NOW).running
+
+    left = ended(0)
+    left["terminated"]["message"] = '{"began":"2026-11-23T07:45:18.250000Z","code":0}'
+    assert running(left) == datetime(2026, 11, 23, 7, 45, 18, 250_000, tzinfo=UTC)
+    for message in ("", "{", "[]", '{"began": 1}', '{"began": "2026-11-23T07:45:18"}'):
+        left["terminated"]["message"] = message
+        assert running(left) == NOW, message
+    assert running(ended(3), 121) is None, "it never began"

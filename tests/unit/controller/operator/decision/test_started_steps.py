@@ -8,6 +8,7 @@ import pytest
 
 from controller.operator.cache.timers import RunTimers
 from controller.operator.decision.actions import ReadManifest, StopPod
+from controller.operator.decision.agent_report import AgentReport
 from tests.unit.controller.operator.world import MANIFEST, World, step
 
 
@@ -90,6 +91,32 @@ def test_step_timeout_starts_with_its_container() -> None:
         "stopped after 10s, its timeout",
     )
     assert world.phase == "Failed"
+
+
+def test_step_timeout_starts_with_the_commands_and_not_with_the_container() -> None:
+    world = World(step("a", timeout="10s")).reconcile()
+    world.start_step("a")
+    world.reports.clear()
+    world.reconcile().pass_time(3600)
+    world.reconcile()
+    entry = world.step_status("a")
+    assert (entry["phase"], entry["reason"], world.actions) == ("Pending", "Fetching", ())
+    world.reports["a", 1] = AgentReport(began=world.now)
+    world.reconcile()
+    assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Running", "Running")
+    assert world.requeue_at is not None
+    assert (world.requeue_at - world.now).total_seconds() == 10
+
+
+def test_pod_whose_agent_does_not_start_is_stopped() -> None:
+    world = World(step("a")).reconcile()
+    world.start_step("a")
+    world.reports.clear()
+    agent = {"name": "agent", "restartCount": 3, "state": {}, "lastState": {"terminated": {"exitCode": 2}}}
+    world.pods["a", 1]["status"]["initContainerStatuses"] = [agent]
+    world.reconcile()
+    assert world.step_status("a")["reason"] == "FetchFailed"
+    assert world.actions == (StopPod("team", "a-1-pod", "pod-a-1"),)
 
 
 def test_timeout_is_recognised_after_a_restart() -> None:
@@ -233,7 +260,7 @@ def test_artifacts_of_a_failed_step_are_counted() -> None:
     world = World(step("a", artifacts=["*.txt"])).reconcile()
     world.start_step("a")
     world.pods["a", 1]["spec"]["initContainers"] = [
-        {"name": "upload", "env": [{"name": "C8S_ARTIFACTS", "value": '["*.txt"]'}]}
+        {"name": "agent", "env": [{"name": "C8S_ARTIFACTS", "value": '["*.txt"]'}]}
     ]
     world.reconcile()
     world.end_step("a", 1, phase="Running")

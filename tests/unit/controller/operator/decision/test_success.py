@@ -25,8 +25,7 @@ class PodFacts:
     reason: str = "Completed"
     phase: str = "Succeeded"
     pod_reason: str = ""
-    fetch_code: int | None = None
-    upload_code: int | None = None
+    agent_code: int | None = None
     deleted_at: str | None = None
     disrupted_at: str | None = None
     artifacts: bool = False
@@ -36,15 +35,12 @@ class PodFacts:
         own: Json = {"reason": self.reason, "finishedAt": ENDED}
         if self.exit_code is not None:
             own["exitCode"] = self.exit_code
-        agents = [("fetch", self.fetch_code), ("upload", self.upload_code)]
         status: Json = {
             "phase": self.phase,
             "containerStatuses": [{"name": "step", "state": {"terminated": own}}],
-            "initContainerStatuses": [
-                {"name": name, "state": {"terminated": {"exitCode": code, "finishedAt": ENDED}}}
-                for name, code in agents
-                if code is not None
-            ],
+            "initContainerStatuses": []
+            if self.agent_code is None
+            else [{"name": "agent", "state": {"terminated": {"exitCode": self.agent_code, "finishedAt": ENDED}}}],
         }
         if self.pod_reason:
             status["reason"] = self.pod_reason
@@ -54,7 +50,7 @@ class PodFacts:
         metadata: Json = {"uid": "1"}
         if self.deleted_at:
             metadata |= {"deletionTimestamp": self.deleted_at, "deletionGracePeriodSeconds": 0}
-        spec = {"containers": [{"name": "step"}], "initContainers": [{"name": "fetch"}, {"name": "upload"}]}
+        spec = {"containers": [{"name": "step"}], "initContainers": [{"name": "agent"}]}
         return {"metadata": metadata, "spec": spec, "status": status}
 
     def verdict(self) -> tuple[str | None, str]:
@@ -68,8 +64,8 @@ class PodFacts:
         """The rule, written down again."""
         killed = self.exit_code != 0 or self.reason == "OOMKilled" or bool(self.pod_reason) or self.phase == "Failed"
         forced = BEFORE in (self.deleted_at, self.disrupted_at)
-        is_over = self.upload_code == 0 or (self.upload_code is None and self.phase == "Succeeded")
-        return not killed and not forced and not self.fetch_code and (not self.artifacts or (self.stored and is_over))
+        is_over = self.agent_code == 0 or (self.agent_code is None and self.phase == "Succeeded")
+        return not killed and not forced and self.agent_code != 3 and (not self.artifacts or (self.stored and is_over))
 
 
 def test_success_needs_every_one_of_its_conditions() -> None:
@@ -78,8 +74,7 @@ def test_success_needs_every_one_of_its_conditions() -> None:
         ("Completed", "OOMKilled"),
         ("Running", "Succeeded", "Failed"),
         ("", "Evicted", "DeadlineExceeded"),
-        (None, 0, 4),
-        (None, 0, 137),
+        (None, 0, 3, 137),
         (None, BEFORE, AFTER),
         (None, BEFORE, AFTER),
         (False, True),
@@ -102,15 +97,15 @@ def test_success_needs_every_one_of_its_conditions() -> None:
         (PodFacts(phase="Failed", pod_reason="DeadlineExceeded"), "Failed", "Timeout"),
         (PodFacts(phase="Failed"), "Failed", "PodFailed"),
         (PodFacts(phase="Failed", pod_reason="OutOfpods"), "Failed", "OutOfpods"),
-        (PodFacts(phase="Failed", fetch_code=4), "Failed", "FetchFailed"),
+        (PodFacts(121, phase="Failed", agent_code=3), "Failed", "FetchFailed"),
         (PodFacts(deleted_at=BEFORE), "Failed", "Disrupted"),
         (PodFacts(deleted_at=ENDED), "Failed", "Disrupted"),
         (PodFacts(disrupted_at=BEFORE), "Failed", "Disrupted"),
         (PodFacts(exit_code=None), "Failed", "PodFailed"),
-        (PodFacts(artifacts=True, upload_code=0, stored=True), "Succeeded", "Succeeded"),
-        (PodFacts(artifacts=True, upload_code=0, stored=False), "Failed", "ArtifactUploadFailed"),
-        (PodFacts(artifacts=True, upload_code=137, stored=True), "Failed", "ArtifactUploadFailed"),
-        (PodFacts(artifacts=True, upload_code=0, stored=True, phase="Failed"), "Failed", "PodFailed"),
+        (PodFacts(artifacts=True, agent_code=0, stored=True), "Succeeded", "Succeeded"),
+        (PodFacts(artifacts=True, agent_code=0, stored=False), "Failed", "ArtifactUploadFailed"),
+        (PodFacts(artifacts=True, agent_code=137, stored=True), "Failed", "ArtifactUploadFailed"),
+        (PodFacts(artifacts=True, agent_code=0, stored=True, phase="Failed"), "Failed", "PodFailed"),
         (PodFacts(artifacts=True, phase="Running", stored=True), None, "Uploading"),
     ],
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.agent.gate import Gate
 from controller.command_mark import CommandMark
 from controller.operator.workload import entrypoint
 from controller.pipeline.model import Shell
@@ -30,8 +31,7 @@ if shutil.which("busybox"):
 def start_step(
     shell: list[str],
     *commands: str,
-    wait_for: str = "",
-    code_to: str = "",
+    gate: Path | None = None,
     step_shell: Shell = "sh",
     mark: CommandMark | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
@@ -39,7 +39,11 @@ def start_step(
     words = [
         word.replace("$$", "$")
         for word in entrypoint.build_command(
-            list(commands), shell=step_shell, ready_file=wait_for, exit_code_file=code_to, mark=mark
+            list(commands),
+            shell=step_shell,
+            gate=str(gate / "gate") if gate else "",
+            reports=str(gate / "report") if gate else "",
+            mark=mark,
         )
     ]
     process = subprocess.Popen(
@@ -59,32 +63,91 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
     return found
 
 
+def skip_busybox(shell: list[str], reason: str) -> None:
+    if shell[0] == "busybox":
+        pytest.skip(reason)
+
+
 def test_commands_run_in_order_and_the_output_is_theirs_alone(shell: list[str]) -> None:
     with start_step(shell, "echo one", "echo two; echo three >&2") as process:
         assert process.communicate(timeout=10)[0] == "one\ntwo\nthree\n"
         assert process.returncode == 0
 
 
+def reported(gate: Gate, code: str | None) -> bool:
+    """Whether the step has told by now that its commands ended with this code; "" for that they began."""
+    gate.read_reports()
+    return gate.exit_code() == code
+
+
 @pytest.mark.parametrize("code", [0, 3])
-def test_the_exit_code_is_left_for_who_keeps_caches(shell: list[str], tmp_path: Path, code: int) -> None:
-    with start_step(shell, f"exit {code}", code_to=str(tmp_path / "code")) as process:
+def test_begin_and_exit_code_are_told(shell: list[str], tmp_path: Path, code: int) -> None:
+    gate = Gate(str(tmp_path))
+    with start_step(shell, f"exit {code}", gate=tmp_path) as process:
+        gate.open()
         assert process.wait(10) == code
-    assert (tmp_path / "code").read_text() == f"{code}\n"
+    assert reported(gate, str(code))
+    assert gate.began is not None
+    assert gate.ended is not None
+    assert gate.began <= gate.ended
 
 
-def test_killed_step_leaves_an_empty_exit_code_file(shell: list[str], tmp_path: Path) -> None:
-    code = tmp_path / "code"
-    with start_step(shell, f"touch {tmp_path / 'here'}", "sleep 30", code_to=str(code)) as process:
+def test_killed_step_has_begun_and_tells_no_exit_code(shell: list[str], tmp_path: Path) -> None:
+    gate = Gate(str(tmp_path))
+    gate.open()
+    with start_step(shell, f"touch {tmp_path / 'here'}", "sleep 30", gate=tmp_path) as process:
         wait_until((tmp_path / "here").exists)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
-    assert code.read_text() == ""
+    assert reported(gate, "")
 
 
-def test_unwritable_exit_code_file_does_not_stop_the_step(shell: list[str], tmp_path: Path) -> None:
-    with start_step(shell, "echo one", "exit 4", code_to=str(tmp_path / "missing" / "code")) as process:
-        assert "one" in process.communicate(timeout=10)[0].splitlines()
-        assert process.returncode == 4
+def test_step_is_not_stopped_by_a_missing_agent(shell: list[str], tmp_path: Path) -> None:
+    """The agent was ended for its memory while the step ran: nobody listens, and no pipe may hold the step up."""
+    gate = Gate(str(tmp_path))
+    gate.open()
+    wait = f"while [ ! -e {tmp_path / 'on'} ]; do sleep 0.01; done"
+    with start_step(shell, f"touch {tmp_path / 'here'}", wait, "exit 4", gate=tmp_path) as process:
+        wait_until((tmp_path / "here").exists)
+        gate.close()
+        (tmp_path / "on").touch()
+        assert process.wait(10) == 4
+
+
+def test_refused_step_never_begins(shell: list[str], tmp_path: Path) -> None:
+    gate = Gate(str(tmp_path))
+    gate.refuse("no source")
+    with start_step(shell, f"touch {tmp_path}/begun", gate=tmp_path) as process:
+        assert process.communicate(timeout=10)[0] == ""
+        assert process.returncode == entrypoint.REFUSED_EXIT_CODE
+    assert reported(gate, None)
+    assert not (tmp_path / "begun").exists()
+
+
+def test_gate_of_an_agent_that_is_started_again_is_waited_for(shell: list[str], tmp_path: Path) -> None:
+    first = Gate(str(tmp_path))
+    with start_step(shell, "echo begun", gate=tmp_path) as process:
+        first.close()
+        second = Gate(str(tmp_path))
+        second.open()
+        assert process.communicate(timeout=10)[0] == "begun\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+def test_pipes_of_a_read_only_mount_can_be_used(shell: list[str], tmp_path: Path) -> None:
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not allow mounts")
+    volume, mount = tmp_path / "volume", tmp_path / "mount"
+    volume.mkdir()
+    mount.mkdir()
+    gate = Gate(str(volume))
+    gate.open()
+    mounted = f'mount --bind {volume} {mount} && mount -o remount,bind,ro {mount} && exec "$@"'
+    wrapped = ["unshare", "-m", "sh", "-c", mounted, "sh", *shell]
+    with start_step(wrapped, f"! touch {mount}/new", "echo read-only", gate=mount) as process:
+        assert "read-only" in process.communicate(timeout=10)[0].splitlines()
+        assert process.returncode == 0
+    assert reported(gate, "0")
 
 
 def test_first_failing_command_ends_the_step_with_its_code(shell: list[str]) -> None:
@@ -123,11 +186,13 @@ def test_script_may_be_longer_than_an_argument(shell: list[str], step_shell: She
 
 def test_long_script_hears_sigterm_and_leaves_its_exit_code(shell: list[str], tmp_path: Path) -> None:
     commands = long_script(f"touch {tmp_path}/ready", "while :; do sleep 0.01; done")
-    with start_step(shell, *commands, code_to=str(tmp_path / "code")) as process:
+    gate = Gate(str(tmp_path))
+    gate.open()
+    with start_step(shell, *commands, gate=tmp_path) as process:
         wait_until((tmp_path / "ready").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
-    assert (tmp_path / "code").read_text() == "143\n"
+    assert reported(gate, "143")
 
 
 def test_no_argument_is_longer_than_linux_allows() -> None:
@@ -138,9 +203,9 @@ def test_no_argument_is_longer_than_linux_allows() -> None:
 
 
 def test_variables_of_the_step_are_not_changed(shell: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("all", "child", "stopped", "ended", "tries", "code", "again", "shell"):
+    for name in ("all", "child", "stopped", "ended", "word", "code", "again", "shell"):
         monkeypatch.setenv(name, "mine")
-    with start_step(shell, 'echo "$all$child$stopped$ended$tries$code$again$shell"') as process:
+    with start_step(shell, 'echo "$all$child$stopped$ended$word$code$again$shell"') as process:
         assert process.communicate(timeout=10)[0] == "mine" * 8 + "\n"
 
 
@@ -148,10 +213,12 @@ def test_missing_shell_is_named(shell: list[str], tmp_path: Path, monkeypatch: p
     program = shutil.which(shell[0])
     assert program is not None
     monkeypatch.setenv("PATH", str(tmp_path))
-    with start_step([program, *shell[1:]], "true", step_shell="bash", code_to=str(tmp_path / "code")) as process:
+    gate = Gate(str(tmp_path))
+    gate.open()
+    with start_step([program, *shell[1:]], "true", step_shell="bash", gate=tmp_path) as process:
         assert "the step's shell bash is not in its image" in process.communicate(timeout=10)[0]
         assert process.returncode == 127
-    assert (tmp_path / "code").read_text() == "127\n"
+    assert reported(gate, "127")
 
 
 def test_sigterm_reaches_children_and_their_end_is_awaited(shell: list[str], tmp_path: Path) -> None:
@@ -176,11 +243,13 @@ def test_a_step_that_ends_itself_on_sigterm_keeps_its_exit_code(shell: list[str]
 
 def test_a_stopped_step_never_ends_with_0(shell: list[str], tmp_path: Path) -> None:
     script = f"trap 'exit 0' TERM; touch {tmp_path}/ready; while :; do sleep 0.01; done"
-    with start_step(shell, script, code_to=str(tmp_path / "code")) as process:
+    gate = Gate(str(tmp_path))
+    gate.open()
+    with start_step(shell, script, gate=tmp_path) as process:
         wait_until((tmp_path / "ready").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
-    assert (tmp_path / "code").read_text() == "143\n", "so that its caches are not saved"
+    assert reported(gate, "143"), "so that its caches are not saved"
 
 
 def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_path: Path) -> None:
@@ -191,11 +260,13 @@ def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_pa
 
 
 def test_a_syntax_error_is_reported_with_its_own_line(shell: list[str]) -> None:
+    skip_busybox(shell, "its messages name no line")
     with start_step(shell, "true", "no-such-command") as process:
         assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
 
 
 def test_mistake_after_marks_is_reported_with_its_own_line(shell: list[str]) -> None:
+    skip_busybox(shell, "its messages name no line")
     with start_step(shell, "true", "no-such-command", mark=MARK) as process:
         assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
 
@@ -215,6 +286,7 @@ def test_only_command_is_not_marked(shell: list[str]) -> None:
 
 @pytest.mark.needs("python3")
 def test_sigint_is_not_ignored_inside(shell: list[str]) -> None:
+    skip_busybox(shell, "it may prefer its own env, which can't give signals back")
     if subprocess.run(["env", "--default-signal=INT", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine's env can't give signals back")
     code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
@@ -222,17 +294,19 @@ def test_sigint_is_not_ignored_inside(shell: list[str]) -> None:
         assert process.communicate(timeout=10)[0] == "True\n"
 
 
-def test_the_commands_begin_once_the_file_is_there(shell: list[str], tmp_path: Path) -> None:
-    waited, ready = tmp_path / "ready", tmp_path / "begun"
-    with start_step(shell, f"touch {ready}", wait_for=str(waited)) as process:
-        assert not ready.exists()
-        waited.touch()
+def test_commands_begin_once_the_gate_is_open(shell: list[str], tmp_path: Path) -> None:
+    with start_step(shell, f"touch {tmp_path}/begun", gate=tmp_path) as process:
+        gate = Gate(str(tmp_path))
+        assert not reported(gate, "")
+        gate.open()
         assert process.wait(timeout=10) == 0
-        assert ready.exists()
+    assert (tmp_path / "begun").exists()
 
 
-def test_a_step_that_is_stopped_while_it_waits_never_begins(shell: list[str], tmp_path: Path) -> None:
-    with start_step(shell, f"touch {tmp_path}/begun", wait_for=str(tmp_path / "never")) as process:
+@pytest.mark.parametrize("has_pipe", [False, True])
+def test_a_step_that_is_stopped_while_it_waits_never_begins(shell: list[str], tmp_path: Path, has_pipe: bool) -> None:
+    gate = Gate(str(tmp_path)) if has_pipe else None
+    with start_step(shell, f"touch {tmp_path}/begun", gate=tmp_path) as process:
 
         def stopped() -> bool:
             # Until the trap is set a signal ends the shell itself, which is as good.
@@ -242,3 +316,4 @@ def test_a_step_that_is_stopped_while_it_waits_never_begins(shell: list[str], tm
         wait_until(stopped, 10, what="the end of the shell")
         assert process.returncode in (143, -signal.SIGTERM)
         assert not (tmp_path / "begun").exists()
+    assert gate is None or reported(gate, None)

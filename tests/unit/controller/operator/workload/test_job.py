@@ -52,8 +52,8 @@ def test_artifacts_of_a_step_come_after_those_that_it_depends_on() -> None:
 
 def test_optional_artifacts_are_given_to_the_agent() -> None:
     job = job_of(step("build", optionalArtifacts=["out/{{run.name}}"]))
-    [upload] = [each for each in pod_of(job)["initContainers"] if each["name"] == "upload"]
-    environment = {entry["name"]: entry.get("value") for entry in upload["env"]}
+    [agent] = pod_of(job)["initContainers"]
+    environment = {entry["name"]: entry.get("value") for entry in agent["env"]}
     assert (environment["C8S_ARTIFACTS"], environment["C8S_OPTIONAL_ARTIFACTS"]) == ("[]", '["out/ci-1"]')
 
 
@@ -62,8 +62,8 @@ def test_git_of_the_source_is_for_steps_that_ask_for_it() -> None:
     fetched = []
     for number in (0, 1):
         job = job_of(*steps, of=number, spec=ARCHIVE)
-        [fetch] = [each for each in pod_of(job)["initContainers"] if each["name"] == "fetch"]
-        fetched.append({entry["name"]: entry.get("value") for entry in fetch["env"]}["C8S_FETCH_GIT"])
+        [agent] = pod_of(job)["initContainers"]
+        fetched.append({entry["name"]: entry.get("value") for entry in agent["env"]}["C8S_FETCH_GIT"])
         assert ("GIT_CONFIG_COUNT" in env_of(job)) == (number == 0)
     assert fetched == ["1", "0"]
 
@@ -101,24 +101,22 @@ def test_step_without_files_has_no_agents_and_no_token() -> None:
     assert pod["automountServiceAccountToken"] is False
 
 
-def test_the_token_is_mounted_in_the_agents_only() -> None:
+def test_one_sidecar_fetches_and_uploads_and_has_the_token_alone() -> None:
     job = job_of(step("a", artifacts=["x"]), spec=ARCHIVE)
-    fetch, upload = pod_of(job)["initContainers"]
-    assert (fetch["name"], upload["name"], upload["restartPolicy"]) == ("fetch", "upload", "Always")
-    for agent in (fetch, upload):
-        assert {"name": f"agent-{agent['name']}", "mountPath": "/var/run/c8s", "readOnly": True} in agent[
-            "volumeMounts"
-        ]
-        assert "limits" not in agent["resources"], "a CPU limit makes pods start slowly"
+    [agent] = pod_of(job)["initContainers"]
+    assert (agent["name"], agent["restartPolicy"], agent["command"][-1]) == ("agent", "Always", "step")
+    assert {"name": "agent-step", "mountPath": "/var/run/c8s", "readOnly": True} in agent["volumeMounts"]
+    assert "limits" not in agent["resources"], "a CPU limit makes pods start slowly"
+    assert "startupProbe" not in agent, "nothing but its gate holds the step back"
     assert not [mount for mount in container_of(job)["volumeMounts"] if mount["name"].startswith("agent")]
     assert "token" not in str(container_of(job)["env"])
 
 
 def test_a_step_gets_the_artifacts_of_all_steps_upstream() -> None:
     steps = (step("a", artifacts=["x"]), step("b", "a"), step("c", "b"))
-    [fetch] = pod_of(job_of(*steps))["initContainers"]
-    assert {"name": "C8S_FETCH_ARTIFACTS", "value": "a"} in fetch["env"]
-    assert {"name": "C8S_FETCH_SOURCE", "value": "0"} in fetch["env"]
+    [agent] = pod_of(job_of(*steps))["initContainers"]
+    assert {"name": "C8S_FETCH_ARTIFACTS", "value": "a"} in agent["env"]
+    assert {"name": "C8S_FETCH_SOURCE", "value": "0"} in agent["env"]
 
 
 def test_secrets_come_by_reference_and_never_as_values() -> None:
@@ -141,9 +139,9 @@ def test_a_secret_takes_the_place_of_a_variable_of_the_same_name() -> None:
 
 def test_dollars_reach_the_shell_as_they_were_written() -> None:
     job = job_of(step("a", commands=["echo $HOME $(date) $$"], env={"PRICE": "5$ $(HOME)"}))
-    *_, commands, wait_for, code_to = container_of(job)["command"]
+    *_, commands, gate, reports = container_of(job)["command"]
     assert commands == "echo $$HOME $$(date) $$$$"
-    assert (wait_for, code_to) == ("", "")
+    assert (gate, reports) == ("", "")
     assert env_of(job)["PRICE"] == "5$$ $$(HOME)"
 
 
@@ -151,7 +149,7 @@ def test_the_pods_own_deadline_is_only_the_last_resort() -> None:
     assert pod_of(job_of(step("a", timeout="10m")))["activeDeadlineSeconds"] == 600 + 900
 
 
-def test_step_with_cache_has_agents_and_exports_its_exit_code() -> None:
+def test_step_with_cache_waits_at_its_gate_and_tells_its_exit_code() -> None:
     cache = [{"key": "{{params.kind}}-{{hash go.sum}}", "paths": [".cache/{{matrix.go}}"]}]
     matrix = {"dimensions": {"go": ["1.22"]}}
     job = job_of(
@@ -160,15 +158,14 @@ def test_step_with_cache_has_agents_and_exports_its_exit_code() -> None:
         params=[{"name": "kind"}],
     )
     caches = '[{"key": "mod-{{hash go.sum}}", "paths": [".cache/1.22"]}]'
-    for agent in pod_of(job)["initContainers"]:
-        environment = {entry["name"]: entry["value"] for entry in agent["env"]}
-        assert environment["C8S_CACHES"] == caches, agent["name"]
-        assert environment["C8S_HANDOFF"] in [mount["mountPath"] for mount in agent["volumeMounts"]]
-    assert [agent["name"] for agent in pod_of(job)["initContainers"]] == ["fetch", "upload"]
-    assert container_of(job)["command"][-2:] == [names.READY_FILE, names.EXIT_FILE]
+    [agent] = pod_of(job)["initContainers"]
+    environment = {entry["name"]: entry["value"] for entry in agent["env"]}
+    assert environment["C8S_CACHES"] == caches
+    assert environment["C8S_GATE"] in [mount["mountPath"] for mount in agent["volumeMounts"]]
+    assert container_of(job)["command"][-2:] == [names.GATE_PIPE, names.REPORT_PIPE]
     assert pod_of(job)["terminationGracePeriodSeconds"] == 600
     writable = [mount["name"] for mount in container_of(job)["volumeMounts"] if not mount.get("readOnly")]
-    assert writable == ["workspace", "exit"]
+    assert writable == ["workspace"], "it can write pipes, but not replace them"
 
 
 def test_a_pod_that_uploads_is_given_the_time_for_it() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from controller.operator import names
 from controller.operator.workload import services
 from controller.operator.workload.job import JobSpec, build_job
 from controller.pipeline.graph.expand import expand_steps
@@ -50,14 +51,17 @@ def test_commands_replace_what_the_image_runs() -> None:
     assert container["startupProbe"]["exec"] == {"command": ["test", "-e", "up"]}
 
 
-def test_services_run_between_fetch_and_upload() -> None:
+def test_services_start_once_the_agent_has_fetched_and_stop_before_it() -> None:
     """Sidecars are stopped in the order opposite to that of their start."""
     run = build_run([step("a", services=[DB], artifacts=["x"])], spec={"source": {"archive": {"digest": "sha256:00"}}})
     run["spec"]["pipeline"]["steps"][0]["services"][0]["image"] = "postgres"
     pipeline = Pipeline.model_validate(run["spec"]["pipeline"])
     plan = JobSpec(run, pipeline, expand_steps(pipeline)[0], 1, RunContext("ci-1", "1", "", "main", {}), ())
     pod = build_job(plan, SETTINGS)["spec"]["template"]["spec"]
-    assert [container["name"] for container in pod["initContainers"]] == ["fetch", "svc-db", "upload"]
+    agent, service = pod["initContainers"]
+    assert (agent["name"], service["name"]) == ("agent", "svc-db")
+    assert agent["startupProbe"]["exec"]["command"][-1] == f"{names.GATE_FOLDER}/opened"
+    assert {"name": "C8S_GATED_SERVICES", "value": "1"} in agent["env"]
 
 
 def test_service_without_commands_fails_where_images_are_ignored() -> None:
@@ -71,7 +75,7 @@ def test_service_without_commands_fails_where_images_are_ignored() -> None:
 
 
 def pod_of(**status: Any) -> Json:
-    return {"status": {"initContainerStatuses": [{"name": "fetch", "restartCount": 9}, {"name": "svc-db", **status}]}}
+    return {"status": {"initContainerStatuses": [{"name": "agent", "restartCount": 9}, {"name": "svc-db", **status}]}}
 
 
 @pytest.mark.parametrize(

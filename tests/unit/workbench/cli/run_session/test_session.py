@@ -143,25 +143,25 @@ async def test_step_output_cannot_control_the_terminal(
     assert "\x1b" not in captured.out + captured.err
 
 
-async def test_fetch_log_is_shown_only_when_fetch_failed(
+async def test_log_of_the_agent_is_shown_only_when_it_failed(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
-        await api.write(name, "good", "unpacked 3 files", container="fetch")
-        await api.write(name, "bad", "no such source", container="fetch")
+        await api.write(name, "good", "unpacked 3 files", container="agent")
+        await api.write(name, "bad", "no such source", container="agent")
         bad = step_json("bad", "Failed", message="fetch failed")
         bad["attempts"][0]["times"].pop("running")
-        bad["attempts"][0]["containers"] = ["fetch"]
+        bad["attempts"][0]["containers"] = ["agent"]
         await finish(api, name, "Failed", step_json("good"), bad)
 
     api.on_create = play
     await run(api, target)
     out = capsys.readouterr().out
-    assert "bad  | [fetch] no such source" in out
+    assert "bad  | [agent] no such source" in out
     assert "unpacked" not in out
     api.done.clear()
     await RunSession(RunSubmission(RunRequest({"name": "hello"}), "k2"), target, PLAIN, verbose=True).run()
-    assert "bad  | [fetch] no such source" in capsys.readouterr().out
+    assert "bad  | [agent] no such source" in capsys.readouterr().out
 
 
 async def test_ctrl_c_cancels_the_run_and_exits_130(

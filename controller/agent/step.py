@@ -1,0 +1,153 @@
+"""`step`: runs beside the container of a step: fetches what it needs, opens its gate, and stores what it leaves.
+
+The kubelet notices the end of a container up to a second late, and ends a sidecar with SIGTERM after that. So the
+first process of the step tells its end through a pipe, and its artifacts are stored at once. The API is told what the
+kubelet does not see, or not yet: that the commands began, and that they have ended.
+"""
+
+# ruff: noqa: PTH123
+# Importing pathlib takes longer than the work of this module.
+
+from __future__ import annotations
+
+import json
+import time
+
+from .client import AgentClient
+from .errors import AgentError, FetchError, RequestRejectedError
+from .gate import Gate
+from .settings import AgentSettings
+from .stop_signal import StopSignal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_BEGIN_DELAY = 0.1
+"""Seconds: a step that ends sooner is reported once, with its end."""
+_END_DELAY = 0.02
+"""Seconds: where the kubelet notices the end as quickly, it need not be reported."""
+_RETRY_DELAY = 2.0
+_INTERRUPTED = "the agent was ended while it fetched them, perhaps because it ran out of memory"
+
+
+def run_step(settings: AgentSettings) -> None:
+    """Accompany the step from its preparation to its end.
+
+    Raises:
+        FetchError: what the step needs could not be fetched, and it did not begin.
+        AgentError: what it leaves could not be stored.
+    """
+    stop = StopSignal()
+    stop.ends_at_once = True
+    gate, client = Gate(settings.require("C8S_GATE")), AgentClient(settings)
+    if not gate.was_opened:
+        _prepare(settings, client, gate, stop)
+    stop.ends_at_once = False
+    gate.open()
+    reporter = Reporter(settings, client, gate)
+    _await_end(gate, stop, reporter)
+    problem = _store(settings, client, gate, reporter)
+    if not stop.wait(_END_DELAY):
+        while not reporter.try_report() and not stop.wait(_RETRY_DELAY):
+            pass
+    # A sidecar that ends before it is asked to is started again.
+    stop.wait()
+    if problem is not None:
+        raise problem
+    reporter.leave_message()
+
+
+def _prepare(settings: AgentSettings, client: AgentClient, gate: Gate, stop: StopSignal) -> None:
+    """Fetch what the step needs, or refuse to let it begin. Raises FetchError."""
+    reason = gate.refusal
+    if reason is None and not gate.begin_fetching():
+        reason = _INTERRUPTED
+    if reason is None:
+        from .fetch import fetch
+
+        try:
+            fetch(settings, client)
+        except AgentError as error:
+            reason = str(error)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+    if reason is None:
+        return
+    stop.ends_at_once = False
+    gate.refuse(reason)
+    if not settings.flag("C8S_GATED_SERVICES"):
+        stop.wait()
+    # Services, and the step after them, are not started before this container has passed its probe: it can't.
+    raise FetchError(reason)
+
+
+def _await_end(gate: Gate, stop: StopSignal, reporter: Reporter) -> None:
+    """Wait until the step has told its end, or the kubelet has noticed it."""
+    due: float | None = None
+    while gate.ended is None and not stop.requested:
+        if gate.began is None or reporter.has_reported:
+            due = None
+        elif due is None:
+            due = time.monotonic() + _BEGIN_DELAY
+        stop.wait(None if due is None else max(0.0, due - time.monotonic()), gate.reports)
+        gate.read_reports()
+        if due is not None and gate.ended is None and time.monotonic() >= due:
+            due = None if reporter.try_report() else time.monotonic() + _RETRY_DELAY
+    gate.read_reports()
+
+
+def _store(settings: AgentSettings, client: AgentClient, gate: Gate, reporter: Reporter) -> AgentError | None:
+    """Store what the step leaves; the reason why its artifacts are incomplete, if they are."""
+    # Not before the gate is open: importing it takes time.
+    from .upload import store_results, stores_artifacts
+
+    try:
+        store_results(settings, client, gate.exit_code())
+    except AgentError as error:
+        reporter.stored = False
+        return error
+    reporter.stored = True if stores_artifacts(settings) else None
+    return None
+
+
+class Reporter:
+    """Reports to the API how far the step is, and at last to the kubelet by the container's termination message.
+
+    `stored`: whether the artifacts are stored; None before, and for a step without any.
+    """
+
+    def __init__(self, settings: AgentSettings, client: AgentClient, gate: Gate) -> None:
+        self._attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
+        self._message_file = settings.optional("C8S_MESSAGE_FILE")
+        self._client = client
+        self._gate = gate
+        self.stored: bool | None = None
+        self.has_reported = False
+
+    def try_report(self) -> bool:
+        """Report once; False if no answer came, and it is worth another try."""
+        try:
+            self._client.report(*self._attempt, self._document())
+        except RequestRejectedError as error:
+            print(f"the state of the step is not reported: {error}", flush=True)
+        except AgentError:
+            return False
+        self.has_reported = True
+        return True
+
+    def leave_message(self) -> None:
+        """Leave the report where the kubelet reads it."""
+        if self._message_file is not None:
+            with open(self._message_file, "w", encoding="utf-8") as file:
+                json.dump(self._document(), file)
+
+    def _document(self) -> dict[str, Any]:
+        code = self._gate.exit_code()
+        found = {
+            "began": self._gate.began,
+            "ended": self._gate.ended,
+            "code": int(code) if code else None,
+            "stored": self.stored,
+        }
+        return {name: value for name, value in found.items() if value is not None}

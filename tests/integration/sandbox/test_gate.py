@@ -1,0 +1,53 @@
+"""Steps at their gates: what they find once it is open, and what becomes of one whose gate stays closed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.live import C8s, write_pipeline
+
+IMAGE = 'image: "busybox:1.36"'
+
+
+def status_of(c8s: C8s, out: str) -> dict[str, Any]:
+    run = next(line.split()[1] for line in out.splitlines() if line.startswith("run "))
+    found: dict[str, Any] = json.loads(c8s("runs", run, "-o", "json").stdout)["status"]
+    return found
+
+
+def test_step_whose_source_is_lost_fails_without_beginning(c8s: C8s, tmp_path: Path) -> None:
+    lose = f"find '{c8s.home}' -path '*/store/sources/*' -type f -delete"
+    second = f"{{name: second, {IMAGE}, commands: [touch {tmp_path}/begun], dependsOn: [lose]}}"
+    write_pipeline(tmp_path, [f'{{name: lose, {IMAGE}, commands: ["{lose}"]}}', second], name="gate")
+    out = c8s("run", cwd=tmp_path, expect=1).stdout
+    step = status_of(c8s, out)["steps"][1]
+    assert (step["phase"], step["reason"]) == ("Failed", "FetchFailed")
+    assert "is not stored, or no longer" in step["message"]
+    assert "running" not in step["attempts"][0]["times"]
+    assert "exitCode" not in step["attempts"][0]
+    assert not (tmp_path / "begun").exists()
+    assert "second | [agent] " in out
+
+
+def test_service_finds_the_source_when_it_starts(c8s: C8s, tmp_path: Path) -> None:
+    (tmp_path / "given.txt").write_text("given\n")
+    service = (
+        '{name: copy, image: "busybox:1.36", commands: ["cp given.txt copied.txt", "sleep 60"], '
+        'ready: {exec: ["test", "-e", "copied.txt"]}}'
+    )
+    step = f'{{name: use, {IMAGE}, commands: ["grep given copied.txt"], services: [{service}], artifacts: ["*.txt"]}}'
+    write_pipeline(tmp_path, [step], name="gate")
+    [done] = status_of(c8s, c8s("run", cwd=tmp_path).stdout)["steps"]
+    assert done["artifacts"]["files"] == 2
+
+
+def test_begin_of_a_long_step_is_known_while_it_runs(c8s: C8s, tmp_path: Path) -> None:
+    """Its time limit counts from there: a step that waits at its gate has not used up any of it."""
+    stubborn = f"{{name: slow, timeout: 1s, {IMAGE}, commands: [sleep 60]}}"
+    write_pipeline(tmp_path, [stubborn], name="gate")
+    [step] = status_of(c8s, c8s("run", cwd=tmp_path, expect=1).stdout)["steps"]
+    assert (step["phase"], step["reason"]) == ("Failed", "Timeout")
+    times = step["attempts"][0]["times"]
+    assert times["fetching"] <= times["running"] < times["finished"]
