@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -48,8 +47,8 @@ class Hours:
 
 
 @pytest.fixture
-def hours(tmp_path: Path) -> Hours:
-    return Hours(SqliteStore(tmp_path / "cluster.db"))
+def hours(store: SqliteStore) -> Hours:
+    return Hours(store)
 
 
 def _started(hours: Hours, max_events: int = 1000) -> Callable[[float], list[str]]:
