@@ -27,6 +27,7 @@ from controller.metrics.duration_histogram import DurationHistogram
 from controller.operator import names
 from controller.operator.cache.owned_resources import run_key_of
 from controller.operator.cache.resource_cache import ResourceCache
+from controller.operator.cache.trim import trim_event, trim_job, trim_pod
 from controller.operator.decision import concurrency
 from controller.operator.decision.finalizer import is_deleted
 from controller.operator.effects.event_recorder import EventRecorder
@@ -86,11 +87,11 @@ class RunController:
             self._schedule_status_write,
             self._list_runs,
         )
-        self._jobs = Informer(client, JOBS, label_selector=labels.MANAGED_SELECTOR)
-        self._pods = Informer(client, PODS, label_selector=labels.MANAGED_SELECTOR)
+        self._jobs = Informer(client, JOBS, label_selector=labels.MANAGED_SELECTOR, transform=trim_job)
+        self._pods = Informer(client, PODS, label_selector=labels.MANAGED_SELECTOR, transform=trim_pod)
         self._nodes = Informer(client, NODES)
-        self._create_failures = Informer(client, EVENTS, field_selector="reason=FailedCreate")
-        self._image_pulls = Informer(client, EVENTS, field_selector="reason=Pulling")
+        self._create_failures = Informer(client, EVENTS, field_selector="reason=FailedCreate", transform=trim_event)
+        self._image_pulls = Informer(client, EVENTS, field_selector="reason=Pulling", transform=trim_event)
         self._sweeper = RetentionSweeper(client, store, settings, self._list_runs, now)
 
     @property

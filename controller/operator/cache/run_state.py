@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from controller.operator.cache.owned_resources import attempt_key_of
 from controller.operator.cache.run_plan import RunPlan
 from controller.operator.cache.timers import RunTimers
+from controller.operator.cache.trim import trim_job
 from controller.operator.decision.observation import (
     CreateFailure,
     Milestones,
@@ -124,10 +125,12 @@ class ObservedCache:
             self.deleted_job_uids.add(uid)
             self.created_jobs = {k: each for k, each in self.created_jobs.items() if each["metadata"]["uid"] != uid}
 
-    def on_job_created(self, key: AttemptKey, job: Json) -> None:
-        """The API server has returned the Job of an attempt."""
-        if job["metadata"]["uid"] not in self.deleted_job_uids:
-            self.created_jobs[key] = job
+    def on_job_created(self, key: AttemptKey, job: Json) -> bool:
+        """The API server has returned the Job of an attempt; returns whether it still exists."""
+        exists = job["metadata"]["uid"] not in self.deleted_job_uids
+        if exists:
+            self.created_jobs[key] = trim_job(job)
+        return exists
 
     def _invalidate(self, obj: Json) -> None:
         """The step of a changed Job or pod has to be observed again."""

@@ -204,11 +204,9 @@ class ActionExecutor:
         except NotFoundError:
             observed.missing_jobs.add(key)
             return
-        is_deleted = found["metadata"]["uid"] in observed.deleted_job_uids
-        if is_owned(found, run["metadata"]["uid"]) and not is_deleted:
-            observed.created_jobs[key] = found
-        else:
-            observed.missing_jobs.add(key)
+        if is_owned(found, run["metadata"]["uid"]) and observed.on_job_created(key, found):
+            return
+        observed.missing_jobs.add(key)
 
     async def _read_manifest(self, run: RunObject, state: RunState, action: ReadManifest) -> None:
         metadata = run["metadata"]
