@@ -78,7 +78,13 @@ class LeaderElector:
         self._pause = pause
         self._observed_record: tuple[str, float] = ("", 0.0)
         """The record last seen and when it last changed, on our own clock: theirs may be wrong."""
+        self._renewed = self._monotonic()
         self.is_leader = False
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether no other process can lead: also false in a process that was suspended and has not noticed yet."""
+        return self.is_leader and self._monotonic() - self._renewed < self._timings.renew_deadline
 
     async def run(self, on_started_leading: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, then run `on_started_leading` until it ends or the lease is lost; raises its exceptions.
@@ -88,16 +94,16 @@ class LeaderElector:
                 before another process may start.
         """
         # Counted from before the request: others count from when it arrived.
-        since = self._monotonic()
+        self._renewed = self._monotonic()
         while await self._try_acquire_or_renew() is not _LeaseState.HELD:
             await self._pause(self._timings.retry_period)
-            since = self._monotonic()
+            self._renewed = self._monotonic()
         self.is_leader = True
         _log.info("leading as %s", self._identity)
         try:
             async with asyncio.TaskGroup() as group:
                 working = group.create_task(_capture_exception(on_started_leading))
-                renewing = group.create_task(self._renew_until_lost(since))
+                renewing = group.create_task(self._renew_until_lost())
                 await asyncio.wait((working, renewing), return_when=asyncio.FIRST_COMPLETED)
                 renewing.cancel()
                 working.cancel()
@@ -110,9 +116,9 @@ class LeaderElector:
         if (failure := working.result()) is not None:
             raise failure
 
-    async def _renew_until_lost(self, last_renewed: float) -> None:
+    async def _renew_until_lost(self) -> None:
         """Renew until that fails for too long, or another process holds the lease."""
-        while (left := last_renewed + self._timings.renew_deadline - self._monotonic()) > 0:
+        while (left := self._renewed + self._timings.renew_deadline - self._monotonic()) > 0:
             try:
                 async with asyncio.timeout(left):
                     await self._pause(self._timings.retry_period)
@@ -123,7 +129,7 @@ class LeaderElector:
             if answer is _LeaseState.HELD_BY_OTHER:
                 return
             if answer is _LeaseState.HELD:
-                last_renewed = before
+                self._renewed = before
 
     async def _try_acquire_or_renew(self) -> _LeaseState:
         """One attempt to take or renew the lease; each request is bounded below the renewal deadline."""

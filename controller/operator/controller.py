@@ -59,6 +59,7 @@ class RunController:
     Args:
         runs: an informer on PipelineRuns that is shared with others; without it, the controller runs its own.
         archived_logs: the runs of which a log has been archived; they are reconciled.
+        is_leader: whether no other operator can be at work.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class RunController:
         runs: Informer | None = None,
         archived_logs: asyncio.Queue[RunId] | None = None,
         now: Callable[[], datetime] = utc_now,
+        is_leader: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
         self._recorder = EventRecorder(client, now)
@@ -82,7 +84,7 @@ class RunController:
         self._archived_logs = archived_logs or asyncio.Queue()
         self._cache = ResourceCache(now)
         self._reconciler = Reconciler(
-            Dependencies(client, logs, store, settings, self._recorder, now),
+            Dependencies(client, logs, store, settings, self._recorder, now, is_leader=is_leader),
             self._cache,
             self._schedule_status_write,
             self._list_runs,
@@ -145,6 +147,9 @@ class RunController:
         assert found is not None
         run = as_run(found)
         key = names.run_key(run)
+        if kind == "MODIFIED" and old is not None and self._reconciler.on_status_change(key, as_run(old), run):
+            # By then the answer to a write that causes this has arrived.
+            self._status_queue.add_after(key, _STALE_RETRY_SECONDS)
         if kind == "DELETED" or (_is_finished(run) and self._reconciler.is_done(key)):
             self._reconciler.forget(key)
             if kind != "DELETED" and is_deleted(run):

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
-from controller.operator.agent_messages import failure_reason
+from controller.operator.agent_messages import failure_reason, runtime_error
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_state import RunState
 from controller.operator.decision.agent_report import agent_end, agent_fetch_failure, read_report
 from controller.operator.decision.capacity import unschedulable_reason
 from controller.operator.decision.observation import AttemptView, BlockingRun, Milestones, Observation
-from controller.operator.decision.pod_status import started_containers
+from controller.operator.decision.pod_status import container_status, started_containers
 from controller.operator.interfaces import AttemptLogs
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.keys import AttemptKey, RunKey
@@ -131,9 +131,16 @@ class ObservationBuilder:
             workspace_read=attempt in observed.workspaces,
             log=logs.get(names.STEP_CONTAINER),
             agent_error=self._agent_error(key, state, pod, secrets),
+            runtime_error=self._runtime_error(key, state, pod, secrets),
             report=report,
             open_logs=tuple(name for name, log in logs.items() if log is None),
         )
+
+    def _runtime_error(self, key: RunKey, state: RunState, pod: Json, secrets: list[bytes]) -> str | None:
+        if not state.secrets.ready:
+            return None
+        state_of = (container_status(pod, names.STEP_CONTAINER) or {}).get("state") or {}
+        return runtime_error(state_of, lambda text: self._logs.mask(key.namespace, state.uid, text, secrets))
 
     def _agent_error(self, key: RunKey, state: RunState, pod: Json, secrets: list[bytes]) -> str:
         if not state.secrets.ready:

@@ -49,6 +49,7 @@ Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _PLAN_RETRY_DELAY = timedelta(seconds=1)
+_RESTORE_DELAY = timedelta(seconds=0.5)
 _READS = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
 """Actions whose results change the next decision."""
 
@@ -94,6 +95,7 @@ class Dependencies:
         now: the wall clock, for times in a status.
         monotonic: seconds on a clock that nobody sets, for time limits.
         process: the identity of this process, which tells it from earlier ones.
+        is_leader: whether no other operator can be at work.
     """
 
     client: KubeClient
@@ -104,6 +106,7 @@ class Dependencies:
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     process: str = field(default_factory=lambda: secrets.token_hex(4))
+    is_leader: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ class Reconciler:
         self._now = dependencies.now
         self._monotonic = dependencies.monotonic
         self._process = dependencies.process
+        self._is_leader = dependencies.is_leader
         self._plans = PlanLoader()
         self._deletions = DeletionTimers()
         self._cache = cache
@@ -149,7 +153,15 @@ class Reconciler:
         self._reuse = ReuseLoader(self._client, dependencies.store, retention, self._now)
         self._resolver = PipelineResolver(self._client, dependencies.store, self._plans)
         self._executor = ActionExecutor(self._client, dependencies.store, settings, self._now, self._monotonic)
-        self._writer = StatusWriter(self._client, cache.states, cache.owned, settings, schedule_write)
+        self._writer = StatusWriter(
+            self._client,
+            cache.states,
+            cache.owned,
+            settings,
+            schedule_write,
+            self._recorder,
+            self._is_leader,
+        )
         self.durations = StepDurations()
 
     async def reconcile(self, run: RunObject) -> Result:
@@ -184,6 +196,10 @@ class Reconciler:
         """Write the status that was decided last, see `StatusWriter.write`. Raises KubeError: call again."""
         return await self._writer.write(key)
 
+    def on_status_change(self, key: RunKey, old: RunObject, new: RunObject) -> bool:
+        """Whether `write` has to be called because a run was changed, see `StatusWriter.on_status_change`."""
+        return self._writer.on_status_change(key, old, new)
+
     def is_done(self, key: RunKey) -> bool:
         """Whether nothing is left to do for a run but to forget it."""
         return key in self._cache.states and self._cache.states[key].is_done
@@ -194,13 +210,13 @@ class Reconciler:
         if state is not None:
             self._logs.forget(key.namespace, state.uid)
         self._deletions.forget(key)
+        self._writer.forget(key)
         self._cache.forget(key)
 
     async def _reconcile_active(self, key: RunKey, run: RunObject, state: RunState | None) -> timedelta | None:
         """Do what a run needs that is not deleted; returns after what time to reconcile again."""
         if status_of(run).get("phase") in FINAL_RUN_PHASES:
-            await self._reconcile_terminal(key, run, state)
-            return None
+            return await self._reconcile_terminal(key, run, state)
         if state is None:
             try:
                 state = await self._initialize(key, run)
@@ -210,12 +226,16 @@ class Reconciler:
             return None
         return await self._reconcile_until_stable(key, run, state)
 
-    async def _reconcile_terminal(self, key: RunKey, run: RunObject, state: RunState | None) -> None:
+    async def _reconcile_terminal(self, key: RunKey, run: RunObject, state: RunState | None) -> timedelta | None:
         if state is None:
             await self._writer.expire_jobs(key, run["metadata"]["uid"])
         elif state.status.current.get("phase") not in FINAL_RUN_PHASES:
+            if state.status.versions and self._is_leader():
+                # A client has set that status, and it is about to be written again as it was.
+                return _RESTORE_DELAY
             # Another operator has ended it.
             self.forget(key)
+        return None
 
     async def _reconcile_until_stable(self, key: RunKey, run: RunObject, state: RunState) -> timedelta | None:
         """Decide and act until no action has a result to decide on; returns after what time to reconcile again."""

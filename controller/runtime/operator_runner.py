@@ -66,11 +66,16 @@ class OperatorRunner:
             hub=hub,
             run_limit=settings.log_limit,
         )
-        operator_settings = _operator_settings(settings, connection)
-        self._operator = RunController(
-            client, self._collector, store, operator_settings, runs=runs, archived_logs=archived_logs
-        )
         self._elector = _leader_elector(client, settings, connection) if settings.leader_elect else None
+        self._operator = RunController(
+            client,
+            self._collector,
+            store,
+            _operator_settings(settings, connection),
+            runs=runs,
+            archived_logs=archived_logs,
+            is_leader=lambda: self._elector is None or self._elector.holds_lease,
+        )
         register_operator_metrics(metrics, self._operator, self._collector)
 
     @property

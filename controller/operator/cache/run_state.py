@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from controller.operator.decision.observation import (
 )
 from controller.operator.decision.reuse import ReusableStep
 from controller.operator.run_object import status_of
+from controller.run_types import summary
 from controller.run_types.keys import AttemptKey
 from controller.run_types.status_size import UNSHORTENED, json_size
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from controller.run_types.objects import RunObject, RunSpec, RunStatus, SourceSnapshot
 
 Json = dict[str, Any]
+
+_REMEMBERED_VERSIONS = 32
+"""The informer is never so many writes behind."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class StatusRecord:
         written: the status that was written last.
         sent: the status that was sent last, as decided and as sent, whether or not the API server confirmed it.
         shortening: how much of it is left out, see `status_size.shorten`: it never becomes smaller again.
+        versions: the resourceVersions of the last writes.
+        is_suspect: whether a status was seen that is not one of these; it has to be looked at.
     """
 
     current: RunStatus
@@ -65,6 +71,22 @@ class StatusRecord:
     written: RunStatus | None = None
     sent: tuple[RunStatus, RunStatus] | None = None
     shortening: int = UNSHORTENED
+    versions: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_VERSIONS))
+    is_suspect: bool = False
+
+    def on_written(self, run: RunObject, status: RunStatus) -> None:
+        """The API server has accepted a status, and returned the run."""
+        self.written, self.server = status, status_of(run)
+        self.resource_version = run["metadata"]["resourceVersion"]
+        self.versions.append(self.resource_version)
+
+    def is_own(self, run: RunObject) -> bool:
+        """Whether the status of a run as it is seen now was written by this process, or read at its start."""
+        if run["metadata"]["resourceVersion"] in self.versions:
+            return True
+        # The answer to a write may be on its way.
+        seen = summary.status_of(run)
+        return seen == self.server or (self.sent is not None and seen == self.sent[1])
 
     @property
     def has_started(self) -> bool:

@@ -81,6 +81,8 @@ class AttemptView:
     """Why the agent failed, in its own words."""
     report: AgentReport = NOTHING_REPORTED
     """What the agent has told about the step."""
+    runtime_error: str | None = ""
+    """Why the container runtime could not start the step; None while secrets can't be masked in that yet."""
 
     @property
     def is_complete(self) -> bool:

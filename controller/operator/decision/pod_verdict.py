@@ -32,6 +32,8 @@ Json = dict[str, Any]
 _MAX_AGENT_RESTARTS = 3
 """An agent that was started so often before the commands began never prepares the step."""
 _IMAGE_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_RUNTIME_REASONS = ("CreateContainerError", "RunContainerError")
+"""Their messages are those of the container runtime, which may have secrets."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def evaluate_pod(view: AttemptView, *, artifacts: bool, memory_limit: str | None
         return failed
     if "running" in state:
         return _verdict_of_running(view, pod)
-    return _verdict_of_waiting(pod, state.get("waiting") or {})
+    return _verdict_of_waiting(view, pod, state.get("waiting") or {})
 
 
 def _verdict_without_pod(view: AttemptView, *, artifacts: bool) -> PodVerdict:
@@ -114,9 +116,9 @@ def _verdict_of_terminated(
     if (interrupted := disruption_message(pod, None if code else ended.get("finishedAt"))) is not None:
         return _failed(StepReason.DISRUPTED, f"interrupted: {interrupted}", code)
     if reason == "StartError":
-        return PodVerdict(
-            StepPhase.FAILED, StepReason.START_ERROR, str(ended.get("message") or "it could not be started"), code
-        )
+        if view.runtime_error is None and view.log is None:
+            return _unfinished(StepReason.STARTING, "the container could not be started; the reason follows")
+        return _failed(StepReason.START_ERROR, view.runtime_error or "it could not be started", code)
     if (failed := _fetch_failure(view, pod)) is not None:
         return failed
     if code == 0:
@@ -193,8 +195,10 @@ def _verdict_of_finished_pod(view: AttemptView, pod: Json) -> PodVerdict:
     )
 
 
-def _verdict_of_waiting(pod: Json, waiting: Json) -> PodVerdict:
+def _verdict_of_waiting(view: AttemptView, pod: Json, waiting: Json) -> PodVerdict:
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _RUNTIME_REASONS:
+        message = view.runtime_error or f"the container can't be started yet ({reason})"
     for condition in conditions(pod):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return _unfinished(StepReason.UNSCHEDULABLE, condition.get("message") or "no node takes it")

@@ -1,5 +1,9 @@
 """Writes the statuses of runs: all changes since the last write at once, and only over a version that was read.
 
+A status belongs to the operator. If something else changes it, the operator writes its own one again: it would
+otherwise go on from a status that is not true. A process that may not be the leader any more doesn't: then the other
+writer may be the new leader.
+
 After the final status the run's Jobs may expire: their logs and artifacts are stored.
 """
 
@@ -9,14 +13,16 @@ import contextlib
 import logging
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from controller.kube import JOBS, PIPELINE_RUNS, SECRETS, ConflictError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
 from controller.operator.cache.owned_resources import OwnedResources
 from controller.operator.cache.run_state import RunState
+from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
+from controller.run_types import summary
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.status_size import MOST_SHORTENED, fitting_level, shorten
@@ -46,6 +52,7 @@ class StatusWriter:
 
     Args:
         schedule: called with (key, seconds) to have `write` called then.
+        is_leader: whether no other operator can be writing.
     """
 
     def __init__(
@@ -55,12 +62,43 @@ class StatusWriter:
         owned: OwnedResources,
         settings: OperatorSettings,
         schedule: Callable[[RunKey, float], None],
+        recorder: EventRecorder,
+        is_leader: Callable[[], bool],
     ) -> None:
         self._client = client
         self._states = states
         self._owned = owned
         self._settings = settings
+        self._recorder = recorder
+        self._is_leader = is_leader
+        self._ended: dict[RunKey, RunObject] = {}
+        """Ended runs whose status was changed since, as they ended."""
         self.schedule = schedule
+
+    def on_status_change(self, key: RunKey, old: RunObject, new: RunObject) -> bool:
+        """Look at a run that was changed; returns whether `write` has to be called because of it.
+
+        Args:
+            old: as it was seen before; a summary if it had ended.
+        """
+        if old["metadata"]["uid"] != new["metadata"]["uid"]:
+            return False
+        state = self._states.get(key)
+        if state is not None:
+            state.status.is_suspect |= state.uid == new["metadata"]["uid"] and not state.status.is_own(new)
+            return state.status.is_suspect
+        # The status that was changed first counts: a change may also be the own one that restores it.
+        ended = self._ended.get(key, old)
+        ended = old if ended["metadata"]["uid"] != new["metadata"]["uid"] else ended
+        final = summary.status_of(ended)
+        if final.get("phase") not in FINAL_RUN_PHASES or final == summary.status_of(new):
+            return False
+        self._ended[key] = ended
+        return True
+
+    def forget(self, key: RunKey) -> None:
+        """The run was deleted."""
+        self._ended.pop(key, None)
 
     def write_delay(self, status: RunStatus) -> float:
         """Seconds to collect further changes before a status is written; it grows with the status."""
@@ -74,8 +112,11 @@ class StatusWriter:
         """
         state = self._states.get(key)
         if state is None:
+            await self._restore_ended(key)
             return WriteResult.ACTIVE
         record = state.status
+        if record.is_suspect and await self._verify(key, state) is WriteResult.STALE:
+            return WriteResult.STALE
         status = record.current
         if status != record.written:
             previously_sent = record.sent
@@ -83,8 +124,7 @@ class StatusWriter:
                 answer = await self._write_fitting(key, state, status)
             except ConflictError:
                 return await self._after_conflict(key, state, (previously_sent, record.sent))
-            record.written, record.server = status, status_of(answer)
-            record.resource_version = answer["metadata"]["resourceVersion"]
+            record.on_written(answer, status)
         if not state.is_done and status.get("phase") in FINAL_RUN_PHASES:
             await self.expire_jobs(key, state.uid)
             state.is_done = True
@@ -111,6 +151,7 @@ class StatusWriter:
         """Find out who has changed the run. `sent`: the statuses that may have arrived, as decided and as sent."""
         live = as_run(await self._client.get(PIPELINE_RUNS, key.name, key.namespace))
         status, record = status_of(live), state.status
+        record.is_suspect = False
         arrived = next((decided for decided, body in filter(None, sent) if body == status), None)
         if live["metadata"]["uid"] == state.uid and (status == record.server or arrived is not None):
             # Only the spec has changed, as by a cancellation; or a write arrived and its answer was lost.
@@ -119,10 +160,50 @@ class StatusWriter:
             record.resource_version = live["metadata"]["resourceVersion"]
             self.schedule(key, 0)
             return WriteResult.ACTIVE
+        result = self._take_back(key, state, live)
+        if result is WriteResult.ACTIVE:
+            self.schedule(key, 0)
+        return result
+
+    async def _verify(self, key: RunKey, state: RunState) -> WriteResult:
+        """Look whether the API server has a status that something else wrote, and if so, make it be written again."""
+        live = as_run(await self._client.get(PIPELINE_RUNS, key.name, key.namespace))
+        state.status.is_suspect = False
+        if live["metadata"]["uid"] == state.uid and state.status.is_own(live):
+            return WriteResult.ACTIVE
+        return self._take_back(key, state, live)
+
+    def _take_back(self, key: RunKey, state: RunState, live: RunObject) -> WriteResult:
+        """Something else has changed the status: make it be written again, or drop what is known of the run."""
+        # Of an operator that was there before, a write may arrive late, until this one has written.
+        if live["metadata"]["uid"] == state.uid and state.status.versions and self._is_leader():
+            self._report_change(key, live)
+            record = state.status
+            record.resource_version, record.server = live["metadata"]["resourceVersion"], status_of(live)
+            record.written = record.sent = None
+            return WriteResult.ACTIVE
         if self._states.get(key) is state:
             del self._states[key]
         _log.warning("run %s/%s: its status was changed by something else; reading it again", *key)
         return WriteResult.STALE
+
+    async def _restore_ended(self, key: RunKey) -> None:
+        """Write the final status of an ended run again if something else has changed it."""
+        ended = self._ended.get(key)
+        if ended is None:
+            return
+        live = as_run(await self._client.get(PIPELINE_RUNS, key.name, key.namespace))
+        final = cast("RunStatus", summary.status_of(ended))
+        if live["metadata"]["uid"] != ended["metadata"]["uid"]:
+            self.forget(key)
+        elif status_of(live) != final and self._is_leader():
+            self._report_change(key, live)
+            await self.write_now(key, final, live["metadata"]["resourceVersion"])
+
+    def _report_change(self, key: RunKey, run: RunObject) -> None:
+        message = "something other than the operator changed the status; it is written again as it was"
+        _log.warning("run %s/%s: %s", *key, message)
+        self._recorder.record(run, "Warning", "StatusRestored", message)
 
     async def write_now(self, key: RunKey, status: RunStatus, version: str) -> RunObject:
         """Replace the whole status, if the run is still at `version`. Raises ConflictError and other KubeErrors."""

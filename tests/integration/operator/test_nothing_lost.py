@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import signal
+import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from bench.operator_kills import Found, Stage, one_run, stage, store_away
+from bench.operator_kills import Found, Json, Stage, one_run, stage, store_away
 from tests.integration.operator.faults import Faults, fault_proxy
 from tests.support.waiting import wait_until
 
@@ -81,6 +82,51 @@ def test_object_store_outage_loses_no_log_line(setup: Stage) -> None:
 
     one_run(setup, "store-1", 0, random.Random(15), found, meanwhile=lose_the_store)
     assert found.wrong == []
+
+
+def change_status(setup: Stage, name: str, **changes: object) -> None:
+    """What a client with too many rights does; returns once that is undone."""
+    status = {**changes, "message": "changed by a client"}
+    while True:
+        run = setup.call("GET", f"{RUNS}/{name}")
+        try:
+            setup.call("PUT", f"{RUNS}/{name}/status", {**run, "status": {**run["status"], **status}})
+            break
+        except urllib.error.HTTPError as error:
+            if error.code != 409:
+                raise
+    wait_until(
+        lambda: setup.call("GET", f"{RUNS}/{name}")["status"]["message"] != status["message"],
+        _TIMEOUT,
+        what="the status is written again",
+    )
+
+
+def test_a_client_that_changes_the_status_does_no_harm(setup: Stage) -> None:
+    release = setup.folder / "release"
+    commands = [f"until test -e {release}; do sleep 0.05; done", "exit 3"]
+    pipeline = {"name": "status", "steps": [{"name": "a", "image": "none:1", "commands": commands}]}
+    run = {"apiVersion": "c8s.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": "status-1"}}
+    setup.call("POST", RUNS, {**run, "spec": {"pipeline": pipeline}})
+    setup.start_operator()
+
+    def status() -> Json:
+        return setup.call("GET", f"{RUNS}/status-1").get("status") or {}
+
+    wait_until(
+        lambda: [each["phase"] for each in status().get("steps", ())] == ["Running"], _TIMEOUT, what="the step runs"
+    )
+    change_status(setup, "status-1", phase="Succeeded")
+    change_status(setup, "status-1", phase="Failed", steps=[])
+    change_status(setup, "status-1", steps=[])
+    release.touch()
+    wait_until(lambda: status()["phase"] != "Running", _TIMEOUT, what="the end of the run")
+    final = status()
+    assert (final["phase"], final["steps"][0]["attempts"][0]["exitCode"]) == ("Failed", 3)
+    for changes in ({"phase": "Running"}, {"steps": []}):
+        change_status(setup, "status-1", **changes)
+        assert status() == final
+    setup.kill_operator()
 
 
 @contextmanager

@@ -117,6 +117,7 @@ class ReconcilerHarness:
         self.run = self.cluster.put(PIPELINE_RUNS, build_run(steps or [step("a")], spec=spec))
         self.scheduled_writes: list[tuple[tuple[str, str], float]] = []
         self.now, self.monotonic = T0, 1000.0
+        self.leads = True
         self.restart()
 
     def restart(self) -> None:
@@ -132,6 +133,7 @@ class ReconcilerHarness:
                 EventRecorder(client, lambda: self.now),
                 lambda: self.now,
                 lambda: self.monotonic,
+                is_leader=lambda: self.leads,
             ),
             self.cache,
             lambda key, seconds: self.scheduled_writes.append((key, seconds)),

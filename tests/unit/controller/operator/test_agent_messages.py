@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from controller.operator.agent_messages import failure_reason
+from controller.operator.agent_messages import failure_reason, runtime_error
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,27 @@ def test_secrets_in_names_of_files_are_masked() -> None:
 
 def test_reason_is_at_most_300_characters_long() -> None:
     assert len(failure_reason({"exitCode": 1, "message": "c8s agent: " + "x" * 5000}, str)) == 300
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({}, ""),
+        ({"running": {}}, ""),
+        ({"terminated": {"reason": "Error", "message": "the container's own"}}, ""),
+        ({"terminated": {"reason": "StartError"}}, ""),
+        (
+            {"terminated": {"reason": "StartError", "message": 'exec: "./hunter2222":\nnot found'}},
+            'exec: "./***":\ufffdnot found',
+        ),
+        ({"waiting": {"reason": "CreateContainerError", "message": "TOKEN=hunter2222"}}, "TOKEN=***"),
+        ({"waiting": {"reason": "ErrImagePull", "message": "hunter2222"}}, ""),
+    ],
+)
+def test_text_of_the_container_runtime_has_no_secrets(state: dict[str, Any], expected: str) -> None:
+    assert runtime_error(state, lambda text: text.replace("hunter2222", "***")) == expected
+
+
+def test_text_of_the_container_runtime_waits_until_it_can_be_masked() -> None:
+    state = {"terminated": {"reason": "StartError", "message": "x"}}
+    assert runtime_error(state, lambda _: None) is None

@@ -277,3 +277,21 @@ async def test_report_of_an_agent_causes_a_reconcile_and_other_progress_of_a_job
     told = {**active, "metadata": {**job["metadata"], "annotations": annotations}}
     assert harness.cache.on_job(told, deleted=False, before=active) == KEY
     assert harness.cache.on_job({**told, "status": {"ready": 1}}, deleted=False, before=told) is None
+
+
+async def test_start_error_is_shown_once_secrets_in_it_are_masked() -> None:
+    harness = ReconcilerHarness()
+    answers: list[str | None] = [None, "can't start ***"]
+    harness.logs.mask = lambda *_: answers[0]  # type: ignore[method-assign,assignment,return-value]
+    harness.logs.result = lambda **_: None  # type: ignore[method-assign]
+    await harness.reconcile()
+    ended = {"terminated": {"reason": "StartError", "exitCode": 128, "message": "can't start hunter2222"}}
+    harness.pod("a", ended, phase="Failed")
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    assert harness.step()["phase"] != "Failed"
+    assert "hunter2222" not in str(harness.stored["status"])
+    answers.pop(0)
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    assert (harness.step()["reason"], harness.step()["message"]) == ("StartError", "can't start ***")

@@ -11,6 +11,8 @@ from controller.kube import (
     TooLargeError,
 )
 from controller.operator.effects.status_writer import WriteResult
+from controller.operator.run_object import as_run
+from controller.run_types.summary import summarize_run
 from tests.unit.controller.operator.harness import KEY, FakeApiServer, ReconcilerHarness
 from tests.unit.controller.operator.world import step
 
@@ -54,16 +56,108 @@ async def test_concurrent_cancel_does_not_lose_the_status_write() -> None:
     assert harness.stored["spec"]["cancel"]
 
 
-async def test_status_of_another_writer_is_not_overwritten() -> None:
+async def running() -> ReconcilerHarness:
+    """A run whose only step runs, with its status written."""
     harness = ReconcilerHarness()
     await harness.reconcile()
-    await harness.reconciler.write(KEY)
-    foreign = {**harness.stored["status"], "message": "by another"}
     harness.pod("a", {"running": {}})
     await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    return harness
+
+
+async def test_status_that_a_client_changes_is_written_again_with_the_next_one() -> None:
+    harness = await running()
+    own = harness.stored["status"]
+    harness.cluster.put(PIPELINE_RUNS, {**harness.stored, "status": {**own, "phase": "Succeeded", "steps": []}})
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.reconcile()
+    assert await harness.reconciler.write(KEY) is WriteResult.ACTIVE
+    assert harness.scheduled_writes[-1] == (KEY, 0), "it is written again at once"
+    assert await harness.reconciler.write(KEY) is WriteResult.DONE
+    assert harness.step()["phase"] == "Succeeded"
+    assert harness.stored["status"]["message"] == "1 of 1 step succeeded"
+
+
+async def test_status_that_a_client_changes_is_written_again_although_nothing_else_changes() -> None:
+    harness = await running()
+    before = harness.stored
+    harness.cluster.put(PIPELINE_RUNS, {**before, "status": {**before["status"], "phase": "Succeeded", "steps": []}})
+    changed: Any = summarize_run(harness.stored)
+    assert harness.reconciler.on_status_change(KEY, as_run(before), changed)
+    assert await harness.reconciler.write(KEY) is WriteResult.ACTIVE
+    assert harness.stored["status"] == before["status"]
+    assert not harness.reconciler.on_status_change(KEY, changed, as_run(harness.stored))
+
+
+async def test_run_that_a_client_ends_goes_on() -> None:
+    harness = await running()
+    before = harness.stored
+    harness.cluster.put(PIPELINE_RUNS, {**before, "status": {**before["status"], "phase": "Succeeded"}})
+    harness.reconciler.on_status_change(KEY, as_run(before), as_run(summarize_run(harness.stored)))
+    harness.run = summarize_run(harness.stored)
+    harness.pod("a", {"terminated": {"exitCode": 1}}, phase="Failed")
+    assert (await harness.reconciler.reconcile(as_run(harness.run))).requeue_after == 0.5
+    await harness.reconciler.write(KEY)
+    harness.run = harness.stored
+    await harness.reconcile()
+    assert await harness.reconciler.write(KEY) is WriteResult.DONE
+    assert harness.step()["phase"] == "Failed"
+
+
+async def test_own_writes_and_changes_of_the_spec_are_no_reason_to_look_at_a_status() -> None:
+    harness = await running()
+    before = harness.stored
+    harness.cluster.put(PIPELINE_RUNS, {**before, "spec": {**before["spec"], "cancel": True}})
+    assert not harness.reconciler.on_status_change(KEY, as_run(before), as_run(harness.stored))
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    await harness.reconciler.write(KEY)
+    ended: Any = summarize_run(harness.stored)
+    assert ended["status"]["phase"] == "Succeeded"
+    assert not harness.reconciler.on_status_change(KEY, as_run(before), as_run(before))
+    assert not harness.reconciler.on_status_change(KEY, as_run(before), ended)
+
+
+async def test_status_of_an_ended_run_is_written_again() -> None:
+    harness = await running()
+    harness.pod("a", {"terminated": {"exitCode": 1}}, phase="Failed")
+    await harness.reconcile()
+    assert await harness.reconciler.write(KEY) is WriteResult.DONE
+    harness.reconciler.forget(KEY)
+    final, ended = harness.stored["status"], summarize_run(harness.stored)
+    for changed in ({**final, "phase": "Succeeded"}, {**final, "phase": "Running"}, {}):
+        harness.cluster.put(PIPELINE_RUNS, {**harness.stored, "status": changed})
+        seen: Any = summarize_run(harness.stored)
+        assert harness.reconciler.on_status_change(KEY, as_run(ended), seen)
+        assert await harness.reconciler.write(KEY) is WriteResult.ACTIVE
+        assert harness.stored["status"] == final
+        assert not harness.reconciler.on_status_change(KEY, seen, as_run(ended))
+
+
+async def test_status_is_left_to_another_leader() -> None:
+    harness = await running()
+    harness.leads = False
+    foreign = {**harness.stored["status"], "message": "by another"}
     harness.cluster.put(PIPELINE_RUNS, {**harness.stored, "status": foreign})
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.reconcile()
     assert await harness.reconciler.write(KEY) is WriteResult.STALE
     assert harness.stored["status"] == foreign
+
+
+async def test_last_write_of_an_operator_that_ended_is_read() -> None:
+    """It may arrive after the next operator has read the run, until that has written."""
+    harness = await running()
+    harness.restart()
+    await harness.reconcile()
+    late = {**harness.stored["status"], "message": "by another"}
+    harness.cluster.put(PIPELINE_RUNS, {**harness.stored, "status": late})
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.reconcile()
+    assert await harness.reconciler.write(KEY) is WriteResult.STALE
+    assert harness.stored["status"] == late
 
 
 async def test_a_status_that_is_refused_is_written_shortened() -> None:
