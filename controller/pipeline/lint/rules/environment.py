@@ -29,6 +29,8 @@ RESERVED = frozenset(
 _EXPANDED_ELSEWHERE = frozenset(("PATH", "HOME", "PWD", "USER", "TMPDIR", *RESERVED))
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\(([A-Za-z_]\w*)\))")
 _MAX_HINT_LENGTH = 80
+_VARIABLE = re.compile(r"\{\{[^{}]{0,256}\}\}")
+_NOT_IN_IMAGE = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
 _MAX_VARIABLE_BYTES = 131_071
@@ -114,17 +116,17 @@ def _images(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
             (("steps", index, "services", n, "image"), s.get("image")) for n, s in iter_mappings(step.get("services"))
         ]
         for path, image in images:
-            if not isinstance(image, str) or not image or "@" in image or "{{" in image:
+            if not isinstance(image, str) or not image:
+                continue
+            if _NOT_IN_IMAGE.search(_VARIABLE.sub("", image)):
+                message = f"{quote(image)} can't be an image: no image has spaces or control characters in its name"
+                yield source_map.diagnostic(path, "wrong-form", message, "remove them")
                 continue
             tag = image.rpartition("/")[2].partition(":")[2]
-            if tag in ("", "latest"):
+            if "@" not in image and "{{" not in image and tag in ("", "latest"):
                 message = f"the image {quote(image)} has no fixed tag, so it can change between runs"
                 hint = f"name a version, such as {image.removesuffix(':latest').rpartition('/')[2]}:1.2"
                 yield source_map.diagnostic(path, "image-tag", message, hint, severity="hint")
-            elif any(character.isspace() for character in image):
-                yield source_map.diagnostic(
-                    path, "wrong-form", f"{quote(image)} can't be an image", "remove the spaces"
-                )
 
 
 def _duplicate_entries(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
