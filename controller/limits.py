@@ -19,6 +19,7 @@ from controller.api.models.agent import MAX_ARTIFACT_FILES
 from controller.api.models.pipelines import LintRequest
 from controller.api.routes import artifacts, secrets
 from controller.api.state import MAX_MANIFESTS, ApiSettings
+from controller.kube.client import PAGE_BYTES, PAGE_SIZE
 from controller.logs import collector
 from controller.logs.collect import line_numbering, stream_writer
 from controller.logs.failure import first_failure
@@ -122,6 +123,11 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
                 "repetitions of an attempt whose pod was evicted or whose node went away",
                 f"{attempts.MAX_DISRUPTIONS}",
                 "the step ends as `Failed`, reason `Disrupted`",
+            ),
+            Limit(
+                "a page of a list that operator and API read from Kubernetes",
+                f"{PAGE_SIZE} objects or {_bytes(PAGE_BYTES)}",
+                "read in more pages; a single object may be larger",
             ),
             Limit(
                 "time that the event loop may be blocked",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedded.api import quantity
 from embedded.apiserver.codec import yaml_codec
 from embedded.cel import evaluate, parser
 from embedded.kubelet.config import environment
@@ -17,6 +18,7 @@ LIMITS: tuple[tuple[str, str, str], ...] = (
         f"{json_patch.MAX_COPIED_BYTES >> 20} MiB",
         "refused with 422",
     ),
+    ("a quantity, such as `500m`", f"{quantity.MAX_LENGTH:,} characters", "refused with 422"),
     ("a CEL expression", f"{parser.MAX_EXPRESSION_LENGTH // 1024} KiB", "a syntax error"),
     ("steps of one evaluation of CEL", f"{evaluate.MAX_STEPS:,}", "the rule fails"),
     ("the same of all rules of an object", f"{evaluate.MAX_OBJECT_STEPS:,}", "the rule fails"),

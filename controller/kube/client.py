@@ -30,7 +30,7 @@ _PATCH_TYPES = {
 _APPLY_QUERY = {"fieldManager": "c8s", "force": "true"}
 PAGE_SIZE = 500
 _FIRST_PAGE = 10
-_PAGE_BYTES = 2 * 1024 * 1024
+PAGE_BYTES = 2 * 1024 * 1024
 """What a page may have: decoding it takes about 20 ms. A single object may have as much."""
 _CLOSE_TIMEOUT = 5.0
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -362,7 +362,7 @@ class KubeClient:
 def next_page_size(size: int, max_size: int, received: int) -> int:
     """How many objects to read next, if a page of `size` objects had so many bytes."""
     per_object = max(received // size, 1)
-    return max(1, min(max_size, 2 * size, _PAGE_BYTES // per_object))
+    return max(1, min(max_size, 2 * size, PAGE_BYTES // per_object))
 
 
 def _decode_object(data: bytes, operation: str) -> Json:

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)([eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?")
-_MAX_LENGTH = 1000
+MAX_LENGTH = 1000
 _MAX_EXPONENT = 2000
 _MAX_SUFFIX_LENGTH = 10
 _MAX_AMOUNT = Decimal((1 << 63) - 1)
@@ -28,7 +28,7 @@ def parse_quantity(text: str | int | float) -> Decimal:
     Raises:
         ValueError: `text` is not a quantity.
     """
-    match = _QUANTITY.fullmatch(str(text)) if len(str(text)) <= _MAX_LENGTH else None
+    match = _QUANTITY.fullmatch(str(text)) if len(str(text)) <= MAX_LENGTH else None
     if match is None:
         raise ValueError(f"{str(text)[:100]!r} is not a quantity such as 500m or 2Gi")
     number, suffix = Decimal(match.group(1)), match.group(2) or ""
@@ -66,7 +66,7 @@ def canonical_quantity(text: str | int | float) -> str:
 
     A text that is not a quantity is returned unchanged; validation reports it.
     """
-    match = _QUANTITY.fullmatch(str(text)) if len(str(text)) <= _MAX_LENGTH else None
+    match = _QUANTITY.fullmatch(str(text)) if len(str(text)) <= MAX_LENGTH else None
     if match is None:
         return str(text)
     amount, suffix = parse_quantity(text), match.group(2) or ""

@@ -36,7 +36,8 @@ def rerun(
 ) -> None:
     """Run RUN again with the same pipeline, files and parameters. Output and exit codes are as for `c8s run`.
 
-    To resume with a changed pipeline, use `c8s run --resume RUN`.
+    To resume with a changed pipeline, use `c8s run --resume RUN`. With --from-failed, values of
+    secrets are not compared: after a change of one, run again without it.
 
     \b
     Examples:

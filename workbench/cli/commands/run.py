@@ -36,7 +36,8 @@ With --keep-on-failure, the workspaces of failed steps are saved, and `c8s shell
 a shell in a copy of such a step (except for steps with `keepOnFailure: false`).
 
 With --resume, steps that succeeded in an earlier run are reused if their definition,
-files and dependencies are unchanged.
+files and dependencies are unchanged. Values of secrets are not compared: after a change of
+one, run without --resume.
 
 A run that would fail because a secret does not exist is not started, and the commands that
 set what is missing are printed; --allow-missing-secrets starts it anyway.
