@@ -29,6 +29,7 @@ SHORT_TEXT_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 MAX_SHORT_TEXT_LENGTH = 255
 FILE_NAME_PATTERN = r"^[^\x00]*$"
 MAX_FILE_NAME_LENGTH = 1024
+PARAM_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PARAM_VALUE_PATTERN = r"^[^\x00]*$"
 MAX_PARAM_VALUE_LENGTH = 65_536
 MAX_PARAMS = 100
@@ -36,3 +37,21 @@ MAX_ATTEMPT = 1000
 RUN_NUMBER_PATTERN = r"^([0-9]{1,9})?$"
 """The number of a run within its pipeline as text; empty for a run without one."""
 MAX_RUN_NUMBER = 999_999_999
+
+EXPLANATIONS = {
+    NAME_PATTERN: "must be a DNS label: at most 63 lower-case letters, digits and '-', with a letter or digit at both "
+    "ends",
+    SUBDOMAIN_PATTERN: "must be the name of an object: lower-case letters, digits, '-' and '.', with a letter or digit "
+    "at both ends",
+    DIGEST_PATTERN: "must be `sha256:` and 64 hexadecimal digits in lower case",
+    GIT_URL_PATTERN: "must be a URL that begins with https://, http://, ssh://, git:// or file://, or have the form "
+    "user@host:path",
+    GIT_REVISION_PATTERN: "must be a branch, a tag or a commit, without blanks, and not begin with '-'",
+    GIT_REF_PATTERN: "must be the full name of a reference, such as refs/pull/12/head",
+    COMMIT_PATTERN: "must be a commit: 7 to 64 hexadecimal digits in lower case",
+    SHORT_TEXT_PATTERN: "must be one line without control characters",
+    FILE_NAME_PATTERN: "must not contain a NUL character",
+    PARAM_VALUE_PATTERN: "must not contain a NUL character",
+    PARAM_NAME_PATTERN: "must be the name of a variable: letters, digits and '_', and not begin with a digit",
+}
+"""What the patterns ask for, for people who wrote something else."""

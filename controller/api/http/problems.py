@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller.run_types.patterns import EXPLANATIONS
+
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:c8s:problem:"
 
@@ -113,10 +115,15 @@ def problem_for_validation(errors: Sequence[Mapping[str, Any]]) -> ApiProblemErr
     for error in errors[:50]:
         where = [str(part) for part in error.get("loc", ())]
         path = _join_path(where[1:] if where[:1] in (["body"], ["query"], ["path"], ["header"]) else where)
-        message = str(error.get("msg", "not valid"))
-        problems.append(problem_entry("request.invalid", f"{message}", path=path))
+        problems.append(problem_entry("request.invalid", _describe(error), path=path))
     named = ", ".join(sorted({each["path"] for each in problems if each["path"]})[:5])
     return ApiProblemError("invalid", f"the request is not valid{': ' + named if named else ''}", problems)
+
+
+def _describe(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value, in words rather than as a regular expression where there are words for it."""
+    pattern = (error.get("ctx") or {}).get("pattern")
+    return EXPLANATIONS.get(str(pattern)) or str(error.get("msg", "not valid"))
 
 
 def problem_entry(

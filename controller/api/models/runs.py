@@ -20,7 +20,7 @@ FileName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=patterns.MAX_FILE_NAME_LENGTH, pattern=patterns.FILE_NAME_PATTERN),
 ]
-ParamName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+ParamName = Annotated[str, StringConstraints(max_length=255, pattern=patterns.PARAM_NAME_PATTERN)]
 ParamValue = Annotated[
     str, StringConstraints(max_length=patterns.MAX_PARAM_VALUE_LENGTH, pattern=patterns.PARAM_VALUE_PATTERN)
 ]

@@ -74,7 +74,8 @@ def print_invalid(error: InvalidError) -> None:
     echo_error(f"error: {error}")
     plain = ConsoleStyle(colour=False, width=None)
     for problem in error.problems:
-        for line in format_diagnostic("pipeline", problem, (), plain):
+        subject = "request" if problem.code.startswith("request.") else "pipeline"
+        for line in format_diagnostic(subject, problem, (), plain):
             echo_error(line)
 
 
