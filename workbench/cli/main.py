@@ -24,6 +24,7 @@ BROKEN_PIPE = 141
 
 _COMMANDS = {
     "demo": ("workbench.cli.commands.demo", "Start a sandbox, run a sample pipeline, and watch it."),
+    "init": ("workbench.cli.commands.init", "Write a pipeline file for your repository."),
     "samples": ("workbench.cli.commands.samples", "List the sample pipelines, or copy one."),
     "run": ("workbench.cli.commands.run", "Run a pipeline on your working tree and stream its logs."),
     "lint": ("workbench.cli.commands.lint", "Check pipeline files."),
@@ -92,6 +93,7 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
     \b
     Try it:
       c8s demo                  start a sandbox, run a sample pipeline, and open the workbench
+      c8s init                  write ./.c8s.yaml for your repository
       c8s run                   run ./.c8s.yaml on your working tree, including uncommitted changes
       c8s lint                  check ./.c8s.yaml
 

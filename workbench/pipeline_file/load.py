@@ -60,7 +60,7 @@ def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
     if path is None:
         raise PipelineFileError(
             f"there is no {PIPELINE_FILES[0]} in {cwd} or its parent folders in the repository. "
-            "Create one, or name a file: `c8s run FILE`"
+            "Create one with `c8s init`, or name a file: `c8s run FILE`"
         )
     if path.is_dir():
         inside = next((path / name for name in PIPELINE_FILES if (path / name).is_file()), None)
