@@ -18,6 +18,10 @@ IDEMPOTENCY_KEY = "c8s.dev/idempotency-key"
 """Of runs: a digest of the idempotency key that the run was created with."""
 SECRET = "c8s.dev/secret"  # noqa: S105 - the name of a label
 """Of Secrets: `true` for those that pipelines may use; Secrets that users set through the API have it."""
+FORGE_SECRET = "c8s.dev/forge-secret"  # noqa: S105 - the name of a label
+"""Of Secrets: `true` for those that connections to forges may use; steps of pipelines get none of them."""
+CONNECTION = "c8s.dev/connection"
+"""Of runs: the name of the RepositoryConnection whose delivery started them."""
 CONCURRENCY_GROUP = "c8s.dev/concurrency-group"
 """Of Leases: `true` for those of concurrency groups."""
 MANAGED_BY = "app.kubernetes.io/managed-by"

@@ -21,7 +21,10 @@ from controller.signing import derive_key, is_same, sign
 _PURPOSE = "c8s run creator v1"
 MAX_CLOCK_SKEW = 600
 """Seconds between the time of the signature and that of the object's creation: two clocks, and a slow request."""
-_MUTABLE_FIELDS = ("cancel",)
+_APPROVAL_PURPOSE = "c8s run approval v1"
+_MUTABLE_FIELDS = ("cancel", "approved")
+_FILLED_IN_FIELDS = ("pipeline", "changedFiles")
+"""What the operator fills in where a run only refers to its pipeline."""
 
 RunObject = Mapping[str, Any]
 
@@ -45,6 +48,22 @@ def verified_creator(key: bytes, run: RunObject) -> str | None:
     return str(user) if abs(created - int(at)) <= MAX_CLOCK_SKEW else None
 
 
+def approve(key: bytes, run: RunObject, user: str) -> dict[str, str]:
+    """`spec.approved` of a run that this user lets start: it holds for this run and its commit only."""
+    return {"by": user, "proof": _approval(key, run, user)}
+
+
+def is_approved(key: bytes, run: RunObject) -> bool:
+    """Whether the API signed the approval of this very run."""
+    given = run["spec"].get("approved") or {}
+    return is_same(_approval(key, run, str(given.get("by") or "")), str(given.get("proof") or ""))
+
+
+def _approval(key: bytes, run: RunObject, user: str) -> str:
+    said = [run["metadata"]["uid"], run["spec"].get("commit"), user]
+    return sign(derive_key(key, _APPROVAL_PURPOSE), json.dumps(said, separators=(",", ":")))
+
+
 @dataclass(frozen=True)
 class CreatorProofs:
     """Signs and recognizes runs with one key. `now`: the wall clock, in seconds since 1970."""
@@ -59,6 +78,10 @@ class CreatorProofs:
     def creator(self, run: RunObject) -> str | None:
         """See `verified_creator`."""
         return verified_creator(self.key, run)
+
+    def approve(self, run: RunObject, user: str) -> dict[str, str]:
+        """See `approve`."""
+        return approve(self.key, run, user)
 
 
 def describe_creator(creator: str | None, claimed: str | None) -> str:
@@ -75,7 +98,9 @@ def describe_creator(creator: str | None, claimed: str | None) -> str:
 
 def _signature(key: bytes, run: RunObject, at: str) -> str:
     metadata = run["metadata"]
-    spec = {field: value for field, value in run["spec"].items() if field not in _MUTABLE_FIELDS}
+    is_referred = "pipelineFrom" in run["spec"] or "pipelineConfigRef" in run["spec"]
+    left_out = (*_MUTABLE_FIELDS, *_FILLED_IN_FIELDS) if is_referred else _MUTABLE_FIELDS
+    spec = {field: value for field, value in run["spec"].items() if field not in left_out}
     user = (metadata.get("annotations") or {}).get(labels.CREATED_BY)
     said = [metadata.get("namespace"), metadata["name"], user, at, spec]
     return sign(derive_key(key, _PURPOSE), json.dumps(said, sort_keys=True, separators=(",", ":")))

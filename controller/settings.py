@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-ROLES = ("operator", "api")
+ROLES = ("operator", "api", "webhook")
 LEVELS = ("debug", "info", "warning", "error")
 ENVIRONMENT = "C8S_"
 MEBIBYTE = 1024 * 1024
@@ -37,6 +37,7 @@ class Settings:
     pod_security: str
     agent_key_file: Path
     public_url: str | None
+    webhook_url: str | None
     own_namespace: str
     leader_elect: bool
     lease_duration: int
@@ -79,7 +80,14 @@ class Flag:
 
 
 FLAGS = (
-    Flag("role", "ROLE", "the role of this process: operator, api", "operator,api", repeatable=True, choices=ROLES),
+    Flag(
+        "role",
+        "ROLE",
+        "a role of this process: operator, api, webhook",
+        "operator,api,webhook",
+        repeatable=True,
+        choices=ROLES,
+    ),
     Flag("kubeconfig", "FILE", "kubeconfig of the Kubernetes API; default: the pod's service account"),
     Flag("listen-fd", "N", "file descriptor of an inherited listening socket, used instead of host and port"),
     Flag("host", "ADDRESS", "address to listen on", "127.0.0.1"),
@@ -97,6 +105,7 @@ FLAGS = (
     ),
     Flag("agent-key-file", "FILE", "key that signs agent tokens and URLs; created if missing; required"),
     Flag("public-url", "URL", "URL of the API for agents and signed URLs; default: the listening socket"),
+    Flag("webhook-url", "URL", "URL at which forges reach the webhook receiver; default: the public URL"),
     Flag("namespace-of-its-own", "NAME", "namespace of the controller's Leases", "c8s-system"),
     Flag("leader-elect", "", "run the operator only while holding the Lease; required for several replicas"),
     Flag(
@@ -166,7 +175,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line parser. Flags have no defaults here, because the environment is consulted first."""
     found = argparse.ArgumentParser(
         prog="c8s-controller",
-        description="The controller of c8s: operator and API. Each flag can also be set as an environment variable, "
+        description="The controller of c8s: operator, API and webhook receiver. Each flag can also be set as an "
+        "environment variable, "
         f"{ENVIRONMENT}<FLAG>; the flag overrides it. Several values are separated by commas, or are a JSON list.",
     )
     for flag in FLAGS:
@@ -199,7 +209,9 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
 
 def _build_settings(values: Mapping[str, Any]) -> Settings:
     roles = frozenset(values["role"])
-    for name in ("store", "agent_key_file"):
+    if "webhook" in roles and "operator" in roles and "api" not in roles:
+        raise SettingsError("--role webhook: it runs alone, or in a process that also has the role api")
+    for name in ("agent_key_file",) if roles == {"webhook"} else ("store", "agent_key_file"):
         if not values[name]:
             raise SettingsError(f"--{name.replace('_', '-')} is required")
     if "operator" in roles and not values["agent_command"]:
@@ -210,12 +222,13 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         listen_fd=_parse_int("listen-fd", values["listen_fd"], 0, 1 << 20) if values["listen_fd"] is not None else None,
         host=values["host"],
         port=_parse_int("port", values["port"], 0, 65535),
-        store=values["store"],
+        store=values["store"] or "",
         agent_command=tuple(values["agent_command"]),
         agent_image=values["agent_image"],
         pod_security=values["pod_security"],
         agent_key_file=Path(values["agent_key_file"]),
-        public_url=_parse_url(values["public_url"]),
+        public_url=_parse_url("public-url", values["public_url"]),
+        webhook_url=_parse_url("webhook-url", values["webhook_url"]),
         own_namespace=values["namespace_of_its_own"],
         leader_elect=_parse_bool("leader-elect", values["leader_elect"]),
         lease_duration=_parse_int("leader-elect-lease-duration", values["leader_elect_lease_duration"], 3, 3600),
@@ -277,12 +290,12 @@ def _parse_bool(name: str, text: str | None) -> bool:
     return text in ("true", "1")
 
 
-def _parse_url(text: str | None) -> str | None:
+def _parse_url(name: str, text: str | None) -> str | None:
     if not text:
         return None
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(f"--public-url {text}: expected an address like https://c8s.example.org")
+        raise SettingsError(f"--{name} {text}: expected an address like https://c8s.example.org")
     return text.rstrip("/")
 
 

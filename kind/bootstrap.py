@@ -125,12 +125,18 @@ class Bootstrap:
 
     def _controller_steps(self) -> list[Step]:
         o = self.options
-        deploy = "apply Deployments c8s-operator and c8s-api; wait until they are ready"
+        deploy = "apply Deployments c8s-operator, c8s-api and c8s-webhook; wait until they are ready"
         load = "kind load docker-image, of those on this host: " + ", ".join((*SAMPLE_IMAGES, *o.load))
         account = service_account_token.ACCOUNT
         token = f"token of the service account {account}, renewed automatically; context kind-{o.cluster}"
         return [
-            Step("controller", "Start operator and API", deploy, self._start_controller, needs=("load", "bucket")),
+            Step(
+                "controller",
+                "Start operator, API and receiver",
+                deploy,
+                self._start_controller,
+                needs=("load", "bucket"),
+            ),
             Step("images", "Load the images of the samples", load, self._load_sample_images, needs=("load",)),
             Step("context", "Create the workbench's token", token, self._create_token, needs=("controller",)),
         ]
@@ -291,7 +297,7 @@ class Bootstrap:
         )
 
     async def _start_controller(self, report: ProgressCallback) -> str:
-        await self._deploy(["c8s-operator", "c8s-api"], report)
+        await self._deploy(["c8s-operator", "c8s-api", "c8s-webhook"], report)
         assert self.record is not None
         await readiness.wait_until_ready(self.record.api_url, timeout=_READY_SECONDS)
         self._save_record(replace(self.record, image=self._image))

@@ -36,7 +36,8 @@ def store_results(settings: AgentSettings, client: AgentClient, exit_code: str |
             _store_artifacts(settings, client, attempt_key)
         except AgentError as error:
             incomplete = error
-    if settings.optional("C8S_CACHES"):
+    # Strangers' files must not get into what later runs restore; the API refuses them, too.
+    if settings.optional("C8S_CACHES") and not settings.flag("C8S_CACHES_READ_ONLY"):
         from .caches import save
 
         save(settings, client, exit_code)

@@ -22,6 +22,7 @@ from controller.api.http.problems import ApiProblemError
 from controller.api.routes import (
     artifacts,
     cluster,
+    connections,
     debug_copies,
     exec,
     lint,
@@ -58,6 +59,7 @@ ROUTERS: Sequence[APIRouter] = (
     artifacts.router,
     sources.router,
     secrets.router,
+    connections.router,
     agent.router,
     source.router,
     caches.router,

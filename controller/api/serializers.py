@@ -38,6 +38,7 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
         "rerunOfUid": spec.get("rerunOfUid"),
         "reuseFrom": spec.get("reuseFrom"),
         "reuseFromUid": spec.get("reuseFromUid"),
+        "trigger": _trigger(spec),
         "copyOf": _debug_source(spec),
         "cancelRequested": bool(spec.get("cancel")),
         "status": run_status(run),
@@ -45,6 +46,20 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
     if definition:
         serialized["definition"] = pipeline
     return serialized
+
+
+def _trigger(spec: JsonObject) -> dict[str, Any] | None:
+    """What happened in the repository, for a run that a delivery started."""
+    trigger = spec.get("trigger") or {}
+    if not trigger:
+        return None
+    shown = {name: trigger.get(name) for name in ("connection", "provider", "delivery", "pullRequest", "sender")}
+    return {
+        **shown,
+        "fork": bool(trigger.get("fork")),
+        "needsApproval": bool(trigger.get("needsApproval")),
+        "approvedBy": (spec.get("approved") or {}).get("by"),
+    }
 
 
 def _debug_source(spec: JsonObject) -> dict[str, Any] | None:

@@ -45,4 +45,5 @@ SUBJECT_ACCESS_REVIEWS = Resource(
     "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
 )
 PIPELINE_RUNS = Resource("c8s.dev", "v1alpha1", "pipelineruns", "PipelineRun")
+REPOSITORY_CONNECTIONS = Resource("c8s.dev", "v1alpha1", "repositoryconnections", "RepositoryConnection")
 PIPELINE_CONFIGS = Resource("c8s.dev", "v1alpha1", "pipelineconfigs", "PipelineConfig")

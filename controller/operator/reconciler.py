@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
+from controller.operator.approval import is_awaiting_approval, unapproved_status
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_plan import InvalidRunError, is_unresolved
 from controller.operator.cache.run_state import RunState, new_run_state
@@ -319,6 +320,9 @@ class Reconciler:
         """Load a run that was not known before. A run that is invalid gets its final status at once."""
         # A status is the operator's own: what it proved before stays proven.
         creator = status_of(run).get("createdBy") or verified_creator(self._settings.agent_key, run)
+        if is_awaiting_approval(run, self._settings.agent_key):
+            await self._await_approval(key, run, creator)
+            return None
         try:
             if not run["spec"].get("pipeline") and not is_unresolved(run["spec"]):
                 await self._copy_pipeline_config(run)
@@ -345,6 +349,13 @@ class Reconciler:
             extra = audit_fields(run, "Accepted", creator)
             _log.info("run %s/%s is accepted, %s", *key, describe_trigger(run, creator), extra=extra)
         return state
+
+    async def _await_approval(self, key: RunKey, run: RunObject, creator: str | None) -> None:
+        """Say that the run waits for somebody's approval, unless its status says so already."""
+        status = unapproved_status(run, self._now(), creator)
+        if status != run.get("status"):
+            await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])
+            self._recorder.record(run, "Normal", status["reason"], status["message"])
 
     async def _copy_pipeline_config(self, run: RunObject) -> None:
         """Copy the definition that `pipelineConfigRef` names into the run, where later changes do not affect it."""

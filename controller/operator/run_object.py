@@ -18,3 +18,8 @@ def as_run(obj: dict[str, Any]) -> RunObject:
 def status_of(run: RunObject) -> RunStatus:
     """The status of a run; empty before the first write of the operator."""
     return run.get("status") or cast("RunStatus", _NO_STATUS)
+
+
+def is_from_fork(run: RunObject) -> bool:
+    """Whether the run is of a pull request from a fork: what it runs is written by strangers."""
+    return bool((run["spec"].get("trigger") or {}).get("fork"))

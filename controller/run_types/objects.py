@@ -257,6 +257,20 @@ class Trigger(TypedDict, total=False):
     base: str
     pullRequest: int
     message: str
+    connection: str
+    connectionUid: str
+    provider: str
+    delivery: str
+    sender: str
+    fork: bool
+    needsApproval: bool
+
+
+class Approval(TypedDict, total=False):
+    """Who let a run of a stranger's pull request start, as the API signed it."""
+
+    by: Required[str]
+    proof: Required[str]
 
 
 class RunSpec(TypedDict, total=False):
@@ -266,6 +280,7 @@ class RunSpec(TypedDict, total=False):
     pipelineFrom: str
     pipelineFile: str
     trigger: Trigger
+    approved: Approval
     pipeline: dict[str, Any]
     commit: str
     branch: str

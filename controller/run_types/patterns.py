@@ -15,6 +15,10 @@ SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0
 """The names of most objects of Kubernetes: DNS labels with dots between them."""
 MAX_SUBDOMAIN_LENGTH = 253
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
+PROVIDERS = ("github", "gitlab", "bitbucket", "bitbucket-server", "gitea")
+"""The forges. `bitbucket` is Bitbucket Cloud, `bitbucket-server` Bitbucket Data Center; Forgejo is `gitea`."""
+MAX_DELIVERIES = 20
+"""How many deliveries the status of a connection lists."""
 GIT_URL_PATTERN = (
     r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f\x7f]+)$"
 )

@@ -30,6 +30,11 @@ class RunReason(Reason):
 
     STARTING = "Starting", "Pending", "no step has started yet"
     CONCURRENCY_GROUP = "ConcurrencyGroup", "Queued", "waits for an earlier run of its concurrency group"
+    APPROVAL_REQUIRED = (
+        "ApprovalRequired",
+        "Queued",
+        "the run of a pull request from a fork waits until somebody with the right approves it",
+    )
     STEPS_RUNNING = "StepsRunning", "Running", "at least one step has started"
     COLLECTING_LOGS = "CollectingLogs", "Running", "all steps have finished; their last log lines are being stored"
     SUCCEEDED = "Succeeded", "Succeeded", "every step succeeded, was skipped, or failed with `allowFailure`"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NotRequired, Required, get_args, get_origin, get_type_hints, is_typeddict
 
+from controller.run_types.connections import ConnectionStatus
 from controller.run_types.objects import Condition, RunStatus, Schema
 
 JsonSchema = dict[str, Any]
@@ -34,6 +35,11 @@ _SCALARS: dict[Any, JsonSchema] = {
 def run_status_schema() -> JsonSchema:
     """The structural schema of `status` in the CustomResourceDefinition of PipelineRun."""
     return _crd_object(RunStatus)
+
+
+def connection_status_schema() -> JsonSchema:
+    """The structural schema of `status` in the CustomResourceDefinition of RepositoryConnection."""
+    return _crd_object(ConnectionStatus)
 
 
 def condition_schema() -> JsonSchema:

@@ -40,6 +40,8 @@ from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
 from controller.runtime.agent_key import load_agent_key
 from controller.runtime.deferred_imports import DeferredImports, import_modules
 from controller.runtime.listeners import open_listener, open_operator_listener, operator_address, url_of
+from controller.runtime.path_switch import PathSwitch
+from controller.runtime.webhook_process import register_webhook_metrics, run_receiver
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
 from controller.storage.probe import StoreProbe
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from controller.api.state import AppState
     from controller.log_relay import LogMirror
     from controller.logs import LogHub
+    from controller.webhooks.service import WebhookService
 
 LEASE = "c8s-operator"
 INITIAL_RETRY_SECONDS = 0.05
@@ -61,6 +64,7 @@ LATE_MODULES = (
     "controller.operator.controller",
     "controller.runtime.operator_runner",
     "controller.logs",
+    "controller.webhooks.service",
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 )
 """What the process needs soon, but not to be ready."""
@@ -78,6 +82,8 @@ class RunnableFailedError(Exception):
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
     """Runs the process; the exit code. Raises SettingsError for settings that can't be used."""
     key = load_agent_key(settings.agent_key_file)
+    if settings.roles == {"webhook"}:
+        return await run_receiver(settings, key)
     if settings.listen_fd is None:
         # Nobody connects to a socket that is not there yet: what listens can answer every request.
         import_modules(LATE_MODULES)
@@ -190,6 +196,8 @@ class Manager:
             runnables["live"] = self._mirror.run
         if "operator" in self._settings.roles:
             runnables["operator"] = self._operate
+        if "webhook" in self._settings.roles:
+            runnables["webhooks"] = self._receive_webhooks
         return runnables
 
     async def _import_late(self) -> None:
@@ -208,6 +216,20 @@ class Manager:
         await self._runs.wait_for_sync()
         await asyncio.sleep(_PROBE_SECONDS)
         self._imports.request()
+
+    @cached_property
+    def _webhooks(self) -> "WebhookService":
+        """Only to be used once the late modules are imported."""
+        from controller.webhooks.service import WebhookService
+
+        return WebhookService(self._client, self._key, self._settings.webhook_url or self._url)
+
+    async def _receive_webhooks(self) -> None:
+        await self._imports.wait()
+        register_webhook_metrics(self._metrics, self._webhooks)
+        if not self._is_deferred:
+            self._readiness.add_check("webhooks", self._webhooks.not_ready_reason)
+        await self._webhooks.run()
 
     @cached_property
     def _hub(self) -> "LogHub":
@@ -301,7 +323,10 @@ class Manager:
         await self._imports.wait()
         from controller.api.app import create_app
 
-        return create_app(self._app_state())
+        api = create_app(self._app_state())
+        if "webhook" not in self._settings.roles:
+            return api
+        return PathSwitch("/webhooks/", self._webhooks.app, api)
 
     def _app_state(self) -> "AppState":
         from controller.api.http.middleware import host_name

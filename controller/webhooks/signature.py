@@ -58,6 +58,15 @@ def is_standard_signed(headers: Headers, secrets: Sequence[bytes], body: bytes, 
     return found
 
 
+def standard_headers(secret: bytes, body: bytes, now: float) -> dict[str, str]:
+    """The headers of a signature by the Standard Webhooks specification."""
+    at = str(int(now))
+    identifier = hex_digest(standard_key(secret), body)[:32]
+    digest = hmac.digest(standard_key(secret), f"{identifier}.{at}.".encode() + body, "sha256")
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    return {"webhook-id": identifier, "webhook-timestamp": at, "webhook-signature": signature}
+
+
 def standard_key(secret: bytes) -> bytes:
     """The key of a signing token `whsec_BASE64`; empty for a secret of another form."""
     text = secret.decode("utf-8", "replace")

@@ -45,8 +45,10 @@ def prune(obj: JsonObject, schema: JsonObject) -> list[str]:
 
 def _prune(value: Any, schema: JsonObject, at: str, *, top: bool = False) -> Iterator[str]:
     if isinstance(value, list):
+        # A list whose schema preserves unknown fields, and says nothing of its items, keeps these as they are.
+        items = schema.get("items") or ({_PRESERVE: True} if schema.get(_PRESERVE) else {})
         for index, item in enumerate(value):
-            yield from _prune(item, schema.get("items") or {}, f"{at}[{index}]")
+            yield from _prune(item, items, f"{at}[{index}]")
     if not isinstance(value, dict):
         return
     properties = schema.get("properties", {})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from workbench.client.api.artifacts import ArtifactCalls
 from workbench.client.api.cluster import ClusterCalls
+from workbench.client.api.connections import ConnectionCalls
 from workbench.client.api.logs import LogCalls
 from workbench.client.api.runs import RunCalls
 from workbench.client.backoff import Backoff
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.client.streams import Streams
 
 
-class Client(RunCalls, LogCalls, ArtifactCalls, ClusterCalls):
+class Client(RunCalls, LogCalls, ArtifactCalls, ClusterCalls, ConnectionCalls):
     """A controller's REST API in the namespace of `endpoint`. Every call raises only `ClientError`s.
 
     `reconnect_timeout` is how many seconds a stream tries to reconnect before it raises; None means

@@ -109,7 +109,7 @@ def _cluster_command(folder: SandboxPaths, issued: credentials.Credentials) -> l
 
 def _controller_command(folder: SandboxPaths, issued: credentials.Credentials, api_url: str) -> list[str]:
     return [
-        *(*_PYTHON, "controller", "--role", "operator", "--role", "api"),
+        *(*_PYTHON, "controller", "--role", "operator", "--role", "api", "--role", "webhook"),
         *("--kubeconfig", str(issued.controller_kubeconfig), "--store", folder.store.as_uri()),
         *("--agent-command", json.dumps(agent_command()), "--agent-key-file", str(issued.agent_key)),
         *("--public-url", api_url),

@@ -60,6 +60,10 @@ def _pipelines(verb: str) -> Permission:
     return Permission("review", verb, "pipelineconfigs")
 
 
+def _connections(verb: str) -> Permission:
+    return Permission("review", verb, "repositoryconnections")
+
+
 PERMISSIONS: Mapping[str, Permission] = {
     "health": Permission("public"),
     "ready": Permission("public"),
@@ -78,6 +82,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "getRun": _runs("get"),
     "deleteRun": _runs("delete"),
     "cancelRun": _runs("update"),
+    "approveRun": _runs("update", "approval"),
     "watchRuns": _runs("watch"),
     "getLogs": _runs("get", "log"),
     "listCommands": _runs("get", "log"),
@@ -90,6 +95,12 @@ PERMISSIONS: Mapping[str, Permission] = {
     "getPipeline": _pipelines("get"),
     "putPipeline": _pipelines("update"),
     "deletePipeline": _pipelines("delete"),
+    "listConnections": _connections("list"),
+    "getConnection": _connections("get"),
+    "putConnection": _connections("update"),
+    "deleteConnection": _connections("delete"),
+    "deliverPayload": Permission("review", "create", "pipelineruns", named=False),
+    "replayDelivery": Permission("review", "create", "pipelineruns", named=False),
     "namespaceCluster": _runs("list"),
     "listSecrets": _secrets("list"),
     "putSecret": _secrets("update"),

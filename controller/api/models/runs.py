@@ -128,6 +128,19 @@ class CopyOf(ResponseModel):
     attempt: int
 
 
+class RunTrigger(ResponseModel):
+    """What happened in a repository, for a run that a delivery of a forge started."""
+
+    connection: str | None = None
+    provider: str | None = None
+    delivery: str | None = None
+    pull_request: int | None = None
+    sender: str | None = Field(None, description="the user who caused it, as the forge names them")
+    fork: bool = Field(False, description="a pull request from a fork: no secrets, no caches saved")
+    needs_approval: bool = False
+    approved_by: str | None = None
+
+
 class Run(ResponseModel):
     """A run; `definition` is absent in lists, `status` always has `phase`."""
 
@@ -151,6 +164,7 @@ class Run(ResponseModel):
     rerun_of_uid: str | None = Field(None, description="uid of that run: its name may be used again")
     reuse_from: str | None = None
     reuse_from_uid: str | None = Field(None, description="uid of that run: its name may be used again")
+    trigger: RunTrigger | None = None
     copy_of: CopyOf | None = Field(None, description="of a debug copy of a failed step")
     cancel_requested: bool = False
     definition: dict[str, Any] | None = None

@@ -20,7 +20,7 @@ from controller.api.routes.sources import keep_source
 from controller.api.runs import pagination, validation
 from controller.api.runs.computing import compute
 from controller.api.runs.create import create_pipeline_run
-from controller.api.runs.find import find_run
+from controller.api.runs.find import find_run, reread_run
 from controller.api.runs.request import Idempotency, NewRun, RunReference, idempotency, merge_params, rerun
 from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFoundError
@@ -189,6 +189,25 @@ async def cancel_run(request: Request, ns: str, run: str) -> Response:
     changed = await state.client.patch(PIPELINE_RUNS, run, patch, namespace=ns)
     log.info("run cancelled", extra={"namespace": ns, "run": run, "user": request.state.user.name})
     return JSONResponse(serializers.serialize_run(changed, definition=True), status_code=202)
+
+
+@router.post("/{run}/approve", operation_id="approveRun", status_code=202, response_model=models.Run)
+async def approve_run(request: Request, ns: str, run: str) -> Response:
+    """Lets the run of a stranger's pull request start, on its commit only. Repeated calls have no further effect."""
+    state, user = get_state(request), request.state.user.name
+    found = await reread_run(state, await find_run(state, ns, run))
+    if not ((found.get("spec") or {}).get("trigger") or {}).get("needsApproval"):
+        raise ApiProblemError("conflict", f"the run {run} needs no approval")
+    if serializers.phase_of(found) in FINAL_RUN_PHASES:
+        raise ApiProblemError("conflict", f"the run {run} has ended already ({serializers.phase_of(found)})")
+    if not found["spec"].get("approved"):
+        patch = {
+            "spec": {"approved": state.creator_proofs.approve(found, user)},
+            "metadata": {"uid": found["metadata"]["uid"]},
+        }
+        found = await state.client.patch(PIPELINE_RUNS, run, patch, namespace=ns)
+        log.info("run approved", extra={"namespace": ns, "run": run, "user": user})
+    return JSONResponse(serializers.serialize_run(found, definition=True), status_code=202)
 
 
 @router.delete("/{run}", operation_id="deleteRun", status_code=204, response_class=Response)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from controller import labels
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models.runs import CopyRequest, RerunRequest, RunRequest, Source
-from controller.api.serializers import run_number
+from controller.api.serializers import creator_of, run_number
 
 Validated = tuple[Mapping[str, Any], Mapping[str, str]]
 """A definition and the values of its parameters, from `validation.validate_run`."""
@@ -61,6 +61,7 @@ class NewRun:
     triggered_by: str | None = None
     rerun_of: RunReference | None = None
     reuse_from: RunReference | None = None
+    trigger: Mapping[str, Any] | None = None
 
     @classmethod
     def from_request(
@@ -116,6 +117,7 @@ class NewRun:
             "priority": self.priority,
             "triggeredBy": self.triggered_by or self.user,
             "source": self.source,
+            "trigger": dict(self.trigger) if self.trigger else None,
             **(self.rerun_of.fields("rerunOf") if self.rerun_of is not None else {}),
             **(self.reuse_from.fields("reuseFrom") if self.reuse_from is not None else {}),
         }
@@ -168,8 +170,22 @@ def rerun(run: Mapping[str, Any], body: RerunRequest, validated: Validated, user
         NewRun.from_run(run, validated, user),
         source=source_spec(body.source) or rerun_source(run),
         rerun_of=this,
+        trigger=_rerun_trigger(run),
         reuse_from=this if body.from_failed or is_changed else None,
     )
+
+
+def _rerun_trigger(run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The trigger of a run that is run again: who asks for it approves it, and a stranger's change stays one.
+
+    The connection, whose credentials the run may use, is taken over only from a run that it was proven to be of.
+    """
+    trigger = dict((run.get("spec") or {}).get("trigger") or {})
+    trigger.pop("needsApproval", None)
+    if creator_of(run) is None:
+        for name in ("connection", "connectionUid", "provider", "delivery"):
+            trigger.pop(name, None)
+    return trigger
 
 
 def debug_copy(run: Mapping[str, Any], slug: str, attempt: int, validated: Validated, user: str) -> NewRun:

@@ -84,7 +84,7 @@ def running_status(
         reason = RunReason.COLLECTING_LOGS
         message = "all steps are over; their last lines are being stored"
     status: RunStatus = {**base, "phase": phase, "summary": summary, "reason": reason, "message": message}
-    return _with_condition(status, old, "Unknown", now)
+    return with_condition(status, old, "Unknown", now)
 
 
 def finished_status(base: RunStatus, old: RunStatus, statuses: Sequence[StepStatus], now: datetime) -> RunStatus:
@@ -99,7 +99,7 @@ def finished_status(base: RunStatus, old: RunStatus, statuses: Sequence[StepStat
         "summary": count_steps(statuses),
         "completionTime": max(ends, default=format_time(now)),
     }
-    return _with_condition(status, old, "True" if phase == RunPhase.SUCCEEDED else "False", now)
+    return with_condition(status, old, "True" if phase == RunPhase.SUCCEEDED else "False", now)
 
 
 def concluded_without_pipeline(final: RunStatus, old: RunStatus, verdict: PipelineVerdict, now: datetime) -> RunStatus:
@@ -107,7 +107,7 @@ def concluded_without_pipeline(final: RunStatus, old: RunStatus, verdict: Pipeli
     status: RunStatus = {**final, "phase": verdict.phase, "reason": verdict.reason, "message": verdict.message}
     if verdict.problems:
         status["problems"] = list(verdict.problems)
-    return _with_condition(status, old, "False", now)
+    return with_condition(status, old, "False", now)
 
 
 def _final_verdict(entries: Sequence[StepStatus]) -> tuple[RunPhase, RunReason, str]:
@@ -138,7 +138,8 @@ def _final_verdict(entries: Sequence[StepStatus]) -> tuple[RunPhase, RunReason, 
     return RunPhase.SUCCEEDED, RunReason.SUCCEEDED, f"{succeeded} of {format_steps(len(entries))} succeeded{tail}"
 
 
-def _with_condition(status: RunStatus, old: RunStatus, value: str, now: datetime) -> RunStatus:
+def with_condition(status: RunStatus, old: RunStatus, value: str, now: datetime) -> RunStatus:
+    """The status with the condition `Succeeded`, whose time is that of its last change."""
     before = next((c for c in old.get("conditions") or [] if c["type"] == "Succeeded"), None)
     since = before["lastTransitionTime"] if before and before["status"] == value else format_time(now)
     condition: Condition = {
@@ -166,7 +167,7 @@ def invalid_status(run: RunObject, reason: RunReason, why: str, now: datetime, c
     }
     if creator is not None:
         base["createdBy"] = creator
-    return _with_condition(base, status_of(run), "False", now)
+    return with_condition(base, status_of(run), "False", now)
 
 
 _MAX_LINE_LENGTH = 300

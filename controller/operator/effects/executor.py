@@ -24,7 +24,6 @@ from controller.kube import (
 )
 from controller.operator import names
 from controller.operator.cache.owned_resources import attempt_key_of, is_owned
-from controller.operator.cache.run_plan import RunPlan
 from controller.operator.cache.run_state import RunSecrets, RunState
 from controller.operator.decision.actions import (
     Action,
@@ -243,17 +242,20 @@ class ActionExecutor:
         """Create the run's Secrets, or read those that an earlier process created. Raises KubeError."""
         plan = state.plan
         try:
-            copied = await run_secrets.copy_secrets(self._client, run, plan.steps)
+            copied = await run_secrets.copy_secrets(
+                self._client, run, plan.steps, is_of_connection=_is_of_connection(run, state)
+            )
             missing = run_secrets.missing_secrets(plan.steps, copied)
             if not copied.has_git_credentials:
-                missing |= await self._missing_credentials(run, plan)
+                missing |= await self._missing_credentials(run, state)
         except KubeError as error:
             state.secrets = replace(state.secrets, error=str(error)[:_MAX_MESSAGE_LENGTH])
             raise
         state.secrets = RunSecrets(ready=True, values=copied.values, missing=missing)
 
-    async def _missing_credentials(self, run: RunObject, plan: RunPlan) -> dict[str, str]:
+    async def _missing_credentials(self, run: RunObject, state: RunState) -> dict[str, str]:
         """Name of the clone step -> why it lacks the credentials for its repository; empty if it does not."""
+        plan = state.plan
         git = git_source(run)
         name = git.get("secretRef") if git is not None else None
         if plan.source_step is None or git is None or not name:
@@ -261,7 +263,13 @@ class ActionExecutor:
         found = await run_secrets.find_secret(self._client, run["metadata"]["namespace"], name)
         if found is None:
             return {plan.source_step: f"there is no secret {name} with the credentials for {git['url']}"}
-        return {} if run_secrets.is_for_pipelines(found) else {plan.source_step: run_secrets.describe_withheld(name)}
+        may_use = run_secrets.may_clone_with(found, is_of_connection=_is_of_connection(run, state))
+        return {} if may_use else {plan.source_step: run_secrets.describe_withheld(name)}
+
+
+def _is_of_connection(run: RunObject, state: RunState) -> bool:
+    """Whether the receiver created the run for a connection, or the API did so again."""
+    return state.creator is not None and bool((run["spec"].get("trigger") or {}).get("connection"))
 
 
 def _decode_object(data: bytes) -> Json:

@@ -15,6 +15,7 @@ from controller import labels
 from controller.capability import AgentRole, Capability, mint
 from controller.kube import SECRETS, AlreadyExistsError, KubeClient, NotFoundError
 from controller.operator import names
+from controller.operator.run_object import is_from_fork
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.clone_step import git_source
 from controller.pipeline.graph.expand import ExpandedStep
@@ -38,6 +39,8 @@ class CopiedSecrets:
 
     values: dict[str, bytes]
     withheld: frozenset[str] = frozenset()
+    is_untrusted: bool = False
+    """Whether the run gets no secrets at all, because it is of a pull request from a fork."""
 
     @property
     def has_git_credentials(self) -> bool:
@@ -45,13 +48,20 @@ class CopiedSecrets:
         return any(names.git_secret_key(key) in self.values for key in names.GIT_CREDENTIAL_KEYS)
 
 
-async def copy_secrets(client: KubeClient, run: RunObject, steps: Sequence[ExpandedStep]) -> CopiedSecrets:
-    """Create the run's Secret, or read the existing one."""
-    uses = {names.secret_key(use): use for step in steps for use in step.step.secrets}
+async def copy_secrets(
+    client: KubeClient, run: RunObject, steps: Sequence[ExpandedStep], *, is_of_connection: bool = False
+) -> CopiedSecrets:
+    """Create the run's Secret, or read the existing one.
+
+    Args:
+        is_of_connection: whether the run was proven to be of a connection: its clone step uses that one's credentials.
+    """
+    untrusted = is_from_fork(run)
+    uses = {} if untrusted else {names.secret_key(use): use for step in steps for use in step.step.secrets}
     git = git_source(run)
     credentials = git.get("secretRef") if git is not None else None
     if not uses and not credentials:
-        return CopiedSecrets({})
+        return CopiedSecrets({}, is_untrusted=untrusted)
     metadata = run["metadata"]
     namespace, name = metadata["namespace"], names.run_secret_name(run)
     sources: dict[str, Json | None] = {}
@@ -65,11 +75,11 @@ async def copy_secrets(client: KubeClient, run: RunObject, steps: Sequence[Expan
         and (found := sources[use.secret_ref]) is not None
         and use.key in (found.get("data") or {})
     }
-    if credentials and credentials not in withheld:
+    if credentials and may_clone_with(sources[credentials], is_of_connection=is_of_connection):
         data |= _git_data(sources[credentials])
     secret = await _create(client, run, name, {"data": data, "immutable": True})
     values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
-    return CopiedSecrets(values, withheld)
+    return CopiedSecrets(values, withheld, untrusted)
 
 
 def _git_data(secret: Json | None) -> Json:
@@ -111,6 +121,8 @@ def missing_secrets(steps: Sequence[ExpandedStep], copied: CopiedSecrets) -> dic
 
 def _describe_missing(use: SecretUse, copied: CopiedSecrets) -> str:
     name, key = use.secret_ref, use.key
+    if copied.is_untrusted:
+        return f"the run of a pull request from a fork gets no secrets, and the step uses {name}"
     if name in copied.withheld:
         return describe_withheld(name)
     return f"the secret {name} has no key {key}; set it with `c8s secrets set {name} {key}`"
@@ -132,6 +144,15 @@ def is_for_pipelines(secret: Json) -> bool:
     """
     secret_labels = secret["metadata"].get("labels") or {}
     return secret_labels.get(labels.SECRET) == "true" and labels.RUN not in secret_labels
+
+
+def may_clone_with(secret: Json | None, *, is_of_connection: bool) -> bool:
+    """Whether a clone step may use a Secret: one for pipelines, or that of the connection that started the run."""
+    if secret is None:
+        return False
+    return is_for_pipelines(secret) or (
+        is_of_connection and (secret["metadata"].get("labels") or {}).get(labels.FORGE_SECRET) == "true"
+    )
 
 
 def describe_withheld(name: str) -> str:

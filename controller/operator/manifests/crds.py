@@ -7,6 +7,7 @@ from typing import Any
 from controller.pipeline.conditions import MAX_CHANGED_FILES
 from controller.pipeline.schema import structural_schema
 from controller.run_types import patterns
+from controller.run_types.patterns import PROVIDERS
 from controller.run_types.schema import condition_schema, run_status_schema
 
 Json = dict[str, Any]
@@ -16,18 +17,21 @@ _STRING: Json = {"type": "string"}
 _INT64: Json = {"type": "integer", "format": "int64"}
 
 
-def _text(pattern: str, max_length: int, **more: Any) -> Json:
+def text(pattern: str, max_length: int, **more: Any) -> Json:
+    """A text that matches the pattern, of at most so many characters."""
     return {"type": "string", "pattern": pattern, "maxLength": max_length, **more}
 
 
-_NAME = _text(patterns.NAME_PATTERN, patterns.MAX_NAME_LENGTH)
-_UID = _text(patterns.UID_PATTERN, patterns.MAX_UID_LENGTH)
-_SHORT_TEXT = _text(patterns.SHORT_TEXT_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH)
-_FILE_NAME = _text(patterns.FILE_NAME_PATTERN, patterns.MAX_FILE_NAME_LENGTH, minLength=1)
+_NAME = text(patterns.NAME_PATTERN, patterns.MAX_NAME_LENGTH)
+_UID = text(patterns.UID_PATTERN, patterns.MAX_UID_LENGTH)
+_SHORT_TEXT = text(patterns.SHORT_TEXT_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH)
+_FILE_NAME = text(patterns.FILE_NAME_PATTERN, patterns.MAX_FILE_NAME_LENGTH, minLength=1)
+_PROVIDER: Json = {"type": "string", "enum": list(PROVIDERS)}
 _DIGEST: Json = {"type": "string", "pattern": patterns.DIGEST_PATTERN}
 
 
-def _object(properties: Json, *required: str) -> Json:
+def object_schema(properties: Json, *required: str) -> Json:
+    """An object with these fields."""
     return {"type": "object", "properties": properties} | ({"required": list(required)} if required else {})
 
 
@@ -35,8 +39,9 @@ def _list(items: Json) -> Json:
     return {"type": "array", "items": items}
 
 
-def _crd(plural: str, kind: str, short: str, spec: Json, status: Json, columns: list[Json]) -> Json:
-    schema = _object({"spec": spec, "status": status}, "spec")
+def crd(plural: str, kind: str, short: str, spec: Json, status: Json, columns: list[Json]) -> Json:
+    """The CustomResourceDefinition of a kind, with its status as a subresource."""
+    schema = object_schema({"spec": spec, "status": status}, "spec")
     version = {
         "name": VERSION,
         "served": True,
@@ -58,33 +63,35 @@ def _crd(plural: str, kind: str, short: str, spec: Json, status: Json, columns: 
     }
 
 
-def _root_schema(definition: Json) -> Json:
+def root_schema(definition: Json) -> Json:
+    """The schema of whole objects of a definition."""
     schema: Json = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return schema
 
 
-def _rule(rule: str, message: str) -> Json:
+def rule(rule: str, message: str) -> Json:
     """A CEL rule. One with `oldSelf` holds for updates only."""
     return {"rule": rule, "message": message}
 
 
-def _column(name: str, path: str, kind: str = "string", **more: Any) -> Json:
+def column(name: str, path: str, kind: str = "string", **more: Any) -> Json:
+    """A column of what kubectl prints."""
     return {"name": name, "type": kind, "jsonPath": path, **more}
 
 
-_AGE = _column("Age", ".metadata.creationTimestamp", "date")
+AGE = column("Age", ".metadata.creationTimestamp", "date")
 
 
 def pipeline_config() -> Json:
     """A pipeline that lives in the cluster. Its name is the object's; `spec` may repeat it, as a file has it."""
     spec = structural_schema()
     spec["required"] = [field for field in spec["required"] if field != "name"]
-    status = _object({"conditions": _list(condition_schema()), "observedGeneration": _INT64})
-    columns = [_column("Repository", ".spec.repository"), _AGE]
-    found = _crd("pipelineconfigs", "PipelineConfig", "pc", spec, status, columns)
-    _root_schema(found)["x-kubernetes-validations"] = [
-        _name_rule("PipelineConfig"),
-        _rule(
+    status = object_schema({"conditions": _list(condition_schema()), "observedGeneration": _INT64})
+    columns = [column("Repository", ".spec.repository"), AGE]
+    found = crd("pipelineconfigs", "PipelineConfig", "pc", spec, status, columns)
+    root_schema(found)["x-kubernetes-validations"] = [
+        name_rule("PipelineConfig"),
+        rule(
             "!has(self.spec.name) || has(self.status) || self.spec.name == self.metadata.name",
             "spec.name must be the object's name, or absent",
         ),
@@ -109,12 +116,12 @@ def pipeline_run() -> Json:
     What the REST API refuses is refused here too, as far as a schema and CEL can express it: runs may be created with
     kubectl. Rules on a run's creation hold only until it has a status, so that they never prevent a status update.
     """
-    spec = _object(
+    spec = object_schema(
         {
-            "pipelineConfigRef": _object({"name": _NAME}, "name"),
+            "pipelineConfigRef": object_schema({"name": _NAME}, "name"),
             "pipeline": structural_schema(),
             "pipelineFrom": {"type": "string", "enum": ["repository"]},
-            "pipelineFile": _text(patterns.FILE_NAME_PATTERN, 255, minLength=1),
+            "pipelineFile": text(patterns.FILE_NAME_PATTERN, 255, minLength=1),
             "trigger": _trigger(),
             "commit": _SHORT_TEXT,
             "branch": _SHORT_TEXT,
@@ -122,7 +129,7 @@ def pipeline_run() -> Json:
             "changedFiles": {**_list(_FILE_NAME), "maxItems": MAX_CHANGED_FILES},
             "params": {
                 "type": "object",
-                "additionalProperties": _text(patterns.PARAM_VALUE_PATTERN, patterns.MAX_PARAM_VALUE_LENGTH),
+                "additionalProperties": text(patterns.PARAM_VALUE_PATTERN, patterns.MAX_PARAM_VALUE_LENGTH),
                 "maxProperties": patterns.MAX_PARAMS,
             },
             "source": _source(),
@@ -132,95 +139,107 @@ def pipeline_run() -> Json:
             "rerunOfUid": _UID,
             "reuseFrom": _NAME,
             "reuseFromUid": _UID,
+            "approved": object_schema({"by": _SHORT_TEXT, "proof": _SHORT_TEXT}, "by", "proof"),
             "cancel": {"type": "boolean"},
         }
     )
     spec["x-kubernetes-validations"] = [
-        _rule(
+        rule(
             "has(self.pipeline) || has(self.pipelineConfigRef) || has(self.pipelineFrom)",
             "give either pipeline, pipelineConfigRef or pipelineFrom",
         ),
-        _rule(
+        rule(
             "!has(self.pipelineFrom) || !has(self.pipelineConfigRef) && has(self.source) && has(self.source.git)",
             "a run with pipelineFrom needs source.git, and has no pipelineConfigRef",
         ),
-        _rule(
+        rule(
             "has(self.changedFiles) == has(oldSelf.changedFiles)"
             " && (!has(self.changedFiles) || self.changedFiles == oldSelf.changedFiles)"
             " || has(self.pipelineFrom) && !has(oldSelf.pipeline) && !has(oldSelf.changedFiles)",
             "a run's changedFiles can't be changed",
         ),
-        _rule(
+        rule(
             "!has(oldSelf.pipeline) || has(self.pipeline) && self.pipeline == oldSelf.pipeline",
             "a run's pipeline can't be changed",
         ),
         *(
-            _rule(
+            rule(
                 f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
                 f"a run's {field} can't be changed",
             )
             for field in _IMMUTABLE_FIELDS
         ),
-        _rule(
+        rule(
+            "!has(oldSelf.approved) || has(self.approved) && self.approved == oldSelf.approved",
+            "an approval can't be changed",
+        ),
+        rule(
             "!has(oldSelf.cancel) || !oldSelf.cancel || has(self.cancel) && self.cancel",
             "a cancellation can't be taken back",
         ),
     ]
     columns = [
-        _column("Pipeline", ".spec.pipeline.name"),
-        _column("Phase", ".status.phase"),
-        _column("Steps", ".status.summary.progress"),
-        _column("Branch", ".spec.branch"),
-        _column("Message", ".status.message", priority=1),
-        _AGE,
+        column("Pipeline", ".spec.pipeline.name"),
+        column("Phase", ".status.phase"),
+        column("Steps", ".status.summary.progress"),
+        column("Branch", ".spec.branch"),
+        column("Message", ".status.message", priority=1),
+        AGE,
     ]
-    found = _crd("pipelineruns", "PipelineRun", "pr", spec, run_status_schema(), columns)
-    _root_schema(found)["x-kubernetes-validations"] = [_name_rule("PipelineRun")]
+    found = crd("pipelineruns", "PipelineRun", "pr", spec, run_status_schema(), columns)
+    root_schema(found)["x-kubernetes-validations"] = [name_rule("PipelineRun")]
     return found
 
 
 def _trigger() -> Json:
-    return _object(
+    return object_schema(
         {
-            "base": _text(patterns.COMMIT_PATTERN, 64),
+            "base": text(patterns.COMMIT_PATTERN, 64),
             "pullRequest": {"type": "integer", "minimum": 1, "maximum": patterns.MAX_RUN_NUMBER},
-            "message": _text(patterns.FILE_NAME_PATTERN, 4096),
+            "message": text(patterns.FILE_NAME_PATTERN, 4096),
+            "connection": _NAME,
+            "connectionUid": _UID,
+            "provider": _PROVIDER,
+            "delivery": _SHORT_TEXT,
+            "sender": _SHORT_TEXT,
+            "fork": {"type": "boolean"},
+            "needsApproval": {"type": "boolean"},
         }
     )
 
 
 def _source() -> Json:
-    archive = _object({"digest": _DIGEST, "contents": _DIGEST, "pipelineFile": _FILE_NAME}, "digest")
-    git = _object(
+    archive = object_schema({"digest": _DIGEST, "contents": _DIGEST, "pipelineFile": _FILE_NAME}, "digest")
+    git = object_schema(
         {
-            "url": _text(patterns.GIT_URL_PATTERN, patterns.MAX_GIT_URL_LENGTH),
-            "revision": _text(patterns.GIT_REVISION_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH),
+            "url": text(patterns.GIT_URL_PATTERN, patterns.MAX_GIT_URL_LENGTH),
+            "revision": text(patterns.GIT_REVISION_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH),
             "submodules": {"type": "boolean"},
-            "secretRef": _text(patterns.SUBDOMAIN_PATTERN, patterns.MAX_SUBDOMAIN_LENGTH),
-            "ref": _text(patterns.GIT_REF_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH),
+            "secretRef": text(patterns.SUBDOMAIN_PATTERN, patterns.MAX_SUBDOMAIN_LENGTH),
+            "ref": text(patterns.GIT_REF_PATTERN, patterns.MAX_SHORT_TEXT_LENGTH),
         },
         "url",
     )
     git["x-kubernetes-validations"] = [
-        _rule(
+        rule(
             "!self.url.matches('^https?://[^/]*@') && !self.url.matches('^[a-z]+://[^/@]*:[^/@]*@')",
             "url must not contain a password: everyone who may read the run can read it; "
             "put it into a Secret and name that in secretRef",
         )
     ]
-    kept = _object(
+    kept = object_schema(
         {
             "run": _NAME,
             "uid": _UID,
-            "number": _text(patterns.RUN_NUMBER_PATTERN, len(str(patterns.MAX_RUN_NUMBER))),
+            "number": text(patterns.RUN_NUMBER_PATTERN, len(str(patterns.MAX_RUN_NUMBER))),
             "step": _NAME,
             "attempt": {"type": "integer", "minimum": 1, "maximum": patterns.MAX_ATTEMPT},
         },
         *("run", "step", "attempt"),
     )
-    source = _object({"archive": archive, "git": git, "kept": kept})
+    source = object_schema({"archive": archive, "git": git, "kept": kept})
     source["x-kubernetes-validations"] = [
-        _rule(
+        rule(
             "(has(self.archive) ? 1 : 0) + (has(self.git) ? 1 : 0) + (has(self.kept) ? 1 : 0) == 1",
             "a run's source is either an archive or a git revision",
         )
@@ -228,29 +247,10 @@ def _source() -> Json:
     return source
 
 
-def _name_rule(kind: str) -> Json:
+def name_rule(kind: str) -> Json:
     """Names that the REST API and the names of Jobs and labels can't have are refused with the reason."""
-    return _rule(
+    return rule(
         f"has(self.status) || self.metadata.name.matches('{patterns.NAME_PATTERN}')",
         f"the name of a {kind} must be a DNS label: at most {patterns.MAX_NAME_LENGTH} characters, only lowercase "
         "letters, digits and '-', no dots, because Jobs and labels are named after it",
     )
-
-
-def repository_connection() -> Json:
-    """Which repository's events start which pipeline."""
-    reference = _object({"name": _STRING}, "name")
-    spec = _object(
-        {
-            "repository": _STRING,
-            "provider": {"type": "string", "enum": ["github", "gitlab", "bitbucket", "gitea", "forgejo"]},
-            "webhookSecretRef": reference,
-            "authSecretRef": reference,
-            "pipelineConfigRef": reference,
-        },
-        "repository",
-        "provider",
-    )
-    status = _object({"conditions": _list(condition_schema()), "observedGeneration": _INT64})
-    columns = [_column("Repository", ".spec.repository"), _column("Provider", ".spec.provider"), _AGE]
-    return _crd("repositoryconnections", "RepositoryConnection", "rc", spec, status, columns)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.operator.manifests import crds, rbac
+from controller.operator.manifests.connection_crd import repository_connection
 
 Json = dict[str, Any]
 
@@ -27,10 +28,11 @@ def manifests() -> dict[str, Json]:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": rbac.SYSTEM_NAMESPACE}}
     developers = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": rbac.DEVELOPERS}
     bound = {"kind": "ServiceAccount", "name": rbac.SERVICE_ACCOUNT, "namespace": rbac.SYSTEM_NAMESPACE}
-    definitions = [crds.pipeline_config(), crds.pipeline_run(), crds.repository_connection()]
+    definitions = [crds.pipeline_config(), crds.pipeline_run(), repository_connection()]
     roles = [
         rbac.cluster_role("c8s-operator", rbac.operator_rules()),
         rbac.cluster_role("c8s-api", rbac.api_rules()),
+        rbac.cluster_role("c8s-webhook", rbac.webhook_rules()),
         rbac.developer_role(),
     ]
     rights = [

@@ -133,7 +133,7 @@ API_GRANTS = (
             "list": "all runs, at the start; the run of an idempotency key",
             "watch": "their changes",
             "create": "create a run",
-            "patch": "cancel a run",
+            "patch": "cancel or approve a run",
             "delete": "delete a run",
         },
     ),
@@ -148,6 +148,18 @@ API_GRANTS = (
             "delete": "delete a pipeline",
         },
     ),
+    Grant(
+        GROUP,
+        "repositoryconnections",
+        {
+            "get": "read a connection",
+            "list": "list connections",
+            "create": "set a connection",
+            "update": "set a connection",
+            "delete": "delete a connection",
+        },
+    ),
+    Grant(GROUP, "repositoryconnections/status", {"patch": "a delivery that is handled again"}),
     Grant(
         "",
         "secrets",
@@ -187,6 +199,20 @@ API_GRANTS = (
 )
 """What the role api does in any namespace, and no more. The caller's rights are checked for each request."""
 
+WEBHOOK_GRANTS = (
+    Grant(
+        GROUP,
+        "repositoryconnections",
+        {"get": "a status before it is written", "list": "all connections, at the start", "watch": "their changes"},
+    ),
+    Grant(GROUP, "repositoryconnections/status", {"patch": "the last deliveries"}),
+    Grant(GROUP, "pipelineconfigs", {"list": "the conditions of pipelines, at the start", "watch": "their changes"}),
+    Grant(GROUP, "pipelineruns", {"create": "the run of a delivery"}),
+    Grant("", "secrets", {"get": "the secrets that deliveries are signed with"}),
+    *_REVIEWS,
+)
+"""What the role webhook does in any namespace, and no more. Requests for metrics are authorized as at the API."""
+
 LEASE_GRANTS = (
     Grant(
         "coordination.k8s.io",
@@ -220,14 +246,19 @@ def api_rules() -> list[Json]:
     return [grant.rule() for grant in API_GRANTS]
 
 
+def webhook_rules() -> list[Json]:
+    """The rules of the receiver's role."""
+    return [grant.rule() for grant in WEBHOOK_GRANTS]
+
+
 def lease_rules() -> list[Json]:
     """The rules of the operator's role in its own namespace."""
     return [grant.rule() for grant in LEASE_GRANTS]
 
 
 def controller_role() -> Json:
-    """Both roles in one process, as in a sandbox on this machine."""
-    return cluster_role(SERVICE_ACCOUNT, [*operator_rules(), *api_rules(), *lease_rules()])
+    """All roles in one process, as in a sandbox on this machine."""
+    return cluster_role(SERVICE_ACCOUNT, [*operator_rules(), *api_rules(), *webhook_rules(), *lease_rules()])
 
 
 def render_table() -> str:
@@ -236,6 +267,7 @@ def render_table() -> str:
         ("The operator, in all namespaces", OPERATOR_GRANTS),
         ("The operator, in its own namespace", LEASE_GRANTS),
         ("The API, in all namespaces", API_GRANTS),
+        ("The webhook receiver, in all namespaces", WEBHOOK_GRANTS),
         ("The API, in its own namespace", LEADER_GRANTS),
     )
     parts = []
@@ -254,7 +286,7 @@ def _qualified(grant: Grant) -> str:
 def developer_role() -> Json:
     """The rights of a developer at the REST API, which checks exactly these with Kubernetes.
 
-    `secrets.c8s.dev`, like `pipelineruns/log` and `pipelineruns/artifacts`, is a resource that only the API knows:
+    `secrets.c8s.dev`, like `pipelineruns/log`, `artifacts` and `approval`, is a resource that only the API knows:
     Kubernetes serves nothing under that name. `list` on core Secrets would return every value.
     """
     return cluster_role(
@@ -262,7 +294,9 @@ def developer_role() -> Json:
         [
             _rule(GROUP, "pipelineruns", "get list watch create update delete"),
             _rule(GROUP, "pipelineruns/log pipelineruns/artifacts", "get"),
+            _rule(GROUP, "pipelineruns/approval", "update"),
             _rule(GROUP, "pipelineconfigs", "get list watch update delete"),
+            _rule(GROUP, "repositoryconnections", "get list watch update delete"),
             _rule("", "pods/exec", "create"),
             _rule(GROUP, "secrets", "list update delete"),
         ],

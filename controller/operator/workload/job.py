@@ -11,6 +11,7 @@ from controller import labels
 from controller.capability import AgentRole
 from controller.command_mark import CommandMark
 from controller.operator import names
+from controller.operator.run_object import is_from_fork
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import clone_step, debug_copies, entrypoint, services
 from controller.pipeline.graph.expand import ExpandedStep
@@ -51,7 +52,12 @@ class JobSpec:
 
     @property
     def has_upload(self) -> bool:
-        return bool(self.step.step.has_artifacts or self.step.step.cache) or self.saves_workspace
+        return bool(self.step.step.has_artifacts or self.saves_caches) or self.saves_workspace
+
+    @property
+    def saves_caches(self) -> bool:
+        """Whether caches are saved: not by strangers, whose files later runs would restore."""
+        return bool(self.step.step.cache) and not is_from_fork(self.run)
 
     @property
     def has_agent(self) -> bool:
@@ -68,7 +74,11 @@ class JobSpec:
     @property
     def saves_workspace(self) -> bool:
         """Whether the workspace is saved if the attempt fails."""
-        return not self.is_clone_step and debug_copies.keeps_workspace(self.pipeline, self.step.step)
+        return (
+            not self.is_clone_step
+            and not is_from_fork(self.run)
+            and debug_copies.keeps_workspace(self.pipeline, self.step.step)
+        )
 
 
 def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
@@ -229,6 +239,8 @@ def _upload_environment(plan: JobSpec, values: Mapping[str, str]) -> dict[str, s
     if step.optional_artifacts:
         globs = [render(glob, values) for glob in step.optional_artifacts]
         environment["C8S_OPTIONAL_ARTIFACTS"] = json.dumps(globs)
+    if plan.step.step.cache and not plan.saves_caches:
+        environment["C8S_CACHES_READ_ONLY"] = "1"
     if plan.saves_workspace:
         environment[debug_copies.KEEP_WORKSPACE_ENV] = "1"
     return environment

@@ -24,7 +24,8 @@ class Provider:
         delivery_id: the id that the forge repeats when it delivers again; empty if there is none.
         event_name: the event as the forge names it, for lists.
         parse: what a verified payload says, at least one thing. Raises PayloadError.
-        sign: the headers that the forge would send with a body, to replay one.
+        sign: the headers of the signature that the forge would send with a body at a time, to replay one.
+        id_header: the header that has the id of a delivery.
     """
 
     name: str
@@ -33,7 +34,8 @@ class Provider:
     delivery_id: Callable[[Headers], str]
     event_name: Callable[[Headers], str]
     parse: Callable[[Headers, Payload], Sequence[Parsed]]
-    sign: Callable[[bytes, bytes], Mapping[str, str]]
+    sign: Callable[[bytes, bytes, float], Mapping[str, str]]
+    id_header: str
 
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -45,6 +47,7 @@ PROVIDERS: Mapping[str, Provider] = {
         github.event_name,
         github.parse,
         github.sign,
+        "x-github-delivery",
     ),
     "gitlab": Provider(
         "gitlab",
@@ -54,6 +57,7 @@ PROVIDERS: Mapping[str, Provider] = {
         gitlab.event_name,
         gitlab.parse,
         gitlab.sign,
+        "idempotency-key",
     ),
     "bitbucket": Provider(
         "bitbucket",
@@ -63,6 +67,7 @@ PROVIDERS: Mapping[str, Provider] = {
         bitbucket_cloud.event_name,
         bitbucket_cloud.parse,
         bitbucket_cloud.sign,
+        "x-request-uuid",
     ),
     "bitbucket-server": Provider(
         "bitbucket-server",
@@ -72,6 +77,7 @@ PROVIDERS: Mapping[str, Provider] = {
         bitbucket_cloud.event_name,
         bitbucket_server.parse,
         bitbucket_cloud.sign,
+        "x-request-id",
     ),
     "gitea": Provider(
         "gitea",
@@ -81,6 +87,7 @@ PROVIDERS: Mapping[str, Provider] = {
         gitea.event_name,
         gitea.parse,
         gitea.sign,
+        "x-gitea-delivery",
     ),
 }
 """By the provider of a RepositoryConnection."""
@@ -88,6 +95,11 @@ PATHS = frozenset(provider.path for provider in PROVIDERS.values()) | {"forgejo"
 """The providers that a receiver's URL may name. Forgejo sends what Gitea does."""
 
 
-def fits_path(provider: Provider, path: str) -> bool:
-    """Whether deliveries under this part of the URL are for connections of the provider."""
+def fits(provider: Provider, path: str, headers: Headers) -> bool:
+    """Whether a delivery under this part of the URL is for connections of the provider.
+
+    The two products of Bitbucket share one: only the Cloud numbers its requests with `X-Request-UUID`.
+    """
+    if provider.path == "bitbucket" and ("x-request-uuid" in headers) != (provider.name == "bitbucket"):
+        return False
     return path in (provider.path, provider.name) or (path == "forgejo" and provider.name == "gitea")

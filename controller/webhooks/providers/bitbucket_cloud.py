@@ -21,7 +21,7 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[bytes], now: float) 
     return given.startswith(_PREFIX) and is_signed(given.removeprefix(_PREFIX), secrets, body)
 
 
-def sign(secret: bytes, body: bytes) -> Mapping[str, str]:
+def sign(secret: bytes, body: bytes, now: float) -> Mapping[str, str]:
     """The header of the signature."""
     return {"x-hub-signature": _PREFIX + hex_digest(secret, body)}
 

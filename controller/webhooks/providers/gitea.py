@@ -20,7 +20,7 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[bytes], now: float) 
     return is_signed(_header(headers, "signature"), secrets, body)
 
 
-def sign(secret: bytes, body: bytes) -> Mapping[str, str]:
+def sign(secret: bytes, body: bytes, now: float) -> Mapping[str, str]:
     """The header of the signature."""
     return {"x-gitea-signature": hex_digest(secret, body)}
 

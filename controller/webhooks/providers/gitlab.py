@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from controller.webhooks.event import Ignored, Parsed, PullRequest, RepositoryEvent
 from controller.webhooks.payload import MAX_URL_LENGTH, Payload, changed_files
-from controller.webhooks.signature import Headers, is_standard_signed, is_token, standard_key
+from controller.webhooks.signature import Headers, is_standard_signed, is_token, standard_headers, standard_key
 
 _URLS = ("web_url", "git_http_url", "git_ssh_url", "http_url", "ssh_url")
 
@@ -21,8 +21,10 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[bytes], now: float) 
     return is_token(headers.get("x-gitlab-token", ""), [secret for secret in secrets if not standard_key(secret)])
 
 
-def sign(secret: bytes, body: bytes) -> Mapping[str, str]:
-    """The header with the secret token."""
+def sign(secret: bytes, body: bytes, now: float) -> Mapping[str, str]:
+    """The header with the secret token, or those of a signature with a signing token."""
+    if standard_key(secret):
+        return standard_headers(secret, body, now)
     return {"x-gitlab-token": secret.decode("utf-8", "replace")}
 
 

@@ -73,9 +73,9 @@ def test_unknown_field_of_a_network_policy_is_found() -> None:
 @pytest.mark.parametrize(
     ("folder", "names"),
     [
-        ("base", {"c8s-api", "c8s-operator"}),
-        ("overlays/kind", {"c8s-api", "c8s-operator", "c8s-minio"}),
-        ("overlays/minio", {"c8s-api", "c8s-operator", "c8s-minio"}),
+        ("base", {"c8s-api", "c8s-operator", "c8s-webhook"}),
+        ("overlays/kind", {"c8s-api", "c8s-operator", "c8s-webhook", "c8s-minio"}),
+        ("overlays/minio", {"c8s-api", "c8s-operator", "c8s-webhook", "c8s-minio"}),
     ],
 )
 def test_connections_to_the_controllers_pods_are_restricted(folder: str, names: set[str]) -> None:

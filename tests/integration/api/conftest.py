@@ -88,7 +88,7 @@ class Sandbox:
         kubeconfig = self.folder / "kubeconfig"
         kubeconfig.write_text(KUBECONFIG.format(url=self.proxy.url, token=CONTROLLER))
         agent = [sys.executable, "-I", "-S", str(ROOT / "agent")]
-        arguments = ["--role", "operator", "--role", "api", "--kubeconfig", str(kubeconfig)]
+        arguments = ["--role", "operator", "--role", "api", "--role", "webhook", "--kubeconfig", str(kubeconfig)]
         arguments += [
             "--store",
             self.store or (self.folder / "store").as_uri(),

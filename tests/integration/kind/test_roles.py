@@ -1,4 +1,4 @@
-"""The manifests' own rights are enough: operator and API as two processes, each with its service account's token.
+"""The manifests' own rights are enough: operator, API and receiver as processes, each with its account's token.
 
 The cluster is the embedded one, whose access control is real; what is applied is what a cluster gets.
 """
@@ -21,10 +21,13 @@ import pytest
 
 import controller
 from controller.kube import CONFIG_MAPS, SECRETS, ForbiddenError, connect
+from controller.webhooks.signature import hex_digest
 from kind import apply, kustomize, service_account_token
 from kind.cluster_record import ClusterRecord, write_record
 from kind.tools.kind_cli import Ports
 from tests.live import C8s, parse_step_table, write_pipeline
+from tests.support.forge_payloads import encode, gitea_push
+from tests.support.git_server import git_server
 from tests.support.waiting import wait_until
 from workbench.config.contexts import write_context
 from workbench.sandbox import Endpoint
@@ -34,6 +37,7 @@ from workbench.sandbox.launch import listen
 ABSENT = {"Deployment", "Service", "PersistentVolumeClaim", "NetworkPolicy"}
 """Kinds that the embedded cluster has not."""
 SECONDS = 40.0
+ROLES = ("operator", "api", "webhook")
 PIPELINE = {
     "version": "v1alpha1",
     "name": "demo",
@@ -47,11 +51,12 @@ PIPELINE = {
 
 @dataclass
 class Installed:
-    """A cluster with the manifests, and the two processes on it."""
+    """A cluster with the manifests, and the three processes on it. `receiver`: where forges deliver."""
 
     folder: Path
     api: str
     token: str
+    receiver: str
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
@@ -61,8 +66,8 @@ class Installed:
             return json.loads(text) if "json" in (answer.headers["Content-Type"] or "") else text
 
     def said(self) -> str:
-        """What the two processes logged."""
-        return "".join((self.folder / f"{role}.log").read_text() for role in ("operator", "api"))
+        """What the processes logged."""
+        return "".join((self.folder / f"{role}.log").read_text() for role in ROLES)
 
 
 def answers(url: str) -> bool:
@@ -89,7 +94,7 @@ async def furnish(admin: Path) -> dict[str, str]:
             role: (await client.request_token(f"c8s-{role}", kustomize.SYSTEM_NAMESPACE, expiration_seconds=3600))[
                 "token"
             ]
-            for role in ("operator", "api")
+            for role in ROLES
         }
         secret = {
             "metadata": {"name": "db", "labels": {"c8s.dev/secret": "true"}},
@@ -121,17 +126,24 @@ async def installed(tmp_path: Path) -> Any:
         serving = leaving.enter_context(listen(0))
         api = f"http://127.0.0.1:{serving.getsockname()[1]}"
         (folder / "agent.key").write_text("k" * 40)
-        for role in ("operator", "api"):
+        receiving = leaving.enter_context(listen(0))
+        for role in ROLES:
             file = folder / f"{role}.kubeconfig"
             file.write_text(kubeconfig("here", url, role, tokens[role]))
             agent = Path(controller.__file__).parent / "agent"
-            more = ["--listen-fd", str(serving.fileno())] if role == "api" else ["--leader-elect"]
+            sockets = {"api": serving, "webhook": receiving}
+            more = ["--listen-fd", str(sockets[role].fileno())] if role in sockets else ["--leader-elect"]
             given = ["--role", role, "--kubeconfig", str(file), "--public-url", api, *more]
-            given += ["--store", (folder / "store").as_uri(), "--agent-key-file", str(folder / "agent.key")]
-            given += ["--agent-command", json.dumps([sys.executable, "-I", "-S", str(agent)])]
-            leaving.enter_context(running(folder, role, ["controller", *given], [serving.fileno()]))
+            given += ["--agent-key-file", str(folder / "agent.key")]
+            if role != "webhook":
+                given += ["--store", (folder / "store").as_uri()]
+                given += ["--agent-command", json.dumps([sys.executable, "-I", "-S", str(agent)])]
+            descriptors = [sockets[role].fileno()] if role in sockets else []
+            leaving.enter_context(running(folder, role, ["controller", *given], descriptors))
         wait_until(lambda: answers(f"{api}/readyz"), SECONDS, what="the API")
-        yield Installed(folder, api, (folder / "workbench.token").read_text().strip())
+        receiver = f"http://127.0.0.1:{receiving.getsockname()[1]}"
+        wait_until(lambda: answers(f"{receiver}/readyz"), SECONDS, what="the receiver")
+        yield Installed(folder, api, (folder / "workbench.token").read_text().strip(), receiver)
 
 
 @contextmanager
@@ -164,6 +176,51 @@ async def test_two_roles_suffice_for_a_run(installed: Installed) -> None:
     assert [each["path"] for each in installed.call("GET", f"{runs}/{name}/artifacts")["items"]] == ["out.txt"]
     installed.call("DELETE", f"{runs}/{name}")
     assert "forbidden" not in installed.said().lower()
+
+
+async def test_a_delivery_to_the_receiver_becomes_a_run(installed: Installed, tmp_path: Path) -> None:
+    space = "/api/v1/namespaces/default"
+    text = 'version: v1alpha1\nname: pushed\nsteps: [{name: a, image: "busybox:1.36", commands: ["true"]}]\n'
+    with git_server(tmp_path / "git") as server:
+        repository = server.repository("octo/hello")
+        commit = repository.commit({".c8s.yaml": text})
+        wanted = {"repository": repository.url, "provider": "gitea", "credentials": {"username": "a", "password": "b"}}
+        secret = installed.call("PUT", f"{space}/connections/hello", wanted)["webhookSecret"]
+        headers, document = gitea_push()
+        document |= {"after": commit, "head_commit": {"id": commit, "message": "Change"}}
+        document["repository"]["clone_url"] = repository.url
+        body = encode(document)
+        signed = {**headers, "X-Gitea-Signature": hex_digest(secret.encode(), body)}
+        url = f"{installed.receiver}/webhooks/gitea/default/hello"
+
+        def started() -> Any:
+            try:
+                with urlopen(Request(url, body, signed, method="POST"), timeout=10) as answer:
+                    return json.loads(answer.read())["runs"]
+            except HTTPError:
+                # The receiver does not know the new connection yet.
+                return None
+
+        (name,) = wait_until(started, SECONDS, what="the delivery is accepted")
+
+        def ended() -> Any:
+            run = installed.call("GET", f"{space}/runs/{name}")
+            return run if run["status"]["phase"] in ("Succeeded", "Failed", "Cancelled") else None
+
+        run = wait_until(ended, SECONDS, what="the run's end")
+        assert (run["status"]["phase"], run["createdBy"]) == ("Succeeded", "c8s-webhook"), run["status"]
+
+        def listed() -> Any:
+            return installed.call("GET", f"{space}/connections/hello")["deliveries"]
+
+        (delivery, *_) = wait_until(listed, SECONDS, what="the delivery in the status")
+        assert [run["name"] for run in delivery["runs"]] == [name]
+        installed.call("POST", f"{space}/connections/hello/deliveries/{delivery['id']}/replay", {})
+        installed.call("PUT", f"{space}/connections/hello", {**wanted, "forks": "never"})
+    assert answers(f"{installed.receiver}/healthz")
+    assert not answers(f"{installed.receiver}/metrics"), "only who may read metrics"
+    installed.call("DELETE", f"{space}/connections/hello")
+    assert "forbidden" not in installed.said().lower().replace("metrics request denied", "")
 
 
 async def test_every_other_call_has_the_rights_that_it_needs(installed: Installed) -> None:

@@ -9,12 +9,22 @@ from controller.settings import FLAGS, SettingsError, parse_settings
 LEAST = ["--store", "file:///s", "--agent-command", '["python", "-I"]', "--agent-key-file", "/k"]
 
 
-def test_both_roles_are_the_default() -> None:
+def test_all_roles_are_the_default() -> None:
     settings = parse_settings(LEAST, {})
-    assert settings.roles == {"operator", "api"}
+    assert settings.roles == {"operator", "api", "webhook"}
     assert settings.agent_command == ("python", "-I")
     assert settings.agent_key_file == Path("/k")
     assert settings.source_limit == 1024**3
+
+
+def test_the_receiver_alone_needs_no_store_and_no_agent() -> None:
+    settings = parse_settings(["--role", "webhook", "--agent-key-file", "/k"], {})
+    assert (settings.roles, settings.store) == ({"webhook"}, "")
+
+
+def test_the_receiver_runs_alone_or_beside_the_api() -> None:
+    with pytest.raises(SettingsError, match="--role webhook"):
+        parse_settings([*LEAST, "--role", "webhook", "--role", "operator"], {})
 
 
 def test_a_flag_wins_over_its_variable() -> None:

@@ -78,6 +78,10 @@ class RunCalls(ApiCalls):
         """Request the cancellation of a run. It has ended once its phase is `Cancelled`."""
         return decode.decode_run(await self._post(self._path("runs", name, "cancel"), f"cancel run {name}"))
 
+    async def approve(self, name: str) -> Run:
+        """Let the run of a pull request from a fork start."""
+        return decode.decode_run(await self._post(self._path("runs", name, "approve"), f"approve run {name}"))
+
     async def delete(self, name: str) -> None:
         await self._transport.call("DELETE", self._path("runs", name), f"delete run {name}")
 

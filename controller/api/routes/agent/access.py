@@ -15,7 +15,7 @@ from controller.api.state import AppState, Capability
 from controller.capability import AgentRole
 from controller.operator.cache.run_plan import InvalidRunError, RunPlan, is_unresolved
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
-from controller.operator.run_object import as_run
+from controller.operator.run_object import as_run, is_from_fork
 from controller.operator.workload.debug_copies import keeps_workspace
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.templates import find_references
@@ -52,8 +52,13 @@ class AttemptAccess:
 
     def check_workspace(self) -> None:
         """Raises a problem unless the step's workspace is saved when it fails."""
-        if not keeps_workspace(self.plan.pipeline, self.step.step):
+        if is_from_fork(as_run(dict(self.run))) or not keeps_workspace(self.plan.pipeline, self.step.step):
             raise _forbidden(f"the workspace of {self.step.name} is not saved")
+
+    def check_trusted(self) -> None:
+        """Raises a problem for a run of a pull request from a fork: what it stored, others would restore."""
+        if is_from_fork(as_run(dict(self.run))):
+            raise _forbidden("the run of a pull request from a fork saves no caches")
 
     def check_clone(self) -> None:
         """Raises a problem unless the step clones the run's source."""

@@ -140,6 +140,7 @@ async def _find_cache(state: AppState, prefix: str) -> dict[str, Any] | None:
 async def _own_cache(state: AppState, request: Request, body: models.CacheArchive) -> tuple[Mapping[str, Any], str]:
     """The run and the prefix of the keys of a cache that it saves."""
     access = await authorize_agent(state, request, "step")
+    access.check_trusted()
     access.check_cache_key(body.key)
     namespace_uid = await namespace_uid_of(state, access.run)
     return access.run, _cache_prefix(access.run, namespace_uid, own_scope(access.run), body.key)

@@ -77,14 +77,18 @@ def test_gitea_and_forgejo_send_the_digest_without_a_prefix() -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_an_empty_secret_and_no_secret_verify_nothing(provider: str) -> None:
-    headers = dict(PROVIDERS[provider].sign(b"", b"{}"))
+    headers = dict(PROVIDERS[provider].sign(b"", b"{}", NOW))
     assert not verifies(provider, headers, b"{}", b"")
     assert not verifies(provider, headers, b"{}")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_what_is_signed_for_a_replay_verifies(provider: str) -> None:
-    assert verifies(provider, dict(PROVIDERS[provider].sign(SECRET, b"{}")), b"{}", b"old", SECRET)
+    assert verifies(provider, dict(PROVIDERS[provider].sign(SECRET, b"{}", NOW)), b"{}", b"old", SECRET)
+
+
+def test_what_is_signed_with_a_signing_token_verifies() -> None:
+    assert verifies("gitlab", dict(PROVIDERS["gitlab"].sign(TOKEN, b"{}", NOW)), b"{}", TOKEN)
 
 
 HOSTILE = ("", "sha256=", "sha256=é", "sha1=" + "0" * 40, "sha256=" + "0" * 100_000, "\udcff", "v1,", "v1,é " * 1000)

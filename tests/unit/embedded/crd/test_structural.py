@@ -18,6 +18,7 @@ _SPEC = {
         "colour": {"type": "string", "enum": ["red", "blue"], "default": "red"},
         "tags": {"type": "array", "maxItems": 2, "items": {"type": "string", "pattern": "^[a-z]+$"}},
         "extra": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        "anything": {"x-kubernetes-preserve-unknown-fields": True},
         "either": {"x-kubernetes-int-or-string": True},
         "env": {"type": "object", "additionalProperties": {"type": "string"}},
         "fixed": {
@@ -42,6 +43,12 @@ def test_nested_defaults_are_set() -> None:
     widget = _widget()
     structural.set_defaults(widget, SCHEMA)
     assert widget["spec"] == {"size": 1, "colour": "red", "nested": {"n": 3}}
+
+
+def test_items_of_a_list_that_may_be_anything_are_preserved() -> None:
+    widget = _widget(anything=[{"a": {"b": [{"c": 1}]}}])
+    assert structural.prune(widget, SCHEMA) == []
+    assert widget["spec"]["anything"] == [{"a": {"b": [{"c": 1}]}}]
 
 
 def test_unknown_fields_are_pruned_unless_preserved() -> None:

@@ -15,7 +15,7 @@ from tests.unit.controller.api.fakes import ANN, BOB, FakeCapability, run_api
 
 ROUTES: list[BaseRoute] = list(build_app().routes)
 NAMES = {"ns": "a", "run": "hello-1", "step": "say", "slug": "say", "attempt": "1", "name": "db", "key": "sources/x"}
-NAMES |= {"pipeline": "hello", "path": "dist/app"}
+NAMES |= {"pipeline": "hello", "path": "dist/app", "connection": "hello", "delivery": "one"}
 NAMES["digest"] = "sha256:" + "0" * 64
 
 

@@ -70,7 +70,12 @@ def test_the_operator_has_the_rights_that_it_uses_and_no_more() -> None:
 def test_the_api_has_the_rights_that_it_uses_and_no_more() -> None:
     used = called("api", "log_relay") | REVIEWS
     used |= {Right("c8s.dev", "pipelineruns", verb) for verb in ("list", "watch")}  # the informer of the manager
+    used.add(Right("c8s.dev", "repositoryconnections/status", "patch"))  # a delivery that is handled again
     assert granted((*rbac.API_GRANTS, *rbac.LEADER_GRANTS)) == used
+
+
+def test_the_receiver_has_the_rights_that_it_uses_and_no_more() -> None:
+    assert granted(rbac.WEBHOOK_GRANTS) == called("webhooks") | REVIEWS
 
 
 def test_rights_on_single_objects_name_those_of_the_code() -> None:

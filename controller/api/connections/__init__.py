@@ -1,0 +1,1 @@
+"""Connections to forges as the REST API shows and uses them."""
