@@ -208,3 +208,12 @@ def test_secrets_of_a_run_are_named_by_its_uid() -> None:
     own = names.secrets_name("ci-1", "uid-1"), names.agent_secret_name("ci-1", "uid-1", "a", 1)
     other = names.secrets_name("ci-1", "uid-2"), names.agent_secret_name("ci-1", "uid-2", "a", 1)
     assert not set(own) & set(other)
+
+
+def test_a_strangers_step_saves_neither_caches_nor_its_workspace() -> None:
+    cached = step("test", cache=[{"key": "deps", "paths": ["deps"]}], keepOnFailure=True)
+    trusted, fork = (job_of(cached, spec={**ARCHIVE, "trigger": {"fork": fork}}) for fork in (False, True))
+    found = [{entry["name"] for entry in pod_of(job)["initContainers"][0]["env"]} for job in (trusted, fork)]
+    assert found[1] - found[0] == {"C8S_CACHES_READ_ONLY"}
+    assert found[0] - found[1] == {"C8S_KEEP_WORKSPACE"}
+    assert "C8S_CACHES" in found[1], "it restores them"
