@@ -75,7 +75,9 @@ def _latin(chance: random.Random) -> bytes:
 
 
 def _binary(chance: random.Random) -> bytes:
-    return bytes(chance.choice([*range(1, 9), 27, *range(0x20, 0x100)]) for _ in range(chance.randint(8, 40)))
+    value = bytes(chance.choice([*range(1, 9), 27, *range(0x20, 0x100)]) for _ in range(chance.randint(8, 40)))
+    # A terminal shows the next character in place of the one before a backspace, so it is masked with the value.
+    return value.rstrip(b"\b") + b"B" if value.endswith(b"\b") else value
 
 
 def _looks_escaped(chance: random.Random) -> bytes:

@@ -72,6 +72,7 @@ class ObservationBuilder:
             is_unresolved=plan.is_unresolved,
             verdict=state.verdict,
             settled_steps=observed.settled_steps,
+            settled_attempts=observed.settled_attempts,
         )
 
     def _unschedulable(self, steps: Sequence[ExpandedStep]) -> dict[str, str]:
@@ -92,7 +93,7 @@ class ObservationBuilder:
         open_steps = {step.slug for step in state.plan.steps} - set(observed.settled_steps)
         views = {}
         for attempt in {**jobs, **pods, **dict.fromkeys(_recorded_attempts(state))}:
-            if attempt.slug not in open_steps:
+            if attempt.slug not in open_steps or attempt in observed.settled_attempts:
                 continue
             pod, job = pods.get(attempt), jobs.get(attempt)
             if pod is None:

@@ -23,7 +23,7 @@ from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun, PipelineVerdict
 from controller.operator.decision.reuse import ReusableStep
 from controller.operator.decision.run_status import invalid_status
-from controller.operator.decision.started_steps import find_settled_steps
+from controller.operator.decision.started_steps import find_settled_attempts, find_settled_steps
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.effects.event_recorder import EventRecorder, audit_fields, describe_trigger, record_transitions
 from controller.operator.effects.executor import ActionExecutor, JobCreateError
@@ -255,6 +255,7 @@ class Reconciler:
             self._record_decision(key, run, state, decision)
             state.timers.observe(decision.status, now, observation.monotonic)
             state.observed.settled_steps = find_settled_steps(decision.status, observation)
+            state.observed.settled_attempts = find_settled_attempts(decision.status, observation)
             if failures:
                 raise failures[0]
             if _can_resolve(state):

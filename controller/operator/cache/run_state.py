@@ -108,6 +108,7 @@ class ObservedCache:
         manifests: the manifest of an attempt's artifacts, None if the store has none.
         workspaces: the manifest of a failed attempt's workspace, None if the store has none.
         settled_steps: slugs of ended steps that need no further observation.
+        settled_attempts: the same of attempts that were followed by another one.
     """
 
     created_jobs: dict[AttemptKey, Json] = field(default_factory=dict)
@@ -119,6 +120,7 @@ class ObservedCache:
     manifests: dict[AttemptKey, Json | None] = field(default_factory=dict)
     workspaces: dict[AttemptKey, Json | None] = field(default_factory=dict)
     settled_steps: frozenset[str] = frozenset()
+    settled_attempts: frozenset[AttemptKey] = frozenset()
 
     def on_pod(self, pod: Json, now: datetime) -> None:
         """A pod of the run has changed or was deleted."""
@@ -159,6 +161,7 @@ class ObservedCache:
         key = attempt_key_of(obj)
         if key is not None:
             self.settled_steps -= {key.slug}
+            self.settled_attempts -= {key}
 
 
 @dataclass

@@ -201,6 +201,8 @@ class Observation:
     """Why the run ends without a pipeline, if it does."""
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""
+    settled_attempts: frozenset[AttemptKey] = frozenset()
+    """The same of attempts that were followed by another one."""
 
     def view(self, slug: str, number: int) -> AttemptView:
         """What is known of an attempt; an empty view for one that was not observed."""

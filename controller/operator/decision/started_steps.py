@@ -18,6 +18,7 @@ from controller.operator.decision.pod_status import is_pod_finished
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import RetryPolicy
 from controller.pipeline.values import duration
+from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
 
@@ -51,7 +52,11 @@ def update_attempts(builder: DecisionBuilder, step: ExpandedStep, observed: Sequ
             builder.request_stop(view.pod)
         else:
             known.append(attempts.adopt_attempt(builder.input.run, step, number, view, builder.input.now))
-    updated = [_update_attempt(builder, step, attempt) for attempt in known]
+    settled = builder.input.observation.settled_attempts
+    updated = [
+        attempt if settled and (step.slug, attempt["number"]) in settled else _update_attempt(builder, step, attempt)
+        for attempt in known
+    ]
     if previous is not None and has_ended:
         more: Json = {"attempts": updated} if updated else {}
         if updated and (artifacts := _stored_artifacts(builder, step, updated[-1])) is not None:
@@ -260,11 +265,35 @@ def find_settled_steps(status: RunStatus, observed: Observation) -> frozenset[st
         # The manifest of the clone step is read from its view until the run's status has the source.
         if entry["phase"] not in FINAL_STEP_PHASES or entry["slug"] in found or entry["name"] == observed.source_step:
             continue
-        seen = views.get(entry["slug"], [])
-        tried = entry.get("attempts") or []
-        if len(seen) != len(tried) or not all(view.is_complete for view in seen):
-            continue
-        views_of = [observed.view(entry["slug"], each["number"]) for each in tried]
-        if not any(map(awaiting_workspace, tried, views_of)) and not any(map(awaiting_artifacts, tried, views_of)):
+        tried = [each for each in entry.get("attempts") or [] if not _is_settled(entry, each, observed)]
+        if len(views.get(entry["slug"], [])) == len(tried) and all(_is_over(entry, each, observed) for each in tried):
             found.add(entry["slug"])
     return frozenset(found)
+
+
+def find_settled_attempts(status: RunStatus, observed: Observation) -> frozenset[AttemptKey]:
+    """The attempts before the last one of their step whose pods and logs can show nothing new.
+
+    A step that is tried again has several, and the run is decided on for every change of any.
+
+    Args:
+        status: as decided from `observed`.
+    """
+    return observed.settled_attempts | {
+        AttemptKey(entry["slug"], attempt["number"])
+        for entry in status.get("steps") or []
+        for attempt in (entry.get("attempts") or [])[:-1]
+        if attempt["phase"] in FINAL_STEP_PHASES
+        and not _is_settled(entry, attempt, observed)
+        and _is_over(entry, attempt, observed)
+    }
+
+
+def _is_settled(step: StepStatus, attempt: AttemptStatus, observed: Observation) -> bool:
+    return (step["slug"], attempt["number"]) in observed.settled_attempts
+
+
+def _is_over(step: StepStatus, attempt: AttemptStatus, observed: Observation) -> bool:
+    """Whether nothing new of an attempt can be observed."""
+    view = observed.view(step["slug"], attempt["number"])
+    return view.is_complete and not awaiting_workspace(attempt, view) and not awaiting_artifacts(attempt, view)

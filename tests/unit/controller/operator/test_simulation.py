@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from controller.operator.decision.actions import StartAttempt
 from controller.operator.decision.decide import Decision, decide
-from controller.operator.decision.started_steps import find_settled_steps
+from controller.operator.decision.started_steps import find_settled_attempts, find_settled_steps
+from controller.run_types.keys import AttemptKey
 from tests.unit.controller.operator.world import SETTINGS, World, step
 
 Json = dict[str, Any]
@@ -58,16 +59,22 @@ class Simulation(World):
         """Attempts whose pods ended because they were asked to."""
         self.needs = {s["name"]: s["dependsOn"] for s in plan.steps}
         self.settled: frozenset[str] = frozenset()
+        self.settled_attempts: frozenset[AttemptKey] = frozenset()
 
     def decide(self) -> Decision:
-        """What is decided on all that is to be seen, which is the same as without the steps that are settled."""
+        """What is decided on all that is to be seen, which is the same as without what is settled."""
         seen = self.observation()
-        views = {place: view for place, view in seen.attempts.items() if place[0] not in self.settled}
-        less = replace(seen, attempts=views, settled_steps=self.settled)
+        views = {
+            place: view
+            for place, view in seen.attempts.items()
+            if place[0] not in self.settled and place not in self.settled_attempts
+        }
+        less = replace(seen, attempts=views, settled_steps=self.settled, settled_attempts=self.settled_attempts)
         known = {**self.run, "status": self.status}
         decision = decide(known, self.pipeline, self.steps, seen, self.now, SETTINGS)
         assert decide(known, self.pipeline, self.steps, less, self.now, SETTINGS) == decision
         self.settled = find_settled_steps(decision.status, less)
+        self.settled_attempts = find_settled_attempts(decision.status, less)
         return decision
 
     def turn(self) -> None:
@@ -96,7 +103,7 @@ class Simulation(World):
                 set(),
                 {},
             )
-            self.settled = frozenset()
+            self.settled = self.settled_attempts = frozenset()
             self.since = self.now
         self.pass_time(self.data.draw(st.sampled_from([0, 1, 25])))
         self.happen()
