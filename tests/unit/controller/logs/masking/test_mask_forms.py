@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from controller.logs.masking.control_sequences import strip_controls
-from controller.logs.masking.encodings import MAX_MULTILINE_BYTES
+from controller.logs.masking.encodings import MAX_ENCODED_BYTES, MAX_MULTILINE_BYTES
 from controller.logs.masking.mask import SecretMasker
 from controller.logs.masking.members import secret_members
 from controller.logs.masking.patterns import SecretPatterns
@@ -192,3 +192,46 @@ def test_an_indented_line_of_an_encoded_secret_is_hidden_wherever_the_output_is_
     for cut in range(len(text)):
         mask = SecretMasker(patterns)
         assert mask.feed(text[:cut]) + mask.feed(text[cut:]) + mask.flush() == b"  CW0JbQltCWT\n  ***\n", cut
+
+
+@pytest.mark.parametrize("width", [64, 76])
+def test_base64_of_a_very_long_value_is_hidden_in_lines_as_programs_break_them(width: int) -> None:
+    value = bytes(number * 7 % 251 for number in range(MAX_ENCODED_BYTES + 100))
+    encoded = base64.b64encode(value)
+    lines = [encoded[at : at + width] for at in range(0, len(encoded), width)]
+    assert masked([value], b"\n".join(lines)) == b"\n".join([b"***"] * len(lines))
+    assert masked([value], b"x " + encoded + b" y") == b"x *** y"
+
+
+@pytest.mark.parametrize(
+    "text", [b"password-1", b"pass\x05word-1", b"pa\x1b[31mss\x05wo\x1b[0mrd-1", b"pass\\x05word-1"]
+)
+def test_control_characters_of_a_secret_need_not_be_printed(text: bytes) -> None:
+    assert masked([b"pass\x05word-1"], b"<" + text + b">\n") == b"<***>\n"
+
+
+def test_a_folded_secret_whose_control_characters_are_not_printed_is_hidden() -> None:
+    assert masked([b"\x05abc\x06def 0123456789"], b"x abcdef\n  0123456789 y\n") == b"x ***\n*** y\n"
+
+
+def test_a_long_word_that_is_broken_into_lines_is_hidden() -> None:
+    value = b"dckr_pat_abcdefghijklmnopqrstuv"
+    assert masked([value], b"x " + value[:12] + b"\n  " + value[12:] + b" y\n") == b"x ***\n*** y\n"
+
+
+@pytest.mark.parametrize("size", range(8, 15))
+def test_base64_of_base64_is_hidden_with_its_padding(size: int) -> None:
+    value = SECRET[:size]
+    once = base64.b64encode(value)
+    assert masked([value], b"<" + base64.b64encode(once) + b">\n") == b"<***>\n"
+    assert masked([value], b"<" + base64.b64encode(once).rstrip(b"=") + b">\n") == b"<***>\n"
+    # Its padding tells nothing. Of the base64 of a line, what depends on the line break stays.
+    assert masked([value], base64.b64encode(once.rstrip(b"="))).rstrip(b"=") == b"***"
+    assert masked([value], base64.b64encode(once + b"\n"))[:3] == b"***"
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_secret_is_hidden_in_the_other_form_of_unicode(forms: tuple[str, str]) -> None:
+    stored, printed = (unicodedata.normalize(form, "clé-très-sûre") for form in forms)
+    assert stored != printed
+    assert masked([stored.encode()], f"<{printed}>\n".encode()) == b"<***>\n"
