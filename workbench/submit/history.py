@@ -49,7 +49,11 @@ def _write_repository(git: Git, folder: Path, sha: str, branch: str | None) -> N
     (folder / "refs" / ".keep").touch()
     wanted = "".join(f"{name}\n" for name in dict.fromkeys([sha, *(name for name, _ in tags)]))
     pack = str(folder / "objects" / "pack" / "pack")
-    git.read("pack-objects", "--revs", "--delta-base-offset", "--threads=1", "-q", pack, given=wanted.encode())
+    # Otherwise git writes the pack into the user's repository and moves it, which fails from one disk to another.
+    objects = str(Path(git.environment["GIT_COMMON_DIR"], "objects"))
+    elsewhere = {"GIT_OBJECT_DIRECTORY": str(folder / "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects)}
+    words = ("pack-objects", "--revs", "--delta-base-offset", "--threads=1", "-q", pack)
+    git.read(*words, given=wanted.encode(), environment=elsewhere)
     (folder / "HEAD").write_text(f"ref: refs/heads/{branch}\n" if branch else f"{sha}\n")
     references = [*([(sha, f"refs/heads/{branch}")] if branch else []), *tags]
     lines = [
@@ -63,6 +67,12 @@ def _write_repository(git: Git, folder: Path, sha: str, branch: str | None) -> N
         shutil.copyfile(shallow, folder / "shallow")
     own = {"GIT_DIR": str(folder), "GIT_COMMON_DIR": str(folder)}
     git.read("read-tree", sha, environment=own)
+
+
+def _quoted(path: str) -> str:
+    """A path as git takes it in a list of paths, which colons divide."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _name(reference: tuple[str, str]) -> bytes:

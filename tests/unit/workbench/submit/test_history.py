@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,30 @@ def test_git_knows_history_tags_and_changes(repository: Path, tmp_path: Path) ->
     (tmp_path / "t" / "sub" / "one").write_text("changed")
     assert git(tmp_path / "t", "diff", "--name-only") == "sub/one"
     git(tmp_path / "t", "fsck", "--strict")
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A folder on another file system than temporary ones, with a name that needs quotes in lists of paths."""
+    parent = Path("/dev/shm")
+    if not parent.is_dir() or parent.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev:
+        pytest.skip("there is no other file system")
+    with tempfile.TemporaryDirectory(prefix='a:b"c\\', dir=parent) as folder:
+        yield Path(folder)
+
+
+def test_repository_and_temporary_files_may_be_on_different_file_systems(
+    repository: Path, tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    extracted(repository, tmp_path / "t")
+    assert git(tmp_path / "t", "describe") == "v2"
+
+
+def test_nothing_is_written_into_the_repository(repository: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (repository / ".git").rglob("*")}
+    extracted(repository, tmp_path / "t")
+    assert {path: path.stat().st_mtime_ns for path in (repository / ".git").rglob("*")} == before
 
 
 def test_changes_of_the_working_tree_are_changes_in_the_step(repository: Path, tmp_path: Path) -> None:
