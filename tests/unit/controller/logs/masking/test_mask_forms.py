@@ -235,3 +235,27 @@ def test_a_secret_is_hidden_in_the_other_form_of_unicode(forms: tuple[str, str])
     stored, printed = (unicodedata.normalize(form, "clé-très-sûre") for form in forms)
     assert stored != printed
     assert masked([stored.encode()], f"<{printed}>\n".encode()) == b"<***>\n"
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16-le", "utf-16-be"])
+def test_a_secret_is_hidden_in_other_charsets(charset: str) -> None:
+    printed = "clé-très-sûre".encode(charset)
+    out = masked(["clé-très-sûre".encode()], b"<" + printed + b">\n")
+    assert out.replace(b"\0", b"") == b"<***>\n"
+
+
+def test_a_secret_in_a_mixture_of_charsets_is_hidden() -> None:
+    assert masked(["é日x-secret".encode()], b"<\xe9" + "日x-secret>\n".encode()) == b"<***>\n"
+
+
+@pytest.mark.parametrize("text", [b"pass word-1/\xc3\xa4", b"pass%20word-1%2f\\u00e4"])
+def test_a_secret_that_has_escapes_is_hidden_without_them(text: bytes) -> None:
+    assert masked([b"pass%20word-1%2f\\u00e4"], b"<" + text + b">\n") == b"<***>\n"
+
+
+@pytest.mark.parametrize("size", range(8, 15))
+def test_base64_is_hidden_with_and_without_its_padding(size: int) -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        text = encode(SECRET[:size])
+        for each in (text, text.rstrip(b"=")):
+            assert masked([SECRET[:size]], b"<" + each + b">\n") == b"<***>\n"
