@@ -239,9 +239,21 @@ def test_a_secret_is_hidden_in_the_other_form_of_unicode(forms: tuple[str, str])
 
 @pytest.mark.parametrize("charset", ["latin-1", "utf-16-le", "utf-16-be"])
 def test_a_secret_is_hidden_in_other_charsets(charset: str) -> None:
-    printed = "clé-très-sûre".encode(charset)
-    out = masked(["clé-très-sûre".encode()], b"<" + printed + b">\n")
-    assert out.replace(b"\0", b"") == b"<***>\n"
+    for value in ("clé-très-sûre", "clé-日本-sûre"):
+        printed = value.encode(charset, "ignore")
+        if printed.decode(charset) == value:
+            out = masked([value.encode()], b"<" + printed + b">\n")
+            assert out.replace(b"\0", b"") == b"<***>\n"
+
+
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_a_secret_in_base64_of_a_json_document_is_hidden(is_ascii: bool) -> None:
+    value = 'clé-"très"-sûre'
+    text = base64.b64encode(json.dumps({"x": value}, ensure_ascii=is_ascii).encode())
+    inner = base64.b64encode(json.dumps(value, ensure_ascii=is_ascii)[1:-1].encode())
+    assert masked([value.encode()], b"<" + inner + b">\n") == b"<***>\n"
+    # Of what is around it, up to two characters also depend on the value.
+    assert len(masked([value.encode()], text)) <= len(b"***") + 14
 
 
 def test_a_secret_in_a_mixture_of_charsets_is_hidden() -> None:
