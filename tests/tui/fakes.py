@@ -271,11 +271,16 @@ class FakeController:
 class FakeLauncher:
     """Starts `run`, or raises it where it is an error. `pipeline` is what lint makes of the file."""
 
-    def __init__(self, run: Run | Exception | None = None, path: Path = Path("/home/me/shop/.c8s.yaml")) -> None:
+    def __init__(
+        self,
+        run: Run | Exception | None = None,
+        path: Path = Path("/home/me/shop/.c8s.yaml"),
+        pipeline: str = "hello",
+    ) -> None:
         self.path = path
         self.run = run
         self.launches = 0
-        self.pipeline = LintOutcome((), {"name": "shop"})
+        self.pipeline = LintOutcome((), {"name": pipeline})
         self.text: str | None = None
         self.options: dict[str, Any] = {}
 

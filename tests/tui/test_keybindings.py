@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.dom import DOMNode
@@ -15,7 +17,8 @@ from textual.dom import DOMNode
 import workbench.tui
 from tests.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
-from workbench.tui import keybindings
+from tools import keys_reference
+from workbench.tui import key_table, keybindings
 from workbench.tui.app import Workbench
 from workbench.tui.options import AppOptions
 from workbench.tui.screens.editor import EditorScreen
@@ -121,7 +124,7 @@ def test_default_keys_are_valid_config() -> None:
 
 def test_documentation_lists_every_action(repository: Path) -> None:
     document = (repository / "docs" / "keys.md").read_text()
-    assert document.partition("## Actions\n\n")[2].rstrip() == keybindings.reference_table().rstrip(), (
+    assert document.partition("## Actions\n\n")[2].rstrip() == keys_reference.tables(), (
         "docs/keys.md is out of date: run python -m tools.generate"
     )
 
@@ -171,3 +174,19 @@ async def test_many_problems_are_summarized() -> None:
         await until(pilot, sees(app, "hello-7", "36 more problems; H lists them."))
         await pilot.press("H")
         await until(pilot, sees(app, "messages (41)", "keys: no.39: there is no such action"))
+
+
+def test_a_key_has_one_action_unless_its_actions_are_alike() -> None:
+    several = {
+        key for key, places in key_table.actions_by_key().items() if len({each.id for each in places.values()}) > 1
+    }
+    assert several == set(key_table.SHARED_KEYS)
+
+
+def test_the_earlier_keys_of_the_documentation_can_be_configured(repository: Path) -> None:
+    document = (repository / "docs" / "keys.md").read_text()
+    (block,) = [each for each in re.findall(r"```yaml\n(.*?)```", document, re.DOTALL) if "log.attempt" in each]
+    keys = yaml.safe_load(block)["workbench"]["keys"]
+    keymap = keybindings.resolve_keymap(keys)
+    assert keymap.problems == ()
+    assert keymap.keys.keys() == keys.keys()

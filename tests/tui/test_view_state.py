@@ -35,7 +35,7 @@ async def test_list_layout_is_restored(memory: ViewState) -> None:
     app = busy_app(options=AppOptions(view_state=memory))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "webshop-42", "FAILED"))
-        await pilot.press("slash", *"hello", "enter", "o", "end", "v")
+        await pilot.press("slash", *"hello", "enter", "O", "end", "v")
         await until(pilot, sees(app, "runs (2 of 4) › hello, oldest"))
         kept = app.screen.query_one(RunsTable).cursor
         await pilot.press("q")

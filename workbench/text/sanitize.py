@@ -144,6 +144,22 @@ def truncate(text: str, cells: int) -> str:
     return text[:end] + "…"
 
 
+def truncate_middle(text: str, cells: int) -> str:
+    """Printable text in at most `cells` columns; what does not fit is left out in the middle.
+
+    >>> truncate_middle("nightly-integration-tests-1234", 16)
+    'nightly-i…s-1234'
+    """
+    width = cell_width(text)
+    if width <= cells or cells < 4:
+        return truncate(text, cells)
+    tail, room = len(text), (cells - 1) * 2 // 5
+    while tail and cell_width(text[tail - 1 :]) <= room:
+        tail -= 1
+    head = truncate(text, cells - cell_width(text[tail:]))
+    return head + text[tail:]
+
+
 def segments(line: str, *, limit: int | None = LIMIT) -> list[Segment]:
     """The sanitized line as segments of printable text with their styles."""
     if _is_plain(line):

@@ -22,7 +22,7 @@ from workbench.tui.app import Workbench
 from workbench.tui.screens.cluster import ClusterScreen
 from workbench.tui.screens.compare import CompareScreen
 from workbench.tui.screens.details import ArtifactList, DetailsScreen
-from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
+from workbench.tui.screens.dialogs import ChoiceDialog, ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.help import HelpScreen
 from workbench.tui.screens.notifications import NotificationList, NotificationsScreen
@@ -85,6 +85,7 @@ FOCUS_SCOPES = (
     FocusScope("messages", (NotificationList, NotificationsScreen)),
     FocusScope("help", (HelpScreen,), modal=True),
     FocusScope("question", (ConfirmDialog,), modal=True),
+    FocusScope("choice", (ChoiceDialog,), modal=True),
     FocusScope("problems", (ProblemsDialog,), modal=True),
     FocusScope("parameters", (Input, ParamsDialog), modal=True),
     FocusScope("start", (ProviderList, SetupApp), modal=True),
@@ -92,7 +93,7 @@ FOCUS_SCOPES = (
 _TITLES = {
     Workbench: "Anywhere", RunsScreen: "List of runs", RunScreen: "A run", EditorScreen: "Editor: file",
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
-    HelpScreen: "Help", ConfirmDialog: "A question", ProblemsDialog: "Problems of a pipeline",
+    HelpScreen: "Help", ConfirmDialog: "A question", ChoiceDialog: "A choice", ProblemsDialog: "Problems of a pipeline",
     ParamsDialog: "Parameters",
     SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",
     LogGrid: "Several logs", YamlEditor: "Editor: text", NotificationList: "List of messages",
@@ -168,7 +169,7 @@ def _character_name(char: str) -> str | None:
 
 
 def reference_table() -> str:
-    """All actions as tables for the documentation."""
+    """All actions as tables for the documentation, one for each part of a screen."""
     lines: list[str] = []
     seen: set[str] = set()
     owners: dict[type[DOMNode], None] = {Workbench: None, ListView: None}

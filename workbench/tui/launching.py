@@ -11,6 +11,7 @@ from textual import work
 from textual.signal import Signal
 
 from workbench.client.errors import ClientError
+from workbench.client.models import Run
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.base_app import BaseApp
 from workbench.tui.keys import key_label
@@ -56,12 +57,37 @@ class LaunchingApp(BaseApp[int]):
 
     def action_launch(self) -> None:
         self.notice_pipeline()
-        if self.launcher is None:
+        row = self._run_under_cursor()
+        if self.launcher is None and row is not None:
+            self._offer_rerun(row)
+        elif self.launcher is None:
             edit = key_label(self, "app.edit", "e")
             message = f"There is no .c8s.yaml in this folder to run; {edit} creates one."
             self.notify(message, severity="warning", markup=False)
         elif not self.screen.is_modal:
-            self._launch_if_connected(self.launcher)
+            self._launch_if_connected(self.launcher, row=row)
+
+    def _run_under_cursor(self) -> Run | None:
+        from workbench.tui.screens.base import WorkbenchScreen
+
+        screen = self.screen
+        return self.feed.runs.get(screen.listed_run or "") if isinstance(screen, WorkbenchScreen) else None
+
+    @work(group="launch", exclusive=True, description="offer to run a run again")
+    async def _offer_rerun(self, row: Run) -> None:
+        """In a folder without a pipeline, Run can only be about the run under the cursor."""
+        from workbench.tui.screens.dialogs import ConfirmDialog
+
+        name, edit = sanitize_label(row.name, 60), key_label(self, "app.edit", "e")
+        detail = f"There is no .c8s.yaml in this folder; {edit} creates one."
+        if await self.push_screen_wait(ConfirmDialog(f"Run {name} again?", detail, "Run again")):
+            self._rerun(row)
+
+    def _rerun(self, row: Run) -> None:
+        from workbench.tui.screens.run_actions import RunActions
+
+        if isinstance(self.screen, RunActions) and self.screen.current_run == row.name:
+            self.screen.action_rerun(False)
 
     def launch_text(self, path: Path, text: str) -> None:
         """Run this text as the pipeline at `path`, saved or not, on the working tree around it."""
@@ -72,16 +98,26 @@ class LaunchingApp(BaseApp[int]):
         self._launch_if_connected(launcher, reuse_from=reuse_from)
 
     def _launch_if_connected(
-        self, launcher: RunLauncher, *, text: str | None = None, reuse_from: str | None = None
+        self,
+        launcher: RunLauncher,
+        *,
+        text: str | None = None,
+        reuse_from: str | None = None,
+        row: Run | None = None,
     ) -> None:
         if self.feed.controller is None or self.feed.connection_error is not None:
             self.notify("There is no connection to the controller.", severity="warning")
         else:
-            self._launch(launcher, self.feed.controller, text, reuse_from)
+            self._launch(launcher, self.feed.controller, text, reuse_from, row)
 
     @work(group="launch", exclusive=True, description="start a run")
     async def _launch(
-        self, launcher: RunLauncher, controller: ControllerApi, text: str | None, reuse_from: str | None
+        self,
+        launcher: RunLauncher,
+        controller: ControllerApi,
+        text: str | None,
+        reuse_from: str | None,
+        row: Run | None,
     ) -> None:
         from workbench.tui.services.interfaces import LaunchError
 
@@ -97,6 +133,12 @@ class LaunchingApp(BaseApp[int]):
                 if problem := self._resume_problem(pipeline.definition, reuse_from):
                     self.notify(problem, title="Not started", severity="warning", markup=False, timeout=10)
                     return
+                choice = self._ask_which(str(pipeline.definition["name"]), row)
+            if choice is not None and (chosen := await choice) != "folder":
+                if chosen == "row" and row is not None:
+                    self._rerun(row)
+                return
+            with self.hold_keys():
                 answer = self._ask_params(pipeline.definition)
             params = await answer if answer is not None else {}
             if params is None or not await self._confirm_secrets(controller, pipeline.definition):
@@ -112,6 +154,18 @@ class LaunchingApp(BaseApp[int]):
         for warning in result.warnings[:5]:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
         self.open_run(result.run.name)
+
+    def _ask_which(self, pipeline: str, row: Run | None) -> asyncio.Future[str | None] | None:
+        """Ask what to run if the cursor is on a run of another pipeline than this folder's: `folder` or `row`."""
+        if row is None or row.pipeline == pipeline:
+            return None
+        from workbench.tui.screens.dialogs import ChoiceDialog
+
+        name, other = sanitize_label(row.name, 40), sanitize_label(row.pipeline, 40)
+        here = sanitize_label(pipeline, 40)
+        detail = f"The cursor is on a run of {other}. The pipeline of this folder is {here}."
+        choices = {"row": f"{name} again", "folder": here}
+        return self.push_screen(ChoiceDialog("Run which one?", detail, choices), wait_for_dismiss=True)
 
     async def _confirm_secrets(self, controller: ControllerApi, definition: Mapping[str, Any]) -> bool:
         """Whether to start a run of the pipeline: the user decides if it would fail for missing secrets."""

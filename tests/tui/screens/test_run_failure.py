@@ -65,7 +65,7 @@ def failed_app(failed: Run | None = None, green: Run | None = None, **options: A
     """The run shop-42, whose step `unit` failed, and shop-41, in which it succeeded."""
     options.setdefault("shell", lambda *_: ["true"])
     runs = [failed or failed_run(), green or green_run()]
-    app = FakeWorkbench(runs, open_run="shop-42", launcher=FakeLauncher(), **options)
+    app = FakeWorkbench(runs, open_run="shop-42", launcher=FakeLauncher(pipeline="shop"), **options)
     app.controller = TwoLogs(runs)
     app.controller.lines["unit"] = FAILED_LOG
     end = NOW - timedelta(seconds=30)

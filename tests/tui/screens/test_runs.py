@@ -150,3 +150,55 @@ async def test_errors_in_the_filter_are_shown_below_it() -> None:
         await until(pilot, sees(app, "there is no field 'agee'; did you mean age?", "runs (1 of 4)"))
         await pilot.press("escape")
         await until(pilot, lambda: sees(app, "runs (4)")() and not sees(app, "there is no field")())
+
+
+async def test_run_asks_when_the_cursor_is_on_a_run_of_another_pipeline() -> None:
+    launcher = FakeLauncher(hello(8, "Running"))
+    launcher.pipeline = LintOutcome((), {"name": "hello"})
+    app = busy_app(launcher=launcher)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "runs (4)"))
+        app.screen.query_one(RunsTable).go_to("wordcount-12")
+        await pilot.press("r")
+        await until(pilot, sees(app, "Run which one?", "a run of wordcount", "wordcount-12 again"))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Run which one?" not in shown(app))
+        assert launcher.launches == 0
+        assert app.controller.rerun_of == []
+        await pilot.press("r", "enter")
+        await until(pilot, lambda: app.controller.rerun_of == [("wordcount-12", False)])
+        await pilot.press("escape")
+        await until(pilot, sees(app, "runs (4)"))
+        app.screen.query_one(RunsTable).go_to("wordcount-12")
+        await pilot.press("r", "right", "enter")
+        await until(pilot, lambda: launcher.launches == 1)
+
+
+async def test_run_does_not_ask_on_a_run_of_this_pipeline() -> None:
+    launcher = FakeLauncher(hello(8, "Running"))
+    launcher.pipeline = LintOutcome((), {"name": "hello"})
+    app = busy_app(launcher=launcher)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "runs (4)"))
+        app.screen.query_one(RunsTable).go_to("hello-7")
+        await pilot.press("r")
+        await until(pilot, lambda: launcher.launches == 1)
+
+
+async def test_a_folder_without_a_pipeline_says_whose_runs_are_listed() -> None:
+    app = busy_app()
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "There is no .c8s.yaml in this folder: these are the runs of all folders."))
+        app.screen.query_one(RunsTable).go_to("hello-7")
+        await pilot.press("r")
+        await until(pilot, sees(app, "Run hello-7 again?", "e creates one"))
+        await pilot.press("y")
+        await until(pilot, lambda: app.controller.rerun_of == [("hello-7", False)])
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL, (60, 20)])
+async def test_the_number_of_a_run_with_a_long_name_is_shown(size: tuple[int, int]) -> None:
+    name = "nightly-integration-tests-of-everything-we-have-in-this-repository"
+    app = FakeWorkbench([run(f"{name}-{n}", "Succeeded", [step("a", (), "Succeeded")]) for n in (1041, 1042)])
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, sees(app, "1041 ", "1042 ", "nightly-"))

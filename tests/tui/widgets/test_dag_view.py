@@ -40,7 +40,7 @@ async def test_space_folds_a_matrix() -> None:
         assert view.box_of("test (shard=3)") != view.box_of("test (shard=4)")
         await pilot.press("space")
         await until(pilot, lambda: view.virtual_size.height == 1)
-        await pilot.press("z")
+        await pilot.press("Z")
         await until(pilot, lambda: view.virtual_size.height == 98)
 
 

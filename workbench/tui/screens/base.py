@@ -63,6 +63,11 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         """The run that actions such as cancel apply to."""
         return None
 
+    @property
+    def listed_run(self) -> str | None:
+        """The run under the cursor of a list of runs that has the focus; running something then is about it."""
+        return None
+
     def on_mount(self) -> None:
         self.workbench.runs_changed.subscribe(self, lambda _: self.runs_changed())
         self.workbench.clock_ticked.subscribe(self, lambda _: self.clock_ticked())

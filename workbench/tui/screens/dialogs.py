@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -52,6 +53,38 @@ class ConfirmDialog(ErrorBoundary, ModalScreen[bool]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")
+
+
+class ChoiceDialog(ErrorBoundary, ModalScreen[str | None]):
+    """Asks which of several things to do; the answer is the key of the choice, or None. The focus is on the first."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "Back", id="choice.back", tooltip="Do nothing"),
+        Binding("right,l,down,j", "app.focus_next", "Next", show=False, id="choice.next", tooltip="Go to the next one"),
+        Binding("left,h,up,k", "app.focus_previous", "Previous", show=False, id="choice.previous",
+                tooltip="Go to the previous one"),
+    ]  # fmt: skip
+
+    def __init__(self, question: str, detail: str, choices: Mapping[str, str]) -> None:
+        super().__init__()
+        self._question, self._detail, self._choices = question, detail, dict(choices)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(sanitize_label(self._question, 60)), classes="dialog-title", markup=False)
+            yield Static(Text(self._detail), classes="dialog-text", markup=False)
+            with Horizontal(classes="dialog-buttons"):
+                for key, label in self._choices.items():
+                    yield Button(Text(label), id=f"choice-{key}", compact=True)
+                yield Button("Back", id="choice--back", compact=True)
+
+    def on_mount(self) -> None:
+        self.query(Button).first().focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        key = (event.button.id or "").removeprefix("choice-")
+        self.dismiss(key if key in self._choices else None)
 
 
 class ProblemsDialog(ErrorBoundary, ModalScreen[None]):

@@ -18,6 +18,7 @@ from textual.widgets import Static
 from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import format_keys, key_label
 from workbench.tui.theme import PHASE_SIGNS, palette
+from workbench.tui.widgets.step_list import BAR_SIGNS, CRITICAL_SIGN
 
 _KEYS_WIDTH = 20
 
@@ -27,8 +28,16 @@ class HelpScreen(ErrorBoundary, ModalScreen[None]):
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,question_mark,f1", "dismiss", "Close", id="help.close", tooltip="Go back")
-    ]
+        Binding("escape,enter,q,question_mark,f1", "dismiss", "Close", id="help.close", tooltip="Go back"),
+        Binding("down,j", "scroll('down')", "Down", show=False, id="help.down", tooltip="Scroll down"),
+        Binding("up,k", "scroll('up')", "Up", show=False, id="help.up", tooltip="Scroll up"),
+        Binding("pagedown,ctrl+f,space", "scroll('page_down')", "Page down", show=False, id="help.page-down",
+                tooltip="Scroll down a page"),
+        Binding("pageup,ctrl+b", "scroll('page_up')", "Page up", show=False, id="help.page-up",
+                tooltip="Scroll up a page"),
+        Binding("home,g", "scroll('home')", "Top", show=False, id="help.top", tooltip="Go to the top"),
+        Binding("end,G", "scroll('end')", "End", show=False, id="help.end", tooltip="Go to the end"),
+    ]  # fmt: skip
 
     def __init__(self, screen: Screen[object]) -> None:
         super().__init__()
@@ -36,12 +45,15 @@ class HelpScreen(ErrorBoundary, ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -large"):
-            yield Static(Text("Keys"), classes="dialog-title", markup=False)
+            yield Static(Text("Keyboard shortcuts"), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-list"):
                 yield Static(self._render_help(), markup=False)
             yield Static(
                 Text(f"{key_label(self.app, 'help.close', 'Esc')} closes"), classes="dialog-hint", markup=False
             )
+
+    def action_scroll(self, to: str) -> None:
+        getattr(self.query_one(VerticalScroll), f"scroll_{to}")(animate=False)
 
     def _render_help(self) -> Group:
         colours = palette(self.app)
@@ -57,6 +69,17 @@ class HelpScreen(ErrorBoundary, ModalScreen[None]):
         for phase in ("Pending", "Running", "Succeeded", "Failed", "Skipped", "Cancelled"):
             signs.append(f"{PHASE_SIGNS[phase]} ", colours.phase(phase))
             signs.append(f"{phase.lower()}   ", colours.muted)
+        signs.append("\n")
+        for sign, meaning, style in (
+            (CRITICAL_SIGN, "on the chain of steps that the end of the run waited for", colours.warning),
+            ("⇠", "also waits for these steps", colours.faint),
+            ("▎", "a line that looks like an error", colours.error),
+            ("≠", "differs between the two runs", colours.plain),
+        ):
+            signs.append(f"  {sign} ", style).append(f"{meaning}\n", colours.muted)
+        signs.append("Bars of steps\n", colours.highlight)
+        for part, sign in BAR_SIGNS.items():
+            signs.append(f"  {sign * 3} ", colours.plain).append(f"{part}   ", colours.muted)
         return Group(*parts, signs)
 
 

@@ -55,7 +55,7 @@ class RunsScreen(RunActions):
             id="runs.filter",
             tooltip="Show only some runs: words, status:failed, branch:main, age<1h; ! excludes",
         ),
-        Binding("o", "order", "Order", show=False, id="runs.order", tooltip="Order by newest, oldest, longest, name"),
+        Binding("O", "order", "Order", show=False, id="runs.order", tooltip="Order by newest, oldest, longest, name"),
         Binding("a", "only_pipeline", "Only this pipeline", show=False, id="runs.only",
                 tooltip="Show only the runs of this folder's pipeline, or all again"),
         Binding("p", "pipelines", "Pipelines", show=False, id="runs.pipelines",
@@ -81,6 +81,7 @@ class RunsScreen(RunActions):
         yield HeaderBar()
         with Horizontal(id="runs-beside"):
             with Vertical(id="runs-list"):
+                yield Static(id="runs-hint", markup=False)
                 yield RunsHeading(id="runs-heading")
                 yield RunsTable(self.workbench.now, id="runs")
                 yield Static(id="runs-empty", markup=False)
@@ -130,10 +131,15 @@ class RunsScreen(RunActions):
     def current_run(self) -> str | None:
         return self.query_one(RunsTable).cursor
 
+    @property
+    def listed_run(self) -> str | None:
+        return self.current_run if self.query_one(RunsTable).has_focus else None
+
     def runs_changed(self) -> None:
         runs = self.workbench.feed.runs
         table, empty = self.query_one(RunsTable), self.query_one("#runs-empty", Static)
         table.show_runs(runs, self._filter)
+        self.query_one(RunsHeading).longest_name = table.longest_name
         wanted = self._restored_cursor
         if wanted is not None and runs.loaded and (table.go_to(wanted) or runs.get(wanted) is None):
             self._restored_cursor = None
@@ -148,8 +154,17 @@ class RunsScreen(RunActions):
             empty.update(self._empty_text())
         elif self.focused is None:
             table.focus()
+        hint = self.query_one("#runs-hint", Static)
+        hint.display = self.workbench.launcher is None and not none
+        hint.update(self._no_pipeline_hint())
         self._show_pipelines()
         self._update_preview()
+
+    def _no_pipeline_hint(self) -> Text:
+        """Whose runs are listed in a folder without a pipeline."""
+        colours, edit = palette(self.app), key_label(self.app, "app.edit", "e")
+        text = Text(" There is no .c8s.yaml in this folder: these are the runs of all folders. ", colours.muted)
+        return text.append(edit, colours.highlight).append(" creates one.", colours.muted)
 
     def _show_pipelines(self) -> None:
         launcher = self.workbench.launcher

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widgets import Static
 
@@ -15,13 +16,16 @@ from workbench.report.report import run_duration
 from workbench.runs.run_filter import RunFilter
 from workbench.runs.run_list import RunList
 from workbench.text.format import format_duration
-from workbench.text.sanitize import sanitize_label
+from workbench.text.sanitize import sanitize_label, truncate_middle
+from workbench.text.width import cell_width
 from workbench.tui.theme import Palette, phase_sign
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import age_text, cell
 
 _BAR_WIDTH = 12
-_MAX_NAME_WIDTH = 32
+_MIN_NAME_WIDTH, _MAX_NAME_WIDTH = 12, 60
+_STATUS_WIDTH = 40
+"""Columns that names leave to the status, in a terminal that is wide enough for it."""
 _BRANCH_WIDTH = 18
 _NO_FILTER = RunFilter()
 
@@ -35,23 +39,29 @@ class RunsTable(ListView):
         super().__init__(id=id)
         self._now = now
         self._runs: RunList = RunList()
+        self.longest_name = 0
+        """Columns of the longest name in the list."""
 
     def show_runs(self, runs: RunList, run_filter: RunFilter = _NO_FILTER) -> None:
         self._runs = runs
         found = runs.newest if run_filter == _NO_FILTER else run_filter.apply(runs.newest, self._now())
+        self.longest_name = max((cell_width(sanitize_label(run.name, _MAX_NAME_WIDTH)) for run in found), default=0)
         self.show_keys([run.name for run in found])
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         run = self._runs.get(key)
-        return Strip(_row(run, width, colours, self._now()) if run is not None else [])
+        return Strip(_row(run, width, self.longest_name, colours, self._now()) if run is not None else [])
 
 
 class RunsHeading(Static):
     """The names of the columns, above the list."""
 
+    longest_name = reactive(0)
+    """Columns of the longest name in the list."""
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        titles = Segment("   "), cell("RUN", _name_width(width), self.rich_style)
+        titles = Segment("   "), cell("RUN", _name_width(width, self.longest_name), self.rich_style)
         rest = [cell("STEPS", _progress_width(width), self.rich_style), cell("TIME", 8, self.rich_style, right=True)]
         if width >= 70:
             rest += [Segment("  "), cell("BRANCH", _BRANCH_WIDTH, self.rich_style)]
@@ -61,19 +71,22 @@ class RunsHeading(Static):
         return Strip([*titles, Segment(" "), *rest]).adjust_cell_length(width).apply_style(self.rich_style)
 
 
-def _name_width(width: int) -> int:
-    return max(12, min(_MAX_NAME_WIDTH, width - 46 if width >= 70 else width - 30))
+def _name_width(width: int, longest: int) -> int:
+    """Columns for the names: as many as the longest one needs, if there is room."""
+    room = width - 61 - _STATUS_WIDTH if width >= 110 else width - 60 if width >= 90 else width - 46
+    return max(_MIN_NAME_WIDTH, min(longest, room if width >= 70 else width - 30))
 
 
 def _progress_width(width: int) -> int:
     return _BAR_WIDTH + 8 if width >= 90 else 8
 
 
-def _row(run: Run, width: int, colours: Palette, now: datetime) -> list[Segment]:
-    style = colours.phase(run.phase)
+def _row(run: Run, width: int, longest_name: int, colours: Palette, now: datetime) -> list[Segment]:
+    style, names = colours.phase(run.phase), _name_width(width, longest_name)
     segments = [
         Segment(f" {phase_sign(run.phase)} ", style),
-        cell(sanitize_label(run.name, _name_width(width)), _name_width(width), colours.bold),
+        # The number at the end tells runs of one pipeline apart.
+        cell(truncate_middle(sanitize_label(run.name, 300), names), names, colours.bold),
         Segment(" "),
     ]
     if width >= 90:

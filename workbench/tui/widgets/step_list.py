@@ -13,6 +13,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
+from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
 from workbench.dag import Graph, OutlineRow, outline
 from workbench.report.report import step_spans
@@ -129,6 +130,8 @@ class StepList(ListView):
         return [*segments, Segment(" " * (width - 1 - at))]
 
     def _duration(self, step: Step) -> str:
+        if step.phase == StepPhase.PENDING and step.attempts:
+            return f"retry {len(step.attempts) + 1}"
         if self._run is None or not step.attempts:
             return "reused" if step.reused is not None else ""
         return format_duration(sum(span.seconds(self._now()) for span in step_spans(self._run, step)))

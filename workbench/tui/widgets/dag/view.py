@@ -50,8 +50,8 @@ class DagView(PaneBoundary, ScrollView, can_focus=True):
         Binding("up,k", "go('up')", "Above", show=False, id="dag.up", tooltip="Go to the step above"),
         Binding("down,j", "go('down')", "Below", show=False, id="dag.down", tooltip="Go to the step below"),
         Binding("enter", "open", "Log", show=False, id="dag.open", tooltip="Go to the step's log"),
-        Binding("space", "fold", "Fold", show=False, id="dag.fold", tooltip="Fold or unfold the steps of a matrix"),
-        Binding("z", "fold_all", "Fold all", show=False, id="dag.fold-all", tooltip="Fold or unfold all matrices"),
+        Binding("space,z", "fold", "Fold", show=False, id="dag.fold", tooltip="Fold or unfold the steps of a matrix"),
+        Binding("Z", "fold_all", "Fold all", show=False, id="dag.fold-all", tooltip="Fold or unfold all matrices"),
         Binding("v", "turn", "List", show=False, id="dag.form", tooltip="Switch between drawing and list"),
     ]
 

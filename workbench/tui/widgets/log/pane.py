@@ -10,27 +10,24 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
 from workbench.client.models import Step, StreamKey
 from workbench.logs.log_file import LogFileError
-from workbench.logs.search.context import FilterInput, parse_filter
-from workbench.logs.search.matches import MatchIndex
-from workbench.logs.search.query import LineMatcher, Query, QueryError
 from workbench.logs.sections import GroupScanner, Section, merge_sections
 from workbench.logs.step_logs import StepLogs
 from workbench.logs.time_input import parse_moment
 from workbench.text.sanitize import sanitize_label
-from workbench.tui.boundary import ErrorBoundary, is_going
+from workbench.tui.boundary import is_going
 from workbench.tui.keys import key_label
 from workbench.tui.terminal import clipboard
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.heading import LogStatus, empty_message, heading, status_reason
 from workbench.tui.widgets.log.prompt import LogPrompt
-from workbench.tui.widgets.log.search import LogSearchController, next_match, scan
+from workbench.tui.widgets.log.search import LogSearchController, scan
+from workbench.tui.widgets.log.searchable import SearchableLog
 from workbench.tui.widgets.log.section_view import SectionLogView
 from workbench.tui.widgets.log.streams import (
     first_failure,
@@ -45,7 +42,7 @@ _REDRAW_DELAY = 0.05
 """Seconds between two updates of a growing log."""
 
 
-class LogPane(ErrorBoundary, Vertical):
+class LogPane(SearchableLog):
     """Shows one stream of a step, whose lines are in the `StepLogs` passed to `show_step`."""
 
     HELP_TITLE: ClassVar[str] = "Log"
@@ -64,7 +61,7 @@ class LogPane(ErrorBoundary, Vertical):
                 tooltip="Go to the first line that explains the failure"),
         Binding("t", "times", "Times", show=False, id="log.times", tooltip="Show the time of each line"),
         Binding("T", "ask('time')", "Go to time", show=False, id="log.time", tooltip="Go to a time"),
-        Binding("p", "other_attempt", "Attempt", show=False, id="log.attempt", tooltip="Show the previous attempt"),
+        Binding("A", "other_attempt", "Attempt", show=False, id="log.attempt", tooltip="Show the previous attempt"),
         Binding("c", "other_container", "Container", show=False, id="log.container",
                 tooltip="Show the log of the next container: agent, services"),
         Binding("y", "copy", "Copy", show=False, id="log.copy",
@@ -98,7 +95,6 @@ class LogPane(ErrorBoundary, Vertical):
         super().__init__(id=id)
         self._logs = StepLogs()
         self.step: Step | None = None
-        self._search = LogSearchController()
         self._groups: GroupScanner | None = None
         self._found_sections: tuple[int, list[Section]] = (0, [])
         """What the sections of the view were made from: the number of markers, and the commands."""
@@ -115,10 +111,6 @@ class LogPane(ErrorBoundary, Vertical):
         yield SectionLogView()
         yield Static(classes="log-chip", markup=False)
         yield LogPrompt()
-
-    @property
-    def view(self) -> SectionLogView:
-        return self.query_one(SectionLogView)
 
     @property
     def status(self) -> LogStatus:
@@ -251,122 +243,6 @@ class LogPane(ErrorBoundary, Vertical):
         self.show_step(self.step, self._logs)
         self.post_message(self.StreamChanged())
 
-    def action_ask(self, purpose: str) -> None:
-        field = self.query_one(LogPrompt)
-        if purpose == "keep":
-            field.open("keep", blank=self._search.filter is not None)
-        else:
-            field.open("time" if purpose == "time" else "find")
-
-    def close_prompt(self) -> bool:
-        """Close the prompt or end marking; False if there was neither."""
-        if self.query_one(LogPrompt).close():
-            return True
-        if self.view.mark is not None:
-            self.view.mark = None
-            return True
-        return False
-
-    @on(LogPrompt.Closed)
-    def _prompt_closed(self) -> None:
-        self.view.focus()
-
-    @on(LogPrompt.Submitted)
-    def _prompt_submitted(self, event: LogPrompt.Submitted) -> None:
-        event.stop()
-        if event.purpose == "time":
-            self._go_to_time(event.text)
-            return
-        typed = parse_filter(event.text) if event.purpose == "keep" else FilterInput(event.text)
-        try:
-            query = Query(typed.text, event.regex) if typed.text else None
-        except QueryError as error:
-            self.notify(str(error), severity="warning", markup=False)
-            return
-        if event.purpose == "keep":
-            self._set_filter(query, inverted=typed.inverted, context=typed.context)
-        else:
-            self._set_search(query)
-
-    def _set_search(self, query: Query | None) -> None:
-        self.view.highlight(query)
-        matches = self._search.search(query)
-        if matches is not None:
-            self._go_to_match(matches, 1, including=True)
-        self.update_status()
-
-    def _set_filter(self, matcher: LineMatcher | None, *, inverted: bool = False, context: int = 0) -> None:
-        self._search.set_filter(matcher, inverted=inverted, context=context)
-        if self._search.matches is None:
-            self.view.highlight(matcher if isinstance(matcher, Query) and not inverted else None)
-        self._apply_filter()
-
-    def _apply_filter(self) -> None:
-        """Show the lines of the filter as soon as it has scanned the log."""
-        if self._search.filter is not None:
-            self._scan_filter(self._search.filter, show=True)
-        else:
-            self.view.set_filter(None)
-            self.update_status()
-
-    def action_invert(self) -> None:
-        if self._search.invert():
-            self._apply_filter()
-        else:
-            self.action_ask("keep")
-
-    @work(group="keep", exclusive=True, description="keep matching lines")
-    async def _scan_filter(self, matches: MatchIndex, *, show: bool = False) -> None:
-        try:
-            await scan(matches, lambda: self._search.filter is not matches)
-        except QueryError as error:
-            if self._search.filter is matches:
-                self._set_filter(None)
-            self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
-        except LogFileError as error:
-            self.notify(str(error), severity="error", markup=False)
-        if self._search.filter is matches:
-            if show:
-                self.view.set_filter(matches)
-            self.view.log_grew()
-            self.update_status()
-
-    def action_next_hit(self, direction: int) -> None:
-        if self._search.matches is None:
-            self.action_ask("find")
-        else:
-            self._go_to_match(self._search.matches, direction)
-
-    def action_next_error(self, direction: int) -> None:
-        errors = self._search.errors()
-        if errors is not None:
-            self._go_to_match(errors, direction)
-
-    @work(group="find", exclusive=True, description="find in the log")
-    async def _go_to_match(self, matches: MatchIndex, direction: int, *, including: bool = False) -> None:
-        log = self.view.log_file
-        try:
-            found = await next_match(matches, self.view.current_line, direction, inclusive=including)
-            if self.view.log_file is log and found is not None:
-                self._show_line(found)
-            elif found is None:
-                self.notify("Not found in this log.", severity="information")
-            # The rest is scanned only to count the matches; the first one is already shown.
-            self.update_status()
-            await scan(matches, self.update_status)
-        except QueryError as error:
-            if self._search.matches is matches:
-                self._set_search(None)
-            self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
-        except LogFileError as error:
-            self.notify(str(error), severity="error", markup=False)
-
-    def _show_line(self, line: int) -> None:
-        if self._search.filter is not None and not self.view.shows(line):
-            self._set_filter(None)
-            self.notify("The filter hid this line; it was removed.", severity="information")
-        self.view.go_to(line)
-
     def action_times(self) -> None:
         self.view.times = not self.view.times
         self._request_timestamps()
@@ -382,7 +258,7 @@ class LogPane(ErrorBoundary, Vertical):
     def timestamps_loaded(self) -> None:
         self.view.reset_layout()
 
-    def _go_to_time(self, text: str) -> None:
+    def go_to_time(self, text: str) -> None:
         log = self.view.log_file
         if log is None or not self._request_timestamps():
             self.notify("The times of this log are loading; try again in a moment.", severity="information")
@@ -398,7 +274,7 @@ class LogPane(ErrorBoundary, Vertical):
                 )
             return
         found = log.first_at(int(wanted.timestamp() * 1_000_000))
-        self._show_line(found if found is not None else len(log) - 1)
+        self.show_line(found if found is not None else len(log) - 1)
 
     @work(group="copy", exclusive=True, description="copy")
     async def action_copy(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.style import Style
@@ -20,11 +20,22 @@ from workbench.logs.log_file import LogFile
 from workbench.logs.search.matches import MatchIndex, nearest_match
 from workbench.logs.search.query import Query
 from workbench.logs.viewport import ViewportPosition
+from workbench.text.width import cell_width
 from workbench.tui.boundary import PaneBoundary
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine
 from workbench.tui.widgets.log.rows import MAX_COPIED_LINES, LineSelection, LogRows
 from workbench.tui.widgets.segments import line
+
+
+@dataclass(frozen=True)
+class LogBookmark:
+    """A place in a log. `line` (from 0) is the current line there."""
+
+    line: int
+    cursor: int | None
+    follow: bool
+    position: ViewportPosition
 
 
 class LogView(PaneBoundary, ScrollView, can_focus=True):
@@ -169,6 +180,30 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         self.cursor = line
         self._scroll_to_position(ViewportPosition(max(0, self._rows.row_of(line) - self.visible_row_count // 3)))
         self.refresh()
+
+    def reveal_columns(self, line: int, first: int, last: int) -> None:
+        """Scroll sideways until these characters of a line are visible, if lines are not wrapped."""
+        room = self.scrollable_content_region.width - self._line_style.margin
+        text = self.text_of([line])
+        begin, end = cell_width(text[:first]), cell_width(text[:last])
+        if self.wrap or room <= 0 or (self.scroll_x <= begin and end <= self.scroll_x + room):
+            return
+        self._max_line_width = max(self._max_line_width, cell_width(text) + self._line_style.margin)
+        self._update_virtual_size()
+        left = max(begin - room // 3, 0) if end > room else 0
+        self.scroll_to(x=left, animate=False, force=True)
+        self.call_after_refresh(self.scroll_to, x=left, animate=False, force=True)
+
+    def bookmark(self) -> LogBookmark:
+        """Where the view is."""
+        position = ViewportPosition(self.scroll_offset.y, self._skipped_rows)
+        return LogBookmark(self.current_line, self.cursor, self.follow, position)
+
+    def return_to(self, bookmark: LogBookmark) -> None:
+        """Go back to where the view was."""
+        self.follow, self.cursor = bookmark.follow, bookmark.cursor
+        if not self.follow:
+            self._scroll_to_position(bookmark.position)
 
     def highlight(self, query: Query | None) -> None:
         """Highlight the matches of this query."""
