@@ -174,6 +174,8 @@ class FakeController:
         self.saved_pipelines: tuple[SavedPipeline, ...] = ()
         self.created_runs: list[RunRequest] = []
         self.stored_secrets: tuple[SecretNames, ...] = ()
+        self.secret_values: dict[str, dict[str, str]] = {}
+        """What was set, by name and key."""
         self.error: ClientError | None = None
 
     async def cluster(self) -> Cluster:
@@ -189,6 +191,18 @@ class FakeController:
 
     async def secrets(self) -> tuple[SecretNames, ...]:
         return self.stored_secrets
+
+    async def put_secret(self, name: str, data: Mapping[str, str]) -> tuple[str, ...]:
+        if self.error is not None:
+            raise self.error
+        self.secret_values.setdefault(name, {}).update(data)
+        others = [each for each in self.stored_secrets if each.name != name]
+        keys = {key for each in self.stored_secrets if each.name == name for key in each.keys} | data.keys()
+        self.stored_secrets = (*others, SecretNames(name, tuple(sorted(keys))))
+        return tuple(f"{key} is too short to be masked" for key, value in data.items() if len(value) < 4)
+
+    async def delete_secret(self, name: str) -> None:
+        self.stored_secrets = tuple(each for each in self.stored_secrets if each.name != name)
 
     async def logs(self, run: str, step: str, *, tail: int | None = None, **_: Any) -> AsyncGenerator[str, None]:
         for line in self.lines.get(step, [])[-(tail or 0) :]:

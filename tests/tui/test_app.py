@@ -134,7 +134,9 @@ async def test_help_lists_every_binding() -> None:
         assert ("r", "Run this folder's pipeline on the working tree") in titles["Anywhere"]
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-        await until(pilot, sees(app, "Keys", "Anywhere"))
+        await until(pilot, sees(app, "Keyboard shortcuts", "Anywhere"))
+        await pilot.press("G")
+        await until(pilot, sees(app, "Signs", "also waits for these steps", "Bars of steps", "━━━ running"))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
 

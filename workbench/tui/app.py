@@ -94,6 +94,8 @@ class Workbench(LaunchingApp):
                 tooltip="Start the sandbox again after it was stopped"),
         Binding("C", "cluster", "Cluster", show=False, id="app.cluster",
                 tooltip="Show the cluster status: sandbox, controller, queue, quota and pods"),
+        Binding("K", "secrets", "Secrets", show=False, id="app.secrets",
+                tooltip="Show the secrets of the pipeline, set or missing, and set them"),
         Binding("H,f9", "messages", "Messages", show=False, id="app.messages",
                 tooltip="Show the message history, to read and copy it"),
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Show the keyboard shortcuts"),

@@ -29,6 +29,8 @@ from workbench.tui.screens.notifications import NotificationList, NotificationsS
 from workbench.tui.screens.params import ParamsDialog
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.screens.secrets.dialog import SetSecretDialog
+from workbench.tui.screens.secrets.screen import SecretList, SecretsScreen
 from workbench.tui.setup.app import ProviderList, SetupApp
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.problem_list import ProblemList
@@ -85,6 +87,8 @@ FOCUS_SCOPES = (
     FocusScope("messages", (NotificationList, NotificationsScreen)),
     FocusScope("help", (HelpScreen,), modal=True),
     FocusScope("question", (ConfirmDialog,), modal=True),
+    FocusScope("secrets", (SecretList, SecretsScreen)),
+    FocusScope("secret", (Input, SetSecretDialog), modal=True),
     FocusScope("choice", (ChoiceDialog,), modal=True),
     FocusScope("problems", (ProblemsDialog,), modal=True),
     FocusScope("parameters", (Input, ParamsDialog), modal=True),
@@ -94,7 +98,7 @@ _TITLES = {
     Workbench: "Anywhere", RunsScreen: "List of runs", RunScreen: "A run", EditorScreen: "Editor: file",
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
     HelpScreen: "Help", ConfirmDialog: "A question", ChoiceDialog: "A choice", ProblemsDialog: "Problems of a pipeline",
-    ParamsDialog: "Parameters",
+    ParamsDialog: "Parameters", SetSecretDialog: "Value of a secret", SecretsScreen: "Secrets: screen",
     SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",
     LogGrid: "Several logs", YamlEditor: "Editor: text", NotificationList: "List of messages",
 }  # fmt: skip

@@ -89,6 +89,17 @@ class LaunchingApp(BaseApp[int]):
         if isinstance(self.screen, RunActions) and self.screen.current_run == row.name:
             self.screen.action_rerun(False)
 
+    def action_secrets(self) -> None:
+        """Show the secrets of the run that is shown, or of this folder's pipeline."""
+        from workbench.tui.screens.base import WorkbenchScreen
+        from workbench.tui.screens.secrets.screen import SecretsScreen
+
+        screen = self.screen
+        if screen.is_modal or isinstance(screen, SecretsScreen) or not isinstance(screen, WorkbenchScreen):
+            return
+        self.notice_pipeline()
+        self.push_screen(SecretsScreen(run=screen.current_run if len(self.screen_stack) > 2 else None))
+
     def launch_text(self, path: Path, text: str) -> None:
         """Run this text as the pipeline at `path`, saved or not, on the working tree around it."""
         self._launch_if_connected(self.launcher or self.make_launcher(path), text=text)
@@ -169,11 +180,11 @@ class LaunchingApp(BaseApp[int]):
 
     async def _confirm_secrets(self, controller: ControllerApi, definition: Mapping[str, Any]) -> bool:
         """Whether to start a run of the pipeline: the user decides if it would fail for missing secrets."""
-        from workbench.tui.screens.missing_secrets import ask_about_secrets
+        from workbench.tui.screens.secrets.question import accepted, ask_about_secrets
 
         with self.hold_keys():
             answer = await ask_about_secrets(self, controller, definition, options=self.command_options)
-        return answer is None or bool(await answer)
+        return await accepted(self, definition, answer)
 
     def _resume_problem(self, definition: Mapping[str, Any], reuse_from: str | None) -> str | None:
         """Why this pipeline can't resume a run: it is another one, so that nothing could be reused."""

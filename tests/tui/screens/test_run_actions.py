@@ -16,7 +16,7 @@ from workbench.pipeline_file.load import LintOutcome
 from workbench.runs.reuse_explanation import explain_reuse, reuse_details
 from workbench.session.source_manifests import SourceManifests
 from workbench.tui.screens.details import DetailsScreen
-from workbench.tui.screens.dialogs import ConfirmDialog
+from workbench.tui.screens.dialogs import ChoiceDialog, ConfirmDialog
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.terminal.external_programs import temporary_folder
 
@@ -226,11 +226,11 @@ async def test_run_without_its_secrets_is_started_on_confirmation_only() -> None
         await pilot.press("r")
         await until(pilot, sees(app, "1 secret that the run needs is missing", "c8s secrets set --name other ssh key"))
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
+        await until(pilot, lambda: not isinstance(app.screen, ChoiceDialog))
         assert launcher.launches == 0
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
-        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
+        await pilot.press("right", "enter")
         await until(pilot, lambda: launcher.launches == 1)
 
 
@@ -241,7 +241,7 @@ async def test_rerun_without_its_secrets_is_started_on_confirmation_only() -> No
         await pilot.press("R")
         await until(pilot, sees(app, "for greet"))
         assert app.controller.rerun_of == []
-        await pilot.press("y")
+        await pilot.press("right", "enter")
         await until(pilot, lambda: app.controller.rerun_of == [("hello-7", False)])
 
 

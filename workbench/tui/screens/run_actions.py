@@ -120,15 +120,14 @@ class RunActions(WorkbenchScreen):
 
     async def _confirm_secrets(self, controller: ControllerApi, name: str, from_failed: bool) -> bool:
         """Whether to run it again: the user decides if it would fail for missing secrets. Raises ClientError."""
-        from workbench.tui.screens.missing_secrets import ask_about_secrets
+        from workbench.tui.screens.secrets.question import accepted, ask_about_secrets
 
         with self.workbench.hold_keys():
             run, options = await controller.run(name), self.workbench.command_options
             reused = {step.name for step in run.steps if from_failed and step.phase == "Succeeded"}
-            answer = await ask_about_secrets(
-                self.app, controller, run.definition or {}, run=run, reused=reused, options=options
-            )
-        return answer is None or bool(await answer)
+            definition = run.definition or {}
+            answer = await ask_about_secrets(self.app, controller, definition, run=run, reused=reused, options=options)
+        return await accepted(self.app, {"name": run.pipeline, **definition}, answer)
 
     def action_delete_run(self) -> None:
         run = self._selected_run()

@@ -43,6 +43,10 @@ class ControllerApi(RunApi, Protocol):
 
     async def secrets(self) -> tuple[SecretNames, ...]: ...
 
+    async def put_secret(self, name: str, data: Mapping[str, str]) -> tuple[str, ...]: ...
+
+    async def delete_secret(self, name: str) -> None: ...
+
     def logs(
         self,
         run: str,

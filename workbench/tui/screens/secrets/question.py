@@ -10,7 +10,7 @@ from textual.app import App
 
 from workbench.client.errors import ForbiddenError
 from workbench.client.models import Run
-from workbench.tui.screens.dialogs import ConfirmDialog
+from workbench.tui.screens.dialogs import ChoiceDialog
 from workbench.tui.services.interfaces import ControllerApi
 
 _MAX_SHOWN = 8
@@ -25,8 +25,8 @@ async def ask_about_secrets(
     run: Run | None = None,
     reused: Collection[str] = (),
     options: str = "",
-) -> asyncio.Future[bool] | None:
-    """Open a question if secrets of the pipeline are missing: whether to start the run anyway.
+) -> asyncio.Future[str | None] | None:
+    """Open a question if secrets of the pipeline are missing; `accepted` tells what follows from its answer.
 
     Args:
         run: the run that is run again, for its branch and event; None for a new one.
@@ -58,5 +58,16 @@ async def ask_about_secrets(
         return None
     more = len(missing) - _MAX_SHOWN
     detail = missing_secrets_text(missing[:_MAX_SHOWN], options) + (f"\n  and {more} more" if more > 0 else "")
-    detail = f"Set in a terminal what is missing:\n{detail}"
-    return app.push_screen(ConfirmDialog(missing_secrets_title(missing), detail, "Run anyway"), wait_for_dismiss=True)
+    detail = f"Set them here, or in a terminal:\n{detail}"
+    choices = {"set": "Set them", "run": "Run anyway"}
+    return app.push_screen(ChoiceDialog(missing_secrets_title(missing), detail, choices), wait_for_dismiss=True)
+
+
+async def accepted(app: App[int], definition: Mapping[str, Any], answer: asyncio.Future[str | None] | None) -> bool:
+    """Whether to start the run; the screen of the secrets is opened for a user who wants to set them first."""
+    choice = await answer if answer is not None else "run"
+    if choice == "set":
+        from workbench.tui.screens.secrets.screen import SecretsScreen
+
+        app.push_screen(SecretsScreen(definition=definition))
+    return choice == "run"
