@@ -43,9 +43,11 @@ class WorkLimitError(Exception):
 class LimitedWorker:
     """Runs functions in processes of their own, at most `max_processes` at a time."""
 
-    def __init__(self, limits: WorkLimits | None = None, max_processes: int = 2) -> None:
+    def __init__(self, limits: WorkLimits | None = None, max_processes: int = 2, *, quiet: bool = False) -> None:
+        """`quiet`: what the processes print is dropped, as on a terminal that shows something else."""
         self._limits = limits or WorkLimits()
         self._max_processes = max_processes
+        self._stderr = asyncio.subprocess.DEVNULL if quiet else None
         self._running = 0
 
     @property
@@ -76,6 +78,7 @@ class LimitedWorker:
             *(sys.executable, "-P", "-m", "controller.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=self._stderr,
         )
         try:
             async with asyncio.timeout(self._limits.wall_seconds):

@@ -168,6 +168,8 @@ class FakeController:
         self.run_events: tuple[RunEvent, ...] = ()
         self.artifact_files: dict[str, bytes] = {}
         """Of the step `build`, by path."""
+        self.artifact_sizes: dict[str, int] = {}
+        """Sizes that differ from those of the files."""
         self.log_requests: list[tuple[str, dict[StreamKey, int]]] = []
         self.live_frames: dict[str, asyncio.Queue[Frame]] = {}
         self.health_report = Health((), 0, None, (), ())
@@ -240,7 +242,8 @@ class FakeController:
         return self.run_events
 
     async def artifacts(self, run: str, *, step: str | None = None, limit: int | None = None) -> tuple[Artifact, ...]:
-        found = [Artifact("build", path, len(data), None) for path, data in self.artifact_files.items()]
+        sizes = {path: len(data) for path, data in self.artifact_files.items()} | self.artifact_sizes
+        found = [Artifact("build", path, size, None) for path, size in sizes.items()]
         return tuple(each for each in found if step in (None, each.step))[:limit]
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:

@@ -60,6 +60,10 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
 
+    @property
+    def ascii_only(self) -> bool:
+        return self.options.ascii_only
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._ascii_filters]
 

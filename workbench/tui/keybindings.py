@@ -19,9 +19,11 @@ from textual.widgets import Input, TextArea
 
 from workbench.session.keymap import BoundAction, Keymap, build_keymap
 from workbench.tui.app import Workbench
+from workbench.tui.screens.artifacts.artifact_list import ArtifactList
+from workbench.tui.screens.artifacts.preview import PreviewPane, PreviewScreen
 from workbench.tui.screens.cluster import ClusterScreen
 from workbench.tui.screens.compare import CompareScreen
-from workbench.tui.screens.details import ArtifactList, DetailsScreen
+from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.dialogs import ChoiceDialog, ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.help import HelpScreen
@@ -87,6 +89,7 @@ FOCUS_SCOPES = (
     FocusScope("messages", (NotificationList, NotificationsScreen)),
     FocusScope("help", (HelpScreen,), modal=True),
     FocusScope("question", (ConfirmDialog,), modal=True),
+    FocusScope("artifact", (SectionLogView, PreviewPane, PreviewScreen)),
     FocusScope("secrets", (SecretList, SecretsScreen)),
     FocusScope("secret", (Input, SetSecretDialog), modal=True),
     FocusScope("choice", (ChoiceDialog,), modal=True),
@@ -99,6 +102,7 @@ _TITLES = {
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
     HelpScreen: "Help", ConfirmDialog: "A question", ChoiceDialog: "A choice", ProblemsDialog: "Problems of a pipeline",
     ParamsDialog: "Parameters", SetSecretDialog: "Value of a secret", SecretsScreen: "Secrets: screen",
+    PreviewScreen: "An artifact",
     SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",
     LogGrid: "Several logs", YamlEditor: "Editor: text", NotificationList: "List of messages",
 }  # fmt: skip

@@ -100,7 +100,7 @@ async def test_artifact_is_saved_under_a_safe_name(
         await until(pilot, sees(app, "✗ build"))
         await pilot.press("d", "left")
         await until(pilot, sees(app, "evil name.txt", "5 B"))
-        await pilot.press("tab", "enter")
+        await pilot.press("tab", "ctrl+s")
         await until(pilot, sees(app, "Saved 5 bytes"))
     assert [path.name for path in downloads.iterdir()] == ["evil-name.txt"]
     assert list(tmp_path.iterdir()) == [], "the working tree is sent with each run"

@@ -2,88 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from rich.segment import Segment
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.message import Message
-from textual.strip import Strip
 from textual.widgets import Footer, Static, TabbedContent, TabPane
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, RunEvent, Step
-from workbench.logs.save import SaveError, reserve_path
 from workbench.report.details import Detail, description, environment, frozen_yaml, run_details, step_details
 from workbench.runs.reuse_explanation import ReuseExplanation, explain_reuse, reuse_details
-from workbench.session.downloads import downloads_folder
 from workbench.session.source_manifests import default_manifests
-from workbench.submit.worktree import tree_root
-from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import key_label
-from workbench.tui.screens.base import WorkbenchScreen
-from workbench.tui.terminal.external_programs import open_file, temporary_folder
+from workbench.tui.screens.artifacts.actions import ArtifactActions
+from workbench.tui.screens.artifacts.artifact_list import ArtifactList
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.list_view import ListView
-from workbench.tui.widgets.segments import age_text, cell
+from workbench.tui.widgets.segments import age_text
 
 _NAME_WIDTH = 18
 
 _MAX_ARTIFACTS = 5_000
 
 
-class ArtifactList(ListView):
-    """The artifacts of the steps. Keys are `<slug>/<path>`."""
-
-    HELP_TITLE: ClassVar[str] = "Artifacts"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "look", "Look", id="artifacts.look", tooltip="Open the file without saving it"),
-    ]
-
-    @dataclass
-    class OpenRequested(Message):
-        """The user wants to open an artifact."""
-
-        artifact: Artifact
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.artifacts: dict[str, Artifact] = {}
-
-    def show(self, artifacts: tuple[Artifact, ...]) -> None:
-        self.artifacts = {f"{each.step}/{each.path}": each for each in artifacts}
-        self.show_keys(list(self.artifacts))
-
-    def action_look(self) -> None:
-        if self.cursor is not None:
-            self.post_message(self.OpenRequested(self.artifacts[self.cursor]))
-
-    def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
-        each = self.artifacts[key]
-        names = max(width - 38, 10)
-        return Strip(
-            [
-                cell(f" {sanitize_label(each.step, 20)}", 22, colours.muted),
-                cell(sanitize_label(each.path, names), names, colours.plain),
-                Segment(" "),
-                cell(f"{each.size:,} B", 14, colours.muted, right=True),
-            ]
-        )
-
-
 class DetailsTabs(ErrorBoundary, TabbedContent):
     """Textual's tabs, which fail when they are closed while they are still being mounted."""
 
 
-class DetailsScreen(WorkbenchScreen):
+class DetailsScreen(ArtifactActions):
     """Tabs for a run, or for one of its steps if it is given."""
 
     CSS_PATH = "details.tcss"
@@ -115,8 +67,12 @@ class DetailsScreen(WorkbenchScreen):
                 with TabPane(title, id=name), VerticalScroll():
                     yield Static(id=f"details-{name}", markup=False)
             with TabPane("Artifacts", id="artifacts"):
-                saves, opens = key_label(self.app, "rows.open", "Enter"), key_label(self.app, "artifacts.look", "o")
-                hint = f"{saves} saves a file, {opens} opens it."
+                shows, saves = (
+                    key_label(self.app, "rows.open", "Enter"),
+                    key_label(self.app, "artifacts.save", "ctrl+s"),
+                )
+                opens = key_label(self.app, "artifacts.look", "o")
+                hint = f"{shows} shows a file, {saves} saves it, {opens} opens it in another program."
                 yield Static(hint, classes="details-hint", markup=False)
                 yield Static("Loading …", id="details-no-artifacts", classes="details-hint", markup=False)
                 yield ArtifactList(id="details-artifacts")
@@ -240,35 +196,20 @@ class DetailsScreen(WorkbenchScreen):
         self.runs_changed()
 
     @on(ListView.Opened)
-    @work(group="artifact", exclusive=True, description="save an artifact")
-    async def _save_artifact(self, event: ListView.Opened) -> None:
-        artifact, controller = self.query_one(ArtifactList).artifacts.get(event.key), self.workbench.feed.controller
-        if artifact is None or controller is None:
-            return
-        try:
-            with reserve_path(
-                downloads_folder(tree_root(None, Path.cwd())), artifact.path.rsplit("/", 1)[-1]
-            ) as target:
-                size = await controller.download_file(self._run_name, artifact.step, artifact.path, target)
-        except (ClientError, SaveError, OSError) as error:
-            self.notify(sanitize_label(str(error), 400), title="Not saved", severity="error", markup=False)
-            return
-        self.notify(f"Saved {plural(size, 'byte')} to {sanitize_label(str(target), 200)}", markup=False)
+    def _show_artifact(self, event: ListView.Opened) -> None:
+        from workbench.tui.screens.artifacts.preview import PreviewScreen
+
+        artifact = self.query_one(ArtifactList).artifacts.get(event.key)
+        if artifact is not None:
+            self.app.push_screen(PreviewScreen(self._run_name, artifact))
+
+    @on(ArtifactList.SaveRequested)
+    def _save_requested(self, event: ArtifactList.SaveRequested) -> None:
+        self.save_artifact(self._run_name, event.artifact)
 
     @on(ArtifactList.OpenRequested)
-    @work(group="artifact", exclusive=True, description="open an artifact")
-    async def _open_artifact(self, event: ArtifactList.OpenRequested) -> None:
-        """Open a temporary copy, which is deleted when the workbench exits."""
-        artifact, controller = event.artifact, self.workbench.feed.controller
-        if controller is None:
-            return
-        try:
-            with reserve_path(temporary_folder(), artifact.path.rsplit("/", 1)[-1]) as target:
-                await controller.download_file(self._run_name, artifact.step, artifact.path, target)
-        except (ClientError, SaveError, OSError) as error:
-            self.notify(sanitize_label(str(error), 400), title="Not opened", severity="error", markup=False)
-            return
-        await open_file(self.app, target)
+    def _open_requested(self, event: ArtifactList.OpenRequested) -> None:
+        self.open_artifact(self._run_name, event.artifact)
 
 
 def details_text(facts: tuple[Detail, ...], colours: Palette) -> Text:

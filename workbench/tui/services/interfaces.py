@@ -191,6 +191,11 @@ class WorkbenchContext(Protocol):
         """The options that select this controller in a command, such as ` --name other`."""
         ...
 
+    @property
+    def ascii_only(self) -> bool:
+        """Whether the terminal shows ASCII characters only."""
+        ...
+
     def hold_keys(self) -> AbstractContextManager[None]: ...
 
     @property

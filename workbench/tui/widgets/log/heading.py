@@ -48,7 +48,7 @@ def heading(
     if filtered is not None:
         text.append(f"  {_filter_text(filtered)}", colours.accent)
     if matches is not None:
-        text.append(f"  {_match_text(matches, view.current_line)}", colours.warning)
+        text.append(f"  {match_text(matches, view.current_line)}", colours.warning)
     if view.mark is not None:
         text.append(
             f"  {len(view.selected_lines()):,} marked · {key_label(view.app, 'log.copy', 'y')} copies",
@@ -90,7 +90,8 @@ def _filter_text(filtered: MatchIndex) -> str:
     return f"{'without' if filtered.inverted else 'only'} {len(filtered):,} kept{around}"
 
 
-def _match_text(matches: MatchIndex, line: int) -> str:
+def match_text(matches: MatchIndex, line: int) -> str:
+    """How many matches there are, and which one is at this line."""
     more = "" if matches.complete else "+"
     if not len(matches):
         return "no matches" if matches.complete else "searching …"

@@ -22,11 +22,10 @@ from workbench.logs.time_input import parse_moment
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import is_going
 from workbench.tui.keys import key_label
-from workbench.tui.terminal import clipboard
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.heading import LogStatus, empty_message, heading, status_reason
 from workbench.tui.widgets.log.prompt import LogPrompt
-from workbench.tui.widgets.log.search import LogSearchController, scan
+from workbench.tui.widgets.log.search import scan
 from workbench.tui.widgets.log.searchable import SearchableLog
 from workbench.tui.widgets.log.section_view import SectionLogView
 from workbench.tui.widgets.log.streams import (
@@ -47,16 +46,6 @@ class LogPane(SearchableLog):
 
     HELP_TITLE: ClassVar[str] = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "ask('find')", "Find", id="log.find", tooltip="Find text in the whole log"),
-        Binding("n", "next_hit(1)", "Next hit", show=False, id="log.next", tooltip="Go to the next match"),
-        Binding("N", "next_hit(-1)", "Previous hit", show=False, id="log.previous", tooltip="Go to the previous match"),
-        Binding("ampersand", "ask('keep')", "Keep", id="log.keep", tooltip="Show only matching lines"),
-        Binding("i", "invert", "Invert", show=False, id="log.invert",
-                tooltip="Invert the filter, or hide the matches of the search"),
-        Binding("right_square_bracket", "next_error(1)", "Next error", show=False, id="log.next-error",
-                tooltip="Go to the next line that looks like an error"),
-        Binding("left_square_bracket", "next_error(-1)", "Previous error", show=False, id="log.previous-error",
-                tooltip="Go to the previous line that looks like an error"),
         Binding("E", "first_error", "Failure", id="log.failure",
                 tooltip="Go to the first line that explains the failure"),
         Binding("t", "times", "Times", show=False, id="log.times", tooltip="Show the time of each line"),
@@ -64,8 +53,6 @@ class LogPane(SearchableLog):
         Binding("A", "other_attempt", "Attempt", show=False, id="log.attempt", tooltip="Show the previous attempt"),
         Binding("c", "other_container", "Container", show=False, id="log.container",
                 tooltip="Show the log of the next container: agent, services"),
-        Binding("y", "copy", "Copy", show=False, id="log.copy",
-                tooltip="Copy the selected or marked lines, or the current line"),
         Binding("Y", "copy_path", "Copy path", show=False, id="log.copy-path",
                 tooltip="Save the log and copy the file's path"),
         Binding("ctrl+s", "save", "Save", show=False, id="log.save",
@@ -141,8 +128,8 @@ class LogPane(SearchableLog):
 
     def _refresh_lines(self) -> None:
         self._refresh_scheduled = False
-        if self._search.filter is not None and not self._search.filter.complete:
-            self._scan_filter(self._search.filter)
+        if self.search.filter is not None and not self.search.filter.complete:
+            self._scan_filter(self.search.filter)
         self._update_sections()
         self.view.log_grew()
         self._go_to_pending_line()
@@ -171,11 +158,9 @@ class LogPane(SearchableLog):
 
     def watch_key(self, key: StreamKey | None) -> None:
         log = self._logs.stream(key).log if key is not None else None
-        self._search = LogSearchController(log)
         self._groups = GroupScanner(log) if log is not None else None
         self._found_sections = (0, [])
-        self.view.highlight(None)
-        self.view.show_log(log)
+        self.attach(log)
         self._update_sections()
         first = first_failure(self.step, key)
         self._pending_line = first.line if first is not None else None
@@ -203,7 +188,7 @@ class LogPane(SearchableLog):
         view.growing = step is not None and not step.ended
         width = max(self.size.width - 2, 10)
         self.query_one(".log-heading", Static).update(
-            heading(step, self.key, view, self.status, self._search.matches, self._search.filter, colours, width)
+            heading(step, self.key, view, self.status, self.search.matches, self.search.filter, colours, width)
         )
         why = self.query_one(".log-why", Static)
         why.update(status_reason(step, first_failure(self.step, self.key), colours, width))
@@ -211,7 +196,7 @@ class LogPane(SearchableLog):
         empty = self.query_one(".log-empty", Static)
         empty.display = view.row_count == 0
         view.display = not empty.display
-        empty.update(Text(sanitize_label(empty_message(step, self.key, self.status, self._search.filter), 400)))
+        empty.update(Text(sanitize_label(empty_message(step, self.key, self.status, self.search.filter), 400)))
         chip = self.query_one(".log-chip", Static)
         chip.display = not view.follow and view.unread > 0
         chip.update(Text(f" ↓ {view.unread:,} new lines · {key_label(self.app, 'log.end', 'G')} follows "))
@@ -275,17 +260,6 @@ class LogPane(SearchableLog):
             return
         found = log.first_at(int(wanted.timestamp() * 1_000_000))
         self.show_line(found if found is not None else len(log) - 1)
-
-    @work(group="copy", exclusive=True, description="copy")
-    async def action_copy(self) -> None:
-        selected = self.screen.get_selected_text()
-        text = selected if selected else self.view.text_of(self.view.selected_lines()) if self.view.row_count else ""
-        if text:
-            self.view.mark = None
-            trouble = await clipboard.copy(text, self.app.copy_to_clipboard)
-            lines = text.count("\n") + 1
-            said = f"Copied {lines:,} line{'' if lines == 1 else 's'}." if trouble is None else trouble
-            self.notify(said, severity="information" if trouble is None else "warning", timeout=2)
 
     def action_save(self) -> None:
         self.post_message(self.SaveRequested(self, copy=False))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 from textual import on, work
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from workbench.logs.log_file import LogFileError
+from workbench.logs.log_file import LogFile, LogFileError
 from workbench.logs.search.context import FilterInput, parse_filter
 from workbench.logs.search.matches import MatchIndex
 from workbench.logs.search.query import LineMatcher, Query, QueryError
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import ErrorBoundary, is_going
 from workbench.tui.keys import key_label
+from workbench.tui.terminal import clipboard
 from workbench.tui.widgets.log.prompt import LogPrompt
 from workbench.tui.widgets.log.search import LogSearchController, next_match, scan
 from workbench.tui.widgets.log.section_view import SectionLogView
@@ -26,15 +29,36 @@ _TYPING_PAUSE = 0.06
 class SearchableLog(ErrorBoundary, Vertical):
     """A widget with a `SectionLogView` and a `LogPrompt`."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "ask('find')", "Find", id="log.find", tooltip="Find text in the whole log"),
+        Binding("n", "next_hit(1)", "Next hit", show=False, id="log.next", tooltip="Go to the next match"),
+        Binding("N", "next_hit(-1)", "Previous hit", show=False, id="log.previous", tooltip="Go to the previous match"),
+        Binding("ampersand", "ask('keep')", "Keep", id="log.keep", tooltip="Show only matching lines"),
+        Binding("i", "invert", "Invert", show=False, id="log.invert",
+                tooltip="Invert the filter, or hide the matches of the search"),
+        Binding("right_square_bracket", "next_error(1)", "Next error", show=False, id="log.next-error",
+                tooltip="Go to the next line that looks like an error"),
+        Binding("left_square_bracket", "next_error(-1)", "Previous error", show=False, id="log.previous-error",
+                tooltip="Go to the previous line that looks like an error"),
+        Binding("y", "copy", "Copy", show=False, id="log.copy",
+                tooltip="Copy the selected or marked lines, or the current line"),
+    ]  # fmt: skip
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._search = LogSearchController()
+        self.search = LogSearchController()
         self._found_from: LogBookmark | None = None
         """Where the view was when the prompt was opened; None while nothing is searched as it is typed."""
 
     @property
     def view(self) -> SectionLogView:
         return self.query_one(SectionLogView)
+
+    def attach(self, log: LogFile | None) -> None:
+        """Show another log, without a search or a filter."""
+        self.search = LogSearchController(log)
+        self.view.highlight(None)
+        self.view.show_log(log)
 
     def update_status(self) -> None:
         """Update what is shown around the lines."""
@@ -48,7 +72,7 @@ class SearchableLog(ErrorBoundary, Vertical):
         field = self.query_one(LogPrompt)
         self._found_from = self.view.bookmark() if purpose == "find" else None
         if purpose == "keep":
-            field.open("keep", blank=self._search.filter is not None)
+            field.open("keep", blank=self.search.filter is not None)
         else:
             field.open("time" if purpose == "time" else "find")
 
@@ -82,14 +106,14 @@ class SearchableLog(ErrorBoundary, Vertical):
             self._end_search()
             return
         self.view.highlight(query)
-        matches = self._search.search(query)
+        matches = self.search.search(query)
         if matches is not None:
             self._preview_match(matches, self._found_from)
 
     def _end_search(self) -> None:
         """Go back to where the prompt was opened, without a search."""
         self.workers.cancel_group(self, "find")
-        self._search.search(None)
+        self.search.search(None)
         self.view.highlight(None)
         if self._found_from is not None:
             self.view.return_to(self._found_from)
@@ -101,7 +125,7 @@ class SearchableLog(ErrorBoundary, Vertical):
         try:
             await asyncio.sleep(_TYPING_PAUSE)
             found = await next_match(matches, start.line, 1, inclusive=True)
-            if self.view.log_file is not log or self._search.matches is not matches:
+            if self.view.log_file is not log or self.search.matches is not matches:
                 return
             if found is not None and self.view.shows(found):
                 self._go_to_hit(found, matches)
@@ -137,27 +161,27 @@ class SearchableLog(ErrorBoundary, Vertical):
 
     def _set_search(self, query: Query | None) -> None:
         self.view.highlight(query)
-        matches = self._search.search(query)
+        matches = self.search.search(query)
         if matches is not None:
             self._go_to_match(matches, 1, including=True)
         self.update_status()
 
     def _set_filter(self, matcher: LineMatcher | None, *, inverted: bool = False, context: int = 0) -> None:
-        self._search.set_filter(matcher, inverted=inverted, context=context)
-        if self._search.matches is None:
+        self.search.set_filter(matcher, inverted=inverted, context=context)
+        if self.search.matches is None:
             self.view.highlight(matcher if isinstance(matcher, Query) and not inverted else None)
         self._apply_filter()
 
     def _apply_filter(self) -> None:
         """Show the lines of the filter as soon as it has scanned the log."""
-        if self._search.filter is not None:
-            self._scan_filter(self._search.filter, show=True)
+        if self.search.filter is not None:
+            self._scan_filter(self.search.filter, show=True)
         else:
             self.view.set_filter(None)
             self.update_status()
 
     def action_invert(self) -> None:
-        if self._search.invert():
+        if self.search.invert():
             self._apply_filter()
         else:
             self.action_ask("keep")
@@ -165,27 +189,27 @@ class SearchableLog(ErrorBoundary, Vertical):
     @work(group="keep", exclusive=True, description="keep matching lines")
     async def _scan_filter(self, matches: MatchIndex, *, show: bool = False) -> None:
         try:
-            await scan(matches, lambda: self._search.filter is not matches)
+            await scan(matches, lambda: self.search.filter is not matches)
         except QueryError as error:
-            if self._search.filter is matches:
+            if self.search.filter is matches:
                 self._set_filter(None)
             self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
         except LogFileError as error:
             self.notify(str(error), severity="error", markup=False)
-        if self._search.filter is matches:
+        if self.search.filter is matches:
             if show:
                 self.view.set_filter(matches)
             self.view.log_grew()
             self.update_status()
 
     def action_next_hit(self, direction: int) -> None:
-        if self._search.matches is None:
+        if self.search.matches is None:
             self.action_ask("find")
         else:
-            self._go_to_match(self._search.matches, direction)
+            self._go_to_match(self.search.matches, direction)
 
     def action_next_error(self, direction: int) -> None:
-        errors = self._search.errors()
+        errors = self.search.errors()
         if errors is not None:
             self._go_to_match(errors, direction)
 
@@ -202,7 +226,7 @@ class SearchableLog(ErrorBoundary, Vertical):
             self.update_status()
             await scan(matches, self.update_status)
         except QueryError as error:
-            if self._search.matches is matches:
+            if self.search.matches is matches:
                 self._set_search(None)
             self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
         except LogFileError as error:
@@ -220,7 +244,18 @@ class SearchableLog(ErrorBoundary, Vertical):
 
     def show_line(self, line: int) -> None:
         """Go to a line, without the filter if that hides it."""
-        if self._search.filter is not None and not self.view.shows(line):
+        if self.search.filter is not None and not self.view.shows(line):
             self._set_filter(None)
             self.notify("The filter hid this line; it was removed.", severity="information")
         self.view.go_to(line)
+
+    @work(group="copy", exclusive=True, description="copy")
+    async def action_copy(self) -> None:
+        selected = self.screen.get_selected_text()
+        text = selected if selected else self.view.text_of(self.view.selected_lines()) if self.view.row_count else ""
+        if text:
+            self.view.mark = None
+            trouble = await clipboard.copy(text, self.app.copy_to_clipboard)
+            lines = text.count("\n") + 1
+            said = f"Copied {lines:,} line{'' if lines == 1 else 's'}." if trouble is None else trouble
+            self.notify(said, severity="information" if trouble is None else "warning", timeout=2)
