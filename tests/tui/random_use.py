@@ -38,7 +38,8 @@ _KEYS = (
     "right_square_bracket", "left_square_bracket", "E", "t", "T", "p", "c", "y", "plus", "minus", "ctrl+n", "s", "w",
     "number_sign", "m", "j", "k", "h", "l", "g", "G", "ctrl+u", "ctrl+d", "ctrl+b", "ctrl+f", "v", "z", "1", "2", "3",
     "f", "S", "W", "R", "F", "M", "D", "equals_sign", "d", "o", "r", "e", "C", "H", "question_mark", "f1", "f2", "f5",
-    "f8", "f9", "ctrl+x", "ctrl+r", "ctrl+z", "ctrl+y", "ctrl+t", "ctrl+space", "ctrl+p",
+    "f8", "f9", "A", "O", "Z", "K", "K", "ctrl+o", "ctrl+o", "ctrl+s",
+    "ctrl+x", "ctrl+r", "ctrl+z", "ctrl+y", "ctrl+t", "ctrl+space", "ctrl+p",
 )  # fmt: skip
 """Keys that do something somewhere; those that leave the app are not among them."""
 _WORDS = ("hello", "failed", "!cancelled", "zzz", "webshop", "line 1", "E", "+90s", "14:05", "[", "main x", "name: a\n")

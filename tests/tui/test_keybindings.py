@@ -59,9 +59,9 @@ async def test_two_actions_can_swap_keys(tmp_path: Path) -> None:
 
 
 async def test_footer_and_help_show_custom_keys() -> None:
-    app = FakeWorkbench([], launcher=FakeLauncher(), options=with_keys({"app.run": "x", "runs.filter": "ctrl+o"}))
+    app = FakeWorkbench([], launcher=FakeLauncher(), options=with_keys({"app.run": "x", "runs.filter": "ctrl+e"}))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "Press x to run", "x Run", "^o Filter"))
+        await until(pilot, sees(app, "Press x to run", "x Run", "^e Filter"))
         await pilot.press("f1")
         await until(pilot, sees(app, "x ", "Run this folder's pipeline on the working tree"))
         line = next(line for line in shown(app).splitlines() if "Run this folder's pipeline on" in line)

@@ -25,7 +25,7 @@ from workbench.session.view_state import Layout, SavedView
 from workbench.submit.worktree import PIPELINE_FILES
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import contained, is_going
-from workbench.tui.launching import LaunchingApp
+from workbench.tui.opening import OpeningApp
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
@@ -81,7 +81,7 @@ class WorkbenchOptions:
     """Finds this folder's pipeline file, which may be written while the workbench is open."""
 
 
-class Workbench(LaunchingApp):
+class Workbench(OpeningApp):
     """The workbench on one controller, which `connect` connects to."""
 
     CSS_PATH = "app.tcss"
@@ -94,6 +94,8 @@ class Workbench(LaunchingApp):
                 tooltip="Start the sandbox again after it was stopped"),
         Binding("C", "cluster", "Cluster", show=False, id="app.cluster",
                 tooltip="Show the cluster status: sandbox, controller, queue, quota and pods"),
+        Binding("ctrl+o", "jump", "Jump", show=False, id="app.jump",
+                tooltip="Label what is on the screen, and go to the label that is typed"),
         Binding("K", "secrets", "Secrets", show=False, id="app.secrets",
                 tooltip="Show the secrets of the pipeline, set or missing, and set them"),
         Binding("H,f9", "messages", "Messages", show=False, id="app.messages",
@@ -331,24 +333,6 @@ class Workbench(LaunchingApp):
 
     def _publish_tick(self) -> None:
         self.clock_ticked.publish(None)
-
-    def action_help(self) -> None:
-        from workbench.tui.screens.help import HelpScreen
-
-        if not self.screen.is_modal:
-            self.push_screen(HelpScreen(self.screen))
-
-    def action_messages(self) -> None:
-        from workbench.tui.screens.notifications import NotificationsScreen
-
-        if not self.screen.is_modal and not isinstance(self.screen, NotificationsScreen):
-            self.push_screen(NotificationsScreen())
-
-    def action_cluster(self) -> None:
-        from workbench.tui.screens.cluster import ClusterScreen
-
-        if not self.screen.is_modal:
-            self.push_screen(ClusterScreen())
 
     def action_edit(self) -> None:
         """Open the editor on this folder's pipeline, or on a new file."""

@@ -27,6 +27,7 @@ from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.dialogs import ChoiceDialog, ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.help import HelpScreen
+from workbench.tui.screens.jump import JumpScreen
 from workbench.tui.screens.notifications import NotificationList, NotificationsScreen
 from workbench.tui.screens.params import ParamsDialog
 from workbench.tui.screens.run import RunScreen
@@ -90,6 +91,7 @@ FOCUS_SCOPES = (
     FocusScope("help", (HelpScreen,), modal=True),
     FocusScope("question", (ConfirmDialog,), modal=True),
     FocusScope("artifact", (SectionLogView, PreviewPane, PreviewScreen)),
+    FocusScope("jump", (JumpScreen,), modal=True),
     FocusScope("secrets", (SecretList, SecretsScreen)),
     FocusScope("secret", (Input, SetSecretDialog), modal=True),
     FocusScope("choice", (ChoiceDialog,), modal=True),
@@ -102,6 +104,7 @@ _TITLES = {
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
     HelpScreen: "Help", ConfirmDialog: "A question", ChoiceDialog: "A choice", ProblemsDialog: "Problems of a pipeline",
     ParamsDialog: "Parameters", SetSecretDialog: "Value of a secret", SecretsScreen: "Secrets: screen",
+    JumpScreen: "Jump mode",
     PreviewScreen: "An artifact",
     SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",
     LogGrid: "Several logs", YamlEditor: "Editor: text", NotificationList: "List of messages",

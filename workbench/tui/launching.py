@@ -89,17 +89,6 @@ class LaunchingApp(BaseApp[int]):
         if isinstance(self.screen, RunActions) and self.screen.current_run == row.name:
             self.screen.action_rerun(False)
 
-    def action_secrets(self) -> None:
-        """Show the secrets of the run that is shown, or of this folder's pipeline."""
-        from workbench.tui.screens.base import WorkbenchScreen
-        from workbench.tui.screens.secrets.screen import SecretsScreen
-
-        screen = self.screen
-        if screen.is_modal or isinstance(screen, SecretsScreen) or not isinstance(screen, WorkbenchScreen):
-            return
-        self.notice_pipeline()
-        self.push_screen(SecretsScreen(run=screen.current_run if len(self.screen_stack) > 2 else None))
-
     def launch_text(self, path: Path, text: str) -> None:
         """Run this text as the pipeline at `path`, saved or not, on the working tree around it."""
         self._launch_if_connected(self.launcher or self.make_launcher(path), text=text)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -82,6 +82,15 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         if key in self._positions:
             self.cursor = key
         return key in self._positions
+
+    def jump_places(self) -> list[tuple[str, Offset]]:
+        """The visible rows."""
+        first = self.scroll_offset.y
+        shown = self._keys[first : first + self.scrollable_content_region.height]
+        return [(key, Offset(0, y)) for y, key in enumerate(shown)]
+
+    def jump_to(self, place: str) -> None:
+        self.go_to(place)
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         """The row's line, `width` columns, without a background."""

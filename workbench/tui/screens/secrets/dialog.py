@@ -62,11 +62,11 @@ class SetSecretDialog(ErrorBoundary, ModalScreen[SecretInput | None]):
 
     def __init__(self, name: str = "", key: str = "", *, exists: bool = False) -> None:
         super().__init__()
-        self._name, self._key, self._exists = name, key, exists
+        self._secret, self._key, self._exists = name, key, exists
 
     def compose(self) -> ComposeResult:
-        known = bool(self._name)
-        what = f"{sanitize_label(self._name, 40)} / {sanitize_label(self._key, 40)}" if known else "a new secret"
+        known = bool(self._secret)
+        what = f"{sanitize_label(self._secret, 40)} / {sanitize_label(self._key, 40)}" if known else "a new secret"
         with Vertical(classes="dialog"):
             yield Static(Text(f"Set {what}"), classes="dialog-title", markup=False)
             if self._exists:
@@ -107,7 +107,7 @@ class SetSecretDialog(ErrorBoundary, ModalScreen[SecretInput | None]):
             self.dismiss(None)
 
     def _finish(self) -> None:
-        name, key = self._name, self._key
+        name, key = self._secret, self._key
         if not name:
             name, key = (self.query_one(field, Input).value.strip() for field in ("#secret-name", "#secret-key"))
         value = typed_value(self.query_one("#secret-value", Input).value)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -117,6 +117,18 @@ class DagView(PaneBoundary, ScrollView, can_focus=True):
         """The box of a step or of its group; None before the first layout."""
         home = self._model.grouped.node_of.get(name)
         return self._drawing.boxes.get(home) if self._drawing is not None and home is not None else None
+
+    def jump_places(self) -> list[tuple[str, Offset]]:
+        """The visible boxes."""
+        boxes = self._drawing.boxes.values() if self._drawing is not None else ()
+        visible = self.scrollable_content_region.size.region
+        # One column further right than their layout, as they are drawn.
+        places = ((box.name, Offset(box.x + 1, box.y) - self.scroll_offset) for box in boxes)
+        return [(name, at) for name, at in places if visible.contains_point(at)]
+
+    def jump_to(self, place: str) -> None:
+        if self._drawing is not None and place in self._drawing.boxes:
+            self._select(self._model.representative(place))
 
     def on_resize(self) -> None:
         self._update_drawing()
