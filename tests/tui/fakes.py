@@ -43,6 +43,7 @@ from workbench.client.models import CommandStarted, StepCommand
 from workbench.client.run_request import RunRequest
 from workbench.logs.step_logs import to_microseconds
 from workbench.pipeline_file.load import LintOutcome
+from workbench.submit.submit import PackedSource
 from workbench.tui import app as app_module
 from workbench.tui.app import Workbench, WorkbenchOptions
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
@@ -304,6 +305,10 @@ class FakeLauncher:
     async def load(self, text: str | None = None) -> LintOutcome:
         self.text = text
         return self.pipeline
+
+    @asynccontextmanager
+    async def packed(self, definition: Mapping[str, Any]) -> AsyncGenerator[PackedSource | None, None]:
+        yield None
 
     async def launch(self, controller: ControllerApi, definition: Mapping[str, Any], **options: Any) -> LaunchResult:
         self.options = options

@@ -23,9 +23,11 @@ def preview_steps(text: str | bytes) -> tuple[Step, ...] | None:
     from controller.pipeline.reader import loader
 
     data = loader.load_pipeline(text, schema_errors.strict_schema()).data
-    if not isinstance(data, dict):
-        return None
-    data = normalize.normalize_matrices(data)
+    return planned_steps(normalize.normalize_matrices(data)) if isinstance(data, dict) else None
+
+
+def planned_steps(data: Mapping[str, Any]) -> tuple[Step, ...]:
+    """The pending steps of a definition with normalized matrices, as those of a run. Names of steps are their slugs."""
     steps = [step for step in _dicts(data.get("steps")) if isinstance(step.get("name"), str)]
     outer = _combinations(data.get("matrix"))
     members: dict[str, list[tuple[str, Mapping[str, str]]]] = {}

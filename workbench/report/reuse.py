@@ -122,7 +122,7 @@ def _reasons(run: Run, earlier: Run, step: Step, source: str) -> Iterator[str]:
     if step_definition(run, step) is None:
         return  # It clones the repository.
     if step.inputs is None or step.inputs != before.inputs:
-        yield from _own_changes(run, earlier, step)
+        yield from own_changes(run, earlier, step)
         if source:
             yield source
     for needed in step.depends_on:
@@ -162,14 +162,14 @@ def _only_source_differs(run: Run, earlier: Run, step: Step) -> bool:
     before = earlier.step(step.name)
     if before is None or None in (step.inputs, before.inputs) or step.inputs == before.inputs:
         return False
-    if step_definition(run, step) is None or any(_own_changes(run, earlier, step)):
+    if step_definition(run, step) is None or any(own_changes(run, earlier, step)):
         return False
     needs = ((run.step(name), earlier.step(name)) for name in step.depends_on)
     return all(ours is not None and theirs is not None and ours.inputs == theirs.inputs for ours, theirs in needs)
 
 
-def _own_changes(run: Run, earlier: Run, step: Step) -> Iterator[str]:
-    """What differs in the definition of the step, and in what fills it in."""
+def own_changes(run: Run, earlier: Run, step: Step) -> Iterator[str]:
+    """What differs in the definition of the step from that in `earlier`, and in what fills it in."""
     before_step = earlier.step(step.name)
     before = step_definition(earlier, before_step) if before_step is not None else None
     after = step_definition(run, step)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from workbench.text.sanitize import sanitize_label
 from workbench.tui.base_app import BaseApp
 from workbench.tui.keys import key_label
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
-from workbench.tui.services.interfaces import ControllerApi, RunLauncher
+from workbench.tui.services.interfaces import ControllerApi, LaunchResult, RunLauncher
 from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
 
@@ -138,15 +140,12 @@ class LaunchingApp(BaseApp[int]):
                 if chosen == "row" and row is not None:
                     self._rerun(row)
                 return
-            with self.hold_keys():
-                answer = self._ask_params(pipeline.definition)
-            params = await answer if answer is not None else {}
-            if params is None or not await self._confirm_secrets(controller, pipeline.definition):
+            if reuse_from is not None:
+                result = await self._resume(launcher, controller, pipeline.definition, reuse_from)
+            else:
+                result = await self._start(launcher, controller, pipeline.definition)
+            if result is None:
                 return
-            self._last_params = dict(params) or self._last_params
-            packing = f"Uploading the working tree around {sanitize_label(launcher.path.name, 60)}"
-            self.notify(packing, markup=False, timeout=2)
-            result = await launcher.launch(controller, pipeline.definition, params=params, reuse_from=reuse_from)
         except (ClientError, LaunchError) as error:
             message = sanitize_label(str(error), 400)
             self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
@@ -154,6 +153,47 @@ class LaunchingApp(BaseApp[int]):
         for warning in result.warnings[:5]:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
         self.open_run(result.run.name)
+
+    async def _start(
+        self, launcher: RunLauncher, controller: ControllerApi, definition: Mapping[str, Any]
+    ) -> LaunchResult | None:
+        """Ask for the parameters and start a run; None if the user gives up. Raises ClientError, LaunchError."""
+        with self.hold_keys():
+            answer = self._ask_params(definition)
+        params = await answer if answer is not None else {}
+        if params is None or not await self._confirm_secrets(controller, definition):
+            return None
+        self._last_params = dict(params) or self._last_params
+        packing = f"Uploading the working tree around {sanitize_label(launcher.path.name, 60)}"
+        self.notify(packing, markup=False, timeout=2)
+        return await launcher.launch(controller, definition, params=params)
+
+    async def _resume(
+        self, launcher: RunLauncher, controller: ControllerApi, definition: Mapping[str, Any], earlier: str
+    ) -> LaunchResult | None:
+        """Say what would be reused, ask for the parameters, and start a run. Raises ClientError, LaunchError."""
+        from workbench.runs.reuse_plan import plan_reuse
+        from workbench.session.source_manifests import default_manifests
+        from workbench.tui.screens.params import ParamsDialog
+
+        async with AsyncExitStack() as stack:
+            with self.hold_keys():
+                # What is asked about is what is sent, whatever happens to the files meanwhile.
+                source = await stack.enter_async_context(launcher.packed(definition))
+                plan = await plan_reuse(
+                    controller, earlier, definition, source, default_manifests(), self.feed.runs.get, self.now()
+                )
+                dialog = ParamsDialog(definition, plan.earlier.params or self._last_params, plan.forecast)
+                answer = self.push_screen(dialog, wait_for_dismiss=True)
+            params = await answer
+            if params is None or not await self._confirm_secrets(controller, definition):
+                return None
+            self._last_params = dict(params) or self._last_params
+            return await launcher.launch(controller, definition, params=params, reuse_from=earlier, source=source)
+
+    def now(self) -> datetime:
+        """The time of the runs that are shown."""
+        raise NotImplementedError
 
     def _ask_which(self, pipeline: str, row: Run | None) -> asyncio.Future[str | None] | None:
         """Ask what to run if the cursor is on a run of another pipeline than this folder's: `folder` or `row`."""

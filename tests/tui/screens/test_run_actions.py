@@ -17,6 +17,7 @@ from workbench.runs.reuse_explanation import explain_reuse, reuse_details
 from workbench.session.source_manifests import SourceManifests
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.dialogs import ChoiceDialog, ConfirmDialog
+from workbench.tui.screens.params import ParamsDialog
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.terminal.external_programs import temporary_folder
 
@@ -28,8 +29,35 @@ async def test_resume_reuses_the_failed_run() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "✗ greet"))
         await pilot.press("M")
+        await until(pilot, sees(app, "Nothing is reused from hello-7."))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, ParamsDialog))
+        assert launcher.launches == 0
+        await pilot.press("M")
+        await until(pilot, lambda: isinstance(app.screen, ParamsDialog))
+        await pilot.press("enter")
         await until(pilot, lambda: launcher.launches == 1)
         assert launcher.options["reuse_from"] == "hello-7"
+
+
+async def test_resume_says_what_it_would_reuse_with_these_parameters() -> None:
+    build = {"name": "build", "image": "alpine:3", "commands": ["make"]}
+    test = {"name": "test", "image": "alpine:3", "commands": ["false"], "dependsOn": ["build"]}
+    definition = {"name": "shop", "params": [{"name": "target", "default": "dev"}], "steps": [build, test]}
+    steps = [replace(step(name, (), "Succeeded"), inputs=name) for name in ("build", "test")]
+    earlier = replace(run("shop-1", "Failed", [steps[0], replace(steps[1], phase="Failed", depends_on=("build",))]),
+                      definition=definition)  # fmt: skip
+    launcher = FakeLauncher(hello(8, "Running"))
+    launcher.pipeline = LintOutcome((), {**definition, "steps": [build, {**test, "commands": ["true"]}]})
+    app = FakeWorkbench([earlier], launcher=launcher, open_run="shop-1")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ test"))
+        await pilot.press("M")
+        await until(pilot, sees(app, "1 of 2 steps is reused from shop-1", "test: failed in shop-1; commands: +true"))
+        await pilot.press("end", *"x")
+        await until(pilot, sees(app, "Nothing is reused from shop-1.", "build: parameter target: dev → devx"))
+        await pilot.press("enter")
+        await until(pilot, lambda: launcher.options.get("params") == {"target": "devx"})
 
 
 async def test_artifact_is_opened_from_a_private_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +221,7 @@ async def test_interrupted_download_leaves_no_file(tmp_path: Path, monkeypatch: 
         await until(pilot, sees(app, "✗ build"))
         await pilot.press("d", "left")
         await until(pilot, sees(app, "evil name.txt"))
-        await pilot.press("tab", "enter")
+        await pilot.press("tab", "ctrl+s")
         await until(pilot, sees(app, "Not saved", "the store went away"))
     assert list(tmp_path.iterdir()) == []
 
@@ -251,6 +279,8 @@ async def test_run_with_its_secrets_starts_without_a_question() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "✗ greet"))
         await pilot.press("M")
+        await until(pilot, lambda: isinstance(app.screen, ParamsDialog))
+        await pilot.press("enter")
         await until(pilot, lambda: launcher.launches == 1)
 
 

@@ -1,8 +1,8 @@
-"""Asks for a pipeline's parameters before a run; fields start with the defaults."""
+"""Asks for a pipeline's parameters before a run, and says what a resumed run would reuse."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -14,12 +14,22 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
 from workbench.pipeline_file.load import ParameterError, resolve_params
+from workbench.report.reuse_forecast import ReuseForecast
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import ErrorBoundary
+from workbench.tui.theme import palette
+
+Forecaster = Callable[[Mapping[str, str]], ReuseForecast]
+"""Returns what a run with these parameters would reuse."""
+_MAX_AGAIN = 8
+"""Maximum number of steps that run again whose reasons are shown."""
 
 
 class ParamsDialog(ErrorBoundary, ModalScreen[dict[str, str] | None]):
-    """Returns the values, or None if the user cancels. `previous` are the values of the last run."""
+    """Returns the values, or None if the user cancels. Fields start with the defaults.
+
+    `previous` are the values of the last run; `forecast` is given for a run that may reuse steps of an earlier one.
+    """
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -27,9 +37,11 @@ class ParamsDialog(ErrorBoundary, ModalScreen[dict[str, str] | None]):
         Binding("escape", "dismiss(None)", "Back", id="params.back", tooltip="Don't run"),
     ]
 
-    def __init__(self, definition: Mapping[str, Any], previous: Mapping[str, str]) -> None:
+    def __init__(
+        self, definition: Mapping[str, Any], previous: Mapping[str, str], forecast: Forecaster | None = None
+    ) -> None:
         super().__init__()
-        self._definition, self._previous = definition, previous
+        self._definition, self._previous, self._forecast = definition, previous, forecast
 
     @property
     def _params(self) -> Sequence[Mapping[str, Any]]:
@@ -45,6 +57,7 @@ class ParamsDialog(ErrorBoundary, ModalScreen[dict[str, str] | None]):
                 for number, param in enumerate(self._params):
                     yield Static(self._caption(param), classes="dialog-caption", markup=False)
                     yield self._field(param, f"param-{number}")
+            yield Static(id="params-forecast", classes="dialog-caption", markup=False)
             yield Static(id="params-wrong", classes="dialog-error", markup=False)
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Back", id="back", compact=True)
@@ -65,7 +78,24 @@ class ParamsDialog(ErrorBoundary, ModalScreen[dict[str, str] | None]):
         return Select(shown, value=value if value in options else options[0], id=key, allow_blank=False, compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#param-0").focus()
+        self.query_one("#param-0" if self._params else "#run").focus()
+        self._show_forecast()
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    def _show_forecast(self) -> None:
+        """Say what would be reused with the values that are entered now."""
+        shown = self.query_one("#params-forecast", Static)
+        shown.display = self._forecast is not None
+        if self._forecast is None:
+            return
+        found, colours = self._forecast(self._values()), palette(self.app)
+        text = Text(str(found), colours.success if found.reused else colours.warning)
+        if found.again:
+            text.append("\nRuns again:", colours.muted)
+        for line in found.lines(_MAX_AGAIN):
+            text.append(f"\n  {sanitize_label(line, 300)}", colours.plain)
+        shown.update(text)
 
     @on(Input.Submitted)
     def action_run(self) -> None:

@@ -29,7 +29,7 @@ from workbench.report.cluster_health import SandboxHealth
 from workbench.runs.run_list import RunList
 from workbench.session.notifications import NotificationHistory
 from workbench.session.view_state import Layout
-from workbench.submit.submit import RunApi
+from workbench.submit.submit import PackedSource, RunApi
 
 
 class ControllerApi(RunApi, Protocol):
@@ -121,6 +121,14 @@ class RunLauncher(Protocol):
         """
         ...
 
+    def packed(self, definition: Mapping[str, Any]) -> AbstractAsyncContextManager[PackedSource | None]:
+        """Pack what a run of this definition is made from; None without files.
+
+        Raises:
+            LaunchError: the working tree can't be read.
+        """
+        ...
+
     async def launch(
         self,
         controller: ControllerApi,
@@ -128,8 +136,9 @@ class RunLauncher(Protocol):
         *,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
+        source: PackedSource | None = None,
     ) -> LaunchResult:
-        """Send the working tree and create a run of a definition that `load` has returned.
+        """Send the working tree, or `source` if it is packed already, and create a run of what `load` has returned.
 
         Raises:
             LaunchError: the working tree can't be read or sent.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +45,35 @@ class FileLauncher:
         *,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
+        source: PackedSource | None = None,
     ) -> LaunchResult:
-        try:
-            request = RunRequest(definition, event="push", params=params, reuse_from=reuse_from)
-            submission = RunSubmission(
-                request, new_idempotency_key(), tree=tree_root(self.path, Path.cwd()), file=self.path
-            )
-            async with pack_worktree(submission.tree, submission.file, history=submission.has_history) as packing:
+        submission = self._submission(RunRequest(definition, event="push", params=params, reuse_from=reuse_from))
+        if source is not None:
+            return await self._submit(controller, submission, source)
+        async with self.packed(definition) as packed:
+            return await self._submit(controller, submission, packed)
+
+    @asynccontextmanager
+    async def packed(self, definition: Mapping[str, Any]) -> AsyncGenerator[PackedSource | None, None]:
+        submission = self._submission(RunRequest(definition))
+        async with pack_worktree(submission.tree, submission.file, history=submission.has_history) as packing:
+            try:
                 source = await packing
-                run = await submit(controller, submission, source)
-                if source is None:
-                    return LaunchResult(run)
-                return LaunchResult(run, source.archive.warnings + await self._remember_files(run, source))
-        except WorktreeError as error:
-            raise LaunchError(str(error)) from error
+            except WorktreeError as error:
+                raise LaunchError(str(error)) from error
+            yield source
+
+    def _submission(self, request: RunRequest) -> RunSubmission:
+        tree = tree_root(self.path, Path.cwd())
+        return RunSubmission(request, new_idempotency_key(), tree=tree, file=self.path)
+
+    async def _submit(
+        self, controller: ControllerApi, submission: RunSubmission, source: PackedSource | None
+    ) -> LaunchResult:
+        run = await submit(controller, submission, source)
+        if source is None:
+            return LaunchResult(run)
+        return LaunchResult(run, source.archive.warnings + await self._remember_files(run, source))
 
     async def _remember_files(self, run: Run, source: PackedSource) -> tuple[str, ...]:
         """Save which files the run is made from, so that a later one can tell what has changed; warnings."""
@@ -78,6 +94,10 @@ class SavedPipelineLauncher:
     async def load(self, text: str | None = None) -> LintOutcome:
         return LintOutcome((), self._definition)
 
+    @asynccontextmanager
+    async def packed(self, definition: Mapping[str, Any]) -> AsyncGenerator[PackedSource | None, None]:
+        yield None
+
     async def launch(
         self,
         controller: ControllerApi,
@@ -85,6 +105,7 @@ class SavedPipelineLauncher:
         *,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
+        source: PackedSource | None = None,
     ) -> LaunchResult:
         request = RunRequest(definition, event="push", params=params, reuse_from=reuse_from)
         submission = RunSubmission(request, new_idempotency_key())
