@@ -13,9 +13,10 @@ from tests.tui.driver import WIDE, sees, until
 from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.client import SavedPipeline
 from workbench.client.errors import UnreachableError
-from workbench.tui.screens.details import DetailsScreen, DetailsTabs
+from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.run import RunScreen
+from workbench.tui.widgets.tab_bar import TabBar
 
 
 async def choose(pilot: Pilot[Any], app: FakeWorkbench, typed: str, found: str) -> None:
@@ -62,14 +63,14 @@ async def test_step_of_a_run_in_the_list_is_opened_with_it() -> None:
 
 
 @pytest.mark.parametrize(("typed", "found", "tab"), [("yaml", "Details: YAML", "yaml"),
-                                                     ("secret", "Details: Environment", "environment")])  # fmt: skip
+                                                     ("environ", "Details: Environment", "environment")])  # fmt: skip
 async def test_details_are_opened_on_their_tab(typed: str, found: str, tab: str) -> None:
     app = busy_app(open_run="wordcount-12")
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "✗ test"))
         await choose(pilot, app, typed, found)
         await until(pilot, lambda: isinstance(app.screen, DetailsScreen))
-        await until(pilot, lambda: [each.active for each in app.screen.query(DetailsTabs)] == [tab])
+        await until(pilot, lambda: [each.active for each in app.screen.query(TabBar)] == [tab])
 
 
 async def test_artifact_is_found_by_its_name() -> None:

@@ -157,11 +157,11 @@ async def test_palette_calls_actions_of_unfocused_widgets() -> None:
 
 
 async def test_messages_show_custom_keys() -> None:
-    app = busy_app(options=with_keys({"app.cancel": "ctrl+o", "run.rerun": "f6", "log.copy": "f12"}))
+    app = busy_app(options=with_keys({"app.cancel": "ctrl+e", "run.rerun": "f6", "log.copy": "f12"}))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "webshop-42"))
         await pilot.press("f6")
-        await until(pilot, sees(app, "webshop-42 has not ended yet; ^o cancels it."))
+        await until(pilot, sees(app, "webshop-42 has not ended yet; ^e cancels it."))
         await pilot.press("enter")
         await until(pilot, sees(app, "26 passed"))
         await pilot.press("3", "m")

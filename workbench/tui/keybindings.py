@@ -46,6 +46,7 @@ from workbench.tui.widgets.log.section_view import SectionLogView
 from workbench.tui.widgets.pipelines_list import PipelinesList
 from workbench.tui.widgets.runs_table import RunsTable
 from workbench.tui.widgets.step_list import StepList
+from workbench.tui.widgets.tab_bar import TabBar
 
 RESERVED = {
     "ctrl+q": "always quits the workbench",
@@ -84,6 +85,7 @@ FOCUS_SCOPES = (
     FocusScope("editor", (YamlEditor, EditorScreen)),
     FocusScope("editor's graph", (DagView, EditorScreen)),
     FocusScope("editor's problems", (ProblemList, EditorScreen)),
+    FocusScope("tabs", (TabBar, DetailsScreen)),
     FocusScope("details", (ArtifactList, DetailsScreen)),
     FocusScope("comparison", (ListView, CompareScreen)),
     FocusScope("cluster", (ClusterScreen,)),

@@ -24,7 +24,7 @@ async def test_a_text_is_shown_and_searched_like_a_log() -> None:
         await pilot.press("d", "left")
         await until(pilot, sees(app, "report.txt"))
         await pilot.press("tab", "enter")
-        await until(pilot, sees(app, "report.txt", "text, 4.3 KiB", "1  line 1"))
+        await until(pilot, sees(app, "report.txt", "text, 4 KiB", "1  line 1"))
         await pilot.press("slash", *"line 400", "enter")
         await until(pilot, sees(app, "1 of 1 found", "line 400"))
         await pilot.press("escape")

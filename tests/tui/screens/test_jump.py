@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textual.widgets import TabbedContent
-
 from tests.tui.driver import SMALL, WIDE, sees, until
 from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from workbench.tui.screens.editor import EditorScreen
@@ -16,6 +14,7 @@ from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.jump_targets import JumpTarget, jump_targets, labels
 from workbench.tui.widgets.runs_table import RunsTable
 from workbench.tui.widgets.step_list import StepList
+from workbench.tui.widgets.tab_bar import TabBar
 
 
 def label_of(app: FakeWorkbench, targets: list[JumpTarget], widget: type, place: str) -> str:
@@ -54,12 +53,11 @@ async def test_a_label_opens_a_tab() -> None:
         await until(pilot, sees(app, "26 passed"))
         await pilot.press("d")
         await until(pilot, sees(app, "Why", "Artifacts"))
-        targets = jump_targets(app.screen)
-        tab = next(at for at, each in enumerate(targets) if (each.widget.id or "").endswith("-events"))
+        label = label_of(app, jump_targets(app.screen), TabBar, "events")
         await pilot.press("ctrl+o")
         await until(pilot, lambda: isinstance(app.screen, JumpScreen))
-        await pilot.press(labels(len(targets))[tab])
-        await until(pilot, lambda: app.screen.query(TabbedContent).first().active == "events")
+        await pilot.press(label)
+        await until(pilot, sees(app, "There are no events."))
 
 
 async def test_another_key_or_escape_jumps_nowhere() -> None:

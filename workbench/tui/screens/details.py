@@ -8,8 +8,8 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.widgets import Footer, Static, TabbedContent, TabPane
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Footer, Static
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, RunEvent, Step
@@ -17,7 +17,6 @@ from workbench.report.details import Detail, description, environment, frozen_ya
 from workbench.runs.reuse_explanation import ReuseExplanation, explain_reuse, reuse_details
 from workbench.session.source_manifests import default_manifests
 from workbench.text.sanitize import sanitize_label, sanitize_line
-from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import key_label
 from workbench.tui.screens.artifacts.actions import ArtifactActions
 from workbench.tui.screens.artifacts.artifact_list import ArtifactList
@@ -25,14 +24,14 @@ from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import age_text
+from workbench.tui.widgets.tab_bar import TabBar
 
 _NAME_WIDTH = 18
 
 _MAX_ARTIFACTS = 5_000
 
 
-class DetailsTabs(ErrorBoundary, TabbedContent):
-    """Textual's tabs, which fail when they are closed while they are still being mounted."""
+_TABS = {"why": "Why", "environment": "Environment", "events": "Events", "yaml": "YAML", "artifacts": "Artifacts"}
 
 
 class DetailsScreen(ArtifactActions):
@@ -62,24 +61,29 @@ class DetailsScreen(ArtifactActions):
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
-        with DetailsTabs(initial=self._initial_tab):
-            for name, title in (("why", "Why"), ("environment", "Environment"), ("events", "Events"), ("yaml", "YAML")):
-                with TabPane(title, id=name), VerticalScroll():
-                    yield Static(id=f"details-{name}", markup=False)
-            with TabPane("Artifacts", id="artifacts"):
-                shows, saves = (
-                    key_label(self.app, "rows.open", "Enter"),
-                    key_label(self.app, "artifacts.save", "ctrl+s"),
-                )
-                opens = key_label(self.app, "artifacts.look", "o")
-                hint = f"{shows} shows a file, {saves} saves it, {opens} opens it in another program."
-                yield Static(hint, classes="details-hint", markup=False)
-                yield Static("Loading …", id="details-no-artifacts", classes="details-hint", markup=False)
-                yield ArtifactList(id="details-artifacts")
+        yield TabBar(_TABS, self._initial_tab, id="details-tabs")
+        for name in ("why", "environment", "events", "yaml"):
+            with VerticalScroll(id=name, classes="details-tab"):
+                yield Static(id=f"details-{name}", markup=False)
+        with Vertical(id="artifacts", classes="details-tab"):
+            shows = key_label(self.app, "rows.open", "Enter")
+            saves = key_label(self.app, "artifacts.save", "ctrl+s")
+            opens = key_label(self.app, "artifacts.look", "o")
+            hint = f"{shows} shows a file, {saves} saves it, {opens} opens it in another program."
+            yield Static(hint, classes="details-hint", markup=False)
+            yield Static("Loading …", id="details-no-artifacts", classes="details-hint", markup=False)
+            yield ArtifactList(id="details-artifacts")
         yield Footer()
 
     def on_mount(self) -> None:
+        self._show_tab()
         self._fetch()
+
+    @on(TabBar.Activated)
+    def _show_tab(self) -> None:
+        active = self.query_one(TabBar).active
+        for pane in self.query(".details-tab"):
+            pane.display = pane.id == active
 
     @property
     def current_run(self) -> str | None:

@@ -10,7 +10,6 @@ from typing import Protocol, runtime_checkable
 from textual.geometry import Offset
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Tab, Tabs
 
 _LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 """In the order in which they are given: those that need no move of the hand first."""
@@ -42,11 +41,6 @@ class JumpTarget:
         """Go there, if it still exists."""
         if not self.widget.is_attached:
             return
-        if isinstance(self.widget, Tab):
-            tabs = next((each for each in self.widget.ancestors if isinstance(each, Tabs)), None)
-            if tabs is not None and self.widget.id:
-                tabs.active = self.widget.id
-            return
         self.widget.focus()
         if self.place is not None and isinstance(self.widget, Jumpable):
             self.widget.jump_to(self.place)
@@ -65,9 +59,7 @@ def _targets(screen: Screen[object]) -> Iterator[JumpTarget]:
     for widget in screen.query("*"):
         if not widget.visible or not widget.region or widget.is_disabled:
             continue
-        if isinstance(widget, Tab):
-            yield JumpTarget(widget, None, widget.region.offset)
-        elif widget.focusable and not isinstance(widget, Tabs):
+        if widget.focusable:
             places = widget.jump_places() if isinstance(widget, Jumpable) else ()
             for place, at in places:
                 yield JumpTarget(widget, place, widget.region.offset + at)
