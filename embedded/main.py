@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -27,6 +28,9 @@ from embedded.auth.rbac import Authorizer
 from embedded.auth.tokens import Authenticator, TokenFileError, load_signing_key, read_token_file
 from embedded.controllers import run_controllers
 from embedded.kubelet import Kubelet, KubeletSettings
+from embedded.kubelet.runtime.choice import RUNTIMES, engine_runtime, find_engine, process_runtime
+from embedded.kubelet.runtime.engine.address import AddressError, EngineAddress
+from embedded.kubelet.runtime.interface import Runtime, RuntimeUnavailableError
 from embedded.registry import manifests
 from embedded.registry.registry import Registry
 from embedded.storage.database import StorageError, UnreadableDatabaseError
@@ -91,10 +95,51 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="enforce limits by cgroups: auto if one is delegated, own in the cluster's own cgroup, none never "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="process",
+        help="what runs containers: processes of this machine, where images are ignored, or an engine "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        type=_engine_address,
+        metavar="ADDRESS",
+        help="where the engine listens, unix:///path or tcp://host:port, instead of where it usually does",
+    )
+    parser.add_argument(
+        "--process-command",
+        type=_words,
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="a list of words; containers whose command begins with them are processes of this machine with every "
+        "runtime; repeatable",
+    )
     args = parser.parse_args(argv)
+    if args.engine is not None and args.runtime == "process":
+        parser.error("--engine requires --runtime docker, podman or auto")
     if (args.tls_cert_file is None) != (args.tls_private_key_file is None):
         parser.error("--tls-cert-file and --tls-private-key-file must be given together")
     return args
+
+
+def _engine_address(text: str) -> EngineAddress:
+    try:
+        return EngineAddress.parse(text)
+    except AddressError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _words(text: str) -> list[str]:
+    try:
+        words = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from error
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of words")
+    return words
 
 
 def open_listener(args: argparse.Namespace) -> socket.socket:
@@ -125,6 +170,29 @@ def build_registry(store: SqliteStore, manifest_paths: Sequence[Path]) -> Regist
     return registry
 
 
+async def open_runtime(args: argparse.Namespace) -> Runtime:
+    """What runs the containers, ready to be used.
+
+    Raises:
+        RuntimeUnavailableError: the engine that was asked for can't be used.
+    """
+    processes = process_runtime(args.data_dir, args.cgroups)
+    runtime: Runtime = processes
+    if args.runtime != "process":
+        try:
+            address = args.engine or (await find_engine(args.runtime, os.environ, Path.home())).address
+            runtime = engine_runtime(address, args.data_dir, processes, args.process_command)
+            await runtime.open()
+        except RuntimeUnavailableError as error:
+            if args.runtime != "auto":
+                raise
+            _log.warning("containers are processes of this machine: %s", error)
+            runtime = processes
+    if runtime is processes:
+        await runtime.open()
+    return runtime
+
+
 async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then end all pods and close the database."""
     tls = load_tls_context(args.tls_cert_file, args.tls_private_key_file) if args.tls_cert_file else None
@@ -136,7 +204,8 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
             registry, read_token_file(args.token_auth_file), load_signing_key(data / "service-account.key"), utc_now
         )
         log_limit = args.container_log_max_size << 20
-        kubelet = Kubelet(registry, data, KubeletSettings(args.max_pods, log_limit=log_limit, cgroups=args.cgroups))
+        runtime = await open_runtime(args)
+        kubelet = Kubelet(registry, data, KubeletSettings(args.max_pods, log_limit=log_limit), runtime)
         server = Server(registry, authenticator, Authorizer(registry), kubelet)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -163,6 +232,7 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
             await asyncio.wait(tasks)
             server.close()
             await http.cleanup()
+        await runtime.close()
     finally:
         store.close()
 
@@ -180,7 +250,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnreadableDatabaseError as error:
         print(f"c8s-cluster: {error}", file=sys.stderr)
         return UNREADABLE_DATA
-    except (TokenFileError, CertificateError, StorageError, manifests.ManifestError, OSError) as error:
+    except (
+        TokenFileError,
+        CertificateError,
+        StorageError,
+        manifests.ManifestError,
+        RuntimeUnavailableError,
+        OSError,
+    ) as error:
         print(f"c8s-cluster: {error}", file=sys.stderr)
         return 1
     return 0

@@ -23,6 +23,7 @@ from typing import Any
 from embedded import controllers
 from embedded.api.scheme import JOBS, NAMESPACES, PODS
 from embedded.kubelet import Kubelet, KubeletSettings
+from embedded.kubelet.runtime.choice import process_runtime
 from embedded.registry.registry import Registry
 from embedded.registry.watcher import Watcher
 from embedded.storage.sqlite import SqliteStore
@@ -103,7 +104,9 @@ async def main(count: int) -> None:
         store = SqliteStore(Path(folder) / "cluster.db")
         registry = Registry(store)
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})
-        runner = Kubelet(registry, Path(folder), KubeletSettings(max_pods=8))
+        runtime = process_runtime(Path(folder))
+        await runtime.open()
+        runner = Kubelet(registry, Path(folder), KubeletSettings(max_pods=8), runtime)
         events = registry.watch()
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(controllers.run_controllers(registry)), group.create_task(runner.run())]

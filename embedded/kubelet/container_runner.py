@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from embedded.kubelet.container.container import Container, ContainerContext
+from embedded.kubelet.image_puller import ImagePuller, present_message
 from embedded.kubelet.probes import prober
 from embedded.kubelet.restart_policy import RestartPolicy, restart_delay
 from embedded.kubelet.status_manager import PodStatusManager
@@ -22,6 +23,7 @@ class ContainerRunner:
 
     Args:
         context: what the pod gives its containers.
+        images: brings their images.
         listener: gets the results of probes.
         publish: writes the pod's status.
     """
@@ -29,12 +31,14 @@ class ContainerRunner:
     def __init__(
         self,
         context: ContainerContext,
+        images: ImagePuller,
         status_manager: PodStatusManager,
         termination: TerminationSequence,
         listener: prober.ProbeListener,
         publish: Callable[[], None],
     ) -> None:
         self._context = context
+        self._images = images
         self._status_manager = status_manager
         self._termination = termination
         self._listener = listener
@@ -59,6 +63,8 @@ class ContainerRunner:
         """Start a container as soon as what it needs exists; False when the pod is stopped before that."""
         attempt = 0
         while not self._termination.started.is_set():
+            if not await self._images.ensure(container):
+                continue
             if await container.start(self._context) or container.state.terminated is not None:
                 self._record_start(container)
                 return True
@@ -73,9 +79,9 @@ class ContainerRunner:
     def _record_start(self, container: Container) -> None:
         """Record the Events of a start, with the words of a kubelet of 1.36."""
         record, name = self._status_manager.record_event, container.name
-        if image := container.spec.get("image"):
-            present = f'Container image "{image}" already present on machine and can be accessed by the pod'
-            record("Pulled", present, container=name)
+        image = container.spec.get("image")
+        if image and not self._context.runtime.needs_image(container.spec):
+            record("Pulled", present_message(image), container=name)
         record("Created", "Container created", container=name)
         if container.state.running_since is not None:
             record("Started", "Container started", container=name)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, LogOpti
 from embedded.api.scheme import NODES, PODS, ObjectRef
 from embedded.api.status_errors import ApiError, not_found
 from embedded.kubelet import node, scheduler
-from embedded.kubelet.config.environment import contained_environment, inherited_environment
 from embedded.kubelet.config.tree_removal import remove_tree
 from embedded.kubelet.container.container import Container
 from embedded.kubelet.container_lookup import (
@@ -37,8 +35,6 @@ from embedded.kubelet.pod_changes import concerns_worker, is_reverted, may_run_h
 from embedded.kubelet.pod_status import TERMINAL_PHASES, node_lost_status
 from embedded.kubelet.pod_worker import PodEnvironment, PodWorker
 from embedded.kubelet.runtime.interface import Runtime, StartError
-from embedded.kubelet.runtime.process.cgroups import CgroupMode
-from embedded.kubelet.runtime.process.runtime import ProcessRuntime
 from embedded.kubelet.termination import StopReason
 from embedded.registry.event_recorder import EventRecorder
 from embedded.registry.registry import Registry
@@ -60,11 +56,8 @@ class KubeletSettings:
 
     max_pods: int
     """Pods that run at once; the others stay pending."""
-    inherited: dict[str, str] = field(default_factory=lambda: inherited_environment(os.environ))
-    """Environment variables that every container starts from."""
     log_limit: int = DEFAULT_MAX_BYTES
     """Bytes that are kept of each container's log."""
-    cgroups: CgroupMode = "auto"
 
 
 _RESTORE_DELAY = 5.0
@@ -72,17 +65,20 @@ _RESTORE_DELAY = 5.0
 
 
 class Kubelet:
-    """Runs every pod of the cluster on this machine."""
+    """Runs every pod of the cluster on this machine.
 
-    def __init__(self, registry: Registry, data_dir: Path, settings: KubeletSettings) -> None:
+    Args:
+        runtime: runs the containers; it is open, and closed only after `run` has returned.
+    """
+
+    def __init__(self, registry: Registry, data_dir: Path, settings: KubeletSettings, runtime: Runtime) -> None:
         self._registry = registry
         # /proc names folders by their real path.
         self._pods_dir = data_dir.resolve() / "pods"
         self._settings = settings
         self._recorder = EventRecorder(registry, "kubelet", node.NODE_NAME)
         self._scheduler_recorder = EventRecorder(registry, scheduler.SCHEDULER_NAME)
-        inherited = {**settings.inherited, **contained_environment(str(self._pods_dir))}
-        self._runtime: Runtime = ProcessRuntime(inherited, settings.cgroups)
+        self._runtime = runtime
         self._node = node.SchedulingState(node.labels())
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,7 +94,6 @@ class Kubelet:
     async def run(self) -> None:
         """Run pods until cancelled; then end all of them, and return when no process is left."""
         self._pods_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._runtime.open()
         await self._recover_from_crash()
         node.register_node(self._registry, self._settings.max_pods, self._runtime)
         self._node = node.scheduling_state(self._registry) or self._node
@@ -111,7 +106,6 @@ class Kubelet:
                     group.create_task(self._watch_node(pods))
             except asyncio.CancelledError:
                 await self._shut_down()
-                await self._runtime.close()
                 raise
 
     async def _watch_pods(self, group: asyncio.TaskGroup) -> None:
@@ -184,7 +178,7 @@ class Kubelet:
             if worker is not None:
                 worker.stop(StopReason.DELETED, 0)
             else:
-                await asyncio.to_thread(remove_tree, self._pods_dir / uid)
+                await self._remove(self._pods_dir / uid)
         elif worker is not None:
             if concerns_worker(event):
                 worker.on_pod_changed(event.object)
@@ -274,11 +268,18 @@ class Kubelet:
         for folder in (
             [self._pods_dir / uid] if gone else [self._pods_dir / uid / "volumes", self._pods_dir / uid / "root"]
         ):
-            try:
+            await self._remove(folder)
+
+    async def _remove(self, folder: Path) -> None:
+        """Remove a folder of a pod that has ended, whoever its files belong to."""
+        try:
+            await asyncio.to_thread(remove_tree, folder)
+            if folder.exists():
+                await self._runtime.take_over(folder)
                 await asyncio.to_thread(remove_tree, folder)
-            except Exception:
-                # Only files stay: a pod's content must not end the cluster.
-                _log.exception("the folder %s of a pod that has ended can't be removed", folder)
+        except Exception:
+            # Only files stay: a pod's content must not end the cluster.
+            _log.exception("the folder %s of a pod that has ended can't be removed", folder)
 
     def _exists(self, uid: str, worker: PodWorker) -> bool:
         found = self._registry.find(ObjectRef(PODS, worker.namespace, worker.name))
@@ -309,7 +310,7 @@ class Kubelet:
             _log.warning("killed %d processes or containers that an earlier cluster process left behind", killed)
         for folder in folders:
             if folder.name not in pods:
-                remove_tree(folder)
+                await self._remove(folder)
         for pod in pods.values():
             if pod["spec"].get("nodeName") == node.NODE_NAME and pod["status"].get("phase") not in TERMINAL_PHASES:
                 self._write_status(pod, node_lost_status(pod["status"], self._registry.now()))

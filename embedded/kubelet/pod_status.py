@@ -50,6 +50,7 @@ class ContainerState:
     last: Terminated | None = None
     restarts: int = 0
     container_id: str = ""
+    image_id: str = ""
     started: bool = False
     """It runs and has passed its postStart hook and startup probe, if any."""
     ready: bool = False
@@ -74,6 +75,8 @@ class PodState:
     initialized: bool
     now: str
     start_time: str
+    address: str = LOOPBACK
+    """The pod's IP address; empty while it has none."""
     rejected: bool = False
     """Whether the node can't run the pod: it has no container statuses then."""
     reason: str = ""
@@ -95,7 +98,9 @@ def build_pod_status(pod_state: PodState) -> Json:
         status["reason"] = pod_state.reason
     if pod_state.message:
         status["message"] = pod_state.message
-    status |= {"hostIP": LOOPBACK, "hostIPs": [{"ip": LOOPBACK}], "podIP": LOOPBACK, "podIPs": [{"ip": LOOPBACK}]}
+    status |= {"hostIP": LOOPBACK, "hostIPs": [{"ip": LOOPBACK}]}
+    if pod_state.address:
+        status |= {"podIP": pod_state.address, "podIPs": [{"ip": pod_state.address}]}
     status["observedGeneration"] = pod_state.pod["metadata"].get("generation", 1)
     status["startTime"] = pod_state.start_time
     if not pod_state.rejected and spec.get("initContainers"):
@@ -120,7 +125,7 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
     status: Json = {
         "name": container["name"],
         "image": container.get("image", ""),
-        "imageID": "",
+        "imageID": state.image_id,
         "ready": done if plain_init else running and state.ready,
         "started": running and (state.started or plain_init),
         "restartCount": state.restarts,

@@ -18,11 +18,12 @@ from embedded.kubelet.config import volumes
 from embedded.kubelet.config.environment import ConfigError
 from embedded.kubelet.container.container import Container, ContainerContext
 from embedded.kubelet.container_runner import CONFIG_RETRIES_PER_EVENT, CONFIG_RETRY_INTERVAL, ContainerRunner
+from embedded.kubelet.image_puller import ImagePuller
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES
 from embedded.kubelet.pod_status import is_sidecar
 from embedded.kubelet.probes import prober
 from embedded.kubelet.restart_policy import RestartPolicy
-from embedded.kubelet.runtime.interface import PodSandbox, Runtime
+from embedded.kubelet.runtime.interface import PodSandbox, Runtime, SandboxError
 from embedded.kubelet.sidecars import SidecarSet
 from embedded.kubelet.status_manager import PodStatusManager
 from embedded.kubelet.termination import StopReason, TerminationSequence
@@ -31,6 +32,8 @@ from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
 
+_SANDBOX_RETRY_INTERVAL = 5.0
+"""Seconds until the network of a pod is tried again."""
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
 
@@ -119,6 +122,7 @@ class PodWorker:
             {c.name: c.state for c in self._containers},
             self._phase,
             initialized=self._initialized,
+            address=self._pod_runtime.address,
             rejected=self._rejected,
             reason=self._reason,
             message=self._message,
@@ -145,9 +149,12 @@ class PodWorker:
         mounted = await self._prepare_volumes()
         if mounted is None:
             return
+        if not await self._prepare_sandbox():
+            return
         context = self._build_context(mounted)
         self._termination.attach(group)
-        runner = ContainerRunner(context, self._status_manager, self._termination, self, self.publish)
+        images = ImagePuller(self._pod_runtime, self._status_manager, self._termination, self.publish)
+        runner = ContainerRunner(context, images, self._status_manager, self._termination, self, self.publish)
         if await self._run_init_containers(group, runner):
             async with asyncio.TaskGroup() as main:
                 for container in self._main:
@@ -167,7 +174,9 @@ class PodWorker:
         manager, root, attempt = self._status_manager, self._environment.folder / "volumes", 0
         while not self._termination.started.is_set():
             try:
-                return volumes.prepare_volumes(manager.pod, root, manager.secret, manager.config_map)
+                return volumes.prepare_volumes(
+                    manager.pod, root, manager.secret, manager.config_map, shared=self._environment.runtime.uses_images
+                )
             except OSError as error:
                 self._reject("VolumeFailed", f"can't create the pod's volumes in {root}: {error.strerror}")
                 return None
@@ -181,16 +190,33 @@ class PodWorker:
                 await self._termination.pause(CONFIG_RETRY_INTERVAL)
         return None
 
+    async def _prepare_sandbox(self) -> bool:
+        """Make what the runtime needs for the pod as a whole; False when the pod was stopped before that worked."""
+        while not self._termination.started.is_set():
+            try:
+                await self._pod_runtime.prepare()
+            except SandboxError as error:
+                self._status_manager.record_event("FailedCreatePodSandBox", str(error), kind="Warning")
+                await self._termination.pause(_SANDBOX_RETRY_INTERVAL)
+            else:
+                return True
+        return False
+
     def _build_context(self, mounted: Mapping[str, Path]) -> ContainerContext:
         manager, environment = self._status_manager, self._environment
         return ContainerContext(
-            pod={**manager.pod, "spec": {**manager.pod["spec"], "nodeName": environment.node}},
+            pod={
+                **manager.pod,
+                "spec": {**manager.pod["spec"], "nodeName": environment.node},
+                "status": {**manager.pod["status"], "podIP": self._pod_runtime.address},
+            },
             folder=environment.folder,
             runtime=self._pod_runtime,
             volumes=mounted,
             secret=manager.secret,
             config_map=manager.config_map,
             timestamp=manager.timestamp,
+            shared=environment.runtime.uses_images,
             log_limit=environment.log_limit,
         )
 

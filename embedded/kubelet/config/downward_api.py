@@ -16,7 +16,7 @@ from embedded.api.quantity import parse_quantity
 Json = dict[str, Any]
 
 LOOPBACK = "127.0.0.1"
-"""The address of every pod and of the node: they are processes of one machine."""
+"""The address of the node, and of pods that are processes of this machine."""
 
 
 class DownwardApiError(Exception):
@@ -32,14 +32,15 @@ def resolve_field(pod: Json, path: str) -> str:
     metadata, spec = pod["metadata"], pod["spec"]
     if match := re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path):
         return str((metadata.get(match.group(1)) or {}).get(match.group(2), ""))
+    address = (pod.get("status") or {}).get("podIP") or LOOPBACK
     known = {
         "metadata.name": metadata["name"],
         "metadata.namespace": metadata["namespace"],
         "metadata.uid": metadata["uid"],
         "spec.nodeName": spec.get("nodeName", ""),
         "spec.serviceAccountName": spec.get("serviceAccountName", ""),
-        "status.podIP": LOOPBACK,
-        "status.podIPs": LOOPBACK,
+        "status.podIP": address,
+        "status.podIPs": address,
         "status.hostIP": LOOPBACK,
         "status.hostIPs": LOOPBACK,
     }

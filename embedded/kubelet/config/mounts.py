@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from embedded.kubelet.config.environment import ConfigError, expand_variables
@@ -25,9 +25,12 @@ class Mount:
 
 
 def resolve_mounts(
-    container: Json, volumes: Mapping[str, Path], variables: Mapping[str, str] | None = None
+    container: Json, volumes: Mapping[str, Path], variables: Mapping[str, str] | None = None, *, shared: bool = False
 ) -> tuple[Mount, ...]:
     """The mounts of a container; a subPathExpr may use its variables. Missing folders of a subPath are created.
+
+    Args:
+        shared: containers may have users of their own, for whom new folders are open.
 
     Raises:
         ConfigError: a subPath leads out of its volume.
@@ -39,10 +42,27 @@ def resolve_mounts(
         if not stays_inside(below):
             raise ConfigError(f"subPath {below} must not lead out of volume {mount['name']}")
         source = volumes[mount["name"]] / below
-        if below and not source.exists():
-            source.mkdir(mode=0o700, parents=True)
+        if below:
+            _make_folder(volumes[mount["name"]], below, shared=shared)
         mounts.append(Mount(mount["mountPath"].rstrip("/"), source, bool(mount.get("readOnly"))))
     return tuple(mounts)
+
+
+def _make_folder(volume: Path, below: str, *, shared: bool) -> None:
+    """Create the folder of a subPath.
+
+    Raises:
+        ConfigError: a link, which another container may have made, is on the way: it could lead anywhere.
+    """
+    path = volume
+    for part in PurePosixPath(below).parts:
+        path = path / part
+        if path.is_symlink():
+            raise ConfigError(f"subPath {below} must not contain a symbolic link")
+        if not path.exists():
+            path.mkdir(mode=0o700)
+            if shared:
+                path.chmod(0o777)
 
 
 class PathMap:

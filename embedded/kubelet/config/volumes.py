@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,8 +21,14 @@ _SUPPORTED = "emptyDir, secret, configMap, downwardAPI and projected"
 _SUPPORTED_KINDS = {"emptyDir", "secret", "configMap", "downwardAPI"}
 
 
-def prepare_volumes(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[str, Path]:
+def prepare_volumes(
+    pod: Json, root: Path, secret: Lookup, config_map: Lookup, *, shared: bool = False
+) -> dict[str, Path]:
     """Create a pod's volumes in `root`; returns their directories by name.
+
+    Args:
+        shared: containers may have users of their own, so the volumes have the modes of a node. `root` must then be in
+            a folder that no other user of this machine may enter.
 
     Raises:
         ConfigError: a Secret or ConfigMap is missing, or a path leads out of its volume.
@@ -30,13 +37,14 @@ def prepare_volumes(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -
     folders: dict[str, Path] = {}
     for volume in pod["spec"].get("volumes") or []:
         folder = root / volume["name"]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        writer = _VolumeWriter(folder, shared)
+        writer.make_folder()
         projected = volume.get("projected")
         sources = [volume] if projected is None else projected.get("sources") or []
         mode = None if projected is None else projected.get("defaultMode")
         try:
             for source in sources:
-                _fill(folder, source, mode, pod, (secret, config_map))
+                _fill(writer, source, mode, pod, (secret, config_map))
         except ConfigError as error:
             raise ConfigError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from error
         except (LookupError, TypeError, AttributeError, ValueError) as error:
@@ -58,12 +66,10 @@ def unsupported_reason(pod: Json) -> str:
     return ""
 
 
-def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tuple[Lookup, Lookup]) -> None:
+def _fill(writer: _VolumeWriter, source: Json, mode: int | None, pod: Json, lookups: tuple[Lookup, Lookup]) -> None:
     if (projection := source.get("downwardAPI")) is not None:
         for item in projection.get("items") or []:
-            _write(
-                folder, item["path"], _resolve_item(item, pod), item.get("mode", projection.get("defaultMode", mode))
-            )
+            writer.write(item["path"], _resolve_item(item, pod), item.get("mode", projection.get("defaultMode", mode)))
         return
     for kind, lookup in zip(("secret", "configMap"), lookups, strict=True):
         if (projection := source.get(kind)) is None:
@@ -77,7 +83,7 @@ def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tupl
         files = _object_files(obj, encoded=kind == "secret")
         for item in projection.get("items") or [{"key": key, "path": key} for key in files]:
             if item["key"] in files:
-                _write(folder, item["path"], files[item["key"]], item.get("mode", projection.get("defaultMode", mode)))
+                writer.write(item["path"], files[item["key"]], item.get("mode", projection.get("defaultMode", mode)))
             elif not projection.get("optional"):
                 raise ConfigError(f"references non-existent {word} key: {item['key']}")
         return
@@ -98,16 +104,37 @@ def _object_files(obj: Json, *, encoded: bool) -> dict[str, bytes]:
     return plain | {key: base64.b64decode(value) for key, value in binary.items()}
 
 
-def _write(folder: Path, relative: str, content: bytes, mode: int | None) -> None:
-    if not stays_inside(relative):
-        raise ConfigError(f"a volume's path must stay inside the volume: {relative}")
-    path = folder / relative
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Of the requested mode only the owner's execute permission counts: no other user may read the file.
-    permissions = 0o600 | ((mode or 0) & 0o100)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, permissions)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+@dataclass(frozen=True)
+class _VolumeWriter:
+    """Writes the files of one volume."""
+
+    folder: Path
+    shared: bool
+
+    def make_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.shared:
+            self.folder.chmod(0o777)
+
+    def write(self, relative: str, content: bytes, mode: int | None) -> None:
+        """Write a file. `mode`: the requested one; only its owner's execute permission counts unless shared.
+
+        Raises:
+            ConfigError: the path leads out of the volume.
+        """
+        if not stays_inside(relative):
+            raise ConfigError(f"a volume's path must stay inside the volume: {relative}")
+        path = self.folder / relative
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        permissions = 0o600 | ((mode or 0) & 0o100)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, permissions)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            if self.shared:
+                # The container's user is not known here, and as a node's root it may read what its owner may.
+                os.fchmod(descriptor, 0o644 if mode is None else mode)
+        while self.shared and (path := path.parent) != self.folder:
+            path.chmod(0o755)
 
 
 def stays_inside(relative: str) -> bool:

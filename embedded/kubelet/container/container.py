@@ -40,6 +40,8 @@ class ContainerContext:
     config_map: Lookup
     timestamp: Callable[[], str]
     """The current time as a metav1.Time."""
+    shared: bool = False
+    """Whether containers may have users of their own."""
     log_limit: int = DEFAULT_MAX_BYTES
     """Bytes that are kept of each container's log."""
 
@@ -76,6 +78,7 @@ class Container:
             launch = self._build_launch(context, restarts)
             created = await context.runtime.create(launch)
             state.restarts, state.container_id, self._variables = restarts, created.id, launch.variables
+            state.image_id = created.image_id
             self.log = LogWriter(log_path(context.folder, self.name, restarts), time.time_ns, context.log_limit)
             await created.start(self._write)
         except ConfigError as error:
@@ -98,7 +101,8 @@ class Container:
 
     def _build_launch(self, context: ContainerContext, restarts: int) -> Launch:
         variables = container_environment(self.spec, context.pod, context.secret, context.config_map)
-        return Launch(self.spec, restarts, variables, resolve_mounts(self.spec, context.volumes, variables))
+        mounts = resolve_mounts(self.spec, context.volumes, variables, shared=context.shared)
+        return Launch(self.spec, restarts, variables, mounts)
 
     async def _set_start_failed(
         self, error: Exception, started_at: str, context: ContainerContext, created: RuntimeContainer | None

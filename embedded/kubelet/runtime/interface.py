@@ -61,6 +61,16 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Image:
+    """An image that is there."""
+
+    id: str
+    """As in a container's status."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
 class ContainerExit:
     """How a container has ended."""
 
@@ -70,11 +80,26 @@ class ContainerExit:
     """Whether the kernel killed it because it reached its memory limit."""
 
 
+class ImageError(Exception):
+    """An image can't be used; `reason` is that of the waiting container, and the message the kubelet's."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SandboxError(Exception):
+    """What belongs to a pod as a whole can't be made; it is tried again."""
+
+
 class RuntimeContainer(Protocol):
     """A container that was created: not started, running or ended."""
 
     id: str
     """As in a container's status: the runtime's name, `://` and its identifier."""
+
+    image_id: str
+    """The image it was made of; empty where images are not used."""
 
     @property
     def address(self) -> str:
@@ -140,7 +165,38 @@ class PodRuntime(Protocol):
 
     @property
     def address(self) -> str:
-        """The pod's IP address; the loopback address where pods share the machine's network."""
+        """The pod's IP address; the loopback address where pods share the machine's network, empty while unknown."""
+        ...
+
+    def needs_image(self, container: Json) -> bool:
+        """Whether a container, by its spec, can be created only once its image is there."""
+        ...
+
+    async def find_image(self, image: str) -> Image | None:
+        """An image that is there; None if it is not.
+
+        Raises:
+            ImageError: its name is invalid, or it can't be found out.
+        """
+        ...
+
+    async def pull_image(self, image: str, secrets: list[Json]) -> Image:
+        """Pull an image from its registry.
+
+        Args:
+            secrets: Secrets of the pod that may have a login for the registry.
+
+        Raises:
+            ImageError: it can't be pulled.
+        """
+        ...
+
+    async def prepare(self) -> None:
+        """Make what belongs to the pod as a whole, before its first container.
+
+        Raises:
+            SandboxError: it can't be made; it is tried again.
+        """
         ...
 
     async def create(self, launch: Launch) -> RuntimeContainer:
@@ -206,6 +262,10 @@ class Runtime(Protocol):
         Args:
             uids: of the pods that have a folder.
         """
+        ...
+
+    async def take_over(self, folder: Path) -> None:
+        """Make what containers have left in a folder readable and removable for this process."""
         ...
 
     def collect(self) -> None:

@@ -7,7 +7,9 @@ they named the path, because the machine's own file must not be touched.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ class TerminationMessage:
     """The path in the spec, if it is replaced by `file`; empty when it is in a volume."""
     file: Path | None
     """The file on this machine; None if the container has none."""
+    inside: Path
+    """The folder that it must not lead out of."""
 
     @classmethod
     def of(cls, container: Json, mounts: Iterable[Mount], folder: Path) -> TerminationMessage:
@@ -39,15 +43,15 @@ class TerminationMessage:
         """
         requested = str(container.get("terminationMessagePath") or "")
         if not requested.startswith("/"):
-            return cls("", None)
+            return cls("", None, folder)
         mapped = PathMap(mounts).map(requested)
         if mapped != requested:
-            return cls("", Path(mapped))
+            return cls("", Path(mapped), folder.resolve() / "volumes")
         file = folder / "messages" / container["name"]
         file.parent.mkdir(mode=0o700, exist_ok=True)
         file.unlink(missing_ok=True)
         file.touch(mode=0o600)
-        return cls(requested, file)
+        return cls(requested, file, file.parent.resolve())
 
     def rewrite(self, text: str) -> str:
         """Replace the path in a text, where it occurs as a whole path, by the file."""
@@ -57,8 +61,12 @@ class TerminationMessage:
 
     def read(self) -> bytes:
         """The message, cut to the length that a status may have."""
-        message = b""
-        if self.file is not None and self.file.is_file():
-            with suppress(OSError), self.file.open("rb") as file:
-                message = file.read(_MAX_BYTES)
-        return message
+        # The container may have put a link to a file of this machine there, or a pipe.
+        if self.file is None or not self.file.parent.resolve().is_relative_to(self.inside):
+            return b""
+        with suppress(OSError):
+            descriptor = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as file:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    return file.read(_MAX_BYTES)
+        return b""

@@ -16,8 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
+from embedded.kubelet.runtime.choice import FoundEngine
 from tests.contract.embedded import kubeconfig
+from tests.support.engine import engine, engine_images
 from tests.support.kubernetes import run_cluster
+
+__all__ = ["engine"]
 
 _RECORDED = Path(__file__).parent.parent / "kubernetes"
 _FILES = {
@@ -32,6 +36,8 @@ _SCENARIOS = [
     for file in _FILES
     for scenario in yaml.safe_load((_RECORDED / file).read_text())
 ]
+
+_WITH_PODS = ("workloads.yaml", "relied-on.yaml")
 
 pytestmark = pytest.mark.xdist_group("recorded-answers")
 
@@ -58,6 +64,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
+def engine_server(tmp_path_factory: pytest.TempPathFactory, engine: FoundEngine) -> Iterator[Any]:
+    """The embedded server with an engine, which has the images of the recorded pods."""
+    options = ("--runtime", engine.info.name, "--engine", str(engine.address))
+    with (
+        engine_images(engine, "busybox:1.36"),
+        run_cluster(tmp_path_factory.mktemp("engine-cluster"), *options) as cluster,
+    ):
+        yield play.Server(cluster.url, cluster.token)
+
+
+@pytest.fixture(scope="module")
 def recorded() -> dict[str, Any]:
     return {file: json.loads((_RECORDED / answers).read_text()) for file, answers in _FILES.items()}
 
@@ -69,4 +86,13 @@ def test_the_server_answers_as_recorded(
     answers = recorded[file][scenario["name"]]
     played = play.play(server, scenario)
     assert len(played) == len(answers)
+    assert list(play.differences(scenario, answers, played)) == []
+
+
+@pytest.mark.parametrize(("file", "scenario"), [each for each in _SCENARIOS if each.values[0] in _WITH_PODS])
+def test_pods_in_an_engine_do_as_recorded(
+    file: str, scenario: dict[str, Any], engine_server: Any, recorded: dict[str, Any]
+) -> None:
+    answers = recorded[file][scenario["name"]]
+    played = play.play(engine_server, scenario)
     assert list(play.differences(scenario, answers, played)) == []

@@ -17,16 +17,24 @@ from embedded.api.scheme import EVENTS, JOBS, NAMESPACES, NODES, PODS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.node import NODE_NAME
+from embedded.kubelet.runtime.choice import FoundEngine, engine_runtime, process_runtime
+from embedded.kubelet.runtime.engine.client import EngineClient
+from embedded.kubelet.runtime.engine.engine import CLUSTER_LABEL, cluster_id, list_labelled
+from embedded.kubelet.runtime.interface import Runtime
 from embedded.kubelet.runtime.process.cgroups import CgroupMode
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
+from tests.support.engine import TEST_IMAGE, engine
 from tests.support.kubectl import kubectl
 from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 TIMEOUT = 20.0
 
-__all__ = ["kubectl"]
+HOST_COMMAND = ["/usr/bin/env", "ON_THE_MACHINE=1"]
+"""The beginning of the commands that are processes with every runtime."""
+
+__all__ = ["engine", "kubectl"]
 
 
 class Cluster:
@@ -34,18 +42,22 @@ class Cluster:
 
     def __init__(self, registry: Registry, kubelet: Kubelet, folder: Path) -> None:
         self.registry, self.kubelet, self.folder = registry, kubelet, folder
+        self.pod_defaults: Json = {}
+        """What the spec of each pod has unless a test says otherwise."""
 
     def pod(self, script: str, name: str = "p", *, more: Json | None = None, **container: Any) -> Json:
         """Create a pod with one container, `main`, that runs a script in sh. `more`: the rest of its spec."""
         spec: Json = {
             "restartPolicy": "Never",
+            **self.pod_defaults,
             "containers": [shell_container("main", script, **container)],
             **(more or {}),
         }
         return self.registry.create(PODS, {"metadata": {"name": name}, "spec": spec}, namespace="default").object
 
     def job(self, script: str, name: str = "j", **spec: Any) -> Json:
-        template = {"spec": {"restartPolicy": "Never", "containers": [shell_container("main", script)]}}
+        pod: Json = {"restartPolicy": "Never", **self.pod_defaults, "containers": [shell_container("main", script)]}
+        template = {"spec": pod}
         job = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template, **spec}}
         return self.registry.create(JOBS, job, namespace="default").object
 
@@ -106,7 +118,7 @@ class Cluster:
 
 def shell_container(name: str, script: str, **more: Any) -> Json:
     """A container that runs a script; Kubernetes itself would read `$$` as an escaped dollar sign."""
-    return {"name": name, "image": "none:1", "command": ["sh", "-c", script.replace("$", "$$")], **more}
+    return {"name": name, "image": TEST_IMAGE, "command": ["sh", "-c", script.replace("$", "$$")], **more}
 
 
 def is_alive(pid: int) -> bool:
@@ -118,25 +130,61 @@ def is_alive(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def run_cluster(folder: Path, *, max_pods: int = 8, cgroup_mode: CgroupMode = "none") -> AsyncIterator[Cluster]:
-    """Run a cluster on a folder, with the data of an earlier one if there is any."""
+async def run_cluster(
+    folder: Path, *, max_pods: int = 8, cgroup_mode: CgroupMode = "none", runtime: Runtime | None = None
+) -> AsyncIterator[Cluster]:
+    """Run a cluster on a folder, with the data of an earlier one if there is any. `runtime`: processes if None."""
     folder.mkdir(exist_ok=True)
     store = SqliteStore(folder / "cluster.db")
     registry = Registry(store)
     if registry.find(ObjectRef(NAMESPACES, None, "default")) is None:
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})
-    kubelet = Kubelet(registry, folder, KubeletSettings(max_pods=max_pods, cgroups=cgroup_mode))
+    runtime = runtime or process_runtime(folder, cgroup_mode)
+    kubelet = Kubelet(registry, folder, KubeletSettings(max_pods=max_pods), runtime)
     try:
+        await runtime.open()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(kubelet.run()), group.create_task(controllers.run_controllers(registry))]
             yield Cluster(registry, kubelet, folder)
             for task in tasks:
                 task.cancel()
     finally:
+        await runtime.close()
         store.close()
 
 
+@asynccontextmanager
+async def run_engine_cluster(folder: Path, found: FoundEngine) -> AsyncIterator[Cluster]:
+    """Run a cluster whose containers run in an engine, which has nothing of it afterwards."""
+    folder.mkdir(exist_ok=True)
+    runtime = engine_runtime(found.address, folder, process_runtime(folder, "none"), [HOST_COMMAND])
+    async with run_cluster(folder, runtime=runtime) as made:
+        # The first process of a container ignores SIGTERM unless it handles it.
+        made.pod_defaults = {"terminationGracePeriodSeconds": 2}
+        yield made
+    async with EngineClient(found.address) as client:
+        assert await list_labelled(client, f"{CLUSTER_LABEL}={cluster_id(folder.resolve())}") == []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of `cluster` run with processes and with an engine, unless marked `process_only` with the reason."""
+    if "cluster" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("process_only")
+        metafunc.parametrize("cluster", ["process"] if only else ["process", "engine"], indirect=True)
+
+
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with run_cluster(tmp_path / "cluster") as made:
+async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A cluster of each runtime; that with an engine is skipped where there is none."""
+    if request.param == "process":
+        async with run_cluster(tmp_path / "cluster") as made:
+            yield made
+        return
+    async with run_engine_cluster(tmp_path / "cluster", request.getfixturevalue("engine")) as made:
+        yield made
+
+
+@pytest.fixture
+async def engine_cluster(tmp_path: Path, engine: FoundEngine) -> AsyncIterator[Cluster]:
+    async with run_engine_cluster(tmp_path / "cluster", engine) as made:
         yield made

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from embedded.api.scheme import (
     CLUSTER_ROLES,
     CONFIG_MAPS,
@@ -21,6 +23,8 @@ from embedded.api.status_errors import ApiError
 from embedded.kubelet.node import NODE_NAME
 from tests.integration.embedded.conftest import Cluster, shell_container
 from tests.support.waiting import wait_until_async
+
+pytestmark = pytest.mark.process_only("about objects, not about containers")
 
 Json = dict[str, Any]
 

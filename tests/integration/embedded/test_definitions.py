@@ -12,6 +12,8 @@ from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster
 from tests.support.waiting import wait_until_async
 
+pytestmark = pytest.mark.process_only("about objects, not about containers")
+
 _NAME = "boxes.example.com"
 
 

@@ -17,6 +17,7 @@ from embedded.api.interfaces import ExecError, ExecOptions
 from embedded.api.scheme import PODS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, is_alive
+from tests.support.engine import TEST_IMAGE
 from tests.support.kubernetes import ClusterProcess as Server
 from tests.support.kubernetes import run_cluster
 from tests.support.waiting import wait_until_async
@@ -111,6 +112,7 @@ async def test_ctrl_c_on_a_terminal_interrupts_the_command(cluster: Cluster) -> 
     assert ending.result() == 130
 
 
+@pytest.mark.process_only("looks for processes of this machine")
 async def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
     await start_pod(cluster)
     _, background, _ = await run_command(cluster, "sh", "-c", "setsid sleep 300 >/dev/null 2>&1 & echo $!")
@@ -130,6 +132,7 @@ async def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
     assert [pid for pid in (running, int(background)) if is_alive(pid)] == []
 
 
+@pytest.mark.process_only("looks for processes of this machine")
 async def test_a_disconnected_client_hangs_up_the_command(cluster: Cluster) -> None:
     await start_pod(cluster)
     script = "trap '' HUP; echo $$; while true; do sleep 1; done"
@@ -170,7 +173,11 @@ async def client(server: Server, token: str) -> AsyncIterator[aiohttp.ClientSess
 
 
 async def create_running_pod(session: aiohttp.ClientSession) -> None:
-    container = {"name": "main", "image": "none", "command": ["sh", "-c", "while true; do echo tick; sleep 0.1; done"]}
+    container = {
+        "name": "main",
+        "image": TEST_IMAGE,
+        "command": ["sh", "-c", "while true; do echo tick; sleep 0.1; done"],
+    }
     pod = {"metadata": {"name": "p"}, "spec": {"restartPolicy": "Never", "containers": [container]}}
     async with session.post(_PODS, json=pod) as made:
         assert made.status == 201

@@ -17,6 +17,7 @@ from tests.integration.embedded.conftest import Cluster, is_alive, run_cluster
 from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
+pytestmark = pytest.mark.process_only("looks for processes of this machine")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what leaves its process group is found on Linux only")
 
 _BACKGROUND = "sleep 300 & echo $!"

@@ -14,6 +14,8 @@ from embedded.api.scheme import NODES
 from embedded.kubelet.runtime.process import cgroups
 from tests.integration.embedded.conftest import Cluster, run_cluster
 
+pytestmark = pytest.mark.process_only("about cgroups of this machine")
+
 Json = dict[str, Any]
 
 

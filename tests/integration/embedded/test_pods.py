@@ -41,6 +41,7 @@ async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cl
     assert await cluster.log(container="side") == b"up\ntold\n"
 
 
+@pytest.mark.process_only("uses git of this machine")
 async def test_git_finds_no_repository_above_the_pods(cluster: Cluster) -> None:
     await asyncio.to_thread(subprocess.run, ["git", "init", "-q", str(cluster.folder)], check=True)
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
@@ -106,17 +107,25 @@ async def test_a_sidecar_that_exits_is_restarted(cluster: Cluster) -> None:
     assert await cluster.log(container="side", previous=True) == b"life\n"
 
 
-@pytest.mark.parametrize("kind", ["exec", "tcpSocket"])
-async def test_main_containers_wait_for_the_startup_probe_of_a_sidecar(cluster: Cluster, kind: str) -> None:
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    probe: Json = {"periodSeconds": 1, "failureThreshold": 9}
-    probe |= {"exec": {"command": ["test", "-e", "/w/ready"]}} if kind == "exec" else {"tcpSocket": {"port": port}}
+async def finish_after_probe(cluster: Cluster, probe: Json) -> str:
+    """The phase of a pod whose sidecar has a startup probe."""
+    probe = {"periodSeconds": 1, "failureThreshold": 9, **probe}
     service = shell_container("db", "touch ready; exec sleep 60", startupProbe=probe, restartPolicy="Always")
     service |= {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     cluster.pod("true", more={"initContainers": [service], "volumes": [{"name": "w", "emptyDir": {}}]})
+    return str((await cluster.wait_until_finished())["status"]["phase"])
+
+
+async def test_main_containers_wait_for_the_startup_probe_of_a_sidecar(cluster: Cluster) -> None:
+    assert await finish_after_probe(cluster, {"exec": {"command": ["test", "-e", "/w/ready"]}}) == "Succeeded"
+
+
+@pytest.mark.process_only("the server is a process of this machine")
+async def test_main_containers_wait_for_the_port_of_a_sidecar(cluster: Cluster) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with server:
-        assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
+        port = server.sockets[0].getsockname()[1]
+        assert await finish_after_probe(cluster, {"tcpSocket": {"port": port}}) == "Succeeded"
 
 
 async def test_deleting_a_pod_stops_its_init_container(cluster: Cluster) -> None:
@@ -140,6 +149,7 @@ async def test_a_container_waits_for_its_secret(cluster: Cluster) -> None:
     assert await cluster.log() == b"here\n"
 
 
+@pytest.mark.process_only("the words are those of this machine")
 @pytest.mark.parametrize(
     ("container", "code", "message"),
     [
@@ -164,6 +174,7 @@ async def test_a_failed_start_names_what_is_missing(cluster: Cluster, container:
     assert message.encode() in await cluster.log()
 
 
+@pytest.mark.process_only("without an image")
 async def test_a_container_without_a_command_fails_the_pod(cluster: Cluster) -> None:
     more = {"initContainers": [{"name": "db", "image": "postgres:16", "restartPolicy": "Always"}]}
     cluster.pod("echo never", more=more)
@@ -178,6 +189,7 @@ async def test_a_container_without_a_command_fails_the_pod(cluster: Cluster) -> 
         await cluster.log(container="main")
 
 
+@pytest.mark.process_only("without an image")
 async def test_arguments_without_a_command_are_run(cluster: Cluster) -> None:
     spec = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x", "args": ["echo", "hi"]}]}
     cluster.registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="default")
@@ -230,6 +242,7 @@ async def test_conditions_of_another_component_stay(cluster: Cluster) -> None:
     assert condition(restored, "Ready")["status"] == "True"
 
 
+@pytest.mark.process_only("an engine does not keep the order of stdout and stderr")
 async def test_output_is_stored_byte_for_byte(cluster: Cluster) -> None:
     cluster.pod("head -c 10000000 /dev/zero; printf 'out\\n'; printf 'err\\n' >&2; printf '\\377\\r no newline'")
     await cluster.wait_until_finished()

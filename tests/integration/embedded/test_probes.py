@@ -10,9 +10,11 @@ import pytest
 from embedded.api.scheme import PODS, ObjectRef
 from embedded.storage.sqlite import StorageKey
 from tests.integration.embedded.conftest import Cluster
+from tests.support.engine import TEST_IMAGE
 
 Json = dict[str, Any]
 VOLUME: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+_UNTIL_SIGTERM = "trap 'exit 143' TERM; while true; do sleep 0.1; done"
 WITH_VOLUME: Json = {"volumes": [{"name": "w", "emptyDir": {}}]}
 
 
@@ -80,6 +82,7 @@ async def test_liveness_probes_wait_for_the_startup_probe(cluster: Cluster) -> N
     assert "Killing" not in {event["reason"] for event in events}
 
 
+@pytest.mark.process_only("the server is a process of this machine")
 @pytest.mark.parametrize(("status", "phase"), [(b"302 Found", "True"), (b"500 No", "False")])
 async def test_http_probes_send_headers_and_check_the_status(cluster: Cluster, status: bytes, phase: str) -> None:
     asked: asyncio.Queue[bytes] = asyncio.Queue()
@@ -156,7 +159,12 @@ async def test_an_unsupported_probe_fails_the_pod(cluster: Cluster) -> None:
 )
 async def test_an_invalid_probe_fails_only_its_container(cluster: Cluster, probe: Json) -> None:
     timing = {"periodSeconds": 1, "failureThreshold": 1}
-    container: Json = {"name": "main", "image": "x", "command": ["sleep", "60"], "livenessProbe": probe | timing}
+    container: Json = {
+        "name": "main",
+        "image": TEST_IMAGE,
+        "command": ["sh", "-c", _UNTIL_SIGTERM],
+        "livenessProbe": probe | timing,
+    }
     spec: Json = {"restartPolicy": "Never", "containers": [container], "nodeName": ""}
     key = StorageKey("pods", "default", "p")
     # Stored directly, because the API rejects some of these: what reaches the kubelet must not break it.

@@ -18,6 +18,7 @@ from embedded.apiserver.server import Server
 from embedded.auth.rbac import Authorizer
 from embedded.auth.tokens import MASTERS, Authenticator, User
 from embedded.kubelet import Kubelet, KubeletSettings
+from embedded.kubelet.runtime.choice import process_runtime
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
 
@@ -46,7 +47,10 @@ async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     registry.create(NAMESPACES, {"metadata": {"name": "default"}})
     authenticator = Authenticator(registry, {"t": User("admin", groups=(MASTERS,))}, b"k", lambda: datetime.now(UTC))
     server = Server(
-        registry, authenticator, Authorizer(registry), Kubelet(registry, tmp_path, KubeletSettings(max_pods=1))
+        registry,
+        authenticator,
+        Authorizer(registry),
+        Kubelet(registry, tmp_path, KubeletSettings(max_pods=1), process_runtime(tmp_path)),
     )
     http = server.create_runner()
     await http.setup()

@@ -35,6 +35,7 @@ class ProcessContainer:
     """
 
     address = LOOPBACK
+    image_id = ""
 
     def __init__(
         self, launch: Launch, sandbox: PodSandbox, inherited: Mapping[str, str], cgroup: ContainerCgroup | None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from embedded.kubelet.config.downward_api import LOOPBACK
-from embedded.kubelet.runtime.interface import Launch, PodSandbox, StartError
+from embedded.kubelet.runtime.interface import Image, ImageError, Launch, PodSandbox, StartError
 from embedded.kubelet.runtime.process import cgroups, orphans
 from embedded.kubelet.runtime.process.cgroups import CgroupError, CgroupMode, Cgroups
 from embedded.kubelet.runtime.process.container import SCHEME, ProcessContainer
@@ -57,6 +58,9 @@ class ProcessRuntime:
         """See `Runtime`."""
         return orphans.kill_orphans(uids)
 
+    async def take_over(self, folder: Path) -> None:
+        """See `Runtime`. Processes have the user of the cluster."""
+
     def collect(self) -> None:
         """Reap adopted processes that have ended; those of a running container would otherwise accumulate."""
         orphans.reap()
@@ -78,6 +82,21 @@ class ProcessPod:
         self._sandbox = sandbox
         self._inherited = inherited
         self._cgroups = groups
+
+    def needs_image(self, container: Json) -> bool:
+        """See `PodRuntime`."""
+        return False
+
+    async def find_image(self, image: str) -> Image | None:
+        """See `PodRuntime`. No container needs one."""
+        return None
+
+    async def pull_image(self, image: str, secrets: list[Json]) -> Image:
+        """See `PodRuntime`."""
+        raise ImageError("ErrImagePull", f"{image} can't be pulled: images are not used here")
+
+    async def prepare(self) -> None:
+        """See `PodRuntime`. Nothing belongs to a pod but its containers."""
 
     async def create(self, launch: Launch) -> ProcessContainer:
         """See `PodRuntime`."""

@@ -1,0 +1,85 @@
+"""Where engines listen: the environment's choice, and the sockets that Docker and Podman use. Pure but for `exists`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+Engine = Literal["docker", "podman"]
+ENGINES: tuple[Engine, ...] = ("docker", "podman")
+
+
+class AddressError(Exception):
+    """An address of an engine can't be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class EngineAddress:
+    """The address of an engine: a socket's path, or host and port."""
+
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> EngineAddress:
+        """Read `unix:///path` or `tcp://host:port`.
+
+        Raises:
+            AddressError: it is neither.
+        """
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise AddressError(f"the engine's address {text!r} is invalid: {error}") from error
+        if parts.scheme == "unix" and parts.path:
+            return cls(path=parts.path)
+        if parts.scheme in ("tcp", "http") and parts.hostname and port:
+            return cls(host=parts.hostname, port=port)
+        raise AddressError(
+            f"the engine's address {text!r} can't be used: it must be unix:///path/to/socket or tcp://host:port; "
+            "an engine that is reached over ssh does not see the files of this machine"
+        )
+
+    def __str__(self) -> str:
+        return f"unix://{self.path}" if self.path else f"tcp://{self.host}:{self.port}"
+
+
+def candidates(
+    engine: Engine,
+    environment: Mapping[str, str],
+    home: Path,
+    exists: Callable[[str], bool] = os.path.exists,
+) -> list[str]:
+    """Addresses where an engine may listen, the most likely first; one that the user has set is the only one."""
+    variable = "DOCKER_HOST" if engine == "docker" else "CONTAINER_HOST"
+    if chosen := environment.get(variable):
+        return [chosen]
+    runtime_dir = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    if engine == "docker":
+        if found := _docker_context(environment, home):
+            return [found]
+        sockets = ["/var/run/docker.sock", f"{runtime_dir}/docker.sock", str(home / ".docker/run/docker.sock")]
+    else:
+        machines = home / ".local/share/containers/podman/machine"
+        sockets = [f"{runtime_dir}/podman/podman.sock", "/run/podman/podman.sock", str(machines / "podman.sock")]
+    return [f"unix://{path}" for path in sockets if exists(path)]
+
+
+def _docker_context(environment: Mapping[str, str], home: Path) -> str:
+    """The address of the context that `docker context use` has chosen; empty for the default one."""
+    folder = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
+    with suppress(OSError, ValueError, KeyError, AttributeError):
+        name = environment.get("DOCKER_CONTEXT") or json.loads((folder / "config.json").read_text())["currentContext"]
+        for meta in (folder / "contexts/meta").glob("*/meta.json"):
+            context = json.loads(meta.read_text())
+            if context.get("Name") == name:
+                return str(context["Endpoints"]["docker"]["Host"])
+    return ""

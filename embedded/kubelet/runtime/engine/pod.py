@@ -1,0 +1,198 @@
+"""The containers of one pod in an engine, and the network that they share.
+
+A pod whose only container is never restarted has the network of that container. Any other pod has one more container
+that holds the network while the others come and go, as on a node; it costs as much as the start of another container.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from embedded.kubelet.config.environment import ConfigError
+from embedded.kubelet.runtime.engine.container import EngineContainer, network_address, remove_container
+from embedded.kubelet.runtime.engine.container_spec import EngineOptions, Placement, container_body
+from embedded.kubelet.runtime.engine.engine import Engine
+from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
+from embedded.kubelet.runtime.engine.pause import PROGRAM
+from embedded.kubelet.runtime.interface import (
+    Image,
+    Launch,
+    PodRuntime,
+    PodSandbox,
+    RuntimeContainer,
+    SandboxError,
+    StartError,
+)
+from embedded.kubelet.runtime.termination_message import TerminationMessage
+
+Json = dict[str, Any]
+
+_POD_FIELDS = ("status.podIP", "status.podIPs")
+
+
+class EnginePod:
+    """See `embedded.kubelet.runtime.interface.PodRuntime`.
+
+    Args:
+        processes: runs the containers that are processes of this machine.
+        is_process: whether a container, by its spec, is one.
+    """
+
+    def __init__(
+        self, engine: Engine, sandbox: PodSandbox, processes: PodRuntime, is_process: Callable[[Json], bool]
+    ) -> None:
+        self._engine = engine
+        self._sandbox = sandbox
+        self._processes = processes
+        self._is_process = is_process
+        self._labels = engine.pod_labels(sandbox.pod)
+        self._pause = ""
+        """The identifier of the container that holds the network; empty if there is none."""
+        self._created: dict[str, EngineContainer] = {}
+        """By identifier."""
+        spec = sandbox.pod["spec"]
+        containers = [*(spec.get("initContainers") or []), *spec["containers"]]
+        self._own = [each for each in containers if not is_process(each)]
+        self._pause_address = ""
+
+    @property
+    def address(self) -> str:
+        """The pod's IP address; empty while it has none."""
+        if self._pause_address or not self._created:
+            return self._pause_address
+        return next(iter(self._created.values())).address
+
+    def needs_image(self, container: Json) -> bool:
+        """See `PodRuntime`."""
+        return not self._is_process(container)
+
+    async def find_image(self, image: str) -> Image | None:
+        """See `PodRuntime`."""
+        found = await self._engine.images.find(image)
+        return None if found is None else Image(found.reported_id, found.size)
+
+    async def pull_image(self, image: str, secrets: list[Json]) -> Image:
+        """See `PodRuntime`."""
+        found = await self._engine.images.pull(image, secrets)
+        return Image(found.reported_id, found.size)
+
+    async def prepare(self) -> None:
+        """See `PodRuntime`."""
+        if not self._needs_pause() or self._pause:
+            return
+        spec = self._sandbox.pod["spec"]
+        body: Json = {
+            "Image": self._engine.pause_image,
+            "Entrypoint": [PROGRAM],
+            "Cmd": [],
+            "Hostname": self._hostname(),
+            "Labels": {**self._labels, "io.kubernetes.container.name": "POD"},
+            "HostConfig": {
+                "NetworkMode": "host" if spec.get("hostNetwork") else "default",
+                "IpcMode": "shareable",
+                "LogConfig": {"Type": "none"},
+                "CapDrop": ["ALL"],
+                "ReadonlyRootfs": True,
+                "SecurityOpt": [*self._engine.security, "no-new-privileges"],
+                "ExtraHosts": _hosts(spec),
+            },
+        }
+        try:
+            self._pause = await self._engine.create(self._name("POD"), body)
+            await self._engine.client.post(f"/containers/{self._pause}/start")
+            found = await self._engine.client.get(f"/containers/{self._pause}/json")
+        except (EngineError, EngineUnreachableError) as error:
+            await self._remove_pause()
+            raise SandboxError(f"can't make the pod's network: {error}") from error
+        self._pause_address = network_address(found)
+
+    def _needs_pause(self) -> bool:
+        """Whether the network has to outlive a container, or its address must be known before the first starts."""
+        spec = self._sandbox.pod["spec"]
+        if spec.get("hostNetwork") and not spec.get("shareProcessNamespace"):
+            return False
+        restarts = spec.get("restartPolicy") != "Never" or any(each.get("restartPolicy") for each in self._own)
+        names_address = any(field in json.dumps(self._own) for field in _POD_FIELDS)
+        return bool(self._own) and (
+            len(self._own) > 1 or restarts or names_address or bool(spec.get("shareProcessNamespace"))
+        )
+
+    async def create(self, launch: Launch) -> RuntimeContainer:
+        """See `PodRuntime`."""
+        if self._is_process(launch.spec):
+            return await self._processes.create(launch)
+        try:
+            image = await self._engine.images.find(str(launch.spec.get("image") or ""))
+            if image is None:
+                raise ConfigError(f'image "{launch.spec.get("image")}" is no longer there')
+            message = TerminationMessage.of(launch.spec, launch.mounts, self._sandbox.folder)
+            files = {}
+            if message.path and message.file is not None:
+                # The container's user is not known here.
+                message.file.chmod(0o666)
+                files[message.path] = message.file
+            labels = {**self._labels, "io.kubernetes.container.name": launch.name}
+            options = EngineOptions(labels, self._engine.security, files)
+            body = container_body(launch, self._sandbox.pod, image, self._placement(), options)
+            identifier = await self._engine.create(self._name(launch.name, launch.restarts), body)
+        except (EngineError, EngineUnreachableError) as error:
+            raise StartError(str(error)) from error
+        container = EngineContainer(
+            self._engine.client, identifier, image, message, self._pause_address or None, self._on_end(launch)
+        )
+        self._created[identifier] = container
+        return container
+
+    def _on_end(self, launch: Launch) -> Callable[[], Any]:
+        """What to do when a container has ended: processes of this pod have to read what it wrote."""
+
+        async def take_over() -> None:
+            spec = self._sandbox.pod["spec"]
+            everything = [*(spec.get("initContainers") or []), *spec["containers"]]
+            if len(self._own) < len(everything):
+                for mount in launch.mounts:
+                    if not mount.read_only:
+                        await self._engine.take_over(mount.source)
+
+        return take_over
+
+    def _placement(self) -> Placement:
+        spec = self._sandbox.pod["spec"]
+        pid = f"container:{self._pause}" if self._pause and spec.get("shareProcessNamespace") else ""
+        pid = "host" if spec.get("hostPID") else pid
+        ipc = "host" if spec.get("hostIPC") else f"container:{self._pause}" if self._pause else ""
+        if spec.get("hostNetwork"):
+            return Placement("host", ipc=ipc, pid=pid)
+        if self._pause:
+            return Placement(f"container:{self._pause}", ipc=ipc, pid=pid)
+        return Placement("default", self._hostname(), ipc, pid, _hosts(spec))
+
+    def _hostname(self) -> str:
+        pod = self._sandbox.pod
+        if pod["spec"].get("hostNetwork"):
+            return ""
+        # Linux allows 63 characters; a pod's name may be longer.
+        return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:63].rstrip("-.")
+
+    def _name(self, container: str, restarts: int = 0) -> str:
+        metadata = self._sandbox.pod["metadata"]
+        return f"c8s_{container}_{metadata['name']}_{metadata['namespace']}_{metadata['uid']}_{restarts}"
+
+    async def close(self) -> None:
+        """See `PodRuntime`."""
+        for identifier in list(self._created):
+            if not self._created.pop(identifier).is_removed:
+                await remove_container(self._engine.client, identifier)
+        await self._remove_pause()
+        await self._processes.close()
+
+    async def _remove_pause(self) -> None:
+        pause, self._pause = self._pause, ""
+        if pause:
+            await remove_container(self._engine.client, pause)
+
+
+def _hosts(spec: Json) -> list[str]:
+    return [f"{name}:{alias['ip']}" for alias in spec.get("hostAliases") or [] for name in alias.get("hostnames") or []]

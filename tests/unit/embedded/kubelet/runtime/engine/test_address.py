@@ -1,0 +1,48 @@
+"""Where engines are looked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from embedded.kubelet.runtime.engine.address import AddressError, EngineAddress, candidates
+from embedded.kubelet.runtime.engine.client import describe
+
+
+@pytest.mark.parametrize("text", ["unix:///run/x.sock", "tcp://127.0.0.1:2375"])
+def test_an_address_is_a_socket_or_a_port(text: str) -> None:
+    assert str(EngineAddress.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["ssh://host", "", "unix://", "tcp://host", "tcp://host:x", "http://[", "/run/x.sock"])
+def test_another_address_is_refused_with_what_is_possible(text: str) -> None:
+    with pytest.raises(AddressError, match="engine's address"):
+        EngineAddress.parse(text)
+
+
+def test_the_users_choice_is_the_only_candidate(tmp_path: Path) -> None:
+    assert candidates("docker", {"DOCKER_HOST": "tcp://h:1"}, tmp_path, lambda _: True) == ["tcp://h:1"]
+    meta = tmp_path / ".docker/contexts/meta/abc/meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({"Name": "mine", "Endpoints": {"docker": {"Host": "unix:///mine.sock"}}}))
+    (tmp_path / ".docker/config.json").write_text('{"currentContext": "mine"}')
+    assert candidates("docker", {}, tmp_path, lambda _: True) == ["unix:///mine.sock"]
+
+
+def test_sockets_that_do_not_exist_are_no_candidates(tmp_path: Path) -> None:
+    environment = {"XDG_RUNTIME_DIR": "/run/user/7"}
+    assert candidates("podman", environment, tmp_path, lambda path: path.startswith("/run/user/7")) == [
+        "unix:///run/user/7/podman/podman.sock"
+    ]
+    assert candidates("docker", environment, tmp_path, lambda _: False) == []
+
+
+def test_engines_are_told_apart_and_the_api_is_one_that_both_sides_know() -> None:
+    old = describe({"Version": "20.10", "ApiVersion": "1.41", "MinAPIVersion": "1.12"})
+    assert (old.runtime_version, old.api) == ("docker://20.10", "1.41")
+    assert describe({"Version": "30", "ApiVersion": "1.99", "MinAPIVersion": "1.60"}).api == "1.60"
+    assert describe({"Version": "29", "ApiVersion": "1.55", "MinAPIVersion": "1.44"}).api == "1.51"
+    components = [{"Name": "Podman Engine", "Version": "5.1"}]
+    assert describe({"Version": "5.1", "ApiVersion": "1.41", "Components": components}).name == "podman"
