@@ -238,7 +238,11 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="c8s-bench-") as home:
         root = Path(home)
-        env = {**os.environ, **{f"XDG_{kind}_HOME": str(root / kind) for kind in ("STATE", "CONFIG", "CACHE")}}
+        env = {
+            **os.environ,
+            "C8S_RUNTIME": "process",
+            **{f"XDG_{kind}_HOME": str(root / kind) for kind in ("STATE", "CONFIG", "CACHE")},
+        }
         print(f"api: {describe()}")
         try:
             subprocess.run([*C8S, "up"], cwd=root, env=env, check=True, capture_output=True)

@@ -49,7 +49,11 @@ def main() -> None:
     print(describe())
     with tempfile.TemporaryDirectory(prefix="c8s-bench-") as made:
         root = Path(made)
-        env = os.environ | {f"XDG_{kind}_HOME": str(root / kind) for kind in ("STATE", "CONFIG", "CACHE", "DATA")}
+        env = (
+            os.environ
+            | {"C8S_RUNTIME": "process"}
+            | {f"XDG_{kind}_HOME": str(root / kind) for kind in ("STATE", "CONFIG", "CACHE", "DATA")}
+        )
         subprocess.run([*C8S, "up"], cwd=root, env=env, check=True, capture_output=True)
         try:
             for label, files in (("an empty workspace", 0), (f"{given.files:,} files of {given.kib} KiB", given.files)):

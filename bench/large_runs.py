@@ -105,7 +105,11 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory(prefix="c8s-large-") as made:
         root = Path(made)
-        env = os.environ | {f"XDG_{kind}_HOME": str(root / kind) for kind in ("STATE", "CONFIG", "CACHE", "DATA")}
+        env = (
+            os.environ
+            | {"C8S_RUNTIME": "process"}
+            | {f"XDG_{kind}_HOME": str(root / kind) for kind in ("STATE", "CONFIG", "CACHE", "DATA")}
+        )
         subprocess.run([*C8S, "up"], cwd=root, env=env, check=True, capture_output=True)
         try:
             ended = [run(root, env, name, cases[name]) for name in given.only.split(",")]

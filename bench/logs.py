@@ -201,7 +201,11 @@ async def large(folder: Path) -> None:
 
 def flood(folder: Path) -> None:
     """Four steps that print 5,000 lines a second each for 10 s, in a sandbox: what is missing of them."""
-    environment = {**os.environ, **{f"XDG_{kind}_HOME": str(folder / kind) for kind in ("STATE", "CONFIG", "CACHE")}}
+    environment = {
+        **os.environ,
+        "C8S_RUNTIME": "process",
+        **{f"XDG_{kind}_HOME": str(folder / kind) for kind in ("STATE", "CONFIG", "CACHE")},
+    }
     outside = folder / "printed"
     outside.mkdir()
     script = (

@@ -36,7 +36,11 @@ class Startup:
 
     def __init__(self, folder: Path, base: Path | None) -> None:
         self._folder = folder
-        self._env = {**os.environ, **{f"XDG_{kind}_HOME": str(folder / kind) for kind in ("STATE", "CONFIG", "CACHE")}}
+        self._env = {
+            **os.environ,
+            "C8S_RUNTIME": "process",
+            **{f"XDG_{kind}_HOME": str(folder / kind) for kind in ("STATE", "CONFIG", "CACHE")},
+        }
         self._base = [str(base / ".venv" / "bin" / "python")] if base else [sys.executable]
         self._c8s = [sys.executable, "-P", "-m", "workbench"]
         self.controller = CONTROLLER if base is None else self._first_that_exists(EARLIER_CONTROLLERS)

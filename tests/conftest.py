@@ -21,12 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the sandboxes, contexts or colours of the person who runs it."""
+    """No test reads or writes the sandboxes, contexts or colours of the person who runs it, or uses their engine."""
     home = tmp_path_factory.mktemp("xdg")
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(variable, str(home / variable.lower()))
-    for variable in [name for name in os.environ if name.startswith("C8S_") and name != "C8S_TEST_TOOLS"]:
+    kept = ("C8S_TEST_TOOLS", "C8S_TEST_ENGINE")
+    for variable in [name for name in os.environ if name.startswith("C8S_") and name not in kept]:
         monkeypatch.delenv(variable)
+    # Tests of engines choose one themselves; all others must not depend on whether this machine has one.
+    monkeypatch.setenv("C8S_RUNTIME", "process")
 
 
 @pytest.fixture(scope="session")

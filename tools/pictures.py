@@ -135,6 +135,7 @@ def make_project(home: Path) -> None:
     for variable, name in (("STATE", "state"), ("CONFIG", "config"), ("CACHE", "cache")):
         os.environ[f"XDG_{variable}_HOME"] = str(home / f".{name}")
     os.environ.pop("NO_COLOR", None)
+    os.environ["C8S_RUNTIME"] = "process"
     shutil.copytree(ROOT / "samples" / "wordcount", home / "wordcount")
     for sample in (ROOT / "samples").glob("*.yaml"):
         shutil.copy(sample, home)

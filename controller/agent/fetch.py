@@ -8,7 +8,7 @@ from .archive.summary import describe_archive
 from .archive.unpack import download_and_extract
 from .client import AgentClient
 from .errors import printable
-from .permissions import grant_access, is_container_init
+from .permissions import grant_access, users_may_differ
 from .settings import AgentSettings
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ def fetch(settings: AgentSettings, client: AgentClient) -> None:
         from .caches import restore
 
         restore(settings, client)
-    if is_container_init():
+    if users_may_differ():
         grant_access(settings.workspace)
 
 

@@ -6,9 +6,12 @@ import os
 import stat
 
 
-def is_container_init() -> bool:
-    """Whether this is the first process of a container. In the embedded cluster all steps run as one user instead."""
-    return os.getpid() == 1
+def users_may_differ() -> bool:
+    """Whether the steps of this workspace may have users of their own, as in containers.
+
+    In the embedded cluster the agent is a process of the machine; it is told by a variable if steps run in images.
+    """
+    return os.getpid() == 1 or os.environ.get("C8S_GRANT_ACCESS") == "1"
 
 
 def grant_access(workspace: str) -> None:

@@ -47,6 +47,9 @@ def run_step(settings: AgentSettings) -> None:
     gate.open()
     reporter = Reporter(settings, client, gate)
     _await_end(gate, stop, reporter)
+    if settings.flag("C8S_STORE_AFTER_CONTAINER"):
+        # Only then may this user read what the step's user has left.
+        stop.wait()
     problem = _store(settings, client, gate, reporter)
     if not stop.wait(_END_DELAY):
         while not reporter.try_report() and not stop.wait(_RETRY_DELAY):

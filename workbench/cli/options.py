@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from workbench.cli.interruption import INTERRUPTED, ExitDeadline, restored_sigint, until_interrupted
 from workbench.cli.output.console import CommandError, InputError, echo_error
+from workbench.config.preferences import RUNTIMES
 
 if TYPE_CHECKING:
     from workbench.client import Client
@@ -40,6 +41,8 @@ class Target:
     namespace: str | None = None
     context: str | None = None
     """The name of the context that `endpoint` comes from."""
+    runtime: str | None = None
+    """What is to run the steps of a sandbox that is started; None: as configured."""
 
     def options(self) -> str:
         """The options that select this controller in a command, with a leading blank; empty for the default one."""
@@ -51,6 +54,14 @@ class Target:
 def sandbox_option(function: F) -> F:
     text = "The sandbox.  [default: that of the current context, else default]"
     return click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help=text)(function)
+
+
+def runtime_option(function: F) -> F:
+    text = (
+        "What runs the steps: docker or podman, in their images; process, on this machine without images; or auto, "
+        "an engine if one answers.  [default: C8S_RUNTIME, else `runtime` in the config file, else auto]"
+    )
+    return click.option("--runtime", type=click.Choice(RUNTIMES), help=text)(function)
 
 
 def target_options(function: F) -> F:
@@ -148,7 +159,7 @@ async def open_client(
     from workbench.sandbox.disk import report_full_disk, sandbox_disk
     from workbench.sandbox.paths import SandboxPaths
 
-    sandboxes = Sandboxes()
+    sandboxes = Sandboxes(runtime=target.runtime)
     if not start and target.name not in sandboxes.list():
         SandboxPaths.named(target.name)  # Raises SandboxNameError if no sandbox can have this name.
         hint = "" if target.name == DEFAULT_SANDBOX else f" --name {target.name}"

@@ -6,6 +6,7 @@
       mouse: true
       notify: [bell, title]  # also osc9, osc777; when a run that was started or opened here ends
       keys: {run.rerun: ctrl+e}
+      runtime: auto        # docker, podman, process: what runs the steps of a sandbox that is started here
 
 An invalid entry is reported and ignored; the other entries apply. Contexts, in the
 same file, are in `workbench.config.contexts`.
@@ -18,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PREFERENCES = ("theme", "ascii", "mouse", "notify", "keys")
+PREFERENCES = ("theme", "ascii", "mouse", "notify", "keys", "runtime")
+RUNTIMES = ("auto", "docker", "podman", "process")
 NOTIFY_WAYS = ("bell", "osc9", "osc777", "title")
 """How the workbench can say that a run has ended; `osc9` and `osc777` are desktop notifications."""
 
@@ -33,6 +35,8 @@ class Preferences:
     """Unchecked; `workbench.session.keymap` checks them."""
     notify: tuple[str, ...] = ("bell", "title")
     """Of `NOTIFY_WAYS`."""
+    runtime: str | None = None
+    """What runs the steps of a sandbox that is started here, one of `RUNTIMES`; None: what is there."""
     problems: tuple[str, ...] = ()
     """One message for each error in the file."""
 
@@ -78,6 +82,10 @@ def _parsed(section: Any) -> Preferences:
     mouse = value("mouse", (bool,), "true or false")
     keys = value("keys", (dict,), "a map from actions to keys")
     notify = value("notify", (list,), f"a list of {', '.join(NOTIFY_WAYS)}")
+    runtime = value("runtime", (str,), f"one of {', '.join(RUNTIMES)}")
+    if runtime is not None and runtime not in RUNTIMES:
+        problems.append(f"runtime: must be one of {', '.join(RUNTIMES)}")
+        runtime = None
     if notify is not None and not all(way in NOTIFY_WAYS for way in notify):
         problems.append(f"notify: must be a list of {', '.join(NOTIFY_WAYS)}")
         notify = [way for way in notify if way in NOTIFY_WAYS]
@@ -87,5 +95,6 @@ def _parsed(section: Any) -> Preferences:
         mouse=True if mouse is None else mouse,
         keys=keys or {},
         notify=Preferences.notify if notify is None else tuple(notify),
+        runtime=runtime,
         problems=tuple(problems),
     )

@@ -34,7 +34,7 @@ def run_details(run: Run) -> tuple[Detail, ...]:
         Detail("rerun of", run.rerun_of or ""),
         Detail("priority", run.priority or ""),
         Detail("group", run.group or ""),
-        Detail("runtime", f"{run.runtime or ''}{', images ignored' if run.images == 'ignored' else ''}"),
+        Detail("runtime", f"{run.runtime or ''}{f', images {run.images}' if run.images else ''}"),
         *(Detail(f"param {name}", value) for name, value in run.params.items()),
     ]
     return tuple(fact for fact in found if fact.text)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workbench.client.endpoint import SandboxError
 from workbench.sandbox import credentials
+from workbench.sandbox.container_runtime import SandboxRuntime
 from workbench.sandbox.paths import SandboxPaths
 
 # -P: do not import a folder named `controller` in the current folder.
@@ -32,11 +33,24 @@ def manifests() -> Path:
     return Path(controller.__file__).parent / "operator" / "manifests"
 
 
-def agent_command() -> list[str]:
-    """The command that starts the agent in a step's pod: by absolute path, isolated from the workspace."""
+def agent_command(runtime: SandboxRuntime) -> list[str]:
+    """The command that starts the agent in a step's pod: by absolute path, isolated from the workspace.
+
+    It is a process of this machine with every runtime. With images, steps have users of their own: they may write what
+    it brings, and the cluster takes over what they leave once their container has ended, unless this is root.
+    """
     import controller
 
-    return [sys.executable, "-I", "-S", str(Path(controller.__file__).parent / "agent")]
+    variables = ["C8S_GRANT_ACCESS=1"] if runtime.uses_images else []
+    if runtime.uses_images and os.geteuid() != 0:
+        variables.append("C8S_STORE_AFTER_CONTAINER=1")
+    return [
+        *(["/usr/bin/env", *variables] if variables else []),
+        sys.executable,
+        "-I",
+        "-S",
+        str(Path(controller.__file__).parent / "agent"),
+    ]
 
 
 def listen(preferred: int) -> socket.socket:
@@ -56,7 +70,7 @@ def listen(preferred: int) -> socket.socket:
     raise AssertionError("unreachable: port 0 returns or raises")
 
 
-def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket) -> None:
+def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket, runtime: SandboxRuntime) -> None:
     """Start the supervisor with two listening sockets and wait until it has written its state file.
 
     Raises:
@@ -73,9 +87,9 @@ def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket) -> 
                     *(*_PYTHON, "workbench.sandbox.supervisor", str(folder.root), "--version", own_version()),
                     *("--ready-fd", str(write_end)),
                     *("--cluster-fd", str(cluster.fileno())),
-                    *("--cluster", json.dumps(_cluster_command(folder, issued))),
+                    *("--cluster", json.dumps(_cluster_command(folder, issued, runtime))),
                     *("--controller-fd", str(api.fileno())),
-                    *("--controller", json.dumps(_controller_command(folder, issued, api_url))),
+                    *("--controller", json.dumps(_controller_command(folder, issued, api_url, runtime))),
                 ],
                 cwd=folder.root,
                 stdin=subprocess.DEVNULL,
@@ -99,19 +113,23 @@ def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket) -> 
             os.close(write_end)
 
 
-def _cluster_command(folder: SandboxPaths, issued: credentials.Credentials) -> list[str]:
+def _cluster_command(folder: SandboxPaths, issued: credentials.Credentials, runtime: SandboxRuntime) -> list[str]:
+    engine = ["--engine", runtime.engine, "--process-command", json.dumps(agent_command(runtime))]
     return [
         *(*_PYTHON, "embedded", "--data-dir", str(folder.cluster_data)),
         *("--token-auth-file", str(issued.token_auth_file), "--manifests", str(manifests())),
         *("--tls-cert-file", str(issued.certificate), "--tls-private-key-file", str(issued.private_key)),
+        *("--runtime", runtime.name, *(engine if runtime.uses_images else [])),
     ]
 
 
-def _controller_command(folder: SandboxPaths, issued: credentials.Credentials, api_url: str) -> list[str]:
+def _controller_command(
+    folder: SandboxPaths, issued: credentials.Credentials, api_url: str, runtime: SandboxRuntime
+) -> list[str]:
     return [
         *(*_PYTHON, "controller", "--role", "operator", "--role", "api", "--role", "webhook"),
         *("--kubeconfig", str(issued.controller_kubeconfig), "--store", folder.store.as_uri()),
-        *("--agent-command", json.dumps(agent_command()), "--agent-key-file", str(issued.agent_key)),
+        *("--agent-command", json.dumps(agent_command(runtime)), "--agent-key-file", str(issued.agent_key)),
         *("--public-url", api_url),
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,8 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.client.endpoint import Endpoint, SandboxError
+from workbench.config.contexts import config_path
+from workbench.config.preferences import read_preferences
 from workbench.daemon_thread import run_in_daemon_thread
 from workbench.sandbox import kind_sandbox, processes
+from workbench.sandbox.container_runtime import (
+    choose_runtime,
+    read_runtime,
+    remove_containers,
+    wanted_runtime,
+    write_runtime,
+)
 from workbench.sandbox.disk import full_disk_message
 from workbench.sandbox.launch import last_lines, launch, listen, own_version
 from workbench.sandbox.locks import FileLock
@@ -44,6 +54,8 @@ class Sandboxes:
     """The sandboxes of a state folder."""
 
     state: Path | None = None
+    runtime: str | None = None
+    """What runs the steps of a sandbox that is started; None: by C8S_RUNTIME, the config file, or what is there."""
 
     def folder(self, name: str) -> SandboxPaths:
         return SandboxPaths.named(name, self.state or state_root())
@@ -66,8 +78,9 @@ class Sandboxes:
             _touch(folder.keep_marker)
             if _runs(folder):
                 progress(f"sandbox {name} is already running")
+                _check_runtime(folder, self.runtime)
                 return await _ready(folder, progress)
-            return await _start(folder, progress)
+            return await _start(folder, progress, self.runtime)
 
     async def down(self, name: str, *, delete: bool = False, progress: Progress = _silent) -> bool:
         """Stop the sandbox and all its processes; with `delete`, also delete its data.
@@ -83,6 +96,8 @@ class Sandboxes:
             ran = _runs(folder)
             folder.keep_marker.unlink(missing_ok=True)
             await _stop(folder, progress)
+            if not ran:
+                await remove_containers(folder)
             if delete:
                 folder.delete()
         return ran
@@ -119,6 +134,7 @@ class Sandboxes:
             state.version,
             not folder.keep_marker.exists(),
             components,
+            read_runtime(folder).describe(),
             problem,
         )
 
@@ -173,7 +189,7 @@ class Sandboxes:
         cancelled = False
         try:
             async with _exclusive(folder):
-                endpoint = await _join(folder, users, progress)
+                endpoint = await _join(folder, users, progress, self.runtime)
             yield endpoint
         except asyncio.CancelledError:
             cancelled = True
@@ -199,7 +215,7 @@ async def _exclusive(folder: SandboxPaths) -> AsyncIterator[None]:
         lock.release()
 
 
-async def _join(folder: SandboxPaths, users: FileLock, progress: Progress) -> Endpoint:
+async def _join(folder: SandboxPaths, users: FileLock, progress: Progress, runtime: str | None) -> Endpoint:
     """Attach to the sandbox, and start it if it is not running."""
     deadline = time.monotonic() + _STOP_TIMEOUT
     while not users.acquire(shared=True):
@@ -208,7 +224,8 @@ async def _join(folder: SandboxPaths, users: FileLock, progress: Progress) -> En
             raise SandboxError(f"sandbox {folder.name} does not stop; see {folder.logs / 'supervisor.log'}")
         await asyncio.sleep(_POLL)
     if not _runs(folder):
-        return await _start(folder, progress)
+        return await _start(folder, progress, runtime)
+    _check_runtime(folder, runtime)
     return await _ready(folder, progress)
 
 
@@ -264,14 +281,27 @@ def _runs(folder: SandboxPaths) -> bool:
     return FileLock(folder.supervisor_lock).held_elsewhere()
 
 
-async def _start(folder: SandboxPaths, progress: Progress) -> Endpoint:
+def _check_runtime(folder: SandboxPaths, wanted: str | None) -> None:
+    """Refuse another runtime than the one that the running sandbox has."""
+    chosen = read_runtime(folder)
+    if wanted not in (None, "auto", chosen.name):
+        raise SandboxError(
+            f"sandbox {folder.name} runs with the runtime {chosen.name}, not {wanted}: "
+            f"stop it first with `c8s down --name {folder.name}`"
+        )
+
+
+async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None) -> Endpoint:
     check_state_version(folder)
     last = read_state(folder)
     await _end_leftovers(folder, last)
-    progress(f"starting sandbox {folder.name}")
+    configured = read_preferences(config_path()).runtime
+    chosen = await choose_runtime(wanted_runtime(runtime, os.environ, configured), folder.cluster_data)
+    write_runtime(folder, chosen)
+    progress(f"starting sandbox {folder.name}: {chosen.describe()}")
     cluster = listen(last.cluster_port if last else 0)
     api = listen(last.api_port if last else 0)
-    launching = asyncio.ensure_future(run_in_daemon_thread(launch, folder, cluster, api))
+    launching = asyncio.ensure_future(run_in_daemon_thread(launch, folder, cluster, api, chosen))
     try:
         await _await_at_most(launching, _INTERRUPTED_WAIT)
     except OSError as error:

@@ -94,6 +94,11 @@ class SandboxPaths:
         return self.root / "state-version"
 
     @property
+    def runtime_file(self) -> Path:
+        """Contains what runs the steps."""
+        return self.root / "runtime.json"
+
+    @property
     def state_file(self) -> Path:
         return self.root / "sandbox.json"
 

@@ -36,6 +36,8 @@ class SandboxStatus:
     version: str | None = None
     temporary: bool = False
     components: tuple[ComponentStatus, ...] = ()
+    steps: str | None = None
+    """What runs the steps, as a sentence; None where that is not chosen."""
     problem: str | None = None
     """What keeps the sandbox from working, such as a full disk."""
 

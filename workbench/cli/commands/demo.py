@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from workbench.cli.commands.samples import find_sample
+from workbench.cli.options import runtime_option
 from workbench.cli.output.console import console_style
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ _SAMPLE = "fan-out"
     metavar="NAME",
     help="The sandbox to use.  [default: default; without a terminal, one that is deleted at the end]",
 )
+@runtime_option
 @click.pass_context
-def demo(ctx: click.Context, /, name: str | None) -> None:
+def demo(ctx: click.Context, /, name: str | None, runtime: str | None) -> None:
     """Start a sandbox, run a sample pipeline in it, and open the workbench on the run.
 
     A sandbox that was not running before is stopped at the end; its runs are kept.
@@ -39,6 +41,7 @@ def demo(ctx: click.Context, /, name: str | None) -> None:
     Examples:
       c8s demo
       c8s demo | cat
+      c8s demo --runtime process
     """
     path = find_sample(_SAMPLE).path
     from workbench.cli.options import DEFAULT_SANDBOX, Target, run_async, supports_fullscreen
@@ -54,11 +57,11 @@ def demo(ctx: click.Context, /, name: str | None) -> None:
     if supports_fullscreen():
         from workbench.cli.commands.workbench import open_workbench
 
-        ctx.exit(open_workbench(Target(name or DEFAULT_SANDBOX), path, submission))
-    ctx.exit(run_async(_run(submission, name)))
+        ctx.exit(open_workbench(Target(name or DEFAULT_SANDBOX, runtime=runtime), path, submission))
+    ctx.exit(run_async(_run(submission, name, runtime)))
 
 
-async def _run(submission: RunSubmission, name: str | None) -> int:
+async def _run(submission: RunSubmission, name: str | None, runtime: str | None) -> int:
     """Run and print the pipeline in a sandbox, or in a new one that is deleted afterwards; the exit code."""
     from workbench.cli.options import Target
     from workbench.cli.run_session.session import RunSession
@@ -69,7 +72,9 @@ async def _run(submission: RunSubmission, name: str | None) -> int:
     keep = name is not None
     created = Sandboxes().folder(used).missing_parents()
     try:
-        return await RunSession(submission, Target(used), console_style(sys.stdout), is_kept=keep).run()
+        return await RunSession(
+            submission, Target(used, runtime=runtime), console_style(sys.stdout), is_kept=keep
+        ).run()
     except Exception:
         # The error may refer to the logs of the sandbox.
         keep = True

@@ -15,6 +15,7 @@ from workbench.cli.options import (
     output_option,
     resolve_sandbox,
     run_async,
+    runtime_option,
     sandbox_option,
 )
 from workbench.cli.output.console import InputError, echo, echo_error, print_document
@@ -34,14 +35,16 @@ def _name_option(name: str) -> str:
 @click.command()
 @sandbox_option
 @click.option("--kind", is_flag=True, help="Create a Kubernetes cluster with kind in Docker.")
+@runtime_option
 @kind_options
 @output_option
-def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -> None:
+def up(name: str | None, kind: bool, runtime: str | None, dry_run: bool, output: str, **given: Any) -> None:
     """Start a sandbox and keep it running.
 
     Without --kind, it consists of two processes on this machine: an embedded cluster and the
-    controller, which listen on 127.0.0.1 only. Steps run as your user without isolation, and
-    their images are ignored. If the sandbox is already running, nothing is started.
+    controller, which listen on 127.0.0.1 only. If Docker or Podman answers, steps run in their
+    images; otherwise they run as your user without isolation, and their images are ignored
+    (see --runtime). If the sandbox is already running, nothing is started.
 
     With --kind, it is a Kubernetes cluster in Docker with an object store and the controller;
     steps run in their images. Completed steps are not repeated, so that an interrupted
@@ -51,6 +54,7 @@ def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -
     Examples:
       c8s up
       c8s up --name experiment
+      c8s up --runtime process
       c8s up --kind
       c8s up --kind --dry-run
       kubectl --kubeconfig "$(c8s kubeconfig)" get pipelineruns
@@ -60,21 +64,23 @@ def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -
     if kind:
         from workbench.cli.commands.kind import up_kind
 
+        if runtime is not None:
+            raise InputError("--runtime is for embedded sandboxes: steps of a kind cluster always run in their images")
         up_kind(resolve_sandbox(name, kind=True), dry_run, output, given)
         return
     if dry_run or any(given.values()):
         raise InputError("--dry-run and the options of a cluster require --kind")
     name = name or DEFAULT_SANDBOX
-    endpoint = run_async(_up(name))
+    endpoint = run_async(_up(name, runtime))
     echo(f"sandbox {name} is ready: {endpoint.url}")
 
 
-async def _up(name: str) -> Endpoint:
+async def _up(name: str, runtime: str | None) -> Endpoint:
     from workbench.sandbox import Sandboxes
     from workbench.sandbox.disk import report_full_disk, sandbox_disk
 
     async with report_full_disk(echo_error, sandbox_disk()):
-        return await Sandboxes().up(name, echo_error)
+        return await Sandboxes(runtime=runtime).up(name, echo_error)
 
 
 @click.command()
@@ -138,6 +144,8 @@ def _print_status(found: SandboxStatus) -> None:
     echo(f"sandbox {found.name}: {found.state}{until}")
     rows = [("problem", found.problem)] if found.problem else []
     rows += [("folder", str(found.folder))]
+    if found.steps:
+        rows += [("steps", found.steps)]
     known = (("started", found.started_at), ("version", found.version))
     if found.api_url:
         rows += [("API", found.api_url), ("kubeconfig", str(found.kubeconfig))]

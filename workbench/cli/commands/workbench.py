@@ -33,7 +33,7 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
         stack = AsyncExitStack()
         try:
             if initial_run is None and target.endpoint is None and not _exists(target.name):
-                name, code = set_up_sandbox(target.name)
+                name, code = set_up_sandbox(target.name, target.runtime)
                 if name is None:
                     return code
                 target = replace(target, name=name)
@@ -51,7 +51,7 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
                 disk=sandbox_disk().message if target.endpoint is None else None,
                 shell=partial(shell_command, target),
                 command_options=target.options(),
-                start_sandbox=partial(_start_again, target.name) if target.endpoint is None else None,
+                start_sandbox=partial(_start_again, target) if target.endpoint is None else None,
             )
         finally:
             runner.run(stack.aclose())
@@ -63,7 +63,7 @@ def _exists(name: str) -> bool:
     return name in Sandboxes().list()
 
 
-def set_up_sandbox(name: str) -> tuple[str | None, int]:
+def set_up_sandbox(name: str, runtime: str | None) -> tuple[str | None, int]:
     """Let the user choose and start a first sandbox; its name, or None, and the exit code."""
     from workbench.sandbox.kind_sandbox import DEFAULT_CLUSTER
     from workbench.tui.setup.app import SetupApp
@@ -71,7 +71,8 @@ def set_up_sandbox(name: str) -> tuple[str | None, int]:
     from workbench.tui.startup import exit_code, load_options, run_until_exit
 
     app = SetupApp(
-        [EmbeddedProvider(name), KindProvider(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)], load_options()
+        [EmbeddedProvider(name, runtime), KindProvider(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)],
+        load_options(),
     )
     endpoint = run_until_exit(app)
     return (endpoint.sandbox if endpoint is not None else None), exit_code(app)
@@ -89,14 +90,14 @@ async def _attached(stack: AsyncExitStack, target: Target) -> Endpoint:
         return target.endpoint
     from workbench.sandbox import Sandboxes
 
-    return await stack.enter_async_context(Sandboxes().attach(target.name, progress=echo_error))
+    return await stack.enter_async_context(Sandboxes(runtime=target.runtime).attach(target.name, progress=echo_error))
 
 
-async def _start_again(name: str) -> None:
+async def _start_again(target: Target) -> None:
     """Start a sandbox that was stopped. It runs until the workbench, which is attached to it, is closed."""
     from workbench.sandbox import Sandboxes
 
-    async with Sandboxes().attach(name):
+    async with Sandboxes(runtime=target.runtime).attach(target.name):
         pass
 
 

@@ -171,6 +171,8 @@ class RunSession:
         if cluster.ignores_images:
             runtime = sanitize_line(cluster.runtime, colour=False)
             lines.append(f"images are ignored: steps run on this machine as your user ({runtime})")
+        else:
+            lines.append(f"steps run in their images ({sanitize_line(cluster.runtime, colour=False)})")
         await self.output.write([self.style.paint(line, DIM) for line in lines])
 
     def _describe(self, source: PackedSource | None) -> str:

@@ -128,5 +128,5 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         bar.disk_problem = self.workbench.disk_problem
         cluster = self.workbench.feed.cluster
         if cluster is not None:
-            ignored = " · images ignored" if cluster.ignores_images else ""
-            bar.note = f"{cluster.runtime}{ignored}"
+            images = "images ignored" if cluster.ignores_images else "images used"
+            bar.note = f"{cluster.runtime} · {images}"

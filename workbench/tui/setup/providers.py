@@ -63,14 +63,17 @@ class EmbeddedProvider:
     """Two processes on this machine."""
 
     name: str
+    runtime: str | None = None
+    """What is to run the steps; None: as configured."""
     title: str = "Embedded: two processes on this machine"
     description: str = (
-        "A small cluster and the controller, on 127.0.0.1 only, ready in a second. Steps run as you, "
-        "without isolation, and their images are ignored. It runs until `c8s down`."
+        "A small cluster and the controller, on 127.0.0.1 only, ready in a second. Steps run in their images in Docker "
+        "or Podman if one of them runs; otherwise as you, without isolation and without images. It runs until "
+        "`c8s down`."
     )
 
     async def requirements(self) -> Sequence[Requirement]:
-        return await asyncio.to_thread(_check_host)
+        return [*await asyncio.to_thread(_check_host), await _check_runtime(self.runtime)]
 
     def steps(self) -> Sequence[tuple[str, str]]:
         return [("sandbox", f"Start the sandbox {self.name}")]
@@ -86,7 +89,7 @@ class EmbeddedProvider:
 
         tell("started", "two processes")
         try:
-            endpoint = await Sandboxes().up(self.name, lambda text: tell("said", text))
+            endpoint = await Sandboxes(runtime=self.runtime).up(self.name, lambda text: tell("said", text))
         except (SandboxError, OSError) as error:
             tell("failed", str(error))
             raise SandboxStartError(
@@ -130,6 +133,18 @@ class KindProvider:
             raise SandboxStartError(error.message, error.remedy) from error
         except (SandboxError, ContextError, OSError) as error:
             raise SandboxStartError(str(error)) from error
+
+
+async def _check_runtime(given: str | None) -> Requirement:
+    """What would run the steps."""
+    from workbench.client.endpoint import SandboxError
+    from workbench.sandbox.container_runtime import find_runtime
+
+    try:
+        chosen = await find_runtime(given)
+    except SandboxError as error:
+        return Requirement("steps", "error", str(error), "start the engine, or choose the runtime process")
+    return Requirement("steps", "ok", chosen.describe())
 
 
 def _check_host() -> list[Requirement]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import platform
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -61,10 +63,21 @@ class Engine:
             if any("selinux" in option for option in options):
                 # Volumes are folders of the user, whose labels are not changed.
                 self.security = ("label=disable",)
+            self._check_kernel()
             await self._make_pause_image()
             await self._check_files()
         except (EngineError, EngineUnreachableError) as error:
             raise RuntimeUnavailableError(f"{error}. Check it with `c8s doctor`") from error
+
+    def _check_kernel(self) -> None:
+        """Check that containers share the kernel of this machine: pipes in volumes connect nothing otherwise."""
+        theirs, ours = str(self.system.get("KernelVersion") or ""), platform.release()
+        if sys.platform != "linux" or theirs != ours:
+            raise RuntimeUnavailableError(
+                f"the engine at {self.client.address} runs in another machine (kernel {theirs or 'unknown'}, here "
+                f"{ours}), such as the virtual machine of Docker Desktop: its containers can't use pipes and sockets "
+                "in volumes together with processes of this machine. Use an engine of this machine's own, or kind"
+            )
 
     async def _make_pause_image(self) -> None:
         architecture = str(self.system.get("Architecture", ""))

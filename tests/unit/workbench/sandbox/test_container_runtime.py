@@ -1,0 +1,69 @@
+"""What runs the steps of a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from workbench.client.endpoint import SandboxError
+from workbench.sandbox.container_runtime import (
+    SandboxRuntime,
+    choose_runtime,
+    find_runtime,
+    read_runtime,
+    wanted_runtime,
+    write_runtime,
+)
+from workbench.sandbox.launch import agent_command
+from workbench.sandbox.paths import SandboxPaths
+
+
+def test_an_option_wins_over_the_variable_and_that_over_the_file() -> None:
+    environment = {"C8S_RUNTIME": "podman"}
+    assert wanted_runtime("docker", environment, "process") == "docker"
+    assert wanted_runtime(None, environment, "process") == "podman"
+    assert wanted_runtime(None, {}, "process") == "process"
+    assert wanted_runtime(None, {}, None) == "auto"
+
+
+def test_a_variable_with_another_value_is_an_error() -> None:
+    with pytest.raises(SandboxError, match="C8S_RUNTIME is 'dcker'; it must be one of auto, docker, podman, process"):
+        wanted_runtime(None, {"C8S_RUNTIME": "dcker"}, None)
+
+
+async def test_without_an_engine_processes_are_taken_only_by_auto(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("DOCKER_HOST", "CONTAINER_HOST"):
+        monkeypatch.setenv(variable, f"unix://{tmp_path}/none.sock")
+    found = await choose_runtime("auto", tmp_path)
+    assert (found.name, found.uses_images) == ("process", False)
+    assert "none.sock" in found.reason
+    assert found.describe().startswith("steps run as processes of this machine, and their images are ignored: no con")
+    with pytest.raises(SandboxError, match=r"the runtime docker can't be used: .*--runtime process"):
+        await choose_runtime("docker", tmp_path)
+    assert (await find_runtime("process")).name == "process"
+
+
+def test_the_choice_is_stored_with_the_sandbox(tmp_path: Path) -> None:
+    folder = SandboxPaths(tmp_path)
+    assert read_runtime(folder) == SandboxRuntime("process")
+    chosen = SandboxRuntime("podman", "5.1", "unix:///x.sock")
+    write_runtime(folder, chosen)
+    assert read_runtime(folder) == chosen
+    folder.runtime_file.write_text(json.dumps({"name": "docker", "later": 1}))
+    assert read_runtime(folder).name == "docker"
+    folder.runtime_file.write_text("[]")
+    assert read_runtime(folder).name == "process"
+
+
+def test_the_agent_is_told_when_steps_have_users_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = agent_command(SandboxRuntime("process"))
+    assert plain[1:3] == ["-I", "-S"]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert agent_command(SandboxRuntime("docker")) == ["/usr/bin/env", "C8S_GRANT_ACCESS=1", *plain]
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "C8S_STORE_AFTER_CONTAINER=1" in agent_command(SandboxRuntime("docker"))

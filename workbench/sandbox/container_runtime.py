@@ -1,0 +1,127 @@
+"""What runs the steps of an embedded sandbox: the user's choice, and what is there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from controller.files import write_private
+from workbench.client.endpoint import SandboxError
+from workbench.config.contexts import config_path
+from workbench.config.preferences import RUNTIMES, read_preferences
+
+if TYPE_CHECKING:
+    from embedded.kubelet.runtime.choice import RuntimeName
+    from workbench.sandbox.paths import SandboxPaths
+
+RUNTIME_ENV = "C8S_RUNTIME"
+
+
+@dataclass(frozen=True)
+class SandboxRuntime:
+    """What runs the steps of a sandbox, as it was chosen at its start."""
+
+    name: str
+    """`process`, `docker` or `podman`."""
+    version: str = ""
+    """Of the engine."""
+    engine: str = ""
+    """Its address; empty for processes."""
+    reason: str = ""
+    """Why no engine is used, where none was asked for by name."""
+
+    @property
+    def uses_images(self) -> bool:
+        return self.name != "process"
+
+    def describe(self) -> str:
+        """A sentence for the user."""
+        if self.uses_images:
+            return f"steps run in their images, in {self.name} {self.version} ({self.engine})"
+        why = f": {self.reason}" if self.reason else ""
+        return f"steps run as processes of this machine, and their images are ignored{why}"
+
+
+def wanted_runtime(given: str | None, environment: Mapping[str, str], configured: str | None) -> RuntimeName:
+    """What the user wants: an option, else C8S_RUNTIME, else the config file, else `auto`.
+
+    Raises:
+        SandboxError: the variable has another value.
+    """
+    chosen = given or environment.get(RUNTIME_ENV) or configured or "auto"
+    if chosen not in RUNTIMES:
+        raise SandboxError(f"{RUNTIME_ENV} is {chosen!r}; it must be one of {', '.join(RUNTIMES)}")
+    return chosen  # type: ignore[return-value]
+
+
+async def find_runtime(given: str | None) -> SandboxRuntime:
+    """What would run the steps of a sandbox that is started now.
+
+    Raises:
+        SandboxError: it was asked for by name and does not answer.
+    """
+    configured = read_preferences(config_path()).runtime
+    return await choose_runtime(wanted_runtime(given, os.environ, configured), None)
+
+
+async def choose_runtime(wanted: RuntimeName, data_dir: Path | None) -> SandboxRuntime:
+    """Find what was asked for.
+
+    Args:
+        data_dir: of a sandbox that is to be started: the engine must be able to use it; None does not check that.
+
+    Raises:
+        SandboxError: it was asked for by name and can't be used.
+    """
+    if wanted == "process":
+        return SandboxRuntime("process")
+    from embedded.kubelet.runtime.choice import check_engine, find_engine
+    from embedded.kubelet.runtime.interface import RuntimeUnavailableError
+
+    try:
+        found = await find_engine(wanted, os.environ, Path.home())
+        if data_dir is not None:
+            await check_engine(found.address, data_dir)
+    except RuntimeUnavailableError as error:
+        if wanted == "auto":
+            return SandboxRuntime("process", reason=str(error))
+        raise SandboxError(
+            f"the runtime {wanted} can't be used: {error}. `c8s doctor` says more; with `--runtime process` steps run "
+            "as processes of this machine"
+        ) from error
+    return SandboxRuntime(found.info.name, found.info.version, str(found.address))
+
+
+def write_runtime(folder: SandboxPaths, chosen: SandboxRuntime) -> None:
+    write_private(folder.runtime_file, json.dumps(asdict(chosen), indent=1) + "\n")
+
+
+def read_runtime(folder: SandboxPaths) -> SandboxRuntime:
+    """What runs, or ran last, the steps of a sandbox; processes if nothing is known."""
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        raw: dict[str, Any] = json.loads(folder.runtime_file.read_text())
+        return SandboxRuntime(**{name: str(raw[name]) for name in SandboxRuntime.__dataclass_fields__ if name in raw})
+    return SandboxRuntime("process")
+
+
+async def remove_containers(folder: SandboxPaths) -> None:
+    """Remove the containers of a sandbox that does not run: a killed one has left them.
+
+    Raises:
+        SandboxError: its engine can't be asked.
+    """
+    chosen = read_runtime(folder)
+    if not chosen.uses_images:
+        return
+    from embedded.kubelet.runtime.choice import remove_containers as remove
+    from embedded.kubelet.runtime.interface import RuntimeUnavailableError
+
+    try:
+        await remove(chosen.engine, folder.cluster_data)
+    except RuntimeUnavailableError as error:
+        raise SandboxError(f"containers of sandbox {folder.name} may be left in {chosen.name}: {error}") from error
