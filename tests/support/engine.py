@@ -56,8 +56,7 @@ async def import_image(client: EngineClient, image: str, content: bytes) -> bool
     try:
         await client.get(f"/images/{image}/json")
     except EngineError:
-        name, _, tag = image.partition(":")
-        query = {"fromSrc": "-", "repo": name, "tag": tag}
+        query = {"fromSrc": "-", "repo": image}
         path = "/images/create?" + "&".join(f"changes={quote(change)}" for change in _CHANGES)
         await client.request("POST", path, query, content)
         return True

@@ -97,7 +97,10 @@ class Sandboxes:
             folder.keep_marker.unlink(missing_ok=True)
             await _stop(folder, progress)
             if not ran:
-                await remove_containers(folder)
+                try:
+                    await remove_containers(folder)
+                except SandboxError as error:
+                    progress(f"warning: {error}")
             if delete:
                 folder.delete()
         return ran

@@ -21,6 +21,10 @@ VOLUME: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir"
 WITH_VOLUME: Json = {"volumes": [{"name": "w", "emptyDir": {}}]}
 
 
+def is_podman(found: FoundEngine) -> bool:
+    return found.info.name == "podman"
+
+
 def main_status(pod: Json) -> Json:
     return dict(pod["status"]["containerStatuses"][0])
 
@@ -49,7 +53,7 @@ async def test_command_and_arguments_replace_those_of_the_image(
     pod = await engine_cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Succeeded"
     assert await engine_cluster.log() == f"{output}\n".encode()
-    assert main_status(pod)["imageID"].startswith("sha256:")
+    assert "sha256:" in main_status(pod)["imageID"]
     assert main_status(pod)["containerID"].split("://")[0] in ("docker", "podman")
 
 
@@ -79,11 +83,12 @@ async def test_a_pod_knows_its_address_before_it_starts(engine_cluster: Cluster)
     assert await engine_cluster.log() == f"{pod['status']['podIP']}\n".encode()
 
 
-async def test_a_container_over_its_memory_limit_is_reported(engine_cluster: Cluster) -> None:
+async def test_a_container_over_its_memory_limit_is_reported(engine_cluster: Cluster, engine: FoundEngine) -> None:
     limits = {"limits": {"memory": "32Mi"}}
     engine_cluster.pod("echo start; exec tail /dev/zero", resources=limits)
     state = main_status(await engine_cluster.wait_until_finished())["state"]["terminated"]
-    assert (state["exitCode"], state["reason"]) == (137, "OOMKilled")
+    # Podman does not notice it with every version of control groups.
+    assert (state["exitCode"], state["reason"]) in ((137, "OOMKilled"), (137, "Error" if is_podman(engine) else ""))
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Placement:
     network: str
     """As the engine's `NetworkMode`."""
     hostname: str = ""
-    """Empty where the network is another container's, which has the name."""
+    """Empty where it is that of another container or of the machine."""
     ipc: str = ""
     pid: str = ""
     hosts: Sequence[str] = ()

@@ -88,11 +88,16 @@ class Engine:
                 "supported are x86_64 and arm64"
             )
         tag = pause.image_tag(content)
-        if await self.images.find(tag) is None:
-            name, _, version = tag.partition(":")
-            query = {"fromSrc": "-", "repo": name, "tag": version}
+        found = await self.images.find(tag)
+        if found is None:
+            # Podman ignores the parameter `tag` here.
+            query = {"fromSrc": "-", "repo": tag}
             await self.client.request("POST", "/images/create", query, pause.root_file_system(content))
-        self.pause_image = tag
+            found = await self.images.find(tag)
+        if found is None:
+            raise RuntimeUnavailableError(f"the engine at {self.client.address} does not keep the image {tag}")
+        # Podman would look for the name in Docker's registry.
+        self.pause_image = found.id
 
     async def _check_files(self) -> None:
         """Check that a folder of this machine is the same for the engine, which may be in another machine."""

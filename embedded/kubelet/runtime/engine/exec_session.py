@@ -6,6 +6,7 @@ It ends with the container at the latest. If the client goes away it keeps runni
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Self
@@ -21,6 +22,7 @@ Send = Callable[[int, bytes], Awaitable[None]]
 
 _STDOUT = 1
 _NOT_FOUND = 127
+_NOT_STARTED = re.compile(r"(Error: \w+: |OCI runtime )?exec failed: ")
 _START_POLL = 0.01
 _POLL, _POLLS = 0.02, 500
 """The exit code may be known a moment after the end of the output."""
@@ -34,6 +36,8 @@ class EngineExecSession:
         self._identifier = identifier
         self._stream = stream
         self._terminal = terminal
+        self._early: list[tuple[int, bytes]] = []
+        """Output that was read before `run`."""
         self._size: tuple[int, int] | None = None
         """Of the terminal, if the engine does not know it yet."""
         self._size_changed = asyncio.Event()
@@ -73,18 +77,21 @@ class EngineExecSession:
             if found.get("Pid"):
                 return
             if not found.get("Running") and found.get("ExitCode") is not None:
-                raise StartError(await self._read_all() or "the engine does not say why", _NOT_FOUND)
+                await self._check_start()
+                return
             await asyncio.sleep(_START_POLL)
         raise StartError("the engine does not start the command")
 
-    async def _read_all(self) -> str:
-        output = bytearray()
+    async def _check_start(self) -> None:
+        """Tell a command that has ended already from one that was not started."""
 
-        async def collect(_: int, data: bytes) -> None:
-            output.extend(data)
+        async def keep(number: int, data: bytes) -> None:
+            self._early.append((number, data))
 
-        await self._forward_output(collect)
-        return output.decode(errors="replace").strip()
+        await self._forward_output(keep)
+        text = b"".join(data for _, data in self._early).decode(errors="replace").strip()
+        if _NOT_STARTED.match(text):
+            raise StartError(text, _NOT_FOUND)
 
     async def run(self, send: Send) -> int:
         """Forward its output until it has ended; returns its exit code.
@@ -93,6 +100,8 @@ class EngineExecSession:
             StartError: the engine does not tell its exit code.
         """
         try:
+            for number, data in self._early:
+                await send(number, data)
             async with asyncio.TaskGroup() as group:
                 resizing = group.create_task(self._resize_terminal())
                 await self._forward_output(send)

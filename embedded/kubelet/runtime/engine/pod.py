@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from embedded.kubelet.config.downward_api import LOOPBACK
 from embedded.kubelet.config.environment import ConfigError
 from embedded.kubelet.runtime.engine.container import EngineContainer, network_address, remove_container
 from embedded.kubelet.runtime.engine.container_spec import EngineOptions, Placement, container_body
@@ -55,13 +56,16 @@ class EnginePod:
         spec = sandbox.pod["spec"]
         containers = [*(spec.get("initContainers") or []), *spec["containers"]]
         self._own = [each for each in containers if not is_process(each)]
-        self._pause_address = ""
+        # Without an address of its own, a pod has the machine's.
+        self._address = LOOPBACK if spec.get("hostNetwork") or not self._own else ""
+        self._unanswered: set[str] = set()
+        """Names of containers that were asked for, and may exist although no answer came."""
 
     @property
     def address(self) -> str:
         """The pod's IP address; empty while it has none."""
-        if self._pause_address or not self._created:
-            return self._pause_address
+        if self._address or not self._created:
+            return self._address
         return next(iter(self._created.values())).address
 
     def needs_image(self, container: Json) -> bool:
@@ -100,13 +104,13 @@ class EnginePod:
             },
         }
         try:
-            self._pause = await self._engine.create(self._name("POD"), body)
+            self._pause = await self._create(self._name("POD"), body)
             await self._engine.client.post(f"/containers/{self._pause}/start")
             found = await self._engine.client.get(f"/containers/{self._pause}/json")
         except (EngineError, EngineUnreachableError) as error:
             await self._remove_pause()
             raise SandboxError(f"can't make the pod's network: {error}") from error
-        self._pause_address = network_address(found)
+        self._address = self._address or network_address(found)
 
     def _needs_pause(self) -> bool:
         """Whether the network has to outlive a container, or its address must be known before the first starts."""
@@ -136,14 +140,20 @@ class EnginePod:
             labels = {**self._labels, "io.kubernetes.container.name": launch.name}
             options = EngineOptions(labels, self._engine.security, files)
             body = container_body(launch, self._sandbox.pod, image, self._placement(), options)
-            identifier = await self._engine.create(self._name(launch.name, launch.restarts), body)
+            identifier = await self._create(self._name(launch.name, launch.restarts), body)
         except (EngineError, EngineUnreachableError) as error:
             raise StartError(str(error)) from error
         container = EngineContainer(
-            self._engine.client, identifier, image, message, self._pause_address or None, self._on_end(launch)
+            self._engine.client, identifier, image, message, self._address or None, self._on_end(launch)
         )
         self._created[identifier] = container
         return container
+
+    async def _create(self, name: str, body: Json) -> str:
+        self._unanswered.add(name)
+        identifier = await self._engine.create(name, body)
+        self._unanswered.discard(name)
+        return identifier
 
     def _on_end(self, launch: Launch) -> Callable[[], Any]:
         """What to do when a container has ended: processes of this pod have to read what it wrote."""
@@ -166,7 +176,9 @@ class EnginePod:
         if spec.get("hostNetwork"):
             return Placement("host", ipc=ipc, pid=pid)
         if self._pause:
-            return Placement(f"container:{self._pause}", ipc=ipc, pid=pid)
+            # Docker takes the name of the other container, and refuses one; Podman does neither.
+            hostname = self._hostname() if self._engine.client.info.name == "podman" else ""
+            return Placement(f"container:{self._pause}", hostname, ipc, pid)
         return Placement("default", self._hostname(), ipc, pid, _hosts(spec))
 
     def _hostname(self) -> str:
@@ -185,6 +197,8 @@ class EnginePod:
         for identifier in list(self._created):
             if not self._created.pop(identifier).is_removed:
                 await remove_container(self._engine.client, identifier)
+        for name in self._unanswered:
+            await remove_container(self._engine.client, name)
         await self._remove_pause()
         await self._processes.close()
 
