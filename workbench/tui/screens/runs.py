@@ -163,7 +163,7 @@ class RunsScreen(RunActions):
     def _no_pipeline_hint(self) -> Text:
         """Whose runs are listed in a folder without a pipeline."""
         colours, edit = palette(self.app), key_label(self.app, "app.edit", "e")
-        text = Text(" There is no .c8s.yaml in this folder: these are the runs of all folders. ", colours.muted)
+        text = Text("There is no .c8s.yaml in this folder: these are the runs of all folders. ", colours.muted)
         return text.append(edit, colours.highlight).append(" creates one.", colours.muted)
 
     def _show_pipelines(self) -> None:

@@ -24,8 +24,8 @@ from workbench.tui.widgets.segments import age_text, cell
 
 _BAR_WIDTH = 12
 _MIN_NAME_WIDTH, _MAX_NAME_WIDTH = 12, 60
-_STATUS_WIDTH = 40
-"""Columns that names leave to the status, in a terminal that is wide enough for it."""
+_MIN_STATUS_WIDTH, _STATUS_WIDTH = 16, 40
+"""Columns of the status: the least that is of use, and what long names leave to it in a wide terminal."""
 _BRANCH_WIDTH = 18
 _NO_FILTER = RunFilter()
 
@@ -66,9 +66,10 @@ class RunsHeading(Static):
         if width >= 70:
             rest += [Segment("  "), cell("BRANCH", _BRANCH_WIDTH, self.rich_style)]
         rest += [Segment("  "), cell("AGE", 4, self.rich_style, right=True)]
-        if width >= 110:
-            rest += [Segment("  "), Segment("STATUS")]
-        return Strip([*titles, Segment(" "), *rest]).adjust_cell_length(width).apply_style(self.rich_style)
+        drawn = [*titles, Segment(" "), *rest]
+        if _status_room(drawn, width):
+            drawn += [Segment("  "), Segment("STATUS")]
+        return Strip(drawn).adjust_cell_length(width).apply_style(self.rich_style)
 
 
 def _name_width(width: int, longest: int) -> int:
@@ -100,10 +101,15 @@ def _row(run: Run, width: int, longest_name: int, colours: Palette, now: datetim
     if width >= 70:
         segments += [Segment("  "), cell(sanitize_label(run.branch or "", _BRANCH_WIDTH), _BRANCH_WIDTH, colours.muted)]
     segments += [Segment("  "), cell(age_text(run.created_at, now), 4, colours.muted, right=True)]
-    if width >= 110:
-        used = sum(segment.cell_length for segment in segments) + 2
-        segments += [Segment("  "), Segment(sanitize_label(run.message or run.phase, width - used - 1), colours.muted)]
+    if room := _status_room(segments, width):
+        segments += [Segment("  "), Segment(sanitize_label(run.message or run.phase, room), colours.muted)]
     return segments
+
+
+def _status_room(segments: list[Segment], width: int) -> int:
+    """Columns that are left for the status; 0 if they are too few."""
+    room = width - sum(segment.cell_length for segment in segments) - 3
+    return room if room >= _MIN_STATUS_WIDTH else 0
 
 
 def _bar(run: Run, colours: Palette) -> list[Segment]:

@@ -22,7 +22,7 @@ class ArtifactList(ListView):
 
     HELP_TITLE: ClassVar[str] = "Artifacts"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "look", "Open", id="artifacts.look", tooltip="Open the file with the desktop or a pager"),
+        Binding("o", "look", "Open with", id="artifacts.look", tooltip="Open the file with the desktop or a pager"),
         Binding("ctrl+s", "save", "Save", id="artifacts.save", tooltip="Save the file in the downloads folder"),
     ]
 

@@ -92,7 +92,7 @@ class PreviewScreen(ArtifactActions):
     CSS_PATH = "../details.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "Back", id="preview.back", tooltip="Go back to the artifacts"),
-        Binding("o", "look", "Open", id="preview.look", tooltip="Open the file with the desktop or a pager"),
+        Binding("o", "look", "Open with", id="preview.look", tooltip="Open the file with the desktop or a pager"),
         Binding("ctrl+s", "save", "Save", id="preview.save", tooltip="Save the file in the downloads folder"),
     ]
 
