@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from machine import describe, spread
 
-from embedded.kubelet.runtime.choice import FoundEngine, find_engine
 from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.interface import RuntimeUnavailableError
+from embedded.kubelet.runtime.engine.detect import FoundEngine, find_engine
+from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 from tests.support.engine import TEST_IMAGE, import_image, root_file_system
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
@@ -112,7 +112,7 @@ def measure(root: Path, found: FoundEngine, rounds: int, steps: int) -> None:
 
 
 async def prepare(runtime: str) -> FoundEngine:
-    found = await find_engine("podman" if runtime == "podman" else "docker", os.environ, Path.home())
+    found = find_engine("podman" if runtime == "podman" else "docker", os.environ, Path.home())
     busybox = shutil.which("busybox")
     if busybox is None or shutil.which(found.info.name) is None:
         raise RuntimeUnavailableError(f"busybox or the program {found.info.name} is missing")

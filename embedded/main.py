@@ -27,10 +27,12 @@ from embedded.auth.default_roles import ensure_default_roles
 from embedded.auth.rbac import Authorizer
 from embedded.auth.tokens import Authenticator, TokenFileError, load_signing_key, read_token_file
 from embedded.controllers import run_controllers
-from embedded.kubelet import Kubelet, KubeletSettings
-from embedded.kubelet.runtime.choice import RUNTIMES, engine_runtime, find_engine, process_runtime
+from embedded.kubelet.kubelet import Kubelet, KubeletSettings
+from embedded.kubelet.runtime.choice import RUNTIMES, engine_runtime, process_runtime
 from embedded.kubelet.runtime.engine.address import AddressError, EngineAddress
-from embedded.kubelet.runtime.interface import Runtime, RuntimeUnavailableError
+from embedded.kubelet.runtime.engine.detect import find_engine
+from embedded.kubelet.runtime.interface import Runtime
+from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 from embedded.registry import manifests
 from embedded.registry.registry import Registry
 from embedded.storage.database import StorageError, UnreadableDatabaseError
@@ -180,7 +182,7 @@ async def open_runtime(args: argparse.Namespace) -> Runtime:
     runtime: Runtime = processes
     if args.runtime != "process":
         try:
-            address = args.engine or (await find_engine(args.runtime, os.environ, Path.home())).address
+            address = args.engine or find_engine(args.runtime, os.environ, Path.home()).address
             runtime = engine_runtime(address, args.data_dir, processes, args.process_command)
             await runtime.open()
         except RuntimeUnavailableError as error:

@@ -22,7 +22,7 @@ from typing import Any
 
 from embedded import controllers
 from embedded.api.scheme import JOBS, NAMESPACES, PODS
-from embedded.kubelet import Kubelet, KubeletSettings
+from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.runtime.choice import process_runtime
 from embedded.registry.registry import Registry
 from embedded.registry.watcher import Watcher

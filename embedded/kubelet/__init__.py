@@ -1,5 +1,1 @@
-"""Runs pods as process groups of this machine. Images are ignored: commands run with the user's own permissions."""
-
-from embedded.kubelet.kubelet import Kubelet, KubeletSettings
-
-__all__ = ["Kubelet", "KubeletSettings"]
+"""Runs pods. What starts their containers is in `embedded.kubelet.runtime`."""

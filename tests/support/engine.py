@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 import pytest
 
-from embedded.kubelet.runtime.choice import FoundEngine, find_engine
 from embedded.kubelet.runtime.engine.client import EngineClient
+from embedded.kubelet.runtime.engine.detect import FoundEngine, find_engine
 from embedded.kubelet.runtime.engine.errors import EngineError
-from embedded.kubelet.runtime.interface import RuntimeUnavailableError
+from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
 TEST_IMAGE = "c8s-test-busybox:1"
 """busybox as an image, with a user `worker` (1234) and the entrypoint `/bin/entry`, which prints its arguments."""
@@ -64,7 +64,7 @@ async def import_image(client: EngineClient, image: str, content: bytes) -> bool
 
 
 async def _find() -> FoundEngine:
-    found = await find_engine("auto", os.environ, Path.home())
+    found = find_engine("auto", os.environ, Path.home())
     busybox = shutil.which("busybox")
     if busybox is None:
         raise RuntimeUnavailableError("there is no busybox for an image (Debian: busybox-static)")

@@ -14,9 +14,9 @@ from controller.files import write_private
 from workbench.client.endpoint import SandboxError
 from workbench.config.contexts import config_path
 from workbench.config.preferences import RUNTIMES, read_preferences
+from workbench.daemon_thread import run_in_daemon_thread
 
 if TYPE_CHECKING:
-    from embedded.kubelet.runtime.choice import RuntimeName
     from workbench.sandbox.paths import SandboxPaths
 
 RUNTIME_ENV = "C8S_RUNTIME"
@@ -47,7 +47,7 @@ class SandboxRuntime:
         return f"steps run as processes of this machine, and their images are ignored{why}"
 
 
-def wanted_runtime(given: str | None, environment: Mapping[str, str], configured: str | None) -> RuntimeName:
+def wanted_runtime(given: str | None, environment: Mapping[str, str], configured: str | None) -> str:
     """What the user wants: an option, else C8S_RUNTIME, else the config file, else `auto`.
 
     Raises:
@@ -56,7 +56,7 @@ def wanted_runtime(given: str | None, environment: Mapping[str, str], configured
     chosen = given or environment.get(RUNTIME_ENV) or configured or "auto"
     if chosen not in RUNTIMES:
         raise SandboxError(f"{RUNTIME_ENV} is {chosen!r}; it must be one of {', '.join(RUNTIMES)}")
-    return chosen  # type: ignore[return-value]
+    return chosen
 
 
 async def find_runtime(given: str | None) -> SandboxRuntime:
@@ -69,7 +69,7 @@ async def find_runtime(given: str | None) -> SandboxRuntime:
     return await choose_runtime(wanted_runtime(given, os.environ, configured), None)
 
 
-async def choose_runtime(wanted: RuntimeName, data_dir: Path | None) -> SandboxRuntime:
+async def choose_runtime(wanted: str, data_dir: Path | None) -> SandboxRuntime:
     """Find what was asked for.
 
     Args:
@@ -80,13 +80,13 @@ async def choose_runtime(wanted: RuntimeName, data_dir: Path | None) -> SandboxR
     """
     if wanted == "process":
         return SandboxRuntime("process")
-    from embedded.kubelet.runtime.choice import check_engine, find_engine
-    from embedded.kubelet.runtime.interface import RuntimeUnavailableError
+    from embedded.kubelet.runtime.engine.detect import find_engine, prepare_engine
+    from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
     try:
-        found = await find_engine(wanted, os.environ, Path.home())
+        found = await run_in_daemon_thread(find_engine, wanted, os.environ, Path.home())
         if data_dir is not None:
-            await check_engine(found.address, data_dir)
+            await run_in_daemon_thread(prepare_engine, found.address, data_dir)
     except RuntimeUnavailableError as error:
         if wanted == "auto":
             return SandboxRuntime("process", reason=str(error))
@@ -119,7 +119,7 @@ async def remove_containers(folder: SandboxPaths) -> None:
     if not chosen.uses_images:
         return
     from embedded.kubelet.runtime.choice import remove_containers as remove
-    from embedded.kubelet.runtime.interface import RuntimeUnavailableError
+    from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
     try:
         await remove(chosen.engine, folder.cluster_data)

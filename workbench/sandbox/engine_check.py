@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kind.doctor import GIB, Finding
 
 if TYPE_CHECKING:
-    from embedded.kubelet.runtime.choice import EngineFacts, FoundEngine
+    from embedded.kubelet.runtime.engine.detect import EngineFacts, FoundEngine
 
 _WHY = "Docker or Podman runs the steps of an embedded sandbox in their images; without one, images are ignored."
 _MIN_DISK = 3 * GIB
@@ -24,36 +24,36 @@ _NO_RIGHTS = (
 )
 
 
-async def check_engines() -> list[Finding]:
+def check_engines() -> list[Finding]:
     """One finding for each engine; that one is missing is a warning only if the other is missing too."""
-    from embedded.kubelet.runtime.choice import find_engine
     from embedded.kubelet.runtime.engine.address import ENGINES
-    from embedded.kubelet.runtime.interface import RuntimeUnavailableError
+    from embedded.kubelet.runtime.engine.detect import find_engine
+    from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
     found: list[FoundEngine] = []
     missing: dict[str, str] = {}
     for engine in ENGINES:
         try:
-            found.append(await find_engine(engine, os.environ, Path.home()))
+            found.append(find_engine(engine, os.environ, Path.home()))
         except RuntimeUnavailableError as error:
             missing[engine] = str(error)
-    findings = [await _check(each, is_used=each is found[0]) for each in found]
+    findings = [_check(each, is_used=each is found[0]) for each in found]
     for name, why in missing.items():
         remedy = _NO_RIGHTS if "Permission denied" in why else _REMEDIES[name]
         findings.append(Finding("engine", "ok" if found else "warning", why, _WHY, "" if found else remedy))
     return findings
 
 
-async def _check(found: FoundEngine, *, is_used: bool) -> Finding:
-    from embedded.kubelet.runtime.choice import check_engine, read_facts
-    from embedded.kubelet.runtime.interface import RuntimeUnavailableError
+def _check(found: FoundEngine, *, is_used: bool) -> Finding:
+    from embedded.kubelet.runtime.engine.detect import prepare_engine, read_facts
+    from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
     name = f"{found.info.name} {found.info.version} at {found.address}"
     try:
         # As in a sandbox: below the user's folders, which an engine in a virtual machine may not see.
         with tempfile.TemporaryDirectory(dir=Path.home(), prefix=".c8s-doctor-") as folder:
-            await check_engine(found.address, Path(folder))
-        facts = await read_facts(found.address)
+            prepare_engine(found.address, Path(folder))
+        facts = read_facts(found.address)
     except (RuntimeUnavailableError, OSError) as error:
         return Finding("engine", "warning", f"{name} can't be used: {error}", _WHY, "See the message.")
     words = [name, "rootless" if facts.rootless else "with the rights of root", f"cgroup v{facts.cgroups}"]
@@ -69,8 +69,7 @@ def _problem(facts: EngineFacts) -> tuple[list[str], str]:
             "Delegate the cgroup controllers memory and cpu to the engine; for a rootless one, see "
             "https://rootlesscontaine.rs/getting-started/common/cgroup2/."
         )
-    if facts.disk_free is not None and facts.disk_free < _MIN_DISK:
-        return [f"{facts.disk_free / GIB:.1f} GiB free for images"], (
-            "Free some space, for example with `docker image prune`."
-        )
+    free = facts.disk_free()
+    if free is not None and free < _MIN_DISK:
+        return [f"{free / GIB:.1f} GiB free for images"], ("Free some space, for example with `docker image prune`.")
     return [], ""

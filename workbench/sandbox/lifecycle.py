@@ -298,8 +298,12 @@ async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None) 
     check_state_version(folder)
     last = read_state(folder)
     await _end_leftovers(folder, last)
-    configured = read_preferences(config_path()).runtime
-    chosen = await choose_runtime(wanted_runtime(runtime, os.environ, configured), folder.cluster_data)
+    preferences = read_preferences(config_path())
+    for problem in preferences.problems:
+        if problem.startswith("runtime:"):
+            progress(f"{config_path()}: {problem}")
+    wanted = wanted_runtime(runtime, os.environ, preferences.runtime)
+    chosen = await choose_runtime(wanted, folder.cluster_data)
     write_runtime(folder, chosen)
     progress(f"starting sandbox {folder.name}: {chosen.describe()}")
     cluster = listen(last.cluster_port if last else 0)

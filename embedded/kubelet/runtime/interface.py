@@ -275,7 +275,3 @@ class Runtime(Protocol):
     def unsupported_reason(self, container: Json) -> tuple[str, str] | None:
         """(reason, message) why a container can never run here; None if it can."""
         ...
-
-
-class RuntimeUnavailableError(Exception):
-    """The runtime can't be used; the message says why and what to do."""

@@ -15,11 +15,13 @@ from embedded import controllers
 from embedded.api.interfaces import LogOptions
 from embedded.api.scheme import EVENTS, JOBS, NAMESPACES, NODES, PODS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
-from embedded.kubelet import Kubelet, KubeletSettings
+from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.node import NODE_NAME
-from embedded.kubelet.runtime.choice import FoundEngine, engine_runtime, process_runtime
+from embedded.kubelet.runtime.choice import engine_runtime, process_runtime
 from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.engine import CLUSTER_LABEL, cluster_id, list_labelled
+from embedded.kubelet.runtime.engine.detect import FoundEngine
+from embedded.kubelet.runtime.engine.engine import list_labelled
+from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id
 from embedded.kubelet.runtime.interface import Runtime
 from embedded.kubelet.runtime.process.cgroups import CgroupMode
 from embedded.registry.registry import Registry

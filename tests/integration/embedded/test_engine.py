@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from embedded.api.scheme import PODS, ObjectRef
-from embedded.kubelet.runtime.choice import FoundEngine
 from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.engine import CLUSTER_LABEL, cluster_id, list_labelled
+from embedded.kubelet.runtime.engine.detect import FoundEngine
+from embedded.kubelet.runtime.engine.engine import list_labelled
+from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id
 from tests.integration.embedded.conftest import HOST_COMMAND, Cluster, run_engine_cluster, shell_container
 from tests.support.engine import TEST_IMAGE
 from tests.support.waiting import wait_until_async

@@ -17,7 +17,7 @@ from embedded.apiserver import timeouts
 from embedded.apiserver.server import Server
 from embedded.auth.rbac import Authorizer
 from embedded.auth.tokens import MASTERS, Authenticator, User
-from embedded.kubelet import Kubelet, KubeletSettings
+from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.runtime.choice import process_runtime
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore

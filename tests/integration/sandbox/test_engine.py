@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from embedded.kubelet.runtime.choice import FoundEngine
 from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.engine import CLUSTER_LABEL, list_labelled
+from embedded.kubelet.runtime.engine.detect import FoundEngine
+from embedded.kubelet.runtime.engine.engine import list_labelled
+from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL
 from tests.live import C8s, parse_step_table, write_pipeline
 from tests.support.engine import TEST_IMAGE, engine
 

@@ -135,7 +135,7 @@ def doctor(ctx: click.Context, output: str) -> None:
       c8s doctor
       c8s doctor --output json
     """
-    from kind.doctor import Finding, run_checks, to_dicts
+    from kind.doctor import run_checks, to_dicts
     from kind.image.build import BASE_IMAGE
     from kind.image.digests import DIGESTS_FILE
     from kind.tools.kind_cli import NODE_IMAGE
@@ -144,10 +144,8 @@ def doctor(ctx: click.Context, output: str) -> None:
 
     images = (os.environ.get("C8S_KIND_IMAGE") or NODE_IMAGE, BASE_IMAGE)
 
-    async def check() -> list[Finding]:
-        return [*await check_engines(), *await run_checks(digests=state_root() / DIGESTS_FILE, images=images)]
-
-    findings = run_async(check())
+    checked = run_async(run_checks(digests=state_root() / DIGESTS_FILE, images=images))
+    findings = [*check_engines(), *checked]
     if output != "table":
         print_document(to_dicts(findings), output)
     else:

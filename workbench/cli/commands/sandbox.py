@@ -145,7 +145,7 @@ def _print_status(found: SandboxStatus) -> None:
     rows = [("problem", found.problem)] if found.problem else []
     rows += [("folder", str(found.folder))]
     if found.steps:
-        rows += [("steps", found.steps)]
+        rows += [("runtime", found.steps)]
     known = (("started", found.started_at), ("version", found.version))
     if found.api_url:
         rows += [("API", found.api_url), ("kubeconfig", str(found.kubeconfig))]

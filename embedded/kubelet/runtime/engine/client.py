@@ -7,37 +7,19 @@ import io
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
 from embedded.kubelet.runtime.engine.address import EngineAddress
-from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
+from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError, error_message
+from embedded.kubelet.runtime.engine.info import EngineInfo, describe
 from embedded.kubelet.runtime.engine.streams import RawStream, open_stream
 
 Json = dict[str, Any]
 
-_NEWEST_API = (1, 51)
-"""The newest version whose changes are known here."""
 _MAX_LINE = 1 << 20
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    """What answers at an address."""
-
-    name: str
-    """`docker` or `podman`."""
-    version: str
-    api: str
-    """The version of the API that is used."""
-
-    @property
-    def runtime_version(self) -> str:
-        """As in a Node's `containerRuntimeVersion`."""
-        return f"{self.name}://{self.version}"
 
 
 class EngineClient:
@@ -176,29 +158,3 @@ class EngineClient:
         if self._session is None:
             raise EngineUnreachableError(f"the connection to {self.address} is closed")
         return self._session
-
-
-def describe(version: Json) -> EngineInfo:
-    """What an engine says of itself in GET /version."""
-    components = [part for part in version.get("Components") or [] if isinstance(part, dict)]
-    podman = next((part for part in components if "podman" in str(part.get("Name", "")).lower()), None)
-    newest = ".".join(str(part) for part in _NEWEST_API)
-    api = min(str(version["ApiVersion"]), newest, key=_numbers)
-    api = max(api, str(version.get("MinAPIVersion") or api), key=_numbers)
-    if podman is not None:
-        return EngineInfo(
-            "podman", str(podman.get("Version") or version.get("Version", "")), str(version["ApiVersion"])
-        )
-    return EngineInfo("docker", str(version.get("Version", "")), api)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
-def error_message(text: str) -> str:
-    """The message in the body of a refusal."""
-    with suppress(ValueError, AttributeError):
-        found = json.loads(text)
-        return str(found.get("message") or found.get("cause") or text)
-    return text.strip()

@@ -21,6 +21,8 @@ Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _KILLED = 137
+_START_TIMEOUT = 300.0
+"""Seconds; an engine on a busy machine starts many containers one after the other."""
 _RETRY_INTERVAL = 1.0
 _RETRIES = 60
 """Attempts to reach an engine that is being restarted."""
@@ -67,7 +69,7 @@ class EngineContainer:
         try:
             # Before the start, so that nothing that it writes is missed.
             self._output = await self._client.stream(f"{path}/attach?stream=1&stdout=1&stderr=1")
-            await self._client.post(f"{path}/start")
+            await self._client.post(f"{path}/start", timeout=_START_TIMEOUT)
             if self._address is None:
                 self._address = network_address(await self._client.get(f"{path}/json"))
         except (EngineError, EngineUnreachableError, TimeoutError) as error:

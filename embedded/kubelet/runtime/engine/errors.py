@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+
 
 class EngineError(Exception):
     """The engine has refused a request; the message is its own."""
@@ -13,3 +16,11 @@ class EngineError(Exception):
 
 class EngineUnreachableError(Exception):
     """The engine does not answer; the message names its address."""
+
+
+def error_message(text: str) -> str:
+    """The message in the body of a refusal."""
+    with suppress(ValueError, AttributeError):
+        found = json.loads(text)
+        return str(found.get("message") or found.get("cause") or text)
+    return text.strip()

@@ -14,7 +14,8 @@ from typing import Any
 from embedded.kubelet.runtime.engine.engine import Engine
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.pod import EnginePod
-from embedded.kubelet.runtime.interface import PodSandbox, Runtime, RuntimeUnavailableError
+from embedded.kubelet.runtime.interface import PodSandbox, Runtime
+from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
 Json = dict[str, Any]
 
@@ -40,7 +41,7 @@ class EngineRuntime:
 
     @property
     def enforces_limits(self) -> bool:
-        return bool(self._engine.system.get("MemoryLimit")) and bool(self._engine.system.get("CpuCfsQuota"))
+        return self._engine.facts.enforces_limits
 
     @property
     def limits_reason(self) -> str:
@@ -49,13 +50,13 @@ class EngineRuntime:
 
     @property
     def capacity(self) -> Mapping[str, Decimal]:
-        system = self._engine.system
-        return {"cpu": Decimal(int(system.get("NCPU") or 1)), "memory": Decimal(int(system.get("MemTotal") or 0))}
+        facts = self._engine.facts
+        return {"cpu": Decimal(facts.cores), "memory": Decimal(facts.memory)}
 
     async def open(self) -> None:
         """See `Runtime`."""
-        await self._processes.open()
         await self._engine.open()
+        await self._processes.open()
 
     async def close(self) -> None:
         """See `Runtime`."""
