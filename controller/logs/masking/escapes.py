@@ -82,7 +82,7 @@ class _Decoder(dict[bytes, bytes]):
 
 
 class _ReducedHeads:
-    """The beginnings of secrets without backslashes and quotes.
+    """What the secrets have in one piece, without backslashes and quotes: their beginnings, or a word of each.
 
     Remembers the last text, because several notations ask for it.
     """
@@ -164,7 +164,7 @@ def notations(secrets: Iterable[bytes]) -> list[Notation]:
     """The notations, for these texts to search for."""
     texts = list(secrets)
     used = frozenset(b"".join(texts))
-    heads = {each.translate(None, _QUOTING)[:_HEAD_BYTES] for each in texts if not each.isalnum()} - {b""}
+    heads = {_unfolded_head(each) for each in texts if not each.isalnum()} - {b""}
     reduced = _ReducedHeads(heads) if heads else None
     letters = b"".join(sorted(letter for letter, code in _LETTERS.items() if code in used or code == 27))
     numeric = rb"\\(?:" + _relevant_numeric(used) + rb"|\n|[" + letters + rb"])"
@@ -182,6 +182,12 @@ def notations(secrets: Iterable[bytes]) -> list[Notation]:
         Notation(Kind.QUOTE, _QUOTE_SIGNS, re.compile(_QUOTES), _INCOMPLETE_QUOTES, *quoting, also=b"'"),
         Notation(Kind.DOUBLED, (_DOUBLED,), re.compile(_DOUBLED), re.compile(rb'"\Z'), *quoting),
     ]
+
+
+def _unfolded_head(secret: bytes) -> bytes:
+    """The beginning of a secret, or of its longest word: a blank may be folded into a line break."""
+    reduced = secret.translate(None, _QUOTING)
+    return max(reduced.split(b" "), key=len)[:_HEAD_BYTES]
 
 
 def every_notation() -> list[Notation]:

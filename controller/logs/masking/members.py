@@ -55,8 +55,7 @@ def _members(value: bytes) -> Iterator[bytes]:
             yield each
             if len(each) > 1 and each[:1] == each[-1:] and each[:1] in b"'\"":
                 yield each[1:-1]
-    for leaf in _leaves(_parse(value)):
-        yield leaf.encode("utf-8", "surrogatepass")
+    yield from _leaves(_parse(value))
 
 
 def _parse(value: bytes) -> Any:
@@ -79,15 +78,15 @@ def _parse(value: bytes) -> Any:
     return None if isinstance(found, str) else found
 
 
-def _leaves(document: Any) -> Iterator[str]:
-    """The strings of a document. An object that aliases name many times is visited once."""
+def _leaves(document: Any) -> Iterator[bytes]:
+    """The strings of a document, and the bytes. An object that aliases name many times is visited once."""
     waiting, visited = [document], set[int]()
     while waiting:
         each = waiting.pop()
         if isinstance(each, str):
-            yield each
+            yield each.encode("utf-8", "surrogatepass")
         elif isinstance(each, bytes):
-            yield each.decode("utf-8", "surrogateescape")
+            yield each
         elif isinstance(each, dict | list | tuple | set) and id(each) not in visited:
             visited.add(id(each))
             waiting.extend(each.values() if isinstance(each, dict) else each)

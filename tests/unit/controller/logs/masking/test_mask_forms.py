@@ -271,3 +271,59 @@ def test_base64_is_hidden_with_and_without_its_padding(size: int) -> None:
         text = encode(SECRET[:size])
         for each in (text, text.rstrip(b"=")):
             assert masked([SECRET[:size]], b"<" + each + b">\n") == b"<***>\n"
+
+
+@pytest.mark.parametrize(
+    "written", [b'say\n  ""hello world"" to all', b'say\n  \\"hello world\\" to all', b'say ""hello\n  world"" to all']
+)
+def test_a_folded_secret_that_has_escapes_is_hidden(written: bytes) -> None:
+    assert masked([b'say "hello world" to all'], b"<" + written + b">\n") == b"<***\n***>\n"
+
+
+@pytest.mark.parametrize(
+    "written", ["pa\\U00000073sword-1", "pa\\u{73}sword-1", "pa\\163sword-1", "\\160\\141ssword-1"]
+)
+def test_a_secret_with_a_numeric_escape_is_hidden(written: str) -> None:
+    assert masked([b"password-1"], f"<{written}>\n".encode()) == b"<***>\n"
+
+
+def test_a_binary_member_of_a_document_is_hidden() -> None:
+    document = b"kind: Secret\ndata:\n  token: !!binary " + base64.b64encode(b"correct-horse\xff") + b"\n"
+    assert masked([document], b"<correct-horse\xff>\n") == b"<***>\n"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "s'\\''t\"u😀v&w-secret",
+        "s'\"'\"'t\"u😀v&w-secret",
+        "s''t\"u😀v&w-secret",
+        's\'t""u😀v&w-secret',
+        "s't\\\"u\\ud83d\\ude00v&w-secret",
+        "s't\\x22u\\U0001f600v&w-secret",
+        "s't\\42u\\u{1f600}v&w-secret",
+        "s\\047t\\u0022u\\360\\237\\230\\200v\\46w-secret",
+        "s&#39;t&quot;u&#x1F600;v&amp;w-secret",
+        "s%27t%22u%F0%9f%98%80v%26w-secret",
+        "s\\'t\\\\\\\"u😀v&w-secret",
+    ],
+)
+def test_an_escaped_secret_is_hidden_wherever_a_long_line_is_cut(written: str) -> None:
+    patterns = SecretPatterns(["s't\"u😀v&w-secret".encode()])
+    before, text = b"x" * 17_000 + b" ", written.encode()
+
+    def output(*pieces: bytes) -> bytes:
+        mask = SecretMasker(patterns)
+        return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()])
+
+    assert {output(before, text[:cut], text[cut:]) for cut in range(len(text))} == {before + b"***"}
+
+
+def test_a_text_that_is_continued_after_a_backslash_is_hidden() -> None:
+    assert masked([b"abcdef ghijkl"], b'"abcdef\\\n  \\ ghijkl"\n') == b'"***\n***"\n'
+
+
+def test_bytes_that_are_no_text_are_hidden_as_python_writes_them() -> None:
+    value = b"caf\xe9-secret\xff\x05"
+    assert masked([value], ascii(value.decode("utf-8", "surrogateescape")).encode()) == b"'***'"
+    assert masked([value], b"<caf\\351-secret\\377\\5>") == b"<***>"
