@@ -156,7 +156,9 @@ def _encoded(chance: random.Random, value: bytes, before: bytes, after: bytes) -
 
 
 def _neighbour(chance: random.Random) -> bytes:
-    return chance.choice((b"", b"", "Ж".encode() * chance.randint(1, 3), "Ж".encode()[1:], "Ж:".encode(), b"\n", b"Ab1"))
+    return chance.choice(
+        (b"", b"", "Ж".encode() * chance.randint(1, 3), "Ж".encode()[1:], "Ж:".encode(), b"\n", b"Ab1")
+    )
 
 
 def _base64(chance: random.Random, value: bytes) -> Parts:
