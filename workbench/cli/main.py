@@ -25,6 +25,7 @@ BROKEN_PIPE = 141
 _COMMANDS = {
     "demo": ("workbench.cli.commands.demo", "Start a sandbox, run a sample pipeline, and watch it."),
     "init": ("workbench.cli.commands.init", "Write a pipeline file for your repository."),
+    "import": ("workbench.cli.commands.import_file", "Convert a pipeline of another CI system."),
     "samples": ("workbench.cli.commands.samples", "List the sample pipelines, or copy one."),
     "run": ("workbench.cli.commands.run", "Run a pipeline on your working tree and stream its logs."),
     "lint": ("workbench.cli.commands.lint", "Check pipeline files."),
@@ -48,6 +49,9 @@ _COMMANDS = {
     "completion": ("workbench.cli.commands.completion", "Print the completion script of a shell."),
 }
 
+_FUNCTIONS = {"import": "import_file"}
+"""The functions of commands whose name is a keyword of Python."""
+
 
 class LazyGroup(click.Group):
     """A group with the names and summaries of its commands, which are imported when needed."""
@@ -59,7 +63,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[cmd_name]
-        command = getattr(import_module(module), cmd_name)
+        command = getattr(import_module(module), _FUNCTIONS.get(cmd_name, cmd_name))
         assert isinstance(command, click.Command)
         return command
 

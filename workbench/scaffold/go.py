@@ -51,7 +51,7 @@ def _packages(folder: Folder, manifest: str) -> list[str]:
         return ["./..."]
     text = re.sub(r"//.*", "", folder.text("go.work"))
     uses = re.findall(r"^use\s+([^\s(]+)\s*$", text, re.MULTILINE)
-    for block in re.findall(r"^use\s*\(([^)]*)\)", text, re.MULTILINE):
+    for block in re.findall(r"^use\s*\(([^()]*)\)", text, re.MULTILINE):
         uses += block.split()
     modules = [use.strip('"').removeprefix("./").rstrip("/") for use in uses]
     safe = [name for name in modules if re.fullmatch(r"[A-Za-z0-9_./-]+", name)]

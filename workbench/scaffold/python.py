@@ -160,7 +160,7 @@ def _requirements(folder: Folder, pyproject: Table) -> Iterator[str]:
     for file in ("requirements.txt", *_REQUIREMENTS):
         for line in folder.text(file).splitlines():
             if re.match(r"[A-Za-z0-9]", line.strip()):
-                yield re.split(r"\s+#|;|\s--", line.strip())[0].strip()
+                yield re.split(r"\s#|;|\s--", line.strip())[0].strip()
 
 
 def _name(requirement: str) -> str:

@@ -1,0 +1,1 @@
+"""Converts pipelines of other CI systems; no output, no network, and nothing of the file is executed."""
