@@ -75,7 +75,8 @@ class RawStream:
             self._writer.write_eof()
 
     def close(self) -> None:
-        self._writer.close()
+        """Close at once: what the other side has not taken is dropped, and whoever waits for that goes on."""
+        self._writer.transport.abort()
 
 
 async def open_stream(address: EngineAddress, path: str, body: Json | None = None) -> RawStream:
