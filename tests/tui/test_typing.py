@@ -58,7 +58,7 @@ async def test_prompt_of_a_log_gets_every_letter(purpose: str, delay: float) -> 
 @pytest.mark.parametrize("delay", DELAYS)
 async def test_dialog_gets_what_is_typed_after_its_key(delay: float) -> None:
     launcher = FakeLauncher(hello(8, "Running"))
-    launcher.pipeline = LintOutcome((), {"name": "shop", "params": [{"name": "WHO"}]})
+    launcher.pipeline = LintOutcome((), {"name": "hello", "params": [{"name": "WHO"}]})
     app = FakeWorkbench([hello(7)], launcher=launcher)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "hello-7"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from workbench.submit.submit import RunSubmission
 
 _SAMPLE = "fan-out"
+_SLOW_PACE = "5"
+"""The value of its parameter `pace` in the workbench, where it should run for half a minute, to be watched."""
 
 
 @click.command()
@@ -53,12 +56,13 @@ def demo(ctx: click.Context, /, name: str | None, runtime: str | None) -> None:
     definition = require_valid(read_pipeline(str(path), Path.cwd()), console_style(sys.stderr))
     if definition is None:
         ctx.exit(2)
-    submission = RunSubmission(RunRequest(definition, event="push"), new_idempotency_key())
+    request = RunRequest(definition, event="push")
     if supports_fullscreen():
         from workbench.cli.commands.workbench import open_workbench
 
+        submission = RunSubmission(replace(request, params={"pace": _SLOW_PACE}), new_idempotency_key())
         ctx.exit(open_workbench(Target(name or DEFAULT_SANDBOX, runtime=runtime), path, submission))
-    ctx.exit(run_async(_run(submission, name, runtime)))
+    ctx.exit(run_async(_run(RunSubmission(request, new_idempotency_key()), name, runtime)))
 
 
 async def _run(submission: RunSubmission, name: str | None, runtime: str | None) -> int:
