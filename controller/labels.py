@@ -52,6 +52,9 @@ CREATOR_PROOF = "c8s.dev/creator-proof"
 LOAD_ATTEMPTS = "c8s.dev/load-attempts"
 """Of runs: how many processes of the operator began to prepare the run, and which was the last."""
 
+REPORTED = "c8s.dev/reported"
+"""Of runs: what the forge was told last, as JSON; `problem` if it refused that."""
+
 # -- finalizers
 
 RUN_FINALIZER = "c8s.dev/run"

@@ -38,6 +38,7 @@ class Settings:
     agent_key_file: Path
     public_url: str | None
     webhook_url: str | None
+    run_url: str | None
     own_namespace: str
     leader_elect: bool
     lease_duration: int
@@ -106,6 +107,11 @@ FLAGS = (
     Flag("agent-key-file", "FILE", "key that signs agent tokens and URLs; created if missing; required"),
     Flag("public-url", "URL", "URL of the API for agents and signed URLs; default: the listening socket"),
     Flag("webhook-url", "URL", "URL at which forges reach the webhook receiver; default: the public URL"),
+    Flag(
+        "run-url",
+        "URL",
+        "page of a run, for links at forges, with {namespace} and {run}; default: the run in the REST API",
+    ),
     Flag("namespace-of-its-own", "NAME", "namespace of the controller's Leases", "c8s-system"),
     Flag("leader-elect", "", "run the operator only while holding the Lease; required for several replicas"),
     Flag(
@@ -229,6 +235,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         agent_key_file=Path(values["agent_key_file"]),
         public_url=_parse_url("public-url", values["public_url"]),
         webhook_url=_parse_url("webhook-url", values["webhook_url"]),
+        run_url=_parse_run_url(values["run_url"]),
         own_namespace=values["namespace_of_its_own"],
         leader_elect=_parse_bool("leader-elect", values["leader_elect"]),
         lease_duration=_parse_int("leader-elect-lease-duration", values["leader_elect_lease_duration"], 3, 3600),
@@ -297,6 +304,12 @@ def _parse_url(name: str, text: str | None) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise SettingsError(f"--{name} {text}: expected an address like https://c8s.example.org")
     return text.rstrip("/")
+
+
+def _parse_run_url(text: str | None) -> str | None:
+    if text and "{run}" not in text:
+        raise SettingsError(f"--run-url {text}: it has no {{run}}, so that all runs would have one page")
+    return _parse_url("run-url", text)
 
 
 def render_table() -> str:

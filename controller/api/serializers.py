@@ -1,5 +1,6 @@
 """Serializes Kubernetes objects for the REST API: pure functions from a PipelineRun to a `Run`, and so on."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -38,7 +39,7 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
         "rerunOfUid": spec.get("rerunOfUid"),
         "reuseFrom": spec.get("reuseFrom"),
         "reuseFromUid": spec.get("reuseFromUid"),
-        "trigger": _trigger(spec),
+        "trigger": _trigger(run, spec),
         "copyOf": _debug_source(spec),
         "cancelRequested": bool(spec.get("cancel")),
         "status": run_status(run),
@@ -48,7 +49,7 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
     return serialized
 
 
-def _trigger(spec: JsonObject) -> dict[str, Any] | None:
+def _trigger(run: JsonObject, spec: JsonObject) -> dict[str, Any] | None:
     """What happened in the repository, for a run that a delivery started."""
     trigger = spec.get("trigger") or {}
     if not trigger:
@@ -59,7 +60,18 @@ def _trigger(spec: JsonObject) -> dict[str, Any] | None:
         "fork": bool(trigger.get("fork")),
         "needsApproval": bool(trigger.get("needsApproval")),
         "approvedBy": (spec.get("approved") or {}).get("by"),
+        **_reported(run),
     }
+
+
+def _reported(run: JsonObject) -> dict[str, Any]:
+    """What the forge was told last: a state by context, and why it refused that."""
+    try:
+        found = json.loads((run["metadata"].get("annotations") or {}).get(labels.REPORTED) or "{}")
+        said = {str(context): str(text).partition(" ")[0] for context, text in (found.get("said") or {}).items()}
+        return {"reported": said, "reportProblem": found.get("problem")}
+    except (ValueError, AttributeError):
+        return {"reported": {}, "reportProblem": None}
 
 
 def _debug_source(spec: JsonObject) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from controller import labels
 from controller.api.metrics import ApiMetrics
+from controller.forges.reporter import StatusReporter
 from controller.kube import Informer, KubeClient, LeaderElector, LeaseTimings
 from controller.logs import LogCollector, LogHub
 from controller.operator import OperatorSettings, RunController
@@ -66,6 +67,7 @@ class OperatorRunner:
             hub=hub,
             run_limit=settings.log_limit,
         )
+        self._reporter = StatusReporter(client, runs, _run_page(settings, connection))
         self._elector = _leader_elector(client, settings, connection) if settings.leader_elect else None
         self._operator = RunController(
             client,
@@ -77,6 +79,9 @@ class OperatorRunner:
             is_leader=lambda: self._elector is None or self._elector.holds_lease,
         )
         register_operator_metrics(metrics, self._operator, self._collector)
+        metrics.add_counter(
+            "c8s_forge_reports", "Commit statuses that were sent to forges.", "outcome", lambda: self._reporter.counts
+        )
 
     @property
     def is_leader(self) -> bool:
@@ -111,6 +116,12 @@ class OperatorRunner:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._collector.run(), name="logs")
             group.create_task(self._operator.run(), name="reconcile")
+            group.create_task(self._reporter.run(), name="forges")
+
+
+def _run_page(settings: Settings, connection: OperatorConnection) -> Callable[[str, str], str]:
+    template = settings.run_url or f"{connection.api_url}/api/v1/namespaces/{{namespace}}/runs/{{run}}"
+    return lambda namespace, run: template.replace("{namespace}", namespace).replace("{run}", run)
 
 
 def _leader_elector(client: KubeClient, settings: Settings, connection: OperatorConnection) -> LeaderElector:

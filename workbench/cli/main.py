@@ -38,6 +38,7 @@ _COMMANDS = {
     "artifacts": ("workbench.cli.commands.artifacts", "List or download the artifacts of a run."),
     "approve": ("workbench.cli.commands.webhooks", "Let the run of a pull request from a fork start."),
     "connect": ("workbench.cli.commands.connect", "Connect repositories of GitHub, GitLab, Bitbucket or Gitea."),
+    "trigger": ("workbench.cli.commands.trigger", "Run what a push or pull request would run, or say why not."),
     "webhooks": ("workbench.cli.commands.webhooks", "List the deliveries of forges, or handle one again."),
     "secrets": ("workbench.cli.commands.secrets", "Set, list and delete secrets."),
     "up": ("workbench.cli.commands.sandbox", "Start a sandbox and keep it running."),

@@ -139,6 +139,10 @@ class RunTrigger(ResponseModel):
     fork: bool = Field(False, description="a pull request from a fork: no secrets, no caches saved")
     needs_approval: bool = False
     approved_by: str | None = None
+    reported: dict[str, str] = Field(
+        default_factory=dict, description="state by name of a commit status, as the forge was told last"
+    )
+    report_problem: str | None = Field(None, description="why the forge did not take the last status")
 
 
 class Run(ResponseModel):

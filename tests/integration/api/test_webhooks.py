@@ -14,6 +14,7 @@ from controller.webhooks.signature import hex_digest
 from tests.integration.api.conftest import GUEST, SECONDS, WORKBENCH, Caller, Sandbox
 from tests.integration.api.test_whole_path import ended
 from tests.support.forge_payloads import Delivery, encode, github_pull_request, github_push
+from tests.support.forge_server import forge_server
 from tests.support.git_server import GitServer, Repository, git, git_server
 from tests.support.waiting import wait_until, wait_until_async
 
@@ -262,6 +263,43 @@ async def test_connections_are_listed_changed_and_deleted_with_their_secrets(
 
     await wait_until_async(is_gone, SECONDS, what="the connection's Secrets are gone")
     assert (await api("GET", "connections/managed"))[0] == 404
+
+
+async def test_the_forge_is_told_how_the_run_goes_even_by_the_next_controller(
+    fresh_sandbox: Sandbox, http: aiohttp.ClientSession, server: GitServer
+) -> None:
+    sandbox = fresh_sandbox
+    sandbox.start_cluster()
+    sandbox.start_controller()
+    wait_until(sandbox.ready, SECONDS, what="the controller is ready")
+    api = Caller(sandbox.url, http, WORKBENCH)
+    repository = server.repository("octo/hello")
+    commit = repository.commit({".c8s.yaml": FILE.format(name="told"), "a.txt": "1\n"})
+    with forge_server("github") as forge:
+        secret = await connect(api, "told", repository, apiUrl=forge.url)
+        # The forge is away until the controller was killed, after the run's end.
+        forge.answers = [(503, {})] * 1000
+        status, answer = await deliver(http, sandbox, "told", secret, push(repository, commit))
+        assert status == 202, answer
+        (name,) = answer["runs"]
+        assert (await ended(api, name))["status"]["phase"] == "Succeeded"
+        await wait_until_async(lambda: forge.requests > 0, SECONDS, what="the forge was asked")
+        assert sandbox.controller is not None
+        sandbox.controller.send_signal(signal.SIGKILL)
+        sandbox.controller.wait(SECONDS)
+        forge.answers = []
+        sandbox.start_controller()
+        wait_until(sandbox.ready, SECONDS, what="the controller is ready again")
+        await wait_until_async(lambda: forge.statuses, SECONDS, what="the forge was told")
+        assert forge.statuses == {(commit, "c8s/told"): ["success"]}, "the last state, once"
+        assert forge.descriptions == ["2 of 2 steps succeeded"]
+        assert forge.problems == []
+
+    async def is_recorded() -> bool:
+        async with http.get(f"{api.base}/runs/{name}", headers={**api.headers, "connection": "close"}) as found:
+            return bool((await found.json())["trigger"]["reported"] == {"c8s/told": "success"})
+
+    await wait_until_async(is_recorded, SECONDS, what="the run says what was reported")
 
 
 async def test_a_killed_controller_loses_no_delivery_and_runs_none_twice(

@@ -34,7 +34,7 @@ def connect() -> None:
 @connect.command("add")
 @click.argument("repository")
 @click.option("--provider", type=click.Choice(_PROVIDERS), help="The forge.  [default: by the host of the URL]")
-@click.option("--connection", "name", metavar="NAME", help="The connection's name.  [default: the repository's]")
+@click.option("--connection", metavar="NAME", help="The connection's name.  [default: the repository's]")
 @click.option("--token", is_flag=True, help="Read a token for cloning and statuses from standard input.")
 @click.option("--username", metavar="NAME", help="The user of the token for cloning.  [default: depends on the forge]")
 @click.option("--pipeline", "pipelines", multiple=True, metavar="NAME", help="Run this stored pipeline instead.")
@@ -46,6 +46,13 @@ def connect() -> None:
     show_default=True,
     help="Whether pull requests from forks run.",
 )
+@click.option(
+    "--statuses",
+    type=click.Choice(["run", "step", "off"]),
+    default="run",
+    show_default=True,
+    help="What the forge is told: of runs, also of each step, or nothing. It needs --token.",
+)
 @click.option("--api-url", metavar="URL", help="The forge's API, if it is not at the usual place.")
 @output_option
 @target_options
@@ -54,13 +61,14 @@ def add(target: Target, repository: str, output: str, **given: Any) -> None:
 
     Prints the URL and, of a new connection, the secret to give to the forge. The secret is shown once.
     """
-    name = given["name"] or default_name(repository)
+    name = given["connection"] or default_name(repository)
     document: dict[str, Any] = {
         "repository": repository,
         "provider": given["provider"] or default_provider(repository),
         "pipelines": list(given["pipelines"]),
         "pipelineFile": given["pipeline_file"],
         "forks": given["forks"],
+        "statuses": given["statuses"],
         "apiUrl": given["api_url"],
     }
     if given["token"]:
@@ -179,12 +187,12 @@ def _state(ready: bool | None, message: str | None) -> str:
 
 
 @connect.command("delete")
-@click.argument("name")
+@click.argument("connection")
 @target_options
-def delete(target: Target, name: str) -> None:
-    """Delete the connection NAME with its secrets. Its runs remain."""
-    run_async(_delete(target, name))
-    echo(f"connection {name} deleted")
+def delete(target: Target, connection: str) -> None:
+    """Delete CONNECTION with its secrets. Its runs remain."""
+    run_async(_delete(target, connection))
+    echo(f"connection {connection} deleted")
 
 
 async def _delete(target: Target, name: str) -> None:

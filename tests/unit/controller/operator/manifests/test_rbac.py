@@ -63,7 +63,7 @@ REVIEWS = granted(rbac._REVIEWS)
 
 
 def test_the_operator_has_the_rights_that_it_uses_and_no_more() -> None:
-    used = called("operator", "logs", "kube/leader_election.py") | REVIEWS
+    used = called("operator", "forges", "logs", "kube/leader_election.py") | REVIEWS
     assert granted((*rbac.OPERATOR_GRANTS, *rbac.LEASE_GRANTS)) == used
 
 
