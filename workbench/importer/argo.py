@@ -118,6 +118,11 @@ def convert(documents: list[Any], file_name: str) -> PipelineDraft:
     metadata = table(chosen.get("metadata"))
     name = text(metadata.get("name")) or text(metadata.get("generateName")).rstrip("-") or file_name
     draft = PipelineDraft("Argo Workflows", name)
+    draft.note(
+        0, "the file does not say what starts it: a push to any branch does, unless you set `events` and `branches`"
+    )
+    if text(chosen.get("kind")) == "CronWorkflow":
+        draft.note(table(chosen.get("spec")).line("schedule"), "`schedule` has no counterpart")
     converter = _Converter(draft, _spec(chosen))
     converter.run()
     for each in found:

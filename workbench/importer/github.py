@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.importer.draft import PipelineDraft, StepDraft, placeholder, secret_name
+from workbench.importer.draft import REVIEW, PipelineDraft, StepDraft, placeholder, secret_name
 from workbench.importer.github_expressions import Scope, condition
 from workbench.importer.github_matrix import is_other_system, label, read_matrix
 from workbench.importer.github_steps import add_step, add_variables, service
@@ -87,10 +87,24 @@ def _set_triggers(draft: PipelineDraft, workflow: SourceMap) -> None:
             _add_inputs(draft, table(given.get("inputs")))
         else:
             draft.note(where, f"the event {name} has no counterpart")
+    _check_triggers(draft, triggers, line)
     if path_lists and all(path_lists):
         draft.paths = [path for paths in path_lists for path in paths]
     elif any(path_lists):
         draft.note(line, "`paths` of only some events have no counterpart: any file starts a run")
+
+
+def _check_triggers(draft: PipelineDraft, triggers: Mapping[str, Any], line: int) -> None:
+    """Note where more events start the pipeline than did the workflow, and keep it from starting if none is left."""
+    if not draft.events:
+        draft.branches = [REVIEW]
+        draft.note(line, f"none of its events has a counterpart: replace `{REVIEW}` in `branches` by what may start it")
+    tags = _patterns(table(triggers.get("push")).get("tags"))
+    if tags and not {"*", "**"} & set(tags):
+        draft.note(line, f"any tag starts a run, not only {', '.join(tags)}: use `conditional: {{tag: …}}` in steps")
+    branches = {tuple(sorted(_patterns(table(triggers[name]).get("branches")))) for name in triggers if name in _EVENTS}
+    if len(branches) > 1:
+        draft.note(line, "its events have different branches: `branches` has all of them, for each event")
 
 
 def _patterns(value: Any) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.importer.draft import MAX_VARIABLES, PipelineDraft, StepDraft, placeholder
+from workbench.importer.draft import MAX_VARIABLES, REVIEW, PipelineDraft, StepDraft, placeholder
 from workbench.importer.gitlab_jobs import DefinedJob, read_jobs
 from workbench.importer.gitlab_rules import job_condition
 from workbench.importer.gitlab_variables import JobVariables
@@ -73,13 +73,20 @@ def convert(documents: list[Any], file_name: str) -> PipelineDraft:
     _set_dependencies(jobs)
     for job in jobs:
         _add_job(draft, job, globals_)
-    if "merge_request" in " ".join(str(note.text) for note in draft.notes) or any(
-        step.conditional.get("event") == "pull_request" for step in draft.steps
-    ):
-        draft.events.append("pull_request")
+    if any(step.conditional.get("event") == "pull_request" for step in draft.steps):
+        _add_merge_requests(draft)
     if any(step.image == IMAGE for step in draft.steps):
         draft.note(0, f"jobs without `image` run in {IMAGE}: name the image that your runner has for them")
     return draft
+
+
+def _add_merge_requests(draft: PipelineDraft) -> None:
+    """Start the pipeline for pull requests, too, without the jobs that do not run for merge requests."""
+    draft.events.append("pull_request")
+    for step in draft.steps:
+        if "event" not in step.conditional and step.conditional.get("branch") != REVIEW:
+            step.conditional["event"] = "push"
+            step.note(0, "it runs on pushes only, not for pull requests and tags")
 
 
 def _set_dependencies(jobs: list[DefinedJob]) -> None:

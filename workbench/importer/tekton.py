@@ -96,6 +96,9 @@ def convert(documents: list[Any], file_name: str) -> PipelineDraft:
         raise ImportFileError("the file has no Pipeline, and no PipelineRun or Task with its definition")
     first = (pipelines or runs)[0]
     draft = PipelineDraft("Tekton", _name(first) or file_name)
+    draft.note(
+        0, "the file does not say what starts it: a push to any branch does, unless you set `events` and `branches`"
+    )
     if len(pipelines) > 1:
         others = ", ".join(_name(each) or "without a name" for each in pipelines[1:])
         draft.note(0, f"the file has other pipelines, which are not converted: {others}")

@@ -51,6 +51,10 @@ def init(folder: Path | None, dry_run: bool, force: bool) -> None:
     )
     if existing is not None and not force and not dry_run:
         raise InputError(f"{existing} exists already; overwrite it with --force, or see the proposal with --dry-run")
+    if root == Path.home().resolve() and repository_root(root) is None:
+        raise InputError(
+            f"{root} is your home directory; run this in the folder of a project, or name it: c8s init FOLDER"
+        )
     proposal = propose(_read_repository(root))
     text = write_proposal(proposal)
     if dry_run:

@@ -254,3 +254,20 @@ def test_value_of_a_matrix_is_no_command() -> None:
     step = steps(text)["a"]
     assert step["commands"] == ["echo {{matrix.v}}"]
     assert step["matrix"]["dimensions"]["v"][0] == "$(touch /tmp/x)"
+
+
+@pytest.mark.parametrize("on", ["[schedule]", "{release: {types: [published]}}", "workflow_dispatch", "[]"])
+def test_workflow_that_no_event_starts_is_started_by_none(on: str) -> None:
+    text = f"on: {on}\njobs: {{a: {{runs-on: ubuntu-latest, steps: [{{run: deploy}}]}}}}"
+    assert definition(text)["branches"] == [REVIEWED["branch"]]
+    assert "none of its events has a counterpart" in notes(text)
+
+
+def test_wider_events_are_noted() -> None:
+    text = """
+    on: {push: {branches: [main], tags: [v1.*]}, pull_request: {branches: [dev]}}
+    jobs: {a: {runs-on: ubuntu-latest, steps: [{run: make}]}}
+    """
+    assert sorted(definition(text)["events"]) == ["pull_request", "push", "tag"]
+    assert "any tag starts a run, not only v1.*" in notes(text)
+    assert "its events have different branches" in notes(text)

@@ -155,6 +155,17 @@ def test_pipeline_is_named_after_the_folder_of_the_file() -> None:
     assert "name: my-shop" in import_pipeline(b"a: {script: make}", "/home/me/My Shop/.gitlab-ci.yml").text
 
 
+def test_jobs_without_rules_do_not_run_for_merge_requests() -> None:
+    text = """
+    check: {script: make, rules: [{if: '$CI_PIPELINE_SOURCE == "merge_request_event"'}]}
+    deploy: {script: deploy}
+    manual: {script: deploy, when: manual}
+    """
+    assert definition(text)["events"] == ["push", "tag", "pull_request"]
+    found = {name: step["conditional"] for name, step in steps(text).items()}
+    assert found == {"check": {"event": "pull_request"}, "deploy": {"event": "push"}, "manual": REVIEWED}
+
+
 _MANY = "\n".join(f"a{number}: {{script: x}}" for number in range(301))
 _LONG = ".t: {script: [" + ", ".join("x" * 9000) + "]}\n" + "\n".join(f"a{n}: {{extends: .t}}" for n in range(90))
 _VARIABLES = "variables: {" + ", ".join(f"V{number}: x" for number in range(1001)) + "}\na: {script: x}"

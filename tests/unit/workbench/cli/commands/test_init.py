@@ -76,3 +76,10 @@ def test_folder_that_cannot_be_written_is_named(folder: Path, monkeypatch: pytes
 
     monkeypatch.setattr("controller.files.write_atomic", fail)
     assert f"can't write {folder / '.c8s.yaml'}: No space left on device" in str(run().exception)
+
+
+def test_home_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert "is your home directory; run this in the folder of a project" in str(run().exception)
+    assert not (tmp_path / ".c8s.yaml").exists()
