@@ -69,6 +69,7 @@ class StepDraft:
     working_dir: str = ""
     git: bool = False
     resources: dict[str, str] = field(default_factory=dict)
+    is_placeholder: bool = False
     name: str = ""
     """What to call it; by default its name in the other system."""
     notes: list[Note] = field(default_factory=list)
@@ -161,6 +162,7 @@ class ImportedPipeline:
 
 def placeholder(step: StepDraft, line: int, what: str) -> None:
     """Give a step without convertible commands one that fails and says why."""
+    step.is_placeholder = True
     step.note(line, f"{what} has no counterpart: write its commands here")
     said = re.sub(r"[^A-Za-z0-9 ./:@_-]", " ", what)[:200]
     step.commands = [f"echo 'not converted: {said}' >&2", "exit 1"]
@@ -175,6 +177,7 @@ def finish(draft: PipelineDraft, file: str) -> ImportedPipeline:
     if not draft.steps:
         why = "".join(f"; {note}" for note in draft.notes[:5])
         raise ImportFileError(f"the file has no job of its own that can be converted{why}")
+    _share_variables(draft)
     names = _name_steps(draft.steps)
     shells: set[int] = set()
     text = _text(draft, file, names, shells)
@@ -191,6 +194,17 @@ def finish(draft: PipelineDraft, file: str) -> ImportedPipeline:
     notes = [("", note) for note in draft.notes]
     notes += [(name, note) for name, step in zip(names, draft.steps, strict=True) for note in step.notes]
     return ImportedPipeline(draft.system, text, len(draft.steps), _kept(draft), tuple(notes), _secrets(draft))
+
+
+def _share_variables(draft: PipelineDraft) -> None:
+    """Move the variables that all steps have to the pipeline."""
+    steps = [step for step in draft.steps if not step.is_placeholder]
+    if len(steps) < 2:
+        return
+    shared = set.intersection(*(set(step.env.items()) for step in steps))
+    draft.env |= {name: value for name, value in steps[0].env.items() if (name, value) in shared and value}
+    for step in draft.steps:
+        step.env = {name: value for name, value in step.env.items() if draft.env.get(name) != value}
 
 
 def _name_steps(steps: list[StepDraft]) -> list[str]:

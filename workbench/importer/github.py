@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.importer.draft import REVIEW, PipelineDraft, StepDraft, placeholder, secret_name
-from workbench.importer.github_expressions import Scope, condition
+from workbench.importer.github_expressions import EXPRESSION, Scope, condition
 from workbench.importer.github_matrix import is_other_system, label, read_matrix
 from workbench.importer.github_steps import add_step, add_variables, service
 from workbench.importer.source import SourceMap
@@ -124,7 +124,12 @@ def _set_concurrency(draft: PipelineDraft, workflow: SourceMap) -> None:
     if not given:
         return
     cancel = table(given).get("cancel-in-progress") not in (None, False)
-    by_branch = "ref" in (text(given) or text(table(given).get("group")))
+    group = text(given) or text(table(given).get("group"))
+    variable_part = EXPRESSION.sub(lambda match: "" if match[1].strip() == "github.workflow" else match[0], group)
+    by_branch = any(name in variable_part for name in ("github.ref", "github.head_ref"))
+    if "${{" in variable_part and not by_branch:
+        draft.note(workflow.line("concurrency"), f"the group of `concurrency` has no counterpart: {group}")
+        return
     draft.concurrency = {
         "group": "{{run.branch}}" if by_branch else "all",
         "policy": "cancel-running" if cancel else "queue",

@@ -88,7 +88,8 @@ def test_job_becomes_a_step_with_the_image_of_its_language() -> None:
         "pip install ruff",
         "(\ncd src\nruff check . --level $PARAM_LEVEL\n)",
     ]
-    assert lint["env"] == {"REGION": "eu", "COMMIT": "{{run.commit}}"}
+    assert definition(CI)["env"] == {"REGION": "eu", "COMMIT": "{{run.commit}}"}
+    assert "env" not in lint
 
 
 def test_matrix_services_caches_artifacts_and_secrets_are_kept() -> None:
@@ -271,3 +272,20 @@ def test_wider_events_are_noted() -> None:
     assert sorted(definition(text)["events"]) == ["pull_request", "push", "tag"]
     assert "any tag starts a run, not only v1.*" in notes(text)
     assert "its events have different branches" in notes(text)
+
+
+@pytest.mark.parametrize(
+    ("group", "found"),
+    [
+        ("deploy", {"group": "all", "policy": "queue"}),
+        ("${{ github.workflow }}", {"group": "all", "policy": "queue"}),
+        (
+            "${{ github.workflow }}-${{ github.head_ref || github.run_id }}",
+            {"group": "{{run.branch}}", "policy": "queue"},
+        ),
+        ("${{ github.event.pull_request.number || github.sha }}", None),
+    ],
+)
+def test_concurrency_is_kept_where_its_group_has_a_counterpart(group: str, found: dict[str, str] | None) -> None:
+    text = f"on: push\nconcurrency: '{group}'\njobs: {{a: {{runs-on: ubuntu-latest, steps: [{{run: make}}]}}}}"
+    assert definition(text).get("concurrency") == found

@@ -75,7 +75,8 @@ def test_defaults_extends_and_references_are_filled_in() -> None:
         "echo in",
         "make $TAG",
     ]
-    assert build["env"] == {"APP": "shop", "PYTHON": "3.12", "LEVEL": "info"}
+    assert definition(CI)["env"] == {"APP": "shop", "PYTHON": "3.12"}
+    assert build["env"] == {"LEVEL": "info"}
     assert build["cache"] == [{"key": "{{hash poetry.lock}}", "paths": [".venv"]}]
     assert sorted(build["optionalArtifacts"]) == ["dist", "report.xml", "shop.txt"]
 
