@@ -11,8 +11,9 @@ import pytest
 from embedded.api.scheme import PODS, ObjectRef
 from embedded.kubelet.runtime.engine.client import EngineClient
 from embedded.kubelet.runtime.engine.detect import FoundEngine
-from embedded.kubelet.runtime.engine.engine import list_labelled
-from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id
+from embedded.kubelet.runtime.engine.engine import Engine, list_labelled
+from embedded.kubelet.runtime.engine.errors import EngineError
+from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id, cluster_labels
 from tests.integration.embedded.conftest import HOST_COMMAND, Cluster, run_engine_cluster, shell_container
 from tests.support.engine import TEST_IMAGE
 from tests.support.waiting import wait_until_async
@@ -192,6 +193,26 @@ async def test_after_a_crash_containers_are_removed_and_pods_failed(
         assert [each["State"] for each in await list_labelled(client, f"{CLUSTER_LABEL}={own}")] == ["running"]
     engine_cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=0)
     await engine_cluster.wait_until_deleted()
+
+
+async def test_a_container_of_somebody_else_with_the_same_name_stays(
+    engine_cluster: Cluster, engine: FoundEngine
+) -> None:
+    own = Engine(EngineClient(engine.address), engine_cluster.folder.resolve(), ())
+    body = {"Image": TEST_IMAGE, "Entrypoint": ["true"], "HostConfig": {"NetworkMode": "none"}}
+    name = f"c8s-test-{cluster_id(engine_cluster.folder.resolve())}"
+    async with own.client as client:
+        foreign = (await client.post(f"/containers/create?name={name}", body))["Id"]
+        try:
+            with pytest.raises(EngineError):
+                await own.create(name, body)
+            assert (await client.get(f"/containers/{foreign}/json"))["Id"] == foreign
+        finally:
+            await client.delete(f"/containers/{foreign}", force="1")
+        labelled = body | {"Labels": dict(cluster_labels(engine_cluster.folder.resolve()))}
+        first = await own.create(name, labelled)
+        assert await own.create(name, labelled) != first
+        await own.remove_all()
 
 
 async def test_twenty_pods_at_once_succeed(engine_cluster: Cluster) -> None:

@@ -78,6 +78,7 @@ async def test_sidecars_end_in_the_reverse_order_of_their_start(cluster: Cluster
     assert await cluster.log(container="first") == b"third\nsecond\nfirst\n"
 
 
+@pytest.mark.process_only("an engine takes time of its own to kill them")
 async def test_stubborn_sidecars_share_one_grace_period(cluster: Cluster) -> None:
     script = "trap '' TERM; while true; do sleep 0.05; done"
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}

@@ -68,8 +68,14 @@ class Engine:
             "io.kubernetes.pod.uid": str(metadata["uid"]),
         }
 
+    def container_name(self, pod: Json, container: str, restarts: int) -> str:
+        """A name that no other start of a container has, in this cluster or another one."""
+        metadata = pod["metadata"]
+        names = ("c8s", container, metadata["name"], metadata["namespace"], metadata["uid"])
+        return "_".join((*names, self._labels[CLUSTER_LABEL][:8], str(restarts)))
+
     async def create(self, name: str, body: Json) -> str:
-        """Create a container; returns its identifier. One of this name is what an earlier attempt left.
+        """Create a container; returns its identifier. One of ours with this name is what an earlier attempt left.
 
         Raises:
             EngineError, EngineUnreachableError: it can't be created.
@@ -78,10 +84,19 @@ class Engine:
         try:
             return str((await self.client.post(path, body))["Id"])
         except EngineError as error:
-            if error.status != 409:
+            if error.status != 409 or not await self._is_ours(name):
                 raise
         await remove_container(self.client, name)
         return str((await self.client.post(path, body))["Id"])
+
+    async def _is_ours(self, name: str) -> bool:
+        """Whether a container belongs to this cluster."""
+        try:
+            found = await self.client.get(f"/containers/{quote(name)}/json")
+        except EngineError:
+            return False
+        labels = (found.get("Config") or {}).get("Labels") or {}
+        return bool(labels.get(CLUSTER_LABEL) == self._labels[CLUSTER_LABEL])
 
     async def take_over(self, folder: Path) -> None:
         """Make what containers left in a folder readable and removable for this process; a failure is logged."""

@@ -189,8 +189,7 @@ class EnginePod:
         return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:63].rstrip("-.")
 
     def _name(self, container: str, restarts: int = 0) -> str:
-        metadata = self._sandbox.pod["metadata"]
-        return f"c8s_{container}_{metadata['name']}_{metadata['namespace']}_{metadata['uid']}_{restarts}"
+        return self._engine.container_name(self._sandbox.pod, container, restarts)
 
     async def close(self) -> None:
         """See `PodRuntime`."""
