@@ -41,6 +41,8 @@ async def test_run_and_cancel_a_pipeline(program: C8s, tmp_path: Path, monkeypat
         await until(pilot, sees(app, "runs (1)", "✓ quick-1"))
         write_pipeline(tmp_path, ['{name: wait, image: "busybox:1.36", commands: [echo waiting, sleep 300]}'], "slow")
         await pilot.press("r")
+        await until(pilot, sees(app, "Run which one?", "a run of quick", "slow"))
+        await pilot.press("enter")
         await until(pilot, sees(app, "slow-", "◐ wait", "waiting"))
         await pilot.press("ctrl+x")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))

@@ -204,7 +204,7 @@ class LaunchingApp(BaseApp[int]):
         name, other = sanitize_label(row.name, 40), sanitize_label(row.pipeline, 40)
         here = sanitize_label(pipeline, 40)
         detail = f"The cursor is on a run of {other}. The pipeline of this folder is {here}."
-        choices = {"row": f"{name} again", "folder": here}
+        choices = {"folder": here, "row": f"{name} again"}
         return self.push_screen(ChoiceDialog("Run which one?", detail, choices), wait_for_dismiss=True)
 
     async def _confirm_secrets(self, controller: ControllerApi, definition: Mapping[str, Any]) -> bool:

@@ -163,7 +163,7 @@ async def test_text_with_errors_starts_no_run(session: EditorSession) -> None:
 
 async def test_parameters_are_asked_and_remembered(session: EditorSession) -> None:
     definition = {
-        "name": "shop",
+        "name": "hello",
         "params": [
             {"name": "target", "default": "dev", "options": ["dev", "prod"], "description": "where to"},
             {"name": "tag"},

@@ -165,12 +165,12 @@ async def test_run_asks_when_the_cursor_is_on_a_run_of_another_pipeline() -> Non
         await until(pilot, lambda: "Run which one?" not in shown(app))
         assert launcher.launches == 0
         assert app.controller.rerun_of == []
-        await pilot.press("r", "enter")
+        await pilot.press("r", "right", "enter")
         await until(pilot, lambda: app.controller.rerun_of == [("wordcount-12", False)])
         await pilot.press("escape")
         await until(pilot, sees(app, "runs (4)"))
         app.screen.query_one(RunsTable).go_to("wordcount-12")
-        await pilot.press("r", "right", "enter")
+        await pilot.press("r", "enter")
         await until(pilot, lambda: launcher.launches == 1)
 
 
