@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.tui.driver import WIDE, sees, shown, until
 from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.tui.screens.editor import EditorScreen
+from workbench.tui.screens.notifications import NotificationsScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.editor.yaml_editor import YamlEditor
 from workbench.tui.widgets.log.view import LogView
@@ -122,3 +123,25 @@ async def test_cursor_is_on_the_run_that_was_left() -> None:
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         await until(pilot, lambda: app.screen.query_one(RunsTable).cursor == "hello-8")
+
+
+async def test_the_editor_is_opened_once_whatever_is_above_it(tmp_path: Path) -> None:
+    file, other = tmp_path / ".c8s.yaml", tmp_path / "other.yaml"
+    for each in (file, other):
+        each.write_text("name: shop\n")
+    app = FakeWorkbench([hello(7)], launcher=FakeLauncher(None, file))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        await pilot.press("f9")
+        await until(pilot, lambda: isinstance(app.screen, NotificationsScreen))
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        assert [isinstance(each, EditorScreen) for each in app.screen_stack].count(True) == 1
+        await pilot.resize_terminal(100, 30)
+        await pilot.press("f9")
+        await until(pilot, lambda: isinstance(app.screen, NotificationsScreen))
+        app.edit_file(other)
+        await until(pilot, lambda: isinstance(app.screen, EditorScreen) and app.screen.path == other)
+        assert [isinstance(each, EditorScreen) for each in app.screen_stack].count(True) == 1

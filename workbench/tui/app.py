@@ -347,15 +347,20 @@ class Workbench(OpeningApp):
         from workbench.tui.screens.editor import EditorScreen
 
         left = self._editor
+        # In the stack only once: a screen that is below itself would be resized without end.
+        while left is not None and left in self.screen_stack and self.screen is not left:
+            self.pop_screen()
         if left is None or left.current_file != str(path.absolute()) or not left.is_open or not left.is_running:
             if left is not None:
+                if left is self.screen:
+                    self.pop_screen()
                 self.uninstall_screen(left)
                 if left.is_running:
                     left.remove()
             self._editor = EditorScreen(path)
             # An installed screen is not removed when it is popped.
             self.install_screen(self._editor, f"editor {next(self._editor_numbers)}")
-        if self._editor is not None:
+        if self._editor is not None and self.screen is not self._editor:
             self.push_screen(self._editor)
 
     @property
