@@ -164,7 +164,16 @@ def kubeconfig(server: str) -> str:
 def controller_arguments(folder: Path, config: Path, role: str, more: list[str]) -> list[str]:
     agent = json.dumps([sys.executable, "-I", "-S", str(_ROOT / "controller" / "agent")])
     arguments = ["--role", role, "--kubeconfig", str(config), "--store", f"file://{folder / 'store'}"]
-    return [*arguments, "--agent-command", agent, "--agent-key-file", str(folder / "agent.key"), *more]
+    return [
+        *arguments,
+        "--step-agents",
+        "always",
+        "--agent-command",
+        agent,
+        "--agent-key-file",
+        str(folder / "agent.key"),
+        *more,
+    ]
 
 
 def controller(folder: Path, role: str, arguments: list[str]) -> subprocess.Popen[bytes]:

@@ -34,6 +34,7 @@ class Settings:
     store: str
     agent_command: tuple[str, ...]
     agent_image: str
+    step_agents: str
     pod_security: str
     agent_key_file: Path
     public_url: str | None
@@ -101,6 +102,14 @@ FLAGS = (
         repeatable=True,
     ),
     Flag("agent-image", "IMAGE", "image of the agent, where pods run in images", "c8s-controller"),
+    Flag(
+        "step-agents",
+        "WHEN",
+        "when an agent runs beside a step: needed (there are files to fetch or to store), or always (also to report "
+        "the end of the step, which a kubelet notices up to a second later)",
+        "needed",
+        choices=("needed", "always"),
+    ),
     Flag(
         "pod-security", "PROFILE", "Pod Security profile of step pods", "baseline", choices=("baseline", "restricted")
     ),
@@ -231,6 +240,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         store=values["store"] or "",
         agent_command=tuple(values["agent_command"]),
         agent_image=values["agent_image"],
+        step_agents=values["step_agents"],
         pod_security=values["pod_security"],
         agent_key_file=Path(values["agent_key_file"]),
         public_url=_parse_url("public-url", values["public_url"]),

@@ -50,10 +50,13 @@ def run_step(settings: AgentSettings) -> None:
     if settings.flag("C8S_STORE_AFTER_CONTAINER"):
         # Only then may this user read what the step's user has left.
         stop.wait()
-    problem = _store(settings, client, gate, reporter)
-    if not stop.wait(_END_DELAY):
-        while not reporter.try_report() and not stop.wait(_RETRY_DELAY):
-            pass
+    problem = _store_artifacts(settings, client, reporter)
+    if gate.ended is not None and not stop.wait(_END_DELAY):
+        reporter.try_report()
+    _store_rest(settings, client, gate, incomplete=problem is not None)
+    while gate.ended is not None and not reporter.has_reported_end and not stop.requested:
+        reporter.try_report()
+        stop.wait(_RETRY_DELAY)
     # A sidecar that ends before it is asked to is started again.
     stop.wait()
     if problem is not None:
@@ -100,18 +103,28 @@ def _await_end(gate: Gate, stop: StopSignal, reporter: Reporter) -> None:
     gate.read_reports()
 
 
-def _store(settings: AgentSettings, client: AgentClient, gate: Gate, reporter: Reporter) -> AgentError | None:
-    """Store what the step leaves; the reason why its artifacts are incomplete, if they are."""
+def _store_artifacts(settings: AgentSettings, client: AgentClient, reporter: Reporter) -> AgentError | None:
+    """Store the artifacts of the step; the reason why they are incomplete, if they are."""
+    if settings.require("C8S_ARTIFACTS") == "[]" and not settings.optional("C8S_OPTIONAL_ARTIFACTS"):
+        return None
     # Not before the gate is open: importing it takes time.
-    from .upload import store_results, stores_artifacts
+    from .upload import store_artifacts
 
     try:
-        store_results(settings, client, gate.exit_code())
+        store_artifacts(settings, client)
     except AgentError as error:
         reporter.stored = False
         return error
-    reporter.stored = True if stores_artifacts(settings) else None
+    reporter.stored = True
     return None
+
+
+def _store_rest(settings: AgentSettings, client: AgentClient, gate: Gate, *, incomplete: bool) -> None:
+    """Store what no other step waits for."""
+    if settings.optional("C8S_CACHES") or settings.flag("C8S_KEEP_WORKSPACE"):
+        from .upload import store_rest
+
+        store_rest(settings, client, gate.exit_code(), incomplete=incomplete)
 
 
 class Reporter:
@@ -126,7 +139,7 @@ class Reporter:
         self._client = client
         self._gate = gate
         self.stored: bool | None = None
-        self.has_reported = False
+        self.has_reported = self.has_reported_end = False
 
     def try_report(self) -> bool:
         """Report once; False if no answer came, and it is worth another try."""
@@ -137,6 +150,7 @@ class Reporter:
         except AgentError:
             return False
         self.has_reported = True
+        self.has_reported_end = self._gate.ended is not None
         return True
 
     def leave_message(self) -> None:

@@ -19,23 +19,13 @@ _MAX_FILES = 200_000
 _MAX_PATH_LENGTH = 4096
 
 
-def stores_artifacts(settings: AgentSettings) -> bool:
-    """Whether the step has artifacts."""
-    return any(_globs(settings))
+def store_rest(settings: AgentSettings, client: AgentClient, exit_code: str | None, *, incomplete: bool) -> None:
+    """Store caches and workspace, for which no other step waits.
 
-
-def store_results(settings: AgentSettings, client: AgentClient, exit_code: str | None) -> None:
-    """Store what the step leaves. Raises AgentError when its artifacts are incomplete.
-
-    `exit_code`: of its commands, in digits; "" if they told none, None if they never began.
+    Args:
+        exit_code: of its commands, in digits; "" if they told none, None if they never began.
+        incomplete: whether its artifacts could not be stored.
     """
-    attempt_key = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
-    incomplete: AgentError | None = None
-    if stores_artifacts(settings):
-        try:
-            _store_artifacts(settings, client, attempt_key)
-        except AgentError as error:
-            incomplete = error
     # Strangers' files must not get into what later runs restore; the API refuses them, too.
     if settings.optional("C8S_CACHES") and not settings.flag("C8S_CACHES_READ_ONLY"):
         from .caches import save
@@ -44,9 +34,11 @@ def store_results(settings: AgentSettings, client: AgentClient, exit_code: str |
     if settings.flag("C8S_KEEP_WORKSPACE"):
         from .workspace import save_workspace
 
-        save_workspace(settings, client, attempt_key, exit_code, failed=incomplete is not None)
-    if incomplete is not None:
-        raise incomplete
+        save_workspace(settings, client, _attempt_key(settings), exit_code, failed=incomplete)
+
+
+def _attempt_key(settings: AgentSettings) -> tuple[str, str]:
+    return settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
 
 
 def _globs(settings: AgentSettings) -> tuple[list[str], list[str]]:
@@ -55,8 +47,9 @@ def _globs(settings: AgentSettings) -> tuple[list[str], list[str]]:
     return settings.json_strings("C8S_ARTIFACTS"), optional
 
 
-def _store_artifacts(settings: AgentSettings, client: AgentClient, attempt_key: tuple[str, str]) -> None:
-    started = time.monotonic()
+def store_artifacts(settings: AgentSettings, client: AgentClient) -> None:
+    """Store the artifacts of the step. Raises AgentError when they are incomplete."""
+    started, attempt_key = time.monotonic(), _attempt_key(settings)
     globs, optional = _globs(settings)
     paths = collect(settings.workspace, globs, optional)
     check_listable(paths)

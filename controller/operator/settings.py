@@ -20,6 +20,9 @@ class OperatorSettings:
     """Namespace of the Leases of concurrency groups."""
     agent_image: str = "c8s-controller"
     """Image with the agent."""
+    step_agents: str = "needed"
+    """When an agent runs beside a step: `needed`, when there are files to fetch or to store, or `always`, also to
+    report the end of the step sooner than the kubelet."""
     pod_security: str = "baseline"
     """The Pod Security profile that steps' pods meet: `baseline`, where images may run as root, or `restricted`."""
     workers: int = 8

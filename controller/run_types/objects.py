@@ -92,6 +92,10 @@ class AttemptStatus(TypedDict, total=False):
     message: Annotated[str, "One sentence that says why."]
     exitCode: Annotated[int, "Exit code of the step's container."]
     stopping: Annotated[str, "Why the attempt is being stopped."]
+    unconfirmed: Annotated[
+        bool, "True while it has succeeded by the word of its own first process, and the cluster has not noticed it."
+    ]
+    told: Annotated[int, "The exit code that its own first process told, where the cluster reports another end."]
     times: Required[Annotated[AttemptTimes, "When the attempt reached each point."]]
     containers: Annotated[list[str], "Containers that have a log."]
     log: Annotated[LogSummary, Schema(is_open=True), "The archived log of the container `step`."]

@@ -39,6 +39,8 @@ _SUMMARY_FIELDS = (
     "message",
     "exitCode",
     "stopping",
+    "unconfirmed",
+    "told",
     "containers",
     "kept",
 )
@@ -57,7 +59,7 @@ _SHORTEST_STEP = (
     "artifacts",
     "reused",
 )
-_SHORTEST_ATTEMPT = ("number", "jobName", "phase", "reason", "stopping")
+_SHORTEST_ATTEMPT = ("number", "jobName", "phase", "reason", "stopping", "unconfirmed")
 _SHORTEST_TIMES = ("created", "running", "finished")
 _LOG_TEXTS = ("firstFailure", "lastLine")
 

@@ -141,6 +141,7 @@ def _operator_settings(settings: Settings, connection: OperatorConnection) -> Op
         agent_api_url=connection.api_url,
         agent_key=connection.key,
         agent_image=settings.agent_image,
+        step_agents=settings.step_agents,
         pod_security=settings.pod_security,
         own_namespace=settings.own_namespace,
     )

@@ -90,5 +90,7 @@ def _timers_of_step(step: StepStatus) -> Iterator[tuple[TimerKey, str | None]]:
         yield TimerKey(Timer.ATTEMPT_CREATED, slug, number), times.get("created")
         if times.get("running"):
             yield TimerKey(Timer.ATTEMPT_RUNNING, slug, number), times["running"]
+    elif attempt.get("unconfirmed"):
+        yield TimerKey(Timer.ATTEMPT_UNCONFIRMED, slug, number), times.get("finished")
     elif attempt["phase"] == StepPhase.FAILED and step["phase"] not in FINAL_STEP_PHASES:
         yield TimerKey(Timer.ATTEMPT_FAILED, slug, number), times.get("finished")

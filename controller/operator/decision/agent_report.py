@@ -21,6 +21,9 @@ FETCH_FAILED_EXIT_CODE = 3
 """Of an agent that could not fetch what the step needs."""
 
 
+_FETCHED = ("C8S_FETCH_ARTIFACTS", "C8S_CACHES")
+
+
 @dataclass(frozen=True)
 class AgentReport:
     """How far the commands are; all None while that is not known."""
@@ -38,6 +41,13 @@ NOTHING_REPORTED = AgentReport()
 def has_gate(pod: Json) -> bool:
     """Whether the commands of the step wait for an agent beside it, which tells when they begin."""
     return (agent_container(pod) or {}).get("name") == names.AGENT_CONTAINER
+
+
+def fetches(pod: Json) -> bool:
+    """Whether the agent of a pod has anything to fetch."""
+    variables = (agent_container(pod) or {}).get("env") or []
+    environment = {each["name"]: each.get("value") for each in variables}
+    return environment.get("C8S_FETCH_SOURCE") != "0" or any(environment.get(name) for name in _FETCHED)
 
 
 def agent_end(pod: Json | None) -> Json | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from controller.operator import names
+from controller.operator.decision.confirmation import confirm, is_unconfirmed, note_other_code
 from controller.operator.decision.observation import AttemptView, Milestones
 from controller.operator.decision.pod_status import (
     is_pod_finished,
@@ -86,13 +88,18 @@ def update_attempt(
     if view.log is not None:
         fresh["log"] = view.log
     if attempt["phase"] in FINAL_STEP_PHASES:
+        if is_unconfirmed(attempt):
+            return confirm(fresh, view, step)
         if view.workspace_read and awaiting_workspace(attempt, view, read=True):
             fresh["kept"] = _workspace_status(view.workspace)
         return fresh
     if view.job is None and view.pod is None:
         return _finish_lost(fresh, now) if view.job_missing else fresh
+    is_stopped = "stopping" in attempt or (view.pod is not None and is_stop_requested(view.pod))
     limit = step.resources.memory if step.resources else None
-    seen = evaluate_pod(view, artifacts=step.has_artifacts, memory_limit=limit)
+    # Of one that is being stopped only the kubelet knows how it ends.
+    told = replace(view, report=replace(view.report, ended=None)) if is_stopped else view
+    seen = evaluate_pod(told, artifacts=step.has_artifacts, memory_limit=limit)
     fresh["reason"] = seen.reason
     if seen.message:
         fresh["message"] = seen.message
@@ -104,6 +111,12 @@ def update_attempt(
         return fresh
     if view.pod is not None and is_stop_requested(view.pod):
         fresh.setdefault("stopping", stopped_by)
+    if seen.told:
+        fresh["unconfirmed"] = True
+        ended = format_time(min(view.report.ended or now, now))
+        fresh["times"]["finished"] = max(ended, fresh["times"].get("running", ended))
+    else:
+        note_other_code(fresh, view)
     return _finish(fresh, seen.phase, step, now, view.milestones.uploaded or now)
 
 

@@ -14,6 +14,7 @@ from controller.operator.decision.agent_report import (
     AgentReport,
     agent_end,
     agent_fetch_failure,
+    fetches,
     has_gate,
     read_report,
 )
@@ -101,6 +102,8 @@ class Timer(StrEnum):
     """All steps of the run have ended, and it waits for their logs."""
     ATTEMPT_CREATED = "attempt-created"
     ATTEMPT_RUNNING = "attempt-running"
+    ATTEMPT_UNCONFIRMED = "attempt-unconfirmed"
+    """The attempt has succeeded by its own word, and the kubelet has not noticed it."""
     ATTEMPT_FAILED = "attempt-failed"
     """The attempt has failed, and the step is to be retried."""
 
@@ -223,7 +226,7 @@ def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestone
     own, agent = container_status(pod, names.STEP_CONTAINER), container_status(pod, names.AGENT_CONTAINER)
     state, agent_state = (own or {}).get("state") or {}, (agent or {}).get("state") or {}
     ended, uploaded = state.get("terminated"), agent_end(pod)
-    fetched = uploaded or agent_state.get("running")
+    fetched = (uploaded or agent_state.get("running")) if fetches(pod) else None
     over = ended is not None or is_pod_finished(pod)
     bound = next((c for c in conditions(pod) if c["type"] == "PodScheduled" and c["status"] == "True"), {})
     scheduled = (

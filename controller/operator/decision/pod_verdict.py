@@ -8,11 +8,11 @@ is decided as soon as the container, or the upload, has ended: what becomes of t
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.operator import names
-from controller.operator.decision.agent_report import agent_end, agent_fetch_failure, has_gate
+from controller.operator.decision.agent_report import agent_end, agent_fetch_failure, fetches, has_gate
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import AttemptView
 from controller.operator.decision.pod_status import (
@@ -46,6 +46,8 @@ class PodVerdict:
     exit_code: int | None = None
     check_manifest: bool = False
     """Whether the upload has ended and its manifest must be read."""
+    told: bool = False
+    """Whether it is the word of the step's first process, which the kubelet has to confirm."""
 
 
 _SUCCEEDED = PodVerdict(StepPhase.SUCCEEDED, StepReason.SUCCEEDED, "", 0)
@@ -78,7 +80,7 @@ def evaluate_pod(view: AttemptView, *, artifacts: bool, memory_limit: str | None
     if (failed := _fetch_failure(view, pod)) is not None:
         return failed
     if "running" in state:
-        return _verdict_of_running(view, pod)
+        return _verdict_of_running(view, pod, artifacts=artifacts)
     return _verdict_of_waiting(view, pod, state.get("waiting") or {})
 
 
@@ -153,11 +155,27 @@ def _fetch_failure(view: AttemptView, pod: Json) -> PodVerdict | None:
     return None
 
 
-def _verdict_of_running(view: AttemptView, pod: Json) -> PodVerdict:
-    """The verdict while the container of the step runs: its commands wait for the agent to open their gate."""
-    if view.milestones.running is not None or not has_gate(pod):
+def _verdict_of_running(view: AttemptView, pod: Json, *, artifacts: bool) -> PodVerdict:
+    """The verdict while the container runs: its commands wait at their gate, run, or have ended by their own word.
+
+    A success is believed before the kubelet has noticed it, a failure is not: the kubelet knows more about that.
+    """
+    if view.milestones.running is None and has_gate(pod):
+        if not fetches(pod):
+            return _unfinished(StepReason.STARTING, "the pod is starting")
+        return _unfinished(StepReason.FETCHING, "source and artifacts are being fetched")
+    report = view.report
+    if report.ended is None or report.code is None:
         return _unfinished(StepReason.RUNNING, "")
-    return _unfinished(StepReason.FETCHING, "source and artifacts are being fetched")
+    if report.code != 0:
+        return _unfinished(StepReason.RUNNING, f"its commands ended with exit code {report.code}")
+    if disruption_message(pod) is not None:
+        return _unfinished(StepReason.RUNNING, "its commands have ended")
+    if not artifacts or (report.stored and view.manifest is not None):
+        return replace(_SUCCEEDED, told=True)
+    if report.stored and not view.manifest_read:
+        return PodVerdict(None, StepReason.UPLOADING, "the artifacts are being checked", 0, check_manifest=True)
+    return _unfinished(StepReason.UPLOADING, "its commands succeeded; the artifacts are being stored", 0)
 
 
 def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
@@ -211,7 +229,7 @@ def _verdict_of_waiting(view: AttemptView, pod: Json, waiting: Json) -> PodVerdi
     if failure is not None and failure[1]:
         return _failed(StepReason.SERVICE_FAILED, failure[0])
     agent = (container_status(pod, names.AGENT_CONTAINER) or {}).get("state") or {}
-    if "running" in agent and failure is None:
+    if "running" in agent and failure is None and fetches(pod):
         return _unfinished(StepReason.FETCHING, "source and artifacts are being fetched")
     return _unfinished(StepReason.STARTING, failure[0] if failure is not None else message or "the pod is starting")
 

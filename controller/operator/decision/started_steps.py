@@ -13,6 +13,7 @@ from controller.operator.decision import attempts
 from controller.operator.decision.actions import DeleteJob, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.attempts import awaiting_artifacts, awaiting_workspace
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict, step_status
+from controller.operator.decision.confirmation import CONFIRMATION_LIMIT, is_unconfirmed
 from controller.operator.decision.observation import AttemptView, Observation, Timer, TimerKey
 from controller.operator.decision.pod_status import is_pod_finished
 from controller.pipeline.graph.expand import ExpandedStep
@@ -59,9 +60,13 @@ def update_attempts(builder: DecisionBuilder, step: ExpandedStep, observed: Sequ
     ]
     if previous is not None and has_ended:
         more: Json = {"attempts": updated} if updated else {}
+        verdict = _verdict_fields(previous)
+        if updated and is_unconfirmed(known[-1]) and updated[-1]["phase"] == StepPhase.FAILED:
+            # The kubelet disagrees. What was started since goes on, what was not is skipped.
+            verdict = _verdict_fields(updated[-1])
         if updated and (artifacts := _stored_artifacts(builder, step, updated[-1])) is not None:
             more["artifacts"] = artifacts
-        builder.statuses[step.name] = step_status(step, previous, **_verdict_fields(previous), **more)
+        builder.statuses[step.name] = step_status(step, previous, **verdict, **more)
     elif updated:
         builder.attempts[step.name] = updated
 
@@ -73,6 +78,8 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
     fresh = attempts.update_attempt(attempt, view, step.step, now, stopped_by=cause)
     if _has_live_pod(view) or fresh["phase"] not in FINAL_STEP_PHASES:
         builder.active_count += 1
+    if is_unconfirmed(fresh):
+        _limit_confirmation(builder, step, fresh, view)
     if fresh["phase"] == StepPhase.CANCELLED or fresh["reason"] in _ENDLESS:
         # It ended before its pod was observed, or the node would restart the service or the agent for ever.
         builder.request_stop(view.pod)
@@ -94,6 +101,19 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
     return fresh
 
 
+def _limit_confirmation(
+    builder: DecisionBuilder, step: ExpandedStep, attempt: AttemptStatus, view: AttemptView
+) -> None:
+    """Stop a container that goes on long after it told its end."""
+    key = TimerKey(Timer.ATTEMPT_UNCONFIRMED, step.slug, attempt["number"])
+    told = datetime.fromisoformat(attempt["times"]["finished"])
+    due = builder.input.observation.due(key, told, CONFIRMATION_LIMIT, builder.input.now)
+    if builder.input.now >= due:
+        builder.request_stop(view.pod)
+    else:
+        builder.requeue_at(due)
+
+
 def _has_live_pod(view: AttemptView) -> bool:
     return view.pod is not None and not is_pod_finished(view.pod)
 
@@ -113,7 +133,7 @@ def update_current_attempt(builder: DecisionBuilder, step: ExpandedStep) -> None
         builder.statuses[step.name] = _running_status(builder, step, previous, updated)
 
 
-def _verdict_fields(status: StepStatus) -> Json:
+def _verdict_fields(status: StepStatus | AttemptStatus) -> Json:
     return {key: value for key, value in status.items() if key in ("phase", "reason", "message", "firstFailure")}
 
 

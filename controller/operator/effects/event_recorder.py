@@ -17,7 +17,7 @@ from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase, StepPhase
 from controller.run_types.reasons import RunReason, StepReason
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import RunObject, RunStatus
+    from controller.run_types.objects import RunObject, RunStatus, StepStatus
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -158,9 +158,18 @@ def record_transitions(recorder: EventRecorder, run: RunObject, old: RunStatus, 
     known = {entry["name"]: entry for entry in old.get("steps") or []}
     for entry in new.get("steps") or []:
         earlier = known.get(entry["name"])
+        if (code := _told_code(entry)) is not None and _told_code(earlier) is None:
+            message = f"{entry['name']}: its first process told exit code {code}, the cluster reports another end"
+            recorder.record(run, "Warning", "EndDisputed", message)
         if earlier and (entry["phase"], entry.get("reason")) == (earlier["phase"], earlier.get("reason")):
             continue
         if entry["phase"] == StepPhase.FAILED:
             recorder.record(run, "Warning", RunReason.STEP_FAILED, f"{entry['name']}: {entry.get('message', '')}")
         elif entry["phase"] == StepPhase.PENDING and entry.get("reason") in _ACTIONABLE_REASONS:
             recorder.record(run, "Warning", entry["reason"], f"{entry['name']}: {entry.get('message', '')}")
+
+
+def _told_code(entry: StepStatus | None) -> int | None:
+    """The exit code that a step told of its last attempt, if the cluster reports another end."""
+    attempts = (entry.get("attempts") or []) if entry is not None else []
+    return attempts[-1].get("told") if attempts else None

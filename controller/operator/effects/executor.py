@@ -144,6 +144,7 @@ class ActionExecutor:
             run_context=context,
             upstream=plan.artifact_producers[action.step.name],
             is_clone_step=action.step.name == plan.source_step,
+            always_has_agent=self._settings.step_agents == "always",
         )
 
     async def _create_agent_tokens(self, run: RunObject, key: AttemptKey, spec: jobs.JobSpec) -> None:

@@ -45,6 +45,8 @@ class JobSpec:
     """Slugs of the steps upstream that have artifacts, in the order to unpack them."""
     is_clone_step: bool = False
     """Whether it is the clone step."""
+    always_has_agent: bool = False
+    """Whether an agent runs beside it also if there is nothing to fetch and to store."""
 
     @property
     def has_fetch(self) -> bool:
@@ -62,7 +64,7 @@ class JobSpec:
     @property
     def has_agent(self) -> bool:
         """Whether an agent runs beside the step."""
-        return not self.is_clone_step and (self.has_fetch or self.has_upload)
+        return not self.is_clone_step and (self.always_has_agent or self.has_fetch or self.has_upload)
 
     @property
     def agent_roles(self) -> tuple[AgentRole, ...]:

@@ -51,3 +51,20 @@ def test_begin_of_a_long_step_is_known_while_it_runs(c8s: C8s, tmp_path: Path) -
     assert (step["phase"], step["reason"]) == ("Failed", "Timeout")
     times = step["attempts"][0]["times"]
     assert times["fetching"] <= times["running"] < times["finished"]
+
+
+def test_step_that_forges_its_end_fails_all_the_same(c8s: C8s, tmp_path: Path) -> None:
+    """What follows begins by the step's own word; the record, and the run, follow the cluster's."""
+    forge = (
+        f"{{name: forge, {IMAGE}, env: {{PIPE: /var/run/c8s-gate/report}}, "
+        f'commands: ["echo \'end 0\' 1<>$PIPE", "while [ ! -e {tmp_path}/begun ]; do sleep 0.05; done", exit 5]}}'
+    )
+    after = f"{{name: after, {IMAGE}, commands: [touch {tmp_path}/begun, sleep 1], dependsOn: [forge]}}"
+    last = f"{{name: last, {IMAGE}, commands: [exit 0], dependsOn: [forge, after]}}"
+    write_pipeline(tmp_path, [forge, after, last], name="gate")
+    out = c8s("run", cwd=tmp_path, expect=1).stdout
+    status = status_of(c8s, out)
+    forged, followed, skipped = status["steps"]
+    assert (forged["phase"], forged["reason"], forged["attempts"][0]["told"]) == ("Failed", "ExitCode", 0)
+    assert "although its first process told exit code 0" in forged["message"]
+    assert (followed["phase"], skipped["phase"], status["phase"]) == ("Succeeded", "Skipped", "Failed")

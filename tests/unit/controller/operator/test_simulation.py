@@ -56,7 +56,7 @@ class Simulation(World):
         self.written: Json = {}
         self.start_counts: dict[tuple[str, int], int] = {}
         self.forced: set[tuple[str, int]] = set()
-        """Attempts whose pods ended because they were asked to."""
+        """Attempts whose pods ended because they were asked to, before they had told an end."""
         self.needs = {s["name"]: s["dependsOn"] for s in plan.steps}
         self.settled: frozenset[str] = frozenset()
         self.settled_attempts: frozenset[AttemptKey] = frozenset()
@@ -115,7 +115,8 @@ class Simulation(World):
                     pods = [pod for (slug, _), pod in self.pods.items() if slug == need]
                     skipped = next(s for s in decision.status["steps"] if s["name"] == need)["phase"] == "Skipped"
                     assert pods or skipped, f"{action.step.name} begins before {need} has"
-                    assert not any(self.has_live_pod(place) for place in self.pods if place[0] == need)
+                    live = [place for place in self.pods if place[0] == need and self.has_live_pod(place)]
+                    assert all(self.reports[place].code == 0 for place in live), "it has told its success"
                 slug, number = action.step.slug, action.number
                 assert number == 1 or (slug, number - 1) in self.jobs, "attempts are numbered one after the other"
                 assert not any(self.has_live_pod(place) for place in self.pods if place[0] == slug), "one at a time"
@@ -135,14 +136,17 @@ class Simulation(World):
         elif self.pods[place]["status"]["phase"] == "Pending":
             self.start_step(slug, number)
         elif self.pods[place]["spec"]["activeDeadlineSeconds"] == 1:
-            self.forced.add(place)
+            if self.reports[place].ended is None:
+                self.forced.add(place)
             self.end_step(slug, self.data.draw(st.sampled_from([0, 143])), number)
         else:
             ends = self.plan.outcomes[slug]
             end = ends[min(number, len(ends)) - 1]
             if end == "disrupt" and number > 3:
                 end = "fail"
-            if end == "disrupt":
+            if end == "ok" and self.reports[place].ended is None and self.data.draw(st.booleans()):
+                self.tell_end(slug, 0, number)
+            elif end == "disrupt":
                 self.disrupt(slug, number)
             else:
                 self.end_step(slug, 0 if end == "ok" else 1, number)

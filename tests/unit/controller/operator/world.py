@@ -213,6 +213,11 @@ class World:
         self.reports[slug, number] = AgentReport(began=self.now)
         self.set_pod(slug, number, phase="Running", containerStatuses=[{"name": "step", "state": {"running": {}}}])
 
+    def tell_end(self, slug: str, code: int = 0, number: int = 1, *, stored: bool | None = None) -> None:
+        """The first process of the step tells its end, and the kubelet has not noticed it."""
+        began = self.reports[slug, number].began
+        self.reports[slug, number] = AgentReport(began, self.now, code, stored)
+
     def end_step(self, slug: str, code: int = 0, number: int = 1, *, phase: str | None = None, **more: Any) -> None:
         """The step's container has ended, and its pod with it unless `phase` says otherwise."""
         self.reports.setdefault((slug, number), AgentReport(began=self.now))

@@ -8,6 +8,7 @@ import pytest
 
 from controller.operator import names
 from controller.operator.cache.run_plan import load_run_plan
+from controller.operator.decision.agent_report import fetches
 from controller.operator.workload.job import JobSpec, build_job
 from tests.unit.controller.operator.world import SETTINGS, build_run, step
 
@@ -110,6 +111,17 @@ def test_one_sidecar_fetches_and_uploads_and_has_the_token_alone() -> None:
     assert "startupProbe" not in agent, "nothing but its gate holds the step back"
     assert not [mount for mount in container_of(job)["volumeMounts"] if mount["name"].startswith("agent")]
     assert "token" not in str(container_of(job)["env"])
+
+
+def test_step_without_files_can_have_an_agent_that_tells_its_end() -> None:
+    run = build_run([step("a")])
+    plan = load_run_plan(run)
+    spec = JobSpec(run, plan.pipeline, plan.steps[0], 1, plan.run_context, (), always_has_agent=True)
+    pod = pod_of(build_job(spec, SETTINGS))
+    [agent] = pod["initContainers"]
+    assert (agent["name"], spec.agent_roles) == ("agent", ("step",))
+    assert not fetches({"spec": pod})
+    assert pod["terminationGracePeriodSeconds"] == 40, "there is nothing to upload"
 
 
 def test_a_step_gets_the_artifacts_of_all_steps_upstream() -> None:
