@@ -19,6 +19,12 @@ class FetchError(AgentError):
     exit_code = 3
 
 
+class NotHeldError(AgentError):
+    """The step does not wait to be continued."""
+
+    exit_code = 4
+
+
 class RequestRejectedError(AgentError):
     """The API or the object store rejected the request."""
 

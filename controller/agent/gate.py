@@ -20,6 +20,7 @@ _GATE, _REPORTS = "gate", "report"
 _ANY_USER = 0o666
 """The user of the step is unknown, and need not be that of the agent."""
 _MAX_LINE_BYTES = 256
+HOLDS = ("before", "after", "failed")
 
 
 def now() -> str:
@@ -40,6 +41,11 @@ class Gate:
         self.began, self.ended = self._recall("began"), self._recall("ended")
         """When the commands began and ended; None before."""
         self._code = self._recall("code")
+        self.held = self._recall("held") or None
+        """Where the step is held: `before` or `after` its commands, or when they have `failed`; None if it is not."""
+        self.held_since = time.monotonic()
+        self.held_code: str | None = None
+        """The exit code that it is held after."""
 
     def close(self) -> None:
         """Close both pipes; the step goes on."""
@@ -62,6 +68,49 @@ class Gate:
         self._remember("fetching", now())
         return first
 
+    def set_holds(self, holds: list[str]) -> None:
+        """Let the step be held at these points. Its entry script looks for the files of the last two."""
+        for at in HOLDS:
+            if at in holds:
+                self._remember(f"hold-{at}", now())
+
+    def holds_before(self) -> bool:
+        """Whether the step is to be held before its commands."""
+        return self._recall("hold-before") is not None
+
+    def hold(self, at: str) -> None:
+        """Note that the step is held."""
+        self.held, self.held_since = at, time.monotonic()
+        self._remember("held", at)
+
+    def release(self, action: str) -> bool:
+        """Let a held step go on: `go`, `retry` or `accept`. False if it is not held, or not so that this is possible.
+
+        Another process of the agent may have noted the hold.
+        """
+        at = self._recall("held")
+        if not at or (at == "before" and action != "go"):
+            return False
+        try:
+            # Whoever is first releases it: another line would be taken for the answer to the next hold.
+            os.rename(os.path.join(self._folder, "held"), os.path.join(self._folder, "released"))  # noqa: PTH104
+        except FileNotFoundError:
+            return False
+        if at == "before":
+            self.open()
+        else:
+            os.write(self._gate, f"{action}\n".encode())
+        return True
+
+    @property
+    def has_fetched(self) -> bool:
+        """Whether everything was fetched, by this agent or the one before it."""
+        return self._recall("fetched") is not None
+
+    def finish_fetching(self) -> None:
+        """Note that everything is fetched: services may start."""
+        self._remember("fetched", now())
+
     def open(self) -> None:
         """Let the step begin."""
         self._remember("opened", now())
@@ -73,7 +122,7 @@ class Gate:
         os.write(self._gate, b"refused\n")
 
     def read_reports(self) -> None:
-        """Take in what the step has reported; only the first begin and the first end count."""
+        """Take in what the step has reported: the first begin, those after a hold, and the first end count."""
         try:
             data = self._rest + os.read(self.reports, 64 * 1024)
         except BlockingIOError:
@@ -91,11 +140,15 @@ class Gate:
 
     def _take(self, line: bytes) -> None:
         word, _, code = line.partition(b" ")
-        if word == b"begin" and self.began is None:
-            self.began = now()
+        is_code = code.isdigit() and len(code) <= 3
+        if word == b"begin" and (self.began is None or self.held is not None):
+            self.began, self.held = now(), None
             self._remember("began", self.began)
-        elif word == b"end" and code.isdigit() and len(code) <= 3 and self.began is not None and self.ended is None:
-            self.ended, self._code = now(), code.decode("ascii")
+        elif word == b"held" and is_code and self.began is not None and self.ended is None:
+            self.held_code = code.decode("ascii")
+            self.hold("after" if int(code) == 0 else "failed")
+        elif word == b"end" and is_code and self.began is not None and self.ended is None:
+            self.ended, self._code, self.held = now(), code.decode("ascii"), None
             self._remember("code", self._code)
             self._remember("ended", self.ended)
 

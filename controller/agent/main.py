@@ -14,12 +14,16 @@ def main(arguments: list[str]) -> int:
             from .step import run_step
 
             run_step(AgentSettings(os.environ))
+        elif arguments[:1] == ["continue"] and len(arguments) == 2:
+            from .step import continue_step
+
+            continue_step(AgentSettings(os.environ), arguments[1])
         elif arguments == ["source"]:
             from .clone import clone
 
             clone(AgentSettings(os.environ))
         else:
-            raise UsageError("usage: agent step|source")
+            raise UsageError("usage: agent step|source|continue ACTION")
     except AgentError as error:
         print(f"c8s agent: {error}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -14,7 +14,7 @@ import json
 import time
 
 from .client import AgentClient
-from .errors import AgentError, FetchError, RequestRejectedError
+from .errors import AgentError, FetchError, NotHeldError, RequestRejectedError
 from .gate import Gate
 from .settings import AgentSettings
 from .stop_signal import StopSignal
@@ -28,6 +28,8 @@ _BEGIN_DELAY = 0.1
 _END_DELAY = 0.02
 """Seconds: where the kubelet notices the end as quickly, it need not be reported."""
 _RETRY_DELAY = 2.0
+_HOLD_SECONDS = 3600.0
+"""A held step goes on by itself after that."""
 _INTERRUPTED = "the agent was ended while it fetched them, perhaps because it ran out of memory"
 
 
@@ -41,10 +43,15 @@ def run_step(settings: AgentSettings) -> None:
     stop = StopSignal()
     stop.ends_at_once = True
     gate, client = Gate(settings.require("C8S_GATE")), AgentClient(settings)
-    if not gate.was_opened:
+    gate.set_holds(settings.comma_list("C8S_HOLD"))
+    if not gate.has_fetched:
         _prepare(settings, client, gate, stop)
+        gate.finish_fetching()
     stop.ends_at_once = False
-    gate.open()
+    if gate.holds_before() and not gate.was_opened:
+        gate.hold("before")
+    elif gate.began is None:
+        gate.open()
     reporter = Reporter(settings, client, gate)
     _await_end(gate, stop, reporter)
     if settings.flag("C8S_STORE_AFTER_CONTAINER"):
@@ -89,18 +96,23 @@ def _prepare(settings: AgentSettings, client: AgentClient, gate: Gate, stop: Sto
 
 
 def _await_end(gate: Gate, stop: StopSignal, reporter: Reporter) -> None:
-    """Wait until the step has told its end, or the kubelet has noticed it."""
-    due: float | None = None
+    """Wait until the step has told its end, or the kubelet has noticed it. A hold has a limit."""
     while gate.ended is None and not stop.requested:
-        if gate.began is None or reporter.has_reported:
-            due = None
-        elif due is None:
-            due = time.monotonic() + _BEGIN_DELAY
-        stop.wait(None if due is None else max(0.0, due - time.monotonic()), gate.reports)
+        due = [moment for moment in (reporter.due(), _hold_limit(gate)) if moment is not None]
+        stop.wait(max(0.0, min(due) - time.monotonic()) if due else None, gate.reports)
         gate.read_reports()
-        if due is not None and gate.ended is None and time.monotonic() >= due:
-            due = None if reporter.try_report() else time.monotonic() + _RETRY_DELAY
+        limit = _hold_limit(gate)
+        if limit is not None and time.monotonic() >= limit:
+            gate.release("go")
+            gate.held_since = time.monotonic()
+        if gate.ended is None and (report_at := reporter.due()) is not None and time.monotonic() >= report_at:
+            reporter.try_report()
     gate.read_reports()
+
+
+def _hold_limit(gate: Gate) -> float | None:
+    """When a held step goes on by itself; None for one that is not held."""
+    return None if gate.held is None else gate.held_since + _HOLD_SECONDS
 
 
 def _store_artifacts(settings: AgentSettings, client: AgentClient, reporter: Reporter) -> AgentError | None:
@@ -139,17 +151,32 @@ class Reporter:
         self._client = client
         self._gate = gate
         self.stored: bool | None = None
-        self.has_reported = self.has_reported_end = False
+        self.has_reported_end = False
+        self._reported: tuple[str | None, str | None] = (None, None)
+        self._pending: tuple[str | None, str | None] = (None, None)
+        self._due: float | None = None
+
+    def due(self) -> float | None:
+        """When to report how far the step is; None if the API knows that."""
+        state = self._gate.began, self._gate.held
+        if state == self._reported:
+            self._due = None
+        elif state != self._pending or self._due is None:
+            self._due = time.monotonic() + (0.0 if self._gate.held else _BEGIN_DELAY)
+        self._pending = state
+        return self._due
 
     def try_report(self) -> bool:
         """Report once; False if no answer came, and it is worth another try."""
+        state = self._gate.began, self._gate.held
         try:
             self._client.report(*self._attempt, self._document())
         except RequestRejectedError as error:
             print(f"the state of the step is not reported: {error}", flush=True)
         except AgentError:
+            self._due = time.monotonic() + _RETRY_DELAY
             return False
-        self.has_reported = True
+        self._reported = state
         self.has_reported_end = self._gate.ended is not None
         return True
 
@@ -160,11 +187,18 @@ class Reporter:
                 json.dump(self._document(), file)
 
     def _document(self) -> dict[str, Any]:
-        code = self._gate.exit_code()
+        code = self._gate.exit_code() or (self._gate.held_code if self._gate.held else None)
         found = {
             "began": self._gate.began,
             "ended": self._gate.ended,
             "code": int(code) if code else None,
             "stored": self.stored,
+            "held": self._gate.held,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+def continue_step(settings: AgentSettings, action: str) -> None:
+    """Let a step that is held go on, beside the agent that accompanies it. Raises NotHeldError."""
+    if not Gate(settings.require("C8S_GATE")).release(action):
+        raise NotHeldError(f"the step is not held where it could {action}")

@@ -21,6 +21,7 @@ from controller.api.http.middleware import CLOSE_INTERNAL_ERROR, App, with_middl
 from controller.api.http.problems import ApiProblemError
 from controller.api.routes import (
     artifacts,
+    breakpoints,
     cluster,
     connections,
     debug_copies,
@@ -55,6 +56,7 @@ ROUTERS: Sequence[APIRouter] = (
     watch.router,
     logs.router,
     exec.router,
+    breakpoints.router,
     debug_copies.router,
     artifacts.router,
     sources.router,

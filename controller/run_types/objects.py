@@ -92,6 +92,7 @@ class AttemptStatus(TypedDict, total=False):
     message: Annotated[str, "One sentence that says why."]
     exitCode: Annotated[int, "Exit code of the step's container."]
     stopping: Annotated[str, "Why the attempt is being stopped."]
+    held: Annotated[str, "Where the attempt is held, while it is: `before`, `after` or `failed`."]
     unconfirmed: Annotated[
         bool, "True while it has succeeded by the word of its own first process, and the cluster has not noticed it."
     ]
@@ -277,6 +278,13 @@ class Approval(TypedDict, total=False):
     proof: Required[str]
 
 
+class Breakpoint(TypedDict, total=False):
+    """Where a step is held."""
+
+    step: Required[str]
+    at: str
+
+
 class RunSpec(TypedDict, total=False):
     """The spec of a PipelineRun."""
 
@@ -299,6 +307,7 @@ class RunSpec(TypedDict, total=False):
     reuseFrom: str
     reuseFromUid: str
     cancel: bool
+    breakpoints: list[Breakpoint]
 
 
 class ObjectMeta(TypedDict, total=False):

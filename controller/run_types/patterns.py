@@ -59,3 +59,5 @@ EXPLANATIONS = {
     PARAM_NAME_PATTERN: "must be the name of a variable: letters, digits and '_', and not begin with a digit",
 }
 """What the patterns ask for, for people who wrote something else."""
+MAX_BREAKPOINTS = 100
+"""Of a run."""

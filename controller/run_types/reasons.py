@@ -77,6 +77,7 @@ class StepReason(Reason):
     UNSCHEDULABLE = "Unschedulable", "Pending", "no node accepts the pod now"
     IMAGE_PULL = "ImagePull", "Pending", "the image cannot be pulled; Kubernetes retries"
     STARTING = "Starting", "Pending", "the pod is starting"
+    HELD = "Held", "Pending, Running", "a breakpoint holds the step; `c8s continue` lets it go on"
     FETCHING = "Fetching", "Pending", "the agent fetches source and artifacts"
     RUNNING = "Running", "Running", "the commands run"
     UPLOADING = "Uploading", "Running", "the commands succeeded; the artifacts are being stored or checked"

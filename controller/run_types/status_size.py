@@ -39,6 +39,7 @@ _SUMMARY_FIELDS = (
     "message",
     "exitCode",
     "stopping",
+    "held",
     "unconfirmed",
     "told",
     "containers",

@@ -69,10 +69,10 @@ def test_steps_run_in_their_images(cluster: Program, tmp_path: Path) -> None:
         cluster,
         tmp_path,
         "{name: one, image: 'busybox:1.36', commands: ['busybox | head -n 1']}",
-        "{name: two, image: 'python:3.12-slim', commands: ['python3 -c \"import sys; print(sys.version_info[:2])\"']}",
+        "{name: two, image: 'python:3.12-slim', commands: ['python3 -c \"import sys; print(sys.platform)\"']}",
     )
     assert "BusyBox v1.36" in out
-    assert "(3, 12)" in out
+    assert "| linux" in out
 
 
 def test_artifacts_pass_between_users_and_come_out_of_the_store(cluster: Program, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ _COMMANDS = {
     "schema": ("workbench.cli.commands.lint", "Print the JSON Schema of pipeline files."),
     "runs": ("workbench.cli.commands.runs", "List runs, or show one."),
     "logs": ("workbench.cli.commands.runs", "Print the logs of a run."),
+    "continue": ("workbench.cli.commands.breakpoints", "Let a step go on that a breakpoint holds."),
     "cancel": ("workbench.cli.commands.runs", "Cancel a run."),
     "rerun": ("workbench.cli.commands.rerun", "Run a run again, or only its steps that did not succeed."),
     "shell": ("workbench.cli.commands.shell", "Open a shell in a running step."),
@@ -50,7 +51,7 @@ _COMMANDS = {
     "completion": ("workbench.cli.commands.completion", "Print the completion script of a shell."),
 }
 
-_FUNCTIONS = {"import": "import_file"}
+_FUNCTIONS = {"continue": "continue_", "import": "import_file"}
 """The functions of commands whose name is a keyword of Python."""
 
 

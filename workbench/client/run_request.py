@@ -57,6 +57,8 @@ class RunRequest:
     triggered_by: str | None = None
     reuse_from: str | None = None
     """A run whose succeeded steps are reused where they would be the same."""
+    breakpoints: Sequence[tuple[str, str]] = ()
+    """Where steps are held: the step's name, and `before`, `after` or `failed`."""
 
     def to_json(self) -> dict[str, Any]:
         """The JSON of the request; fields without a value are absent."""
@@ -71,6 +73,7 @@ class RunRequest:
             priority=self.priority,
             triggeredBy=self.triggered_by,
             reuseFrom=self.reuse_from,
+            breakpoints=[{"step": step, "at": at} for step, at in self.breakpoints] or None,
         )
 
 

@@ -49,7 +49,7 @@ class StepTransition:
     """An event of a step, shown between its lines."""
 
     slug: str
-    kind: Literal["started", "retried", "ended", "missed", "command"]
+    kind: Literal["started", "retried", "held", "ended", "missed", "command"]
     text: str
     phase: str = ""
 
@@ -71,6 +71,8 @@ class RunLog:
     _commands: dict[StreamKey, deque[CommandStarted]] = field(default_factory=dict)
     """Commands whose output begins after the last line that has come."""
     _last_lines: dict[StreamKey, int] = field(default_factory=dict)
+    _holds: dict[str, str] = field(default_factory=dict)
+    """Why each held step is held."""
 
     def frame(self, frame: Frame) -> list[LogItem]:
         if isinstance(frame, Lines):
@@ -165,6 +167,10 @@ class RunLog:
                 if attempt.number > 1:
                     shown.append(StepTransition(step.slug, "retried", f"attempt {attempt.number}"))
             shown += self._blame(step, attempt)
+        hold = (step.message or "held") if step.reason == StepReason.HELD else ""
+        if hold and hold != self._holds.get(step.slug):
+            shown.append(StepTransition(step.slug, "held", hold, step.phase))
+        self._holds[step.slug] = hold
         if step.phase == StepPhase.RUNNING and step.slug not in self._reported:
             self._reported[step.slug] = "started"
             shown.append(StepTransition(step.slug, "started", "started", step.phase))

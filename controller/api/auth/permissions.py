@@ -83,6 +83,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "deleteRun": _runs("delete"),
     "cancelRun": _runs("update"),
     "approveRun": _runs("update", "approval"),
+    "setBreakpoints": _runs("update"),
+    "continueStep": _runs("update"),
     "watchRuns": _runs("watch"),
     "getLogs": _runs("get", "log"),
     "listCommands": _runs("get", "log"),

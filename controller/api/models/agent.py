@@ -9,6 +9,7 @@ from controller.api.models.common import (
     RequestModel,
     ResponseModel,
 )
+from controller.api.models.runs import BreakpointTime
 from controller.pipeline.conditions import MAX_CHANGED_FILES
 from controller.run_types.patterns import DIGEST_PATTERN, MAX_FILE_NAME_LENGTH, SUBDOMAIN_PATTERN
 
@@ -95,6 +96,7 @@ class AgentReport(RequestModel):
     ended: AwareDatetime | None = Field(None, description="when they ended")
     code: int | None = Field(None, ge=0, le=999, description="their exit code")
     stored: bool | None = Field(None, description="whether the artifacts are stored; absent for a step without any")
+    held: BreakpointTime | None = Field(None, description="where the step is held, while it is")
 
 
 class SnapshotRequest(RequestModel):

@@ -64,6 +64,30 @@ class Source(RequestModel):
     git: GitSource | None = None
 
 
+BreakpointTime = Literal["before", "after", "failed"]
+
+
+class Breakpoint(RequestModel):
+    """A point where a step is held: before its commands, after they succeeded, or after they failed."""
+
+    step: str = Field(min_length=1, max_length=255, description="name of a step, also for all its combinations")
+    at: BreakpointTime = "before"
+
+
+class BreakpointsRequest(RequestModel):
+    """The breakpoints of a run, instead of those that it has. They are for steps whose pod is not made yet."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"breakpoints": [{"step": "test", "at": "failed"}]}]})
+
+    breakpoints: list[Breakpoint] = Field(max_length=patterns.MAX_BREAKPOINTS)
+
+
+class ContinueRequest(RequestModel):
+    """How a held step goes on: `go`; `retry` its commands in the same container; or `accept`: as if they succeeded."""
+
+    action: Literal["go", "retry", "accept"] = "go"
+
+
 class RunRequest(RequestModel):
     """A run to create, of either a `pipeline` or a `pipelineRef`.
 
@@ -93,6 +117,9 @@ class RunRequest(RequestModel):
         None,
         pattern=NAME_PATTERN,
         description="a run whose successful, identical steps are reused",
+    )
+    breakpoints: list[Breakpoint] = Field(
+        default_factory=list, max_length=patterns.MAX_BREAKPOINTS, description="where steps are held"
     )
 
 

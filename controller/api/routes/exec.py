@@ -69,7 +69,7 @@ async def exec_step(
     state = get_state(socket)
     still_admitted = await authorize_websocket(socket, "execStep", ticket)
     found = await find_run(state, ns, run)
-    pod = await _find_pod(state, found, step)
+    pod = str((await find_step_pod(state, found, step))["metadata"]["name"])
     words = tuple(command or DEFAULT_COMMAND)
     try:
         async with contextlib.AsyncExitStack() as stack:
@@ -88,8 +88,8 @@ async def exec_step(
         raise _exec_problem(error, str(step), container) from error
 
 
-async def _find_pod(state: AppState, run: Mapping[str, Any], step: str) -> str:
-    """The pod of the step's last attempt, read from Kubernetes: a run's status is written a moment later."""
+async def find_step_pod(state: AppState, run: Mapping[str, Any], step: str) -> Mapping[str, Any]:
+    """The running pod of the step's last attempt, read from Kubernetes: a run's status is written a moment later."""
     status = find_step(run, step)
     name = str(run["metadata"]["name"])
     if status is None:
@@ -106,14 +106,15 @@ async def _find_pod(state: AppState, run: Mapping[str, Any], step: str) -> str:
     return pod
 
 
-def newest_running(pods: Iterable[Mapping[str, Any]]) -> str | None:
+def newest_running(pods: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The running pod of the last attempt."""
-    found = [
-        (int(str((pod["metadata"].get("labels") or {}).get(labels.ATTEMPT) or 0)), str(pod["metadata"]["name"]))
-        for pod in pods
-        if (pod.get("status") or {}).get("phase") == "Running"
-    ]
-    return max(found)[1] if found else None
+    found = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+    return max(found, key=_attempt_and_name, default=None)
+
+
+def _attempt_and_name(pod: Mapping[str, Any]) -> tuple[int, str]:
+    number = (pod["metadata"].get("labels") or {}).get(labels.ATTEMPT)
+    return int(str(number or 0)), str(pod["metadata"]["name"])
 
 
 def _exec_problem(error: ApiError, step: str, container: str) -> Exception:

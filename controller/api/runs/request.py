@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from controller import labels
 from controller.api.http.problems import ApiProblemError, problem_entry
-from controller.api.models.runs import CopyRequest, RerunRequest, RunRequest, Source
+from controller.api.models.runs import Breakpoint, CopyRequest, RerunRequest, RunRequest, Source
 from controller.api.serializers import creator_of, run_number
 
 Validated = tuple[Mapping[str, Any], Mapping[str, str]]
@@ -62,6 +62,7 @@ class NewRun:
     rerun_of: RunReference | None = None
     reuse_from: RunReference | None = None
     trigger: Mapping[str, Any] | None = None
+    breakpoints: Sequence[Mapping[str, str]] = ()
 
     @classmethod
     def from_request(
@@ -79,6 +80,7 @@ class NewRun:
             priority=body.priority,
             triggered_by=body.triggered_by,
             reuse_from=reuse_from,
+            breakpoints=check_breakpoints(validated[0], body.breakpoints),
         )
 
     @classmethod
@@ -118,6 +120,7 @@ class NewRun:
             "triggeredBy": self.triggered_by or self.user,
             "source": self.source,
             "trigger": dict(self.trigger) if self.trigger else None,
+            "breakpoints": list(self.breakpoints) or None,
             **(self.rerun_of.fields("rerunOf") if self.rerun_of is not None else {}),
             **(self.reuse_from.fields("reuseFrom") if self.reuse_from is not None else {}),
         }
@@ -137,6 +140,18 @@ def idempotency(
     key = hashlib.sha256(f"{user}\0{header}".encode()).hexdigest()[:40]
     sent = json.dumps([call, body.model_dump(mode="json", by_alias=True)], sort_keys=True, separators=(",", ":"))
     return Idempotency(key, hashlib.sha256(sent.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def check_breakpoints(definition: Mapping[str, Any], wanted: Sequence[Breakpoint]) -> list[dict[str, str]]:
+    """The breakpoints as a run carries them. Raises a problem for a step that the definition does not have."""
+    known = [str(step.get("name")) for step in definition.get("steps") or []]
+    for index, each in enumerate(wanted):
+        # A combination has the name of its step in front.
+        if not any(each.step == name or each.step.startswith(f"{name} (") for name in known):
+            hint = f"the pipeline has the steps {', '.join(known[:10])}{' and more' if len(known) > 10 else ''}"
+            problem = problem_entry("run.breakpoints", hint, path=f"breakpoints[{index}].step")
+            raise ApiProblemError("invalid", f"there is no step {each.step} to hold", [problem])
+    return [{"step": each.step, "at": each.at} for each in wanted]
 
 
 def source_spec(source: Source | None) -> dict[str, Any] | None:

@@ -33,6 +33,8 @@ class AgentReport:
     code: int | None = None
     stored: bool | None = None
     """Whether the artifacts are stored; None also for a step without any."""
+    held: str = ""
+    """Where the step is held: `before`, `after` or `failed`; empty if it is not."""
 
 
 NOTHING_REPORTED = AgentReport()
@@ -80,6 +82,7 @@ def _parse(text: str) -> AgentReport | None:
             _time(found.get("ended")),
             found["code"] if isinstance(found.get("code"), int) else None,
             found["stored"] if isinstance(found.get("stored"), bool) else None,
+            str(found.get("held") or ""),
         )
     except (ValueError, AttributeError, RecursionError):
         return None

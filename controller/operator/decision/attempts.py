@@ -107,6 +107,10 @@ def update_attempt(
         fresh.pop("message", None)
     if seen.exit_code is not None:
         fresh["exitCode"] = seen.exit_code
+    if seen.reason == StepReason.HELD:
+        fresh["held"] = view.report.held
+    else:
+        fresh.pop("held", None)
     if seen.phase is None:
         return fresh
     if view.pod is not None and is_stop_requested(view.pod):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.operator import names
-from controller.operator.decision.agent_report import agent_end, agent_fetch_failure, fetches, has_gate
+from controller.operator.decision.agent_report import AgentReport, agent_end, agent_fetch_failure, fetches, has_gate
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import AttemptView
 from controller.operator.decision.pod_status import (
@@ -160,6 +160,8 @@ def _verdict_of_running(view: AttemptView, pod: Json, *, artifacts: bool) -> Pod
 
     A success is believed before the kubelet has noticed it, a failure is not: the kubelet knows more about that.
     """
+    if view.report.held:
+        return _unfinished(StepReason.HELD, _describe_hold(view.report))
     if view.milestones.running is None and has_gate(pod):
         if not fetches(pod):
             return _unfinished(StepReason.STARTING, "the pod is starting")
@@ -176,6 +178,13 @@ def _verdict_of_running(view: AttemptView, pod: Json, *, artifacts: bool) -> Pod
     if report.stored and not view.manifest_read:
         return PodVerdict(None, StepReason.UPLOADING, "the artifacts are being checked", 0, check_manifest=True)
     return _unfinished(StepReason.UPLOADING, "its commands succeeded; the artifacts are being stored", 0)
+
+
+def _describe_hold(report: AgentReport) -> str:
+    if report.held == "before":
+        return "held before its commands; c8s continue lets it go on"
+    result = "which succeeded" if report.held == "after" else f"which ended with exit code {report.code}"
+    return f"held after its commands, {result}; c8s continue lets it go on"
 
 
 def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:

@@ -167,11 +167,14 @@ def _running_status(
 
 
 def _timeout_due(builder: DecisionBuilder, step: ExpandedStep, attempt: AttemptStatus) -> datetime | None:
-    """When the step's timeout is due: it counts while the step's own container runs. None while that does not run."""
-    running = attempt["times"].get("running")
-    if running is None or attempt["times"].get("finished"):
+    """When the step's timeout is due: it counts while the commands run. None while they do not."""
+    running, report = attempt["times"].get("running"), builder.input.view(step, attempt["number"]).report
+    if running is None or attempt["times"].get("finished") or report.held or report.ended is not None:
         return None
     limit = timedelta(seconds=duration.parse_duration(step.step.timeout))
+    if report.began is not None and attempts.format_time(report.began) > running:
+        # They run again after a hold.
+        return report.began + limit
     key = TimerKey(Timer.ATTEMPT_RUNNING, step.slug, attempt["number"])
     return builder.input.observation.due(key, datetime.fromisoformat(running), limit, builder.input.now)
 

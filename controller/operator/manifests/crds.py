@@ -99,6 +99,7 @@ def pipeline_config() -> Json:
     return found
 
 
+_HOLD: Json = {"type": "string", "enum": ["before", "after", "failed"], "default": "before"}
 _IMMUTABLE_FIELDS = (
     *("pipelineConfigRef", "pipelineFrom", "pipelineFile", "trigger"),
     *("commit", "branch", "event", "params", "source", "priority"),
@@ -141,6 +142,12 @@ def pipeline_run() -> Json:
             "reuseFromUid": _UID,
             "approved": object_schema({"by": _SHORT_TEXT, "proof": _SHORT_TEXT}, "by", "proof"),
             "cancel": {"type": "boolean"},
+            "breakpoints": {
+                **_list(
+                    object_schema({"step": text(patterns.FILE_NAME_PATTERN, 255, minLength=1), "at": _HOLD}, "step")
+                ),
+                "maxItems": patterns.MAX_BREAKPOINTS,
+            },
         }
     )
     spec["x-kubernetes-validations"] = [

@@ -38,6 +38,7 @@ if [ $$ = 1 ]; then _c8s_all=-1; else _c8s_all=-$$; fi
 _c8s_child=
 _c8s_stopped=
 _c8s_ended=
+_c8s_word=
 stop() {
   trap '' TERM
   _c8s_stopped=1
@@ -47,46 +48,67 @@ stop() {
   (sleep 30; kill -s KILL -- $_c8s_all) >/dev/null 2>&1 &
 }
 trap stop TERM
-# A step with an agent waits at its gate: the line in that pipe says whether its files are there.
-_c8s_word=
-while [ -n "$2" ] && [ -z "$_c8s_word" ]; do
-  if [ -p "$2" ] && { read -r _c8s_word <"$2"; } 2>/dev/null && [ -n "$_c8s_word" ]; then continue; fi
-  sleep 0.01 2>/dev/null || sleep 1
-done
+# A step with an agent waits at its gate: the line in that pipe says whether, and how, it goes on.
+_c8s_await() {
+  _c8s_word=
+  while [ -z "$_c8s_word" ]; do
+    if [ -p "$1" ] && { read -r _c8s_word <"$1"; } 2>/dev/null && [ -n "$_c8s_word" ]; then return; fi
+    sleep 0.01 2>/dev/null || sleep 1
+  done
+}
+# Opened for both directions, a pipe makes nobody wait.
+_c8s_tell() {
+  if [ -n "$1" ]; then { echo "$2" 1<>"$1"; } 2>/dev/null; fi
+}
+_c8s_start() {
+  if ! command -v "${_c8s_shell%% *}" >/dev/null; then
+    echo "c8s: the step's shell ${_c8s_shell%% *} is not in its image: use another image or another shell" >&2
+    (exit 127) &
+  elif [ $# -le 4 ]; then
+    $_c8s_env $_c8s_shell -c "trap 'exit 143' TERM; $1" &
+  else
+    # Linux takes no argument over 128 KiB: a longer script comes in parts, and goes on through a pipe.
+    _c8s_first=$1
+    shift 4
+    { printf %s "$_c8s_first"; for _c8s_part do printf %s "${_c8s_part#:}"; done } |
+      $_c8s_env $_c8s_shell -c 'trap "exit 143" TERM; _c8s_script=$(cat); exec </dev/null; eval "$_c8s_script"' &
+  fi
+  _c8s_child=$!
+}
+if [ -n "$2" ]; then _c8s_await "$2"; fi
 [ "$_c8s_word" != refused ] || exit 121
-# Opened for both directions, a pipe makes nobody wait. The agent knows from this line that the commands begin.
-if [ -n "$3" ]; then { echo begin 1<>"$3"; } 2>/dev/null; fi
 _c8s_shell=${4:-sh -e}
 _c8s_env=
 if env --default-signal=INT true 2>/dev/null; then _c8s_env='env --default-signal=INT,QUIT'; fi
-if ! command -v "${_c8s_shell%% *}" >/dev/null; then
-  echo "c8s: the step's shell ${_c8s_shell%% *} is not in its image: use another image or another shell" >&2
-  (exit 127) &
-elif [ $# -le 4 ]; then
-  $_c8s_env $_c8s_shell -c "trap 'exit 143' TERM; $1" &
-else
-  # Linux takes no argument over 128 KiB: a longer script comes in parts, and goes on through a pipe.
-  _c8s_first=$1
-  _c8s_exit=$3
-  shift 4
-  { printf %s "$_c8s_first"; for _c8s_part do printf %s "${_c8s_part#:}"; done } |
-    $_c8s_env $_c8s_shell -c 'trap "exit 143" TERM; _c8s_script=$(cat); exec </dev/null; eval "$_c8s_script"' &
-  set -- '' '' "$_c8s_exit"
-fi
-_c8s_child=$!
-wait $_c8s_child
-_c8s_code=$?
-# A signal ends `wait` before the child has ended. 127: the shell knew the child's end already.
-while [ -n "$_c8s_stopped" ]; do
-  _c8s_stopped=
-  wait $_c8s_child 2>/dev/null
-  _c8s_again=$?
-  [ $_c8s_again = 127 ] || _c8s_code=$_c8s_again
+while :; do
+  # The agent knows from this line that the commands begin.
+  _c8s_tell "$3" begin
+  _c8s_start "$@"
+  wait $_c8s_child
+  _c8s_code=$?
+  # A signal ends `wait` before the child has ended. 127: the shell knew the child's end already.
+  while [ -n "$_c8s_stopped" ]; do
+    _c8s_stopped=
+    wait $_c8s_child 2>/dev/null
+    _c8s_again=$?
+    [ $_c8s_again = 127 ] || _c8s_code=$_c8s_again
+  done
+  # What was stopped has not succeeded, whatever it makes of the signal.
+  if [ -n "$_c8s_ended" ] && [ $_c8s_code = 0 ]; then _c8s_code=143; fi
+  _c8s_hold=failed
+  [ $_c8s_code != 0 ] || _c8s_hold=after
+  [ -z "$_c8s_ended" ] && [ -n "$2" ] && [ -e "${2%/*}/hold-$_c8s_hold" ] || break
+  # Held: whoever debugs the step decides what becomes of it.
+  _c8s_child=
+  _c8s_tell "$3" "held $_c8s_code"
+  # A line that opened the gate may be left of an agent that was started again.
+  _c8s_word=open
+  while [ "$_c8s_word" = open ]; do _c8s_await "$2"; done
+  if [ "$_c8s_word" = accept ]; then _c8s_code=0; fi
+  [ "$_c8s_word" = retry ] || break
 done
-# What was stopped has not succeeded, whatever it makes of the signal.
-if [ -n "$_c8s_ended" ] && [ $_c8s_code = 0 ]; then _c8s_code=143; fi
 # The agent knows the end sooner than the kubelet does.
-if [ -n "$3" ]; then { echo "end $_c8s_code" 1<>"$3"; } 2>/dev/null; fi
+_c8s_tell "$3" "end $_c8s_code"
 exit $_c8s_code
 """
 

@@ -30,6 +30,8 @@ _GRACE_SECONDS = 40
 _AGENT_USER = 10001
 # The deadline of the pod is only a last resort: the operator measures timeouts from the start of the container.
 _DEADLINE_MARGIN_SECONDS = 15 * 60
+_HOLDS_SECONDS = 8 * 3600
+"""All holds of an attempt together, each of which has a limit of its own."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,17 @@ class JobSpec:
         return bool(self.step.step.cache) and not is_from_fork(self.run)
 
     @property
+    def holds(self) -> tuple[str, ...]:
+        """Where breakpoints of the run hold the step."""
+        own = (self.step.name, self.step.slug, self.step.group)
+        wanted = {each.get("at", "before") for each in self.run["spec"].get("breakpoints") or [] if each["step"] in own}
+        return () if self.is_clone_step else tuple(sorted(wanted))
+
+    @property
     def has_agent(self) -> bool:
         """Whether an agent runs beside the step."""
-        return not self.is_clone_step and (self.always_has_agent or self.has_fetch or self.has_upload)
+        needed = self.has_fetch or self.has_upload or self.holds
+        return not self.is_clone_step and bool(self.always_has_agent or needed)
 
     @property
     def agent_roles(self) -> tuple[AgentRole, ...]:
@@ -92,7 +102,7 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _UPLOAD_GRACE_SECONDS if plan.has_upload else _GRACE_SECONDS,
-        "activeDeadlineSeconds": duration.parse_duration(expanded.step.timeout) + _DEADLINE_MARGIN_SECONDS,
+        "activeDeadlineSeconds": duration.parse_duration(expanded.step.timeout) + _deadline_margin(plan),
         "securityContext": _pod_security(settings),
         "containers": [_main_container(plan, settings)],
         "volumes": clone_step.volumes(run, expanded.slug, plan.attempt) if plan.is_clone_step else _volumes(plan),
@@ -119,6 +129,10 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
             "template": {"metadata": {"labels": job_labels, "annotations": uid}, "spec": pod_spec},
         },
     }
+
+
+def _deadline_margin(plan: JobSpec) -> int:
+    return _DEADLINE_MARGIN_SECONDS + (_HOLDS_SECONDS if plan.holds else 0)
 
 
 def _main_container(plan: JobSpec, settings: OperatorSettings) -> Json:
@@ -214,10 +228,10 @@ def _sidecars(plan: JobSpec, settings: OperatorSettings) -> list[Json]:
 
 def _with_gated_services(agent: Json) -> Json:
     """The agent so that the services after it start once it has fetched what they may use."""
-    opened = f"{names.GATE_FOLDER}/opened"
+    fetched = f"{names.GATE_FOLDER}/fetched"
     probe = {
         # It returns at once when the file is there: a period of a second would cost half of that.
-        "exec": {"command": ["sh", "-c", 'until [ -e "$0" ]; do sleep 0.05; done', opened]},
+        "exec": {"command": ["sh", "-c", 'until [ -e "$0" ]; do sleep 0.05; done', fetched]},
         "periodSeconds": 1,
         "timeoutSeconds": 600,
         "failureThreshold": 1000,
@@ -270,6 +284,7 @@ def _agent_container(plan: JobSpec, values: Mapping[str, str], settings: Operato
         **_fetch_environment(plan),
         **_upload_environment(plan, values),
         **_cache_environment(plan.step.step.cache, values),
+        **({"C8S_HOLD": ",".join(plan.holds)} if plan.holds else {}),
     }
     return {
         "name": names.AGENT_CONTAINER,

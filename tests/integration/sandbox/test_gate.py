@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.live import C8s, write_pipeline
 
@@ -68,3 +71,73 @@ def test_step_that_forges_its_end_fails_all_the_same(c8s: C8s, tmp_path: Path) -
     assert (forged["phase"], forged["reason"], forged["attempts"][0]["told"]) == ("Failed", "ExitCode", 0)
     assert "although its first process told exit code 0" in forged["message"]
     assert (followed["phase"], skipped["phase"], status["phase"]) == ("Succeeded", "Skipped", "Failed")
+
+
+def held_run(c8s: C8s, session: subprocess.Popen[str]) -> str:
+    """The name of the run, once it says that a step is held."""
+    assert session.stdout is not None
+    name = ""
+    for line in session.stdout:
+        name = line.split()[1] if line.startswith("run ") else name
+        if "held" in line:
+            return name
+    raise AssertionError("no step was held")
+
+
+def test_step_is_held_entered_and_continued(c8s: C8s, tmp_path: Path) -> None:
+    (tmp_path / "given.txt").write_text("given\n")
+    first = f'{{name: first, {IMAGE}, env: {{LEVEL: high}}, commands: ["cat made.txt", touch done.txt]}}'
+    write_pipeline(tmp_path, [first, f"{{name: second, {IMAGE}, commands: [exit 0], dependsOn: [first]}}"], name="gate")
+    c8s("up")
+    session = c8s.start("run", "--break", "first", cwd=tmp_path)
+    try:
+        run = held_run(c8s, session)
+        [step, waiting] = json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["steps"]
+        assert (step["phase"], step["reason"], waiting["reason"]) == ("Pending", "Held", "WaitingForSteps")
+        assert c8s("shell", run, "first", "sh", "-c", "cat given.txt; echo $LEVEL").stdout == "given\nhigh\n"
+        assert "is not held where it could accept" in c8s("continue", "--accept", run, "first", expect=1).stderr
+        c8s("shell", run, "first", "sh", "-c", "echo made > made.txt")
+        c8s("continue", run, "first")
+        out, _ = session.communicate(timeout=60)
+    finally:
+        session.kill()
+    assert (session.returncode, "made" in out) == (0, True)
+
+
+@pytest.mark.parametrize(("action", "code"), [("--retry", 0), ("--accept", 0), ("", 1)])
+def test_failed_step_is_held_and_goes_on_as_wanted(c8s: C8s, tmp_path: Path, action: str, code: int) -> None:
+    first = f'{{name: first, {IMAGE}, timeout: 60s, commands: ["test -e mended"]}}'
+    after = f"{{name: after, {IMAGE}, commands: [exit 0], dependsOn: [first]}}"
+    write_pipeline(tmp_path, [first, after], name="gate")
+    c8s("up")
+    session = c8s.start("run", "--no-source", "--break", "first:failed", cwd=tmp_path)
+    try:
+        run = held_run(c8s, session)
+        [step, _] = json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["steps"]
+        assert (step["phase"], step["reason"], step["attempts"][0]["held"]) == ("Running", "Held", "failed")
+        assert "ended with exit code 1" in step["message"]
+        c8s("shell", run, "first", "sh", "-c", "touch mended")
+        c8s("continue", *([action] if action else []), run, "first")
+        out, _ = session.communicate(timeout=60)
+    finally:
+        session.kill()
+    assert session.returncode == code, out
+
+
+def test_held_run_can_be_cancelled(c8s: C8s, tmp_path: Path) -> None:
+    write_pipeline(tmp_path, [f"{{name: first, {IMAGE}, commands: [exit 0]}}"], name="gate")
+    c8s("up")
+    session = c8s.start("run", "--no-source", "--break", "first:after", cwd=tmp_path)
+    try:
+        run = held_run(c8s, session)
+        c8s("cancel", run)
+        session.communicate(timeout=60)
+    finally:
+        session.kill()
+    assert json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["phase"] == "Cancelled"
+
+
+def test_breakpoint_at_an_unknown_step_is_refused(c8s: C8s, tmp_path: Path) -> None:
+    write_pipeline(tmp_path, [f"{{name: first, {IMAGE}, commands: [exit 0]}}"], name="gate")
+    for given, why in (("frist", "there is no step frist"), ("first:never", "is not STEP"), (":failed", "is not STEP")):
+        assert why in c8s("run", "--no-source", "--break", given, cwd=tmp_path, expect=2).stderr

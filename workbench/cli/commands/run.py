@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench.cli.commands.breakpoints import parse_breakpoint
 from workbench.cli.options import target_options
 from workbench.cli.output.console import InputError, console_style, echo_error
 from workbench.text.format import plural
@@ -35,6 +36,9 @@ controller clones a repository instead.
 With --keep-on-failure, the workspaces of failed steps are saved, and `c8s shell` opens
 a shell in a copy of such a step (except for steps with `keepOnFailure: false`).
 
+With --break, a step is held, at most for an hour: `c8s shell` enters it as it is, with its
+image, files and variables, and `c8s continue` lets it go on.
+
 With --resume, steps that succeeded in an earlier run are reused if their definition,
 files and dependencies are unchanged. Values of secrets are not compared: after a change of
 one, run without --resume.
@@ -59,6 +63,7 @@ Examples:
   c8s run --branch main --event pull_request
   c8s run --changed-since origin/main
   c8s run --resume my-app-ci-12
+  c8s run --break test:failed
   c8s run --git https://github.com/org/app --revision v1.2
   c8s run samples/hello.yaml --no-source
   c8s run | tee run.log
@@ -95,8 +100,16 @@ Examples:
 @click.option("--submodules", is_flag=True, help="Also clone the submodules of --git.")
 @click.option("--git-secret", metavar="NAME", help="The Secret with the credentials for --git.")
 @click.option("--keep-on-failure", is_flag=True, help="Save the workspaces of failed steps, for c8s shell.")
+@click.option(
+    "--break",
+    "breakpoints",
+    multiple=True,
+    callback=parse_breakpoint,
+    metavar="STEP[:WHEN]",
+    help="Hold the step before its commands (before, the default), after them (after), or if they fail (failed).",
+)
 @click.option("--allow-missing-secrets", is_flag=True, help="Start the run even if secrets that it needs are missing.")
-@click.option("--verbose", "-v", is_flag=True, help="Also show the output of fetch, upload and services.")
+@click.option("--verbose", "-v", is_flag=True, help="Also show the output of agents and services.")
 @click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
 @target_options
 @click.pass_context
@@ -149,6 +162,7 @@ def _submission(pipeline: PipelineFile, definition: Mapping[str, Any], given: Ma
         params=params,
         priority=given["priority"],
         reuse_from=given["resume"],
+        breakpoints=given["breakpoints"],
     )
     return RunSubmission(
         request, new_idempotency_key(), tree=None if given["no_source"] or git else tree, file=pipeline.path

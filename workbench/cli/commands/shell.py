@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controller.run_types.phases import StepPhase
+from controller.run_types.reasons import StepReason
 from workbench.cli.options import open_client, run_async, target_options
 from workbench.cli.output.console import CommandError, echo_error
 
@@ -74,7 +75,7 @@ def _strip_separator(_ctx: click.Context, _param: click.Parameter, given: tuple[
 def shell(ctx: click.Context, /, target: Target, **given: Any) -> None:
     """Open a shell in STEP of RUN, in its workspace with its environment; or run COMMAND there.
 
-    If the step is running, the shell opens in it. If it failed and its workspace was saved
+    If the step is running, or a breakpoint holds it, the shell opens in it. If it failed and its workspace was saved
     (`keepOnFailure: true`, or `c8s run --keep-on-failure`), a copy is started with the same
     image, variables, secrets, resources and services, on the saved workspace. The commands
     of the step are not run. The copy is deleted when the shell ends.
@@ -109,12 +110,17 @@ async def _shell(target: Target, request: ShellRequest) -> int:
     async with open_client(target, start=False) as client:
         run = await client.run(request.run)
         step = _find_step(run, request.step)
-        if step.phase == StepPhase.RUNNING and request.attempt is None:
+        if _is_running(step) and request.attempt is None:
             return await _run_in_step(client, run.name, step.slug, request, "the step continues")
         from workbench.cli.run_session.debug_copy import find_attempt, run_interruptible
 
         attempt = find_attempt(run, step, request.attempt)
         return await run_interruptible(_in_copy(client, run, step, attempt.number, request))
+
+
+def _is_running(step: Step) -> bool:
+    """Whether the container of the step runs: its commands do, or a breakpoint holds it."""
+    return step.phase == StepPhase.RUNNING or step.reason == StepReason.HELD
 
 
 async def _in_copy(client: Client, run: Run, step: Step, attempt: int, request: ShellRequest) -> int:
@@ -140,9 +146,8 @@ def _find_step(run: Run, name: str) -> Step:
     if step is None:
         known = ", ".join(each.slug for each in run.steps) or "none yet"
         raise CommandError(f"run {run.name} has no step {name!r} (its steps: {known})")
-    if step.phase not in (StepPhase.RUNNING, StepPhase.FAILED) and not any(
-        each.saved_workspace for each in step.attempts
-    ):
+    is_open = _is_running(step) or step.phase == StepPhase.FAILED
+    if not is_open and not any(each.saved_workspace for each in step.attempts):
         running = ", ".join(each.slug for each in run.steps if each.phase == StepPhase.RUNNING) or "none"
         raise CommandError(
             f"step {name} of {run.name} is {step.phase.lower()}; c8s shell needs a running step ({running}), "

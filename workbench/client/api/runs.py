@@ -82,6 +82,20 @@ class RunCalls(ApiCalls):
         """Let the run of a pull request from a fork start."""
         return decode.decode_run(await self._post(self._path("runs", name, "approve"), f"approve run {name}"))
 
+    async def set_breakpoints(self, name: str, breakpoints: Sequence[tuple[str, str]]) -> Run:
+        """Replace the breakpoints of a run: the step's name, and `before`, `after` or `failed`."""
+        document = {"breakpoints": [{"step": step, "at": at} for step, at in breakpoints]}
+        path = self._path("runs", name, "breakpoints")
+        answer = await self._transport.call("PUT", path, f"set the breakpoints of {name}", document=document)
+        return decode.decode_run(answer)
+
+    async def continue_step(self, run: str, step: str, action: str = "go") -> None:
+        """Let a held step go on: `go`; `retry` its commands; or `accept`: as if they had succeeded."""
+        path = self._path("runs", run, "steps", step, "continue")
+        document = {"action": action}
+        # Not twice: the second time it would be for the next hold.
+        await self._transport.call("POST", path, f"continue step {step} of {run}", document=document, retry=False)
+
     async def delete(self, name: str) -> None:
         await self._transport.call("DELETE", self._path("runs", name), f"delete run {name}")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.api.http.problems import ApiProblemError
-from controller.api.routes.exec import _find_pod, newest_running, parse_control
+from controller.api.routes.exec import find_step_pod, newest_running, parse_control
 from controller.kube import JOBS, PIPELINE_RUNS, PODS
 from controller.kube.exec import ExitStatus, parse_exit_status
 from tests.unit.controller.api.fakes import run_api
@@ -20,7 +20,9 @@ def pod(name: str, attempt: str, phase: str = "Running") -> dict[str, Any]:
 
 
 def test_the_running_pod_of_the_last_attempt_is_meant() -> None:
-    assert newest_running([pod("a", "2"), pod("c", "10"), pod("b", "11", "Failed")]) == "c"
+    found = newest_running([pod("a", "2"), pod("c", "10"), pod("b", "11", "Failed")])
+    assert found is not None
+    assert found["metadata"]["name"] == "c"
     assert newest_running([pod("a", "1", "Pending")]) is None
 
 
@@ -45,11 +47,11 @@ async def test_only_a_pod_that_the_job_of_the_attempt_controls_is_entered(tmp_pa
             api.kubernetes.objects[PODS, "a", each["metadata"]["name"]] = each
         api.kubernetes.objects[JOBS, "a", "ci-1--a-1"] = others_job
         with pytest.raises(ApiProblemError) as refused:
-            await _find_pod(api.state, found, "a")
+            await find_step_pod(api.state, found, "a")
         assert "has no running pod" in refused.value.detail
         api.kubernetes.objects[JOBS, "a", "ci-1--a-1"] = made("ci-1--a-1", "uid-job", ("PipelineRun", "uid-of-ci-1"))
         api.kubernetes.objects[PODS, "a", "genuine"] = made("genuine", "uid-3", ("Job", "uid-job"))
-        assert await _find_pod(api.state, found, "a") == "genuine"
+        assert (await find_step_pod(api.state, found, "a"))["metadata"]["name"] == "genuine"
 
 
 def test_a_terminal_is_resized_and_input_ended() -> None:

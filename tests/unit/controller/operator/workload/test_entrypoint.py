@@ -317,3 +317,54 @@ def test_a_step_that_is_stopped_while_it_waits_never_begins(shell: list[str], tm
         assert process.returncode in (143, -signal.SIGTERM)
         assert not (tmp_path / "begun").exists()
     assert gate is None or reported(gate, None)
+
+
+@pytest.mark.parametrize(("action", "code"), [("go", 3), ("accept", 0)])
+def test_held_step_ends_as_it_is_told_to(shell: list[str], tmp_path: Path, action: str, code: int) -> None:
+    gate = Gate(str(tmp_path))
+    gate.set_holds(["failed"])
+    gate.open()
+    with start_step(shell, f"echo x >> {tmp_path}/ran", "exit 3", gate=tmp_path) as process:
+        wait_until(lambda: reported(gate, "") and gate.held == "failed", 10, what="the hold")
+        assert (gate.held_code, process.poll()) == ("3", None)
+        assert gate.release(action)
+        assert process.wait(10) == code
+    assert reported(gate, str(code))
+    assert (tmp_path / "ran").read_text() == "x\n"
+
+
+def test_held_step_runs_its_commands_again(shell: list[str], tmp_path: Path) -> None:
+    gate = Gate(str(tmp_path))
+    gate.set_holds(["failed", "after"])
+    gate.open()
+    gate.open()  # as an agent does that is started again before the first line is read
+    with start_step(shell, f"echo x >> {tmp_path}/ran", f"test -e {tmp_path}/mended", gate=tmp_path) as process:
+        wait_until(lambda: reported(gate, "") and gate.held == "failed", 10, what="the hold")
+        (tmp_path / "mended").touch()
+        assert gate.release("retry")
+        wait_until(lambda: reported(gate, "") and gate.held == "after", 10, what="the second hold")
+        assert gate.release("go")
+        assert process.wait(10) == 0
+    assert reported(gate, "0")
+    assert (tmp_path / "ran").read_text() == "x\nx\n"
+
+
+def test_held_step_ends_when_it_is_stopped(shell: list[str], tmp_path: Path) -> None:
+    gate = Gate(str(tmp_path))
+    gate.set_holds(["after"])
+    gate.open()
+    with start_step(shell, "true", gate=tmp_path) as process:
+        wait_until(lambda: reported(gate, "") and gate.held == "after", 10, what="the hold")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 143
+
+
+def test_step_that_was_stopped_is_not_held(shell: list[str], tmp_path: Path) -> None:
+    gate = Gate(str(tmp_path))
+    gate.set_holds(["after", "failed"])
+    gate.open()
+    with start_step(shell, f"touch {tmp_path}/here", "while :; do sleep 0.01; done", gate=tmp_path) as process:
+        wait_until((tmp_path / "here").exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 143
+    assert reported(gate, "143")

@@ -124,6 +124,20 @@ def test_step_without_files_can_have_an_agent_that_tells_its_end() -> None:
     assert pod["terminationGracePeriodSeconds"] == 40, "there is nothing to upload"
 
 
+def test_breakpoints_are_given_to_the_agents_of_their_steps() -> None:
+    matrix = {"dimensions": {"x": ["1", "2"]}}
+    steps = (step("a", matrix=matrix), step("b"))
+    breakpoints = [{"step": "a", "at": "failed"}, {"step": "a (x=2)", "at": "before"}, {"step": "a (x=2)"}]
+    held = []
+    for number in range(3):
+        pod = pod_of(job_of(*steps, of=number, spec={"breakpoints": breakpoints}))
+        variables = [entry for agent in pod.get("initContainers", []) for entry in agent["env"]]
+        held.append([entry["value"] for entry in variables if entry["name"] == "C8S_HOLD"])
+        hours = (pod["activeDeadlineSeconds"] - 30 * 60 - 15 * 60) / 3600
+        assert hours == (8 if number < 2 else 0), "a hold must not run into the deadline of the pod"
+    assert held == [["failed"], ["before,failed"], []]
+
+
 def test_a_step_gets_the_artifacts_of_all_steps_upstream() -> None:
     steps = (step("a", artifacts=["x"]), step("b", "a"), step("c", "b"))
     [agent] = pod_of(job_of(*steps))["initContainers"]

@@ -60,7 +60,7 @@ def test_services_start_once_the_agent_has_fetched_and_stop_before_it() -> None:
     pod = build_job(plan, SETTINGS)["spec"]["template"]["spec"]
     agent, service = pod["initContainers"]
     assert (agent["name"], service["name"]) == ("agent", "svc-db")
-    assert agent["startupProbe"]["exec"]["command"][-1] == f"{names.GATE_FOLDER}/opened"
+    assert agent["startupProbe"]["exec"]["command"][-1] == f"{names.GATE_FOLDER}/fetched"
     assert {"name": "C8S_GATED_SERVICES", "value": "1"} in agent["env"]
 
 

@@ -1,0 +1,51 @@
+"""Breakpoints of runs, and steps that go on. Their agents are in tests/integration/sandbox/test_gate.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.kube import PIPELINE_RUNS
+from tests.unit.controller.api.fakes import BOB, run_api
+from tests.unit.controller.api.http.transfers import run_with_step
+
+RUN = "/api/v1/namespaces/a/runs/ci-1"
+
+
+async def test_breakpoints_of_a_run_are_replaced(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        body = {"breakpoints": [{"step": "build", "at": "failed"}, {"step": "later"}]}
+        assert (await api.call("PUT", f"{RUN}/breakpoints", json=body)).status == 200
+        spec = api.kubernetes.objects[PIPELINE_RUNS, "a", "ci-1"]["spec"]
+        assert spec["breakpoints"] == [{"step": "build", "at": "failed"}, {"step": "later", "at": "before"}]
+        api.kubernetes.status("a", "ci-1", phase="Failed")
+        assert (await api.call("PUT", f"{RUN}/breakpoints", json=body)).problem == (409, "conflict")
+
+
+@pytest.mark.parametrize(
+    "breakpoints",
+    [[{"step": "nosuch"}], [{"step": "buil"}], [{"step": "build", "at": "never"}], [{"step": ""}], "build"],
+)
+async def test_unknown_breakpoints_are_refused(tmp_path: Path, breakpoints: Any) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        assert (await api.call("PUT", f"{RUN}/breakpoints", json={"breakpoints": breakpoints})).status == 422
+
+
+async def test_step_without_a_pod_is_not_held(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        answer = await api.call("POST", f"{RUN}/steps/build/continue", json={"action": "go"})
+        assert answer.problem == (409, "conflict")
+        assert (await api.call("POST", f"{RUN}/steps/nosuch/continue", json={})).problem == (404, "not-found")
+        assert (await api.call("POST", f"{RUN}/steps/build/continue", json={"action": "x"})).status == 422
+
+
+async def test_who_may_not_change_a_run_continues_none_of_its_steps(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        assert (await api.call("POST", f"{RUN}/steps/build/continue", token=BOB, json={})).status == 403
+        assert (await api.call("PUT", f"{RUN}/breakpoints", token=BOB, json={"breakpoints": []})).status == 403
