@@ -84,7 +84,9 @@ class Engine:
         try:
             return str((await self.client.post(path, body))["Id"])
         except EngineError as error:
-            if error.status != 409 or not await self._is_ours(name):
+            # Podman answers 500.
+            is_taken = error.status == 409 or "already in use" in str(error)
+            if not is_taken or not await self._is_ours(name):
                 raise
         await remove_container(self.client, name)
         return str((await self.client.post(path, body))["Id"])
