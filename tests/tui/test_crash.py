@@ -132,6 +132,6 @@ def test_crash_of_the_setup_app_sets_the_exit_code(monkeypatch: pytest.MonkeyPat
         app.crash = Crash("FaultError: x", "the report", None)
 
     monkeypatch.setattr(startup, "run_until_exit", fail)
-    assert set_up_sandbox("default") == (None, 1)
+    assert set_up_sandbox("default", None) == (None, 1)
     monkeypatch.setattr(startup, "run_until_exit", lambda app: None)
-    assert set_up_sandbox("default") == (None, 0)
+    assert set_up_sandbox("default", None) == (None, 0)

@@ -57,7 +57,7 @@ def test_runs(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
 def test_failed_run(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     app = busy_app(open_run="webshop-42")
-    settle = after(app, "26 passed", "7 lines", "images ignored")
+    settle = after(app, "webshop-42 › unit", "26 passed", "7 lines", "images ignored")
     assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
@@ -65,7 +65,7 @@ def test_failed_run(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
 def test_failed_run_in_other_themes(snap_compare: SnapCompare, theme: str) -> None:
     app = busy_app(open_run="webshop-42")
     app.theme = theme
-    settle = after(app, "26 passed", "7 lines", "images ignored")
+    settle = after(app, "webshop-42 › unit", "26 passed", "7 lines", "images ignored")
     assert snap_compare(app, terminal_size=WIDE, run_before=settle)
 
 
@@ -117,13 +117,15 @@ def test_folded_matrix(snap_compare: SnapCompare) -> None:
 
 def test_failed_run_in_ascii(snap_compare: SnapCompare) -> None:
     app = busy_app(open_run="webshop-42", options=AppOptions(ascii_only=True))
-    settle = after(app, "26 passed", "7 lines", "images ignored")
+    settle = after(app, "webshop-42 > unit", "26 passed", "7 lines", "images ignored")
     assert snap_compare(app, terminal_size=SMALL, run_before=settle)
 
 
 def test_cancel_dialog(snap_compare: SnapCompare) -> None:
     app = busy_app(open_run="webshop-42")
-    settle = after(app, "26 passed", "7 lines", "images ignored", press=("ctrl+x",), then="Cancel webshop-42?")
+    settle = after(
+        app, "webshop-42 › unit", "26 passed", "7 lines", "images ignored", press=("ctrl+x",), then="Cancel webshop-42?"
+    )
     assert snap_compare(app, terminal_size=SMALL, run_before=settle)
 
 

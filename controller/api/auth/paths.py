@@ -12,6 +12,7 @@ PATH_PATTERNS = {
     "run": re.compile(NAME_PATTERN),
     "name": re.compile(NAME_PATTERN),
     "pipeline": re.compile(NAME_PATTERN),
+    "connection": re.compile(NAME_PATTERN),
     "slug": re.compile(NAME_PATTERN),
     "digest": re.compile(DIGEST_PATTERN),
     "attempt": re.compile(r"^[1-9][0-9]{0,5}$"),
@@ -24,6 +25,7 @@ _NOUNS = {
     "run": "run's name",
     "name": "name",
     "pipeline": "pipeline's name",
+    "connection": "connection's name",
     "slug": "step's slug",
     "step": "step's name",
 }

@@ -21,6 +21,23 @@ SecretName = Annotated[str, Field(pattern=SUBDOMAIN_PATTERN, max_length=253)]
 SecretValue = Annotated[str, Field(min_length=1, max_length=65_536)]
 
 
+class Credentials(RequestModel):
+    """What to clone and to report with; the keys are those of the Secret that it is stored in."""
+
+    username: SecretValue | None = None
+    password: SecretValue | None = None
+    ssh_privatekey: SecretValue | None = Field(None, alias="ssh-privatekey")
+    known_hosts: SecretValue | None = Field(None, alias="known_hosts")
+    token: SecretValue | None = None
+    app_id: SecretValue | None = Field(None, alias="app-id")
+    private_key: SecretValue | None = Field(None, alias="private-key")
+    installation_id: SecretValue | None = Field(None, alias="installation-id")
+
+    def values(self) -> dict[str, str]:
+        """The keys that are given, with their values."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
 class ConnectionRequest(RequestModel):
     """A connection to create or replace.
 
@@ -39,9 +56,8 @@ class ConnectionRequest(RequestModel):
     forks: ForkPolicy = "approve"
     statuses: StatusPolicy = "run"
     webhook_secret: SecretValue | None = None
-    credentials: dict[str, SecretValue] | None = Field(
+    credentials: Credentials | None = Field(
         None,
-        max_length=10,
         description="keys `username` and `password` (a token), or `ssh-privatekey` and `known_hosts`; `token` for "
         "statuses if that is another one",
     )

@@ -20,6 +20,6 @@ def test_random_kills_lose_no_object_and_leave_no_process(tmp_path: Path) -> Non
         assert wrong == [], f"killed after {moment:.0f} ms"
         counted = {key: counted.get(key, 0) + value for key, value in found.items()}
     # The kills happened while the cluster was busy.
-    assert counted["objects"] > 50
+    assert counted["objects"] >= 20
     assert counted["lost pods"] > 0
     assert counted["processes left"] > 0

@@ -63,7 +63,7 @@ async def house(tmp_path: Path) -> Any:
         ours = ["--role", "api", "--kubeconfig", str(folder / "api.kubeconfig"), "--listen-fd", str(serving.fileno())]
         leaving.enter_context(running(folder, "api", ["controller", *ours, *both], [serving.fileno()]))
         wait_until(lambda: answers(f"{api}/readyz"), SECONDS, what="the API")
-        yield House(folder, api, (folder / "workbench.token").read_text().strip(), both)
+        yield House(folder, api, (folder / "workbench.token").read_text().strip(), "", both)
 
 
 def gated(house: House, *lines: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ async def test_ascii_only_app_draws_ascii() -> None:
         await until(pilot, sees(app, "26 passed", "v clone", "x unit", "* build-web", "o image", "~ publish"))
         assert shown(app).isascii()
         await pilot.press("question_mark")
-        await until(pilot, sees(app, "Keys", "Anywhere"))
+        await until(pilot, sees(app, "Keyboard shortcuts", "Anywhere"))
         assert shown(app).isascii()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, shown, until
+from tests.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.tui.fakes import FakeWorkbench, busy_app, hello
 
 
@@ -45,6 +45,8 @@ async def test_follow_works_without_the_focus_on_the_log() -> None:
     app = busy_app(open_run="webshop-42")
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, lambda: "Follow" in footer(app))
+        # Loading a log sets whether it is followed.
+        await until(pilot, sees(app, "26 passed", "7 lines"))
         view = app.screen.query("LogPane").first()
         before = view.query_one("SectionLogView").follow
         await pilot.press("2", "s")
