@@ -143,11 +143,11 @@ async def test_rerun_events_and_namespace_state(api: Caller) -> None:
         _, events = await api("GET", f"runs/{first}/events")
         return {(each["object"]["kind"], each["object"]["name"]) for each in events["items"]}
 
-    async def has_event_of_its_pod() -> bool:
-        return any(kind == "Pod" for kind, _ in await objects_of_events())
+    async def has_events_of_the_cluster() -> bool:
+        return {"Job", "Pod"} <= {kind for kind, _ in await objects_of_events()}
 
-    # The events of the cluster's own components are written a moment later.
-    await wait_until_async(has_event_of_its_pod, SECONDS, what="an event of the pod of the run")
+    # The cluster's own components write their events a moment later.
+    await wait_until_async(has_events_of_the_cluster, SECONDS, what="events of the run's Job and pod")
     found = await objects_of_events()
     assert {kind for kind, _ in found} == {"PipelineRun", "Job", "Pod"}
     names = {name for _, name in found}
