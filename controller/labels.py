@@ -55,6 +55,9 @@ LOAD_ATTEMPTS = "c8s.dev/load-attempts"
 REPORTED = "c8s.dev/reported"
 """Of runs: what the forge was told last, as JSON; `problem` if it refused that."""
 
+HOSTS = "c8s.dev/hosts"
+"""Of Secrets of connections: the hosts that their credentials may be sent to, separated by commas."""
+
 # -- finalizers
 
 RUN_FINALIZER = "c8s.dev/run"

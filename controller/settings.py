@@ -5,12 +5,15 @@ docs/settings.md is generated from the table (`python -m controller.settings`); 
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from controller.run_types.patterns import NAME_PATTERN
 
 ROLES = ("operator", "api", "webhook")
 LEVELS = ("debug", "info", "warning", "error")
@@ -36,7 +39,9 @@ class Settings:
     agent_image: str
     step_agents: str
     pod_security: str
-    agent_key_file: Path
+    agent_key_file: Path | None
+    webhook_key_file: Path | None
+    webhook_account: str
     public_url: str | None
     webhook_url: str | None
     run_url: str | None
@@ -114,6 +119,18 @@ FLAGS = (
         "pod-security", "PROFILE", "Pod Security profile of step pods", "baseline", choices=("baseline", "restricted")
     ),
     Flag("agent-key-file", "FILE", "key that signs agent tokens and URLs; created if missing; required"),
+    Flag(
+        "webhook-key-file",
+        "FILE",
+        "key of the webhook receiver, where that is a process of its own: it does not get the agent key, of which "
+        "this one is derived",
+    ),
+    Flag(
+        "webhook-account",
+        "NAME",
+        "service account of a receiver that is a process of its own: the operator lets it read the Secrets that "
+        "deliveries are signed with, and no other",
+    ),
     Flag("public-url", "URL", "URL of the API for agents and signed URLs; default: the listening socket"),
     Flag("webhook-url", "URL", "URL at which forges reach the webhook receiver; default: the public URL"),
     Flag(
@@ -226,7 +243,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
     roles = frozenset(values["role"])
     if "webhook" in roles and "operator" in roles and "api" not in roles:
         raise SettingsError("--role webhook: it runs alone, or in a process that also has the role api")
-    for name in ("agent_key_file",) if roles == {"webhook"} else ("store", "agent_key_file"):
+    for name in ("webhook_key_file",) if roles == {"webhook"} else ("store", "agent_key_file"):
         if not values[name]:
             raise SettingsError(f"--{name.replace('_', '-')} is required")
     if "operator" in roles and not values["agent_command"]:
@@ -242,7 +259,9 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         agent_image=values["agent_image"],
         step_agents=values["step_agents"],
         pod_security=values["pod_security"],
-        agent_key_file=Path(values["agent_key_file"]),
+        agent_key_file=Path(values["agent_key_file"]) if values["agent_key_file"] else None,
+        webhook_key_file=Path(values["webhook_key_file"]) if values["webhook_key_file"] else None,
+        webhook_account=_parse_name("webhook-account", values["webhook_account"] or ""),
         public_url=_parse_url("public-url", values["public_url"]),
         webhook_url=_parse_url("webhook-url", values["webhook_url"]),
         run_url=_parse_run_url(values["run_url"]),
@@ -299,6 +318,12 @@ def _parse_ip(text: str | None) -> str | None:
         return str(ip_address(text)) if text else None
     except ValueError:
         raise SettingsError(f"--pod-ip {text}: expected an address like 10.0.0.7") from None
+
+
+def _parse_name(name: str, text: str) -> str:
+    if text and re.fullmatch(NAME_PATTERN, text) is None:
+        raise SettingsError(f"--{name} {text}: expected the name of an object, such as c8s-{name.partition('-')[0]}")
+    return text
 
 
 def _parse_bool(name: str, text: str | None) -> bool:

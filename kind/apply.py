@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
@@ -19,8 +21,9 @@ from controller.kube import (
     UnreachableError,
 )
 from controller.kube.resources import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
+from controller.provenance import derive_webhook_key
 from kind.errors import KindError, ManifestError, NotReadyError
-from kind.kustomize import SYSTEM_NAMESPACE
+from kind.kustomize import KEY_SECRET, SYSTEM_NAMESPACE, WEBHOOK_KEY_SECRET, build_secret
 from kind.plan import ProgressCallback
 
 Json = dict[str, Any]
@@ -113,6 +116,13 @@ async def ensure_secret(client: KubeClient, obj: Json) -> Json:
             f"the Secret {name} could not be created: {error}",
             "Check that you have the permission to change the cluster.",
         ) from error
+
+
+async def ensure_keys(client: KubeClient) -> None:
+    """The Secrets with the controller's key and with the receiver's, which is derived from it. Raises KindError."""
+    key = await ensure_secret(client, build_secret(KEY_SECRET, {"agent.key": secrets.token_urlsafe(32)}))
+    derived = derive_webhook_key(base64.b64decode(key["data"]["agent.key"])).decode()
+    await ensure_secret(client, build_secret(WEBHOOK_KEY_SECRET, {"webhook.key": derived}))
 
 
 async def wait_for_rollout(

@@ -7,7 +7,6 @@ the cluster.
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -270,8 +269,7 @@ class Bootstrap:
             count = await apply.apply(client, [each for each in self._render_objects() if each["kind"] not in later])
             keys = self.options.s3.credentials() if self.options.s3 is not None else object_store.generate_credentials()
             await apply.ensure_secret(client, kustomize.build_secret(kustomize.STORE_SECRET, keys))
-            key = {"agent.key": secrets.token_urlsafe(32)}
-            await apply.ensure_secret(client, kustomize.build_secret(kustomize.KEY_SECRET, key))
+            await apply.ensure_keys(client)
         return f"{count} objects"
 
     async def _start_minio(self, report: ProgressCallback) -> str:

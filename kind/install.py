@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +33,7 @@ class InstallOptions:
 
 
 def render_objects(target: InstallOptions) -> list[kustomize.Json]:
-    """The objects to apply in their order, without the two Secrets."""
+    """The objects to apply in their order, without the three Secrets."""
     folder = kustomize.MANIFESTS_FOLDER / ("overlays/minio" if target.s3 is None else "base")
     settings = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
     if target.public_url:
@@ -90,10 +89,9 @@ class Installation:
             count = await apply.apply(client, first)
             keys = self.options.s3.credentials() if self.options.s3 is not None else object_store.generate_credentials()
             await apply.ensure_secret(client, kustomize.build_secret(kustomize.STORE_SECRET, keys))
-            key = {"agent.key": secrets.token_urlsafe(32)}
-            await apply.ensure_secret(client, kustomize.build_secret(kustomize.KEY_SECRET, key))
+            await apply.ensure_keys(client)
             count += await apply.apply(client, [each for each in found if each["kind"] == "Deployment"])
-        return f"{count} objects, and two Secrets"
+        return f"{count} objects, and three Secrets"
 
     async def _wait(self, report: ProgressCallback) -> str:
         names = [each["metadata"]["name"] for each in render_objects(self.options) if each["kind"] == "Deployment"]

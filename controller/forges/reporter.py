@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller import labels
+from controller.forge_secrets import withheld_reason
 from controller.forges.client import ForgeClient, Sent
 from controller.forges.report import FINAL, Report, has_full_commit, reports_of
 from controller.forges.requests import ForgeAddressError, ForgeRequest, Repository, repository_of, status_request
@@ -140,7 +141,11 @@ class StatusReporter:
         target = await self._target(run)
         wanted = reports_of(run, target.policy, self._run_url(*key), was_reported=bool(said))
         due = [report for report in wanted if said.get(report.context) != report.digest]
-        if not due or target.repository is None:
+        if target.repository is None:
+            if target.problem and reported_problem(run) != target.problem:
+                await self._record(key, run, said, target.problem)
+            return None
+        if not due:
             return None
         if (early := self._early(key, due, said)) is not None:
             return early
@@ -219,8 +224,9 @@ class StatusReporter:
         except (NotFoundError, ForgeAddressError) as error:
             _log.warning("connection %s/%s reports nothing: %s", namespace, name, error)
             return _Target(None, "", "off")
-        if (secret["metadata"].get("labels") or {}).get(labels.FORGE_SECRET) != "true":
-            return _Target(None, "", "off")
+        if reason := withheld_reason(secret_name, secret, repository.api):
+            _log.warning("connection %s/%s reports nothing: %s", namespace, name, reason)
+            return _Target(None, "", "off", reason)
         token = _token(secret.get("data") or {})
         return _Target(repository, token, policy) if token else _Target(None, "", "off")
 
@@ -237,6 +243,15 @@ def reported(run: Json) -> dict[str, str]:
         return {str(context): str(digest) for context, digest in (found.get("said") or {}).items()}
     except (ValueError, AttributeError):
         return {}
+
+
+def reported_problem(run: Json) -> str:
+    """Why the forge was not told, as the run's annotation says."""
+    try:
+        found = json.loads((run["metadata"].get("annotations") or {}).get(labels.REPORTED) or "{}")
+        return str(found.get("problem") or "")
+    except (ValueError, AttributeError):
+        return ""
 
 
 def _token(data: Json) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
-from controller.operator.approval import is_awaiting_approval, unapproved_status
+from controller.operator.approval import is_awaiting_approval, time_left, unapproved_status
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_plan import InvalidRunError, is_unresolved
 from controller.operator.cache.run_state import RunState, new_run_state
@@ -218,6 +218,8 @@ class Reconciler:
         """Do what a run needs that is not deleted; returns after what time to reconcile again."""
         if status_of(run).get("phase") in FINAL_RUN_PHASES:
             return await self._reconcile_terminal(key, run, state)
+        if state is None and is_awaiting_approval(run, self._settings.agent_key, self._now()):
+            return await self._await_approval(key, run)
         if state is None:
             try:
                 state = await self._initialize(key, run)
@@ -319,11 +321,7 @@ class Reconciler:
 
     async def _initialize(self, key: RunKey, run: RunObject) -> RunState | None:
         """Load a run that was not known before. A run that is invalid gets its final status at once."""
-        # A status is the operator's own: what it proved before stays proven.
-        creator = status_of(run).get("createdBy") or verified_creator(self._settings.agent_key, run)
-        if is_awaiting_approval(run, self._settings.agent_key):
-            await self._await_approval(key, run, creator)
-            return None
+        creator = self._creator(run)
         try:
             if not run["spec"].get("pipeline") and not is_unresolved(run["spec"]):
                 await self._copy_pipeline_config(run)
@@ -351,12 +349,18 @@ class Reconciler:
             _log.info("run %s/%s is accepted, %s", *key, describe_trigger(run, creator), extra=extra)
         return state
 
-    async def _await_approval(self, key: RunKey, run: RunObject, creator: str | None) -> None:
-        """Say that the run waits for somebody's approval, unless its status says so already."""
-        status = unapproved_status(run, self._now(), creator)
+    def _creator(self, run: RunObject) -> str | None:
+        """The user who created the run. A status is the operator's own: what it proved before stays proven."""
+        return status_of(run).get("createdBy") or verified_creator(self._settings.agent_key, run)
+
+    async def _await_approval(self, key: RunKey, run: RunObject) -> timedelta:
+        """Say that the run waits for somebody's approval, unless its status says so already; how long it still may."""
+        now = self._now()
+        status = unapproved_status(run, now, self._creator(run))
         if status != run.get("status"):
             await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])
             self._recorder.record(run, "Normal", status["reason"], status["message"])
+        return max(time_left(run, now), timedelta(seconds=1))
 
     async def _copy_pipeline_config(self, run: RunObject) -> None:
         """Copy the definition that `pipelineConfigRef` names into the run, where later changes do not affect it."""

@@ -35,6 +35,7 @@ class RunReason(Reason):
         "Queued",
         "the run of a pull request from a fork waits until somebody with the right approves it",
     )
+    APPROVAL_EXPIRED = "ApprovalExpired", "Cancelled", "nobody approved the run of a pull request from a fork in time"
     STEPS_RUNNING = "StepsRunning", "Running", "at least one step has started"
     COLLECTING_LOGS = "CollectingLogs", "Running", "all steps have finished; their last log lines are being stored"
     SUCCEEDED = "Succeeded", "Succeeded", "every step succeeded, was skipped, or failed with `allowFailure`"

@@ -35,10 +35,10 @@ from controller.kube import (
     connect,
 )
 from controller.metrics.loop_watchdog import LoopWatchdog
-from controller.provenance import CreatorProofs
+from controller.provenance import CreatorProofs, derive_webhook_key
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
-from controller.runtime.agent_key import load_agent_key
 from controller.runtime.deferred_imports import DeferredImports, import_modules
+from controller.runtime.keys import load_agent_key
 from controller.runtime.listeners import open_listener, open_operator_listener, operator_address, url_of
 from controller.runtime.path_switch import PathSwitch
 from controller.runtime.webhook_process import register_webhook_metrics, run_receiver
@@ -81,9 +81,10 @@ class RunnableFailedError(Exception):
 
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
     """Runs the process; the exit code. Raises SettingsError for settings that can't be used."""
-    key = load_agent_key(settings.agent_key_file)
     if settings.roles == {"webhook"}:
-        return await run_receiver(settings, key)
+        return await run_receiver(settings)
+    assert settings.agent_key_file is not None, "the settings require it for these roles"
+    key = load_agent_key(settings.agent_key_file)
     if settings.listen_fd is None:
         # Nobody connects to a socket that is not there yet: what listens can answer every request.
         import_modules(LATE_MODULES)
@@ -222,7 +223,7 @@ class Manager:
         """Only to be used once the late modules are imported."""
         from controller.webhooks.service import WebhookService
 
-        return WebhookService(self._client, self._key, self._settings.webhook_url or self._url)
+        return WebhookService(self._client, derive_webhook_key(self._key), self._settings.webhook_url or self._url)
 
     async def _receive_webhooks(self) -> None:
         await self._imports.wait()

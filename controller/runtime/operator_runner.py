@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from controller import labels
 from controller.api.metrics import ApiMetrics
 from controller.forges.reporter import StatusReporter
-from controller.kube import Informer, KubeClient, LeaderElector, LeaseTimings
+from controller.forges.secret_access import SecretAccess
+from controller.kube import REPOSITORY_CONNECTIONS, Informer, KubeClient, LeaderElector, LeaseTimings
 from controller.logs import LogCollector, LogHub
 from controller.operator import OperatorSettings, RunController
 from controller.run_types.keys import RunId
@@ -67,6 +68,12 @@ class OperatorRunner:
             hub=hub,
             run_limit=settings.log_limit,
         )
+        self._connections = Informer(client, REPOSITORY_CONNECTIONS)
+        self._secret_access = (
+            SecretAccess(client, self._connections, settings.webhook_account, settings.own_namespace)
+            if settings.webhook_account
+            else None
+        )
         self._reporter = StatusReporter(client, runs, _run_page(settings, connection))
         self._elector = _leader_elector(client, settings, connection) if settings.leader_elect else None
         self._operator = RunController(
@@ -117,6 +124,9 @@ class OperatorRunner:
             group.create_task(self._collector.run(), name="logs")
             group.create_task(self._operator.run(), name="reconcile")
             group.create_task(self._reporter.run(), name="forges")
+            group.create_task(self._connections.run(), name="connections")
+            if self._secret_access is not None:
+                group.create_task(self._secret_access.run(), name="receiver's rights")
 
 
 def _run_page(settings: Settings, connection: OperatorConnection) -> Callable[[str, str], str]:

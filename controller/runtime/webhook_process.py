@@ -22,6 +22,7 @@ from controller.kube import (
     KubeError,
     connect,
 )
+from controller.runtime.keys import load_webhook_key
 from controller.runtime.listeners import open_listener, url_of
 from controller.settings import Settings, SettingsError
 
@@ -42,8 +43,10 @@ def register_webhook_metrics(metrics: ApiMetrics, service: WebhookService) -> No
     )
 
 
-async def run_receiver(settings: Settings, key: bytes) -> int:
+async def run_receiver(settings: Settings) -> int:
     """Run until stopped; the exit code: 1 when a part failed. Raises SettingsError."""
+    assert settings.webhook_key_file is not None, "the settings require it for this role"
+    key = load_webhook_key(settings.webhook_key_file)
     from controller.webhooks.service import WebhookService
 
     async with contextlib.AsyncExitStack() as leaving:

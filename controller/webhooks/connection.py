@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
+from controller.forge_secrets import canonical_url
 
 
 @dataclass(frozen=True)
@@ -54,27 +53,3 @@ class Connection:
         """Whether one of the URLs of a delivery is that of the repository."""
         own = canonical_url(self.repository)
         return any(canonical_url(url) == own for url in urls)
-
-
-def canonical_url(url: str) -> str:
-    """`host[:port]/path` of a repository, in lower case, without user, scheme and `.git`; what is no URL as it is.
-
-    Forges name one repository by several URLs, which differ in these.
-    """
-    if "://" not in url:
-        # git@host:path
-        host, colon, path = url.rpartition("@")[2].partition(":")
-        return _joined(host, path) if colon else url.lower()
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return url.lower()
-    host = parts.hostname or ""
-    if port is not None and port != DEFAULT_PORTS.get(parts.scheme):
-        host = f"{host}:{port}"
-    return _joined(host, parts.path)
-
-
-def _joined(host: str, path: str) -> str:
-    return f"{host}/{path.strip('/').removesuffix('.git')}".lower()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from controller import labels
 from controller.kube import PIPELINE_RUNS, AlreadyExistsError, ApiError, KubeClient, TooLargeError
 from controller.pipeline.match import match, skip_reason
-from controller.provenance import CreatorProofs
+from controller.provenance import DeliveryProofs
 from controller.webhooks.connection import Connection
 from controller.webhooks.event import RepositoryEvent
 from controller.webhooks.runs import DeliveryKey, build_run, run_name
@@ -37,11 +37,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunCreator:
-    """Creates and signs runs. `proofs` has the key that the operator knows."""
+    """Creates and signs runs. `proofs` has the receiver's key."""
 
     client: KubeClient
     pipelines: PipelineSource
-    proofs: CreatorProofs
+    proofs: DeliveryProofs
 
     async def create(self, connection: Connection, key: DeliveryKey, index: int, event: RepositoryEvent) -> Outcome:
         """Create the runs of an event. Raises KubeError: try again.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller import labels
+from controller.provenance import WEBHOOK_CREATOR
 from controller.run_types import patterns
 from controller.signing import derive_key
 from controller.webhooks.connection import Connection
@@ -14,8 +15,6 @@ from controller.webhooks.event import RepositoryEvent
 
 Json = dict[str, Any]
 
-CREATOR = "c8s-webhook"
-"""The creator of runs of deliveries, as the user in the proof of a run."""
 _NAME_PURPOSE = "c8s run of a delivery v1"
 _MAX_PREFIX = 46
 _DIGEST_LENGTH = 16
@@ -70,7 +69,7 @@ def build_run(name: str, connection: Connection, delivery: str, event: Repositor
             "name": name,
             "namespace": connection.namespace,
             "labels": run_labels,
-            "annotations": {labels.CREATED_BY: CREATOR},
+            "annotations": {labels.CREATED_BY: WEBHOOK_CREATOR},
         },
         "spec": spec,
     }

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from controller import labels
-from controller.kube import SECRETS, KubeClient, NotFoundError
+from controller.forge_secrets import is_for_forges
+from controller.kube import SECRETS, ForbiddenError, KubeClient, NotFoundError
 from controller.webhooks.connection import Connection
 
 SECONDS = 60.0
@@ -16,6 +17,7 @@ SECONDS = 60.0
 MIN_SECONDS = 2.0
 """How often it is asked for at most, when a delivery does not verify: it may have been renewed."""
 _MAX_KNOWN = 2_000
+_HOW = f"it needs the label {labels.FORGE_SECRET}=true, which `c8s connect` sets"
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,12 @@ class SecretCache:
             secret = await self.client.get(SECRETS, name, namespace)
         except NotFoundError:
             return WebhookSecret(problem=f"there is no Secret {name}; create it with `c8s connect`")
-        label = f"{labels.FORGE_SECRET}=true"
-        if (secret["metadata"].get("labels") or {}).get(labels.FORGE_SECRET) != "true":
+        except ForbiddenError:
+            # The operator names it in the receiver's Role once it is there and has the label.
+            return WebhookSecret(problem=f"the receiver may not read the Secret {name}: {_HOW}")
+        if not is_for_forges(secret):
             # Otherwise anybody who may create connections could try guesses of any Secret of the namespace.
-            return WebhookSecret(problem=f"the Secret {name} is not for connections: it lacks the label {label}")
+            return WebhookSecret(problem=f"the Secret {name} is not for connections: {_HOW}")
         values = tuple(_decoded((secret.get("data") or {}).values()))
         return WebhookSecret(values) if values else WebhookSecret(problem=f"the Secret {name} is empty")
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controller.kube import PIPELINE_CONFIGS, REPOSITORY_CONNECTIONS, Informer, KubeClient, KubeError
-from controller.provenance import CreatorProofs
+from controller.provenance import DeliveryProofs
 from controller.webhooks.admission import Admission
 from controller.webhooks.app import PREFIX, WebhookApp
 from controller.webhooks.connection import Connection
@@ -40,7 +40,7 @@ class WebhookService:
     """Any number of them may run. What they share is in the cluster.
 
     Args:
-        key: the key of the controller, which signs runs.
+        key: the receiver's key, which signs the runs of deliveries.
         base_url: where forges reach the receiver.
     """
 
@@ -59,7 +59,7 @@ class WebhookService:
         self._synced = asyncio.Event()
         self._changed: set[tuple[str, str]] = set()
         self._wake = asyncio.Event()
-        creator = RunCreator(client, self._pipelines, CreatorProofs(key))
+        creator = RunCreator(client, self._pipelines, DeliveryProofs(key))
         self._receiver = Receiver(self._connections, self._secrets, creator, self._history, now)
         self.app = WebhookApp(self._receiver, Admission(clock), self._synced)
 

@@ -7,6 +7,7 @@ from typing import Any
 from controller.api.http.problems import ApiProblemError
 from controller.api.state import AppState
 from controller.kube import PIPELINE_CONFIGS, NotFoundError
+from controller.provenance import DeliveryProofs, derive_webhook_key
 from controller.webhooks.connection import Connection
 from controller.webhooks.event import PayloadError
 from controller.webhooks.history import DeliveryHistory
@@ -94,4 +95,5 @@ async def _parts(state: AppState, obj: JsonObject) -> tuple[RunCreator, Delivery
             continue
     known_url = str((obj.get("status") or {}).get("webhookUrl") or "")
     history = DeliveryHistory(state.client, state.utc_now, lambda _: known_url)
-    return RunCreator(state.client, _Objects(configs), state.creator_proofs), history
+    proofs = DeliveryProofs(derive_webhook_key(state.creator_proofs.key), state.wall_clock)
+    return RunCreator(state.client, _Objects(configs), proofs), history

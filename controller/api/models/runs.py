@@ -123,6 +123,12 @@ class RunRequest(RequestModel):
     )
 
 
+class ApprovalRequest(RequestModel):
+    """What is approved. `commit` is the one that the user has looked at, or its first digits."""
+
+    commit: str | None = Field(None, pattern=patterns.COMMIT_PATTERN)
+
+
 class RerunRequest(RequestModel):
     """Runs the same run again; what is given replaces what the run had. Without `fromFailed`, every step runs again."""
 

@@ -4,6 +4,8 @@ Their Secrets are named after them and have a label of their own: steps of pipel
 """
 
 import base64
+import contextlib
+from collections.abc import Sequence
 from secrets import token_urlsafe
 from typing import Any
 
@@ -17,6 +19,8 @@ from controller.api.connections.serialize import serialize_connection
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import connections as models
 from controller.api.state import AppState, get_state
+from controller.forge_secrets import host_of, hosts_of, is_for_forges
+from controller.forges.requests import ForgeAddressError, repository_of
 from controller.kube import (
     REPOSITORY_CONNECTIONS,
     SECRETS,
@@ -64,11 +68,13 @@ async def put_connection(request: Request, ns: str, connection: str, body: model
     secret = body.webhook_secret
     if secret is None and current is None:
         secret = token_urlsafe(32)
+    if body.credentials is None and current is not None:
+        await _require_known_hosts(state, current, body)
     stored = await _store(state, ns, connection, body, current)
     if secret is not None:
         await _put_secret(state, stored, _webhook_name(stored), {"secret": secret})
     if body.credentials is not None:
-        await _put_secret(state, stored, _auth_name(stored), body.credentials.values())
+        await _put_secret(state, stored, _auth_name(stored), body.credentials.values(), hosts=_hosts(body))
     answer = serialize_connection(stored, state.runs)
     if current is None and body.webhook_secret is None:
         answer["webhookSecret"] = secret
@@ -149,16 +155,45 @@ def _auth_name(connection: Connection) -> str:
     return str(connection["spec"]["authSecretRef"]["name"])
 
 
-async def _put_secret(state: AppState, connection: Connection, name: str, values: dict[str, str]) -> None:
-    """Create or replace a Secret of the connection. Raises a problem for one that is not for connections."""
+def _hosts(body: models.ConnectionRequest) -> list[str]:
+    """The hosts that credentials for a connection are sent to: that of the repository, and that of the API."""
+    found = [host_of(body.repository)]
+    with contextlib.suppress(ForgeAddressError):
+        found.append(host_of(repository_of(body.provider, body.repository, body.api_url or "").api))
+    return list(dict.fromkeys(found))
+
+
+async def _require_known_hosts(state: AppState, current: Connection, body: models.ConnectionRequest) -> None:
+    """Raises a problem if stored credentials would be for another host: who may not read them could not send them."""
+    name = (current["spec"].get("authSecretRef") or {}).get("name")
+    if not name:
+        return
+    try:
+        secret = await state.client.get(SECRETS, str(name), namespace=current["metadata"]["namespace"])
+    except NotFoundError:
+        return
+    if unknown := [host for host in _hosts(body) if host not in hosts_of(secret)]:
+        detail = f"the stored credentials are not for {', '.join(unknown)}: give them again"
+        raise ApiProblemError("conflict", detail)
+
+
+async def _put_secret(
+    state: AppState, connection: Connection, name: str, values: dict[str, str], hosts: Sequence[str] = ()
+) -> None:
+    """Create or replace a Secret of the connection. Raises a problem for one that is not for connections.
+
+    Args:
+        hosts: where its values may be sent.
+    """
     metadata = connection["metadata"]
     namespace = metadata["namespace"]
-    secret = {
+    secret: dict[str, Any] = {
         "type": "Opaque",
         "metadata": {
             "name": name,
             "namespace": namespace,
             "labels": {labels.FORGE_SECRET: "true", labels.MANAGED_BY: labels.MANAGER},
+            "annotations": {labels.HOSTS: ",".join(hosts)} if hosts else {},
             "ownerReferences": [
                 {
                     "apiVersion": "c8s.dev/v1alpha1",
@@ -178,10 +213,12 @@ async def _put_secret(state: AppState, connection: Connection, name: str, values
             pass
         try:
             current = await state.client.get(SECRETS, name, namespace=namespace)
-            if (current["metadata"].get("labels") or {}).get(labels.FORGE_SECRET) != "true":
+            if not is_for_forges(current):
                 detail = f"there is a Secret {name} that is not for connections; choose another name for the connection"
                 raise ApiProblemError("not-a-c8s-secret", detail)
-            await state.client.update(SECRETS, {**current, "data": secret["data"]})
+            annotations = {**(current["metadata"].get("annotations") or {}), **secret["metadata"]["annotations"]}
+            new = {**current, "metadata": {**current["metadata"], "annotations": annotations}, "data": secret["data"]}
+            await state.client.update(SECRETS, new)
             return
         except (ConflictError, NotFoundError):
             continue

@@ -25,6 +25,7 @@ from controller.api.runs.request import Idempotency, NewRun, RunReference, idemp
 from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFoundError
 from controller.pipeline.run_cost import estimate_effort
+from controller.provenance import has_full_commit, is_approved
 from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase
 
 SortOrder = Literal["-created", "created", "-duration", "duration", "-name", "name"]
@@ -192,15 +193,23 @@ async def cancel_run(request: Request, ns: str, run: str) -> Response:
 
 
 @router.post("/{run}/approve", operation_id="approveRun", status_code=202, response_model=models.Run)
-async def approve_run(request: Request, ns: str, run: str) -> Response:
-    """Lets the run of a stranger's pull request start, on its commit only. Repeated calls have no further effect."""
+async def approve_run(request: Request, ns: str, run: str, body: models.ApprovalRequest | None = None) -> Response:
+    """Lets the run of a stranger's pull request start, on its commit only. Repeated calls have no further effect.
+
+    An approval holds for a day. With `commit`, a run of another commit is not approved.
+    """
     state, user = get_state(request), request.state.user.name
     found = await reread_run(state, await find_run(state, ns, run))
     if not ((found.get("spec") or {}).get("trigger") or {}).get("needsApproval"):
         raise ApiProblemError("conflict", f"the run {run} needs no approval")
     if serializers.phase_of(found) in FINAL_RUN_PHASES:
         raise ApiProblemError("conflict", f"the run {run} has ended already ({serializers.phase_of(found)})")
-    if not found["spec"].get("approved"):
+    if not has_full_commit(found):
+        raise ApiProblemError("conflict", f"the run {run} does not name its commit in full, so that it may change")
+    commit = str(found["spec"]["commit"])
+    if body is not None and body.commit is not None and not commit.startswith(body.commit.lower()):
+        raise ApiProblemError("conflict", f"the run {run} is of the commit {commit}, not of {body.commit}")
+    if not is_approved(state.creator_proofs.key, found, state.wall_clock()):
         patch = {
             "spec": {"approved": state.creator_proofs.approve(found, user)},
             "metadata": {"uid": found["metadata"]["uid"]},

@@ -264,8 +264,8 @@ class ActionExecutor:
         found = await run_secrets.find_secret(self._client, run["metadata"]["namespace"], name)
         if found is None:
             return {plan.source_step: f"there is no secret {name} with the credentials for {git['url']}"}
-        may_use = run_secrets.may_clone_with(found, is_of_connection=_is_of_connection(run, state))
-        return {} if may_use else {plan.source_step: run_secrets.describe_withheld(name)}
+        reason = run_secrets.why_not_clone_with(name, found, git["url"], is_of_connection=_is_of_connection(run, state))
+        return {plan.source_step: reason} if reason else {}
 
 
 def _is_of_connection(run: RunObject, state: RunState) -> bool:

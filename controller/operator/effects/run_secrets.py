@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.capability import AgentRole, Capability, mint
+from controller.forge_secrets import is_for_forges, withheld_reason
 from controller.kube import SECRETS, AlreadyExistsError, KubeClient, NotFoundError
 from controller.operator import names
 from controller.operator.run_object import is_from_fork
@@ -75,8 +76,11 @@ async def copy_secrets(
         and (found := sources[use.secret_ref]) is not None
         and use.key in (found.get("data") or {})
     }
-    if credentials and may_clone_with(sources[credentials], is_of_connection=is_of_connection):
-        data |= _git_data(sources[credentials])
+    if git is not None and credentials and sources[credentials] is not None:
+        withheld_from_git = why_not_clone_with(
+            credentials, sources[credentials] or {}, git["url"], is_of_connection=is_of_connection
+        )
+        data |= {} if withheld_from_git else _git_data(sources[credentials])
     secret = await _create(client, run, name, {"data": data, "immutable": True})
     values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
     return CopiedSecrets(values, withheld, untrusted)
@@ -146,13 +150,16 @@ def is_for_pipelines(secret: Json) -> bool:
     return secret_labels.get(labels.SECRET) == "true" and labels.RUN not in secret_labels
 
 
-def may_clone_with(secret: Json | None, *, is_of_connection: bool) -> bool:
-    """Whether a clone step may use a Secret: one for pipelines, or that of the connection that started the run."""
-    if secret is None:
-        return False
-    return is_for_pipelines(secret) or (
-        is_of_connection and (secret["metadata"].get("labels") or {}).get(labels.FORGE_SECRET) == "true"
-    )
+def why_not_clone_with(name: str, secret: Json, url: str, *, is_of_connection: bool) -> str:
+    """Why a clone step may not use a Secret for a URL, as a sentence; empty if it may.
+
+    It may use one for pipelines, and that of the connection that started the run, for the hosts that it names.
+    """
+    if is_for_pipelines(secret):
+        return ""
+    if is_of_connection and is_for_forges(secret):
+        return withheld_reason(name, secret, url)
+    return describe_withheld(name)
 
 
 def describe_withheld(name: str) -> str:

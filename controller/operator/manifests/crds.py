@@ -177,10 +177,6 @@ def pipeline_run() -> Json:
             for field in _IMMUTABLE_FIELDS
         ),
         rule(
-            "!has(oldSelf.approved) || has(self.approved) && self.approved == oldSelf.approved",
-            "an approval can't be changed",
-        ),
-        rule(
             "!has(oldSelf.cancel) || !oldSelf.cancel || has(self.cancel) && self.cancel",
             "a cancellation can't be taken back",
         ),

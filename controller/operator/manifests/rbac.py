@@ -60,6 +60,9 @@ _REVIEWS = (
 )
 RUN_NUMBERS = "c8s-run-numbers"
 LEADER_LEASE = "c8s-operator"
+RECEIVER_ROLE = "c8s-webhook-secrets"
+"""In each namespace with connections: the Secrets that the receiver may read."""
+RBAC_GROUP = "rbac.authorization.k8s.io"
 
 OPERATOR_GRANTS = (
     Grant(
@@ -75,7 +78,33 @@ OPERATOR_GRANTS = (
     ),
     Grant(GROUP, "pipelineruns/status", {"patch": "the status"}),
     Grant(GROUP, "pipelineconfigs", {"get": "the definition that a run refers to"}),
-    Grant(GROUP, "repositoryconnections", {"get": "where to report the status of a run"}),
+    Grant(
+        GROUP,
+        "repositoryconnections",
+        {
+            "get": "where to report the status of a run",
+            "list": "which Secrets the receiver has to read, at the start",
+            "watch": "their changes",
+        },
+    ),
+    Grant(RBAC_GROUP, "roles", {"list": "those of the receiver in all namespaces", "create": "one in a namespace"}),
+    Grant(
+        RBAC_GROUP,
+        "roles",
+        {
+            "get": "the Secrets that the receiver may read",
+            "update": "those of the connections of today",
+            "delete": "one of a namespace without connections",
+        },
+        (RECEIVER_ROLE,),
+    ),
+    Grant(RBAC_GROUP, "rolebindings", {"create": "the receiver's in a namespace"}),
+    Grant(
+        RBAC_GROUP,
+        "rolebindings",
+        {"get": "whether it binds the receiver", "delete": "one of a namespace without connections"},
+        (RECEIVER_ROLE,),
+    ),
     Grant(
         "batch",
         "jobs",
@@ -209,10 +238,12 @@ WEBHOOK_GRANTS = (
     Grant(GROUP, "repositoryconnections/status", {"patch": "the last deliveries"}),
     Grant(GROUP, "pipelineconfigs", {"list": "the conditions of pipelines, at the start", "watch": "their changes"}),
     Grant(GROUP, "pipelineruns", {"create": "the run of a delivery"}),
-    Grant("", "secrets", {"get": "the secrets that deliveries are signed with"}),
     *_REVIEWS,
 )
-"""What the role webhook does in any namespace, and no more. Requests for metrics are authorized as at the API."""
+"""What the role webhook does in any namespace, and no more. Requests for metrics are authorized as at the API.
+
+The Secrets that deliveries are signed with are named in a Role in each namespace, which the operator keeps.
+"""
 
 LEASE_GRANTS = (
     Grant(

@@ -143,6 +143,33 @@ async def test_the_credentials_of_a_connection_are_for_its_own_runs_only(api: Ca
     assert "is not for pipelines" in found["status"]["message"]
 
 
+async def test_the_credentials_of_a_connection_do_not_go_to_another_host(
+    sandbox: Sandbox, http: aiohttp.ClientSession, api: Caller, server: GitServer
+) -> None:
+    from tests.integration.api.conftest import ADMIN
+
+    repository = server.repository("octo/moved")
+    commit = repository.commit({".c8s.yaml": FILE.format(name="moved"), "a.txt": "1\n"})
+    secret = await connect(api, "moved", repository)
+    # With kubectl, past the API: localhost is another name than the one that the credentials are for.
+    moved = repository.url.replace("127.0.0.1", "localhost")
+    cluster = Caller(sandbox.cluster_url, http, ADMIN)
+    path = "/apis/c8s.dev/v1alpha1/namespaces/default/repositoryconnections/moved"
+    headers = {"Content-Type": "application/merge-patch+json"}
+    assert (await cluster("PATCH", path, json={"spec": {"repository": moved}}, headers=headers))[0] == 200
+    headers, document = push(repository, commit)
+    document = json.loads(json.dumps(document).replace(repository.url, moved))
+
+    async def is_accepted() -> Any:
+        status, answer = await deliver(http, sandbox, "moved", secret, (headers, document))
+        return answer.get("runs") if status == 202 else None
+
+    (name,) = await wait_until_async(is_accepted, SECONDS, what="the receiver knows the changed connection")
+    found = await ended(api, name)
+    assert found["status"]["phase"] == "Failed"
+    assert "not for localhost" in found["status"]["message"], found["status"]
+
+
 async def test_a_strangers_pull_request_waits_for_an_approval_and_gets_no_secrets(
     sandbox: Sandbox, http: aiohttp.ClientSession, api: Caller, server: GitServer
 ) -> None:
@@ -244,12 +271,15 @@ async def test_connections_are_listed_changed_and_deleted_with_their_secrets(
     assert (status, answer["reason"]) == (200, "there is no PipelineConfig x"), "the secret is still the same"
     for wrong in (
         {"repository": "ext::sh -c x", "provider": "github"},
-        {"repository": "https://user:pw@host/x", "provider": "github"},
+        {"repository": repository.url.replace("://", "://user:pw@"), "provider": "github"},
         {"repository": repository.url, "provider": "svn"},
         {"repository": repository.url, "provider": "gitlab"},
         {"repository": repository.url, "provider": "github", "credentials": {"key": "x"}},
     ):
         assert (await api("PUT", "connections/managed", json=wrong))[0] in (400, 422), wrong
+    elsewhere = {"repository": "https://evil.example.org/octo/managed", "provider": "github"}
+    status, refused = await api("PUT", "connections/managed", json=elsewhere)
+    assert (status, "evil.example.org" in refused["detail"]) == (409, True), "the token would go to another host"
     names = [each["name"] for each in (await api("GET", "connections"))[1]["items"]]
     assert "managed" in names
     assert (await api("DELETE", "connections/managed"))[0] == 204

@@ -20,7 +20,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 import controller
-from controller.kube import CONFIG_MAPS, SECRETS, ForbiddenError, connect
+from controller.kube import CONFIG_MAPS, REPOSITORY_CONNECTIONS, SECRETS, ForbiddenError, connect
+from controller.kube import ROLES as KUBE_ROLES
+from controller.provenance import derive_webhook_key
 from controller.webhooks.signature import hex_digest
 from kind import apply, kustomize, service_account_token
 from kind.cluster_record import ClusterRecord, write_record
@@ -28,7 +30,7 @@ from kind.tools.kind_cli import Ports
 from tests.live import C8s, parse_step_table, write_pipeline
 from tests.support.forge_payloads import encode, gitea_push
 from tests.support.git_server import git_server
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, wait_until_async
 from workbench.config.contexts import write_context
 from workbench.sandbox import Endpoint
 from workbench.sandbox.credentials import kubeconfig
@@ -126,6 +128,7 @@ async def installed(tmp_path: Path) -> Any:
         serving = leaving.enter_context(listen(0))
         api = f"http://127.0.0.1:{serving.getsockname()[1]}"
         (folder / "agent.key").write_text("k" * 40)
+        (folder / "webhook.key").write_bytes(derive_webhook_key(b"k" * 40))
         receiving = leaving.enter_context(listen(0))
         for role in ROLES:
             file = folder / f"{role}.kubeconfig"
@@ -134,8 +137,10 @@ async def installed(tmp_path: Path) -> Any:
             sockets = {"api": serving, "webhook": receiving}
             more = ["--listen-fd", str(sockets[role].fileno())] if role in sockets else ["--leader-elect"]
             given = ["--role", role, "--kubeconfig", str(file), "--public-url", api, *more]
-            given += ["--agent-key-file", str(folder / "agent.key")]
-            if role != "webhook":
+            if role == "webhook":
+                given += ["--webhook-key-file", str(folder / "webhook.key")]
+            else:
+                given += ["--webhook-account", "c8s-webhook", "--agent-key-file", str(folder / "agent.key")]
                 given += ["--store", (folder / "store").as_uri()]
                 given += ["--agent-command", json.dumps([sys.executable, "-I", "-S", str(agent)])]
             descriptors = [sockets[role].fileno()] if role in sockets else []
@@ -257,6 +262,48 @@ async def test_a_developer_reads_no_secret_from_kubernetes(installed: Installed)
             with pytest.raises(ForbiddenError):
                 await call
     assert [each["name"] for each in installed.call("GET", "/api/v1/namespaces/default/secrets")["items"]] == ["db"]
+
+
+async def test_the_receiver_reads_the_secrets_of_connections_and_no_other(installed: Installed) -> None:
+    space = "/api/v1/namespaces/default"
+    wanted = {"repository": "https://git.example.org/octo/a", "provider": "gitea"}
+    credentials = {"credentials": {"username": "a", "password": "b"}}
+    installed.call("PUT", f"{space}/connections/first", {**wanted, **credentials})
+    installed.call("PUT", f"{space}/connections/second", wanted)
+    async with (
+        connect(installed.folder / "webhook.kubeconfig") as receiver,
+        connect(installed.folder / "admin.kubeconfig") as admin,
+    ):
+
+        async def may_read(name: str) -> bool:
+            try:
+                await receiver.get(SECRETS, name, "default")
+            except ForbiddenError:
+                return False
+            return True
+
+        for name in ("first-webhook", "second-webhook"):
+            await wait_until_async(lambda name=name: may_read(name), SECONDS, what=f"the right to read {name}")
+        for name in ("db", "first-auth"):
+            assert not await may_read(name)
+        # Who may change connections does not make the receiver read what is not for them.
+        spec = {"spec": {"webhookSecretRef": {"name": "db"}}}
+        await admin.patch(REPOSITORY_CONNECTIONS, "second", spec, namespace="default")
+
+        async def is_taken_back() -> bool:
+            return not await may_read("second-webhook")
+
+        await wait_until_async(is_taken_back, SECONDS, what="the right to read a Secret that is not used any more")
+        assert not await may_read("db")
+        with pytest.raises(ForbiddenError):
+            await receiver.list(SECRETS, "default")
+        for name in ("first", "second"):
+            installed.call("DELETE", f"{space}/connections/{name}")
+
+        async def is_removed() -> bool:
+            return not (await admin.list(KUBE_ROLES, "default"))["items"]
+
+        await wait_until_async(is_removed, SECONDS, what="the Role is removed")
 
 
 async def test_accounts_do_not_have_the_permissions_of_each_other(installed: Installed) -> None:

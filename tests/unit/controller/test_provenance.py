@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from controller.provenance import MAX_CLOCK_SKEW, describe_creator, sign_creator, verified_creator
+from controller.provenance import (
+    APPROVAL_SECONDS,
+    MAX_CLOCK_SKEW,
+    approve,
+    derive_webhook_key,
+    describe_creator,
+    has_full_commit,
+    is_approved,
+    sign_creator,
+    verified_creator,
+)
 
 KEY = b"k" * 32
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
@@ -84,3 +94,58 @@ def test_neither_another_user_nor_another_key_is_proven() -> None:
 )
 def test_claims_are_shown_as_claims(creator: str | None, claimed: str | None, text: str) -> None:
     assert describe_creator(creator, claimed) == text
+
+
+DELIVERED: dict[str, Any] = {
+    "trigger": {"connection": "hello", "connectionUid": "u1"},
+    "source": {"git": {"url": "https://git.example.org/octo/hello"}},
+    "pipelineFrom": "repository",
+}
+
+
+def delivered(key: bytes, user: str = "c8s-webhook", **spec: Any) -> dict[str, Any]:
+    """A run that somebody with this key signed for this user."""
+    run = copy.deepcopy(RUN)
+    run["spec"] = {**DELIVERED, **spec}
+    run["metadata"]["annotations"]["c8s.dev/created-by"] = user
+    run["metadata"]["annotations"]["c8s.dev/creator-proof"] = sign_creator(key, run, AT)
+    run["metadata"]["creationTimestamp"] = datetime.fromtimestamp(AT, UTC).isoformat()
+    return run
+
+
+def test_the_receivers_key_signs_runs_of_deliveries_and_nothing_else() -> None:
+    own = derive_webhook_key(KEY)
+    assert verified_creator(KEY, delivered(own)) == "c8s-webhook"
+    assert verified_creator(KEY, delivered(KEY)) is None, "a user of this name is not the receiver"
+    assert verified_creator(KEY, delivered(own, user="ann")) is None
+    kept = {"kept": {"run": "a-1", "step": "x", "attempt": 1}}
+    for more in ({"trigger": {}}, {"source": kept}, {"reuseFrom": "a-1"}, {"rerunOf": "a-1"}, {"source": None}):
+        assert verified_creator(KEY, delivered(own, **more)) is None, more
+
+
+def approved(**changes: Any) -> dict[str, Any]:
+    run: dict[str, Any] = {"metadata": {"uid": "u1"}, "spec": {"commit": "a" * 40}}
+    run["spec"]["approved"] = approve(KEY, run, "ann", AT)
+    run["spec"] |= changes
+    return run
+
+
+def test_an_approval_holds_for_one_commit_and_one_day() -> None:
+    assert is_approved(KEY, approved(), AT + APPROVAL_SECONDS)
+    assert not is_approved(KEY, approved(), AT + APPROVAL_SECONDS + 1)
+    assert not is_approved(KEY, approved(), AT - MAX_CLOCK_SKEW - 1)
+    assert not is_approved(KEY, approved(commit="b" * 40), AT)
+    assert not is_approved(KEY, {**approved(), "metadata": {"uid": "u2"}}, AT)
+    assert not is_approved(b"x" * 32, approved(), AT)
+
+
+@pytest.mark.parametrize("proof", ["", ".", "1", "x.y", "9" * 40 + ".a", "1.\ud800"])
+def test_a_malformed_approval_is_none(proof: str) -> None:
+    assert not is_approved(KEY, approved(approved={"by": "ann", "proof": proof}), AT)
+
+
+@pytest.mark.parametrize(("commit", "is_full"), [("a" * 40, True), ("a" * 64, True), ("a" * 12, False), (None, False)])
+def test_a_part_of_a_commit_can_not_be_approved(commit: str | None, is_full: bool) -> None:
+    run = {"metadata": {"uid": "u1"}, "spec": {"commit": commit}}
+    run["spec"]["approved"] = approve(KEY, run, "ann", AT)  # type: ignore[assignment]
+    assert (has_full_commit(run), is_approved(KEY, run, AT)) == (is_full, is_full)

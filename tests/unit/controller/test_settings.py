@@ -18,7 +18,7 @@ def test_all_roles_are_the_default() -> None:
 
 
 def test_the_receiver_alone_needs_no_store_and_no_agent() -> None:
-    settings = parse_settings(["--role", "webhook", "--agent-key-file", "/k"], {})
+    settings = parse_settings(["--role", "webhook", "--webhook-key-file", "/k"], {})
     assert (settings.roles, settings.store) == ({"webhook"}, "")
 
 

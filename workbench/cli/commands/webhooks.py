@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import click
 
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
-from workbench.cli.output.console import CommandError, console_style, echo_error, print_document, print_table
+from workbench.cli.output.console import (
+    CommandError,
+    InputError,
+    console_style,
+    echo_error,
+    print_document,
+    print_table,
+)
 
 
 @click.group()
@@ -95,22 +103,26 @@ async def _replay(target: Target, delivery: str, connection: str | None) -> int:
 
 @click.command()
 @click.argument("run")
+@click.option("--commit", metavar="SHA", help="Only if the run is of this commit.  [default: of any]")
 @target_options
-def approve(target: Target, run: str) -> None:
+def approve(target: Target, run: str, commit: str | None) -> None:
     """Let RUN, of a pull request from a fork, start.
 
     Look at its changes before: it runs what strangers have written. It gets no secrets, and
-    saves no caches. The approval is for this run and its commit only.
+    saves no caches. The approval is for this run and its commit only, and holds for a day.
 
     \b
     Example:
       c8s runs                              its state is Queued, waiting for an approval
       c8s approve my-app-3f9d0c1be2a44f17
     """
-    run_async(_approve(target, run))
-    echo_error(f"run {run} is approved")
+    if commit is not None and re.fullmatch("[0-9a-fA-F]{7,64}", commit) is None:
+        raise InputError(f"--commit {commit}: expected 7 to 64 hexadecimal digits")
+    approved = run_async(_approve(target, run, commit))
+    echo_error(f"run {run} is approved, of commit {approved}")
 
 
-async def _approve(target: Target, run: str) -> None:
+async def _approve(target: Target, run: str, commit: str | None) -> str:
     async with open_client(target, start=False) as client:
-        await client.approve(run)
+        found = await client.approve(run, commit.lower() if commit is not None else None)
+    return found.commit or ""

@@ -78,9 +78,10 @@ class RunCalls(ApiCalls):
         """Request the cancellation of a run. It has ended once its phase is `Cancelled`."""
         return decode.decode_run(await self._post(self._path("runs", name, "cancel"), f"cancel run {name}"))
 
-    async def approve(self, name: str) -> Run:
-        """Let the run of a pull request from a fork start."""
-        return decode.decode_run(await self._post(self._path("runs", name, "approve"), f"approve run {name}"))
+    async def approve(self, name: str, commit: str | None = None) -> Run:
+        """Let the run of a pull request from a fork start; with `commit`, only if it is of that commit."""
+        document = {"commit": commit} if commit else {}
+        return decode.decode_run(await self._post(self._path("runs", name, "approve"), f"approve run {name}", document))
 
     async def set_breakpoints(self, name: str, breakpoints: Sequence[tuple[str, str]]) -> Run:
         """Replace the breakpoints of a run: the step's name, and `before`, `after` or `failed`."""

@@ -106,7 +106,8 @@ def connect(runs: FakeRuns, forge: ForgeServer, **spec: Any) -> None:
     }
     runs.objects[REPOSITORY_CONNECTIONS, "hello"] = {"metadata": {"uid": "uid"}, "spec": spec}
     data = {"password": base64.b64encode(TOKEN.encode()).decode()}
-    runs.objects[SECRETS, "auth"] = {"metadata": {"labels": {labels.FORGE_SECRET: "true"}}, "data": data}
+    metadata = {"labels": {labels.FORGE_SECRET: "true"}, "annotations": {labels.HOSTS: f"127.0.0.1:{forge.port}"}}
+    runs.objects[SECRETS, "auth"] = {"metadata": metadata, "data": data}
 
 
 @asynccontextmanager
@@ -283,3 +284,16 @@ def test_a_damaged_annotation_counts_as_nothing_said() -> None:
         assert reported({"metadata": {"annotations": {labels.REPORTED: text}}}) == {}
     said = json.dumps({"said": {"c8s/x": "pending 1"}})
     assert reported({"metadata": {"annotations": {labels.REPORTED: said}}}) == {"c8s/x": "pending 1"}
+
+
+async def test_the_token_goes_to_no_host_that_its_secret_does_not_name(runs: FakeRuns, forge: ForgeServer) -> None:
+    connect(runs, forge)
+    runs.objects[SECRETS, "auth"]["metadata"]["annotations"] = {labels.HOSTS: "forge.example.org"}
+    async with reporting(runs):
+        runs.publish("Succeeded")
+
+        def problem() -> bool:
+            return "forge.example.org only" in str(runs.runs["team", "a"]["metadata"]["annotations"])
+
+        await wait_until_async(problem, what="the run says why")
+    assert forge.requests == 0

@@ -19,7 +19,7 @@ from controller.kube import (
 )
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.effects.event_recorder import EventRecorder
-from controller.operator.reconciler import Dependencies, Reconciler
+from controller.operator.reconciler import Dependencies, Reconciler, Result
 from controller.run_types.keys import RunKey
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
@@ -152,8 +152,8 @@ class ReconcilerHarness:
         found: Json = self.stored["status"]["steps"][index]
         return found
 
-    async def reconcile(self) -> None:
-        await self.reconciler.reconcile(self.run)
+    async def reconcile(self) -> Result:
+        return await self.reconciler.reconcile(self.run)
 
     def pod(self, name: str, state: Json, *, phase: str = "Running", gone: bool = False, **forged: Any) -> None:
         """A pod of the Job of attempt 1 has changed; `forged` replaces what its metadata has."""

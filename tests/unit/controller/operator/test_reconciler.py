@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +16,7 @@ from controller.kube import (
 from controller.operator.decision.finalizer import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
 from controller.operator.effects.status_writer import WriteResult
 from controller.operator.plan_loader import PlanLoader
-from controller.provenance import sign_creator
+from controller.provenance import approve, sign_creator
 from controller.worker import LimitedWorker
 from tests.unit.controller.operator.harness import KEY, ReconcilerHarness
 from tests.unit.controller.operator.world import SETTINGS, build_run, step
@@ -196,6 +196,41 @@ async def test_proven_creator_is_in_the_status_and_stays_there() -> None:
     await harness.reconcile()
     await harness.reconciler.write(KEY)
     assert (harness.stored["status"]["phase"], harness.stored["status"]["createdBy"]) == ("Succeeded", "ann")
+
+
+async def test_a_strangers_run_waits_for_an_approval_and_not_for_ever() -> None:
+    harness = ReconcilerHarness(step("a"))
+    run = harness.run
+    run["spec"] |= {"commit": "a" * 40, "trigger": {"needsApproval": True, "fork": True, "pullRequest": 3}}
+    created = harness.now - timedelta(days=6)
+    run["metadata"]["creationTimestamp"] = created.isoformat()
+    harness.run = harness.cluster.put(PIPELINE_RUNS, run)
+    result = await harness.reconcile()
+    assert harness.stored["status"]["reason"] == "ApprovalRequired"
+    assert result.requeue_after is not None
+    assert timedelta(seconds=result.requeue_after) <= timedelta(days=1)
+    harness.now += timedelta(seconds=result.requeue_after)
+    harness.run = harness.stored
+    await harness.reconcile()
+    assert (harness.stored["status"]["phase"], harness.stored["status"]["reason"]) == ("Cancelled", "ApprovalExpired")
+    assert harness.cluster.created == []
+
+
+async def test_an_approved_run_that_has_started_goes_on_after_the_approval_has_expired() -> None:
+    harness = ReconcilerHarness(step("a"))
+    run = harness.run
+    run["spec"] |= {"commit": "a" * 40, "trigger": {"needsApproval": True, "fork": True, "pullRequest": 3}}
+    run["metadata"]["creationTimestamp"] = harness.now.isoformat()
+    run["spec"]["approved"] = approve(SETTINGS.agent_key, run, "ann", harness.now.timestamp())
+    harness.run = harness.cluster.put(PIPELINE_RUNS, run)
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    assert harness.stored["status"]["reason"] != "ApprovalRequired"
+    harness.restart()
+    harness.now += timedelta(days=2)
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    assert harness.stored["status"]["reason"] != "ApprovalRequired"
 
 
 async def test_a_run_that_keeps_ending_the_operator_fails() -> None:

@@ -15,7 +15,7 @@ import pytest
 from controller.kube import KubeClient
 from controller.kube.client import ConnectionConfig
 from controller.main import JsonFormatter, main
-from controller.runtime.agent_key import load_agent_key
+from controller.runtime.keys import load_agent_key
 from controller.runtime.listeners import open_listener, url_of
 from controller.runtime.manager import Manager, RunnableFailedError
 from controller.settings import Settings, SettingsError, parse_settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.webhooks.connection import canonical_url
+from controller.forge_secrets import canonical_url
 from controller.webhooks.event import RepositoryEvent
 from controller.webhooks.payload import parse_body
 from controller.webhooks.providers import PROVIDERS

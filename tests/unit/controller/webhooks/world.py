@@ -16,7 +16,7 @@ from controller.kube import (
     ConflictError,
     NotFoundError,
 )
-from controller.provenance import CreatorProofs
+from controller.provenance import DeliveryProofs, derive_webhook_key
 from controller.webhooks.history import DeliveryHistory
 from controller.webhooks.providers import PROVIDERS
 from controller.webhooks.receiver import Answer, Receiver, Request
@@ -112,7 +112,9 @@ class World:
         self.history = DeliveryHistory(client, lambda: self.now, lambda each: f"https://ci/{each.name}")
         self.secrets = SecretCache(client, lambda: self.seconds)
         self.configs = PIPELINE_CONFIGS
-        creator = RunCreator(client, Objects(self.cluster, PIPELINE_CONFIGS), CreatorProofs(KEY, NOW.timestamp))
+        creator = RunCreator(
+            client, Objects(self.cluster, PIPELINE_CONFIGS), DeliveryProofs(derive_webhook_key(KEY), NOW.timestamp)
+        )
         connections = Objects(self.cluster, REPOSITORY_CONNECTIONS)
         self.receiver = Receiver(connections, self.secrets, creator, self.history, lambda: self.now)
 

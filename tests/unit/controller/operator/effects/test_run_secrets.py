@@ -69,6 +69,23 @@ async def test_credentials_for_the_repository_are_copied() -> None:
     assert copied.has_git_credentials
 
 
+@pytest.mark.parametrize(
+    ("hosts", "is_of_connection", "is_copied"),
+    [("git.example.org", True, True), ("git.example.org", False, False), ("other.org", True, False), ("", True, False)],
+)
+async def test_credentials_of_a_connection_go_to_its_own_hosts(
+    hosts: str, is_of_connection: bool, is_copied: bool
+) -> None:
+    own = {**secret(**{"forge-secret": "true"}), "data": CREDENTIALS}
+    own["metadata"]["annotations"] = {"c8s.dev/hosts": hosts}
+    client: Any = SecretsClient(git=own)
+    run = build_run([step("a")], spec={"source": GIT})
+    copied = await run_secrets.copy_secrets(client, run, (), is_of_connection=is_of_connection)
+    assert copied.has_git_credentials is is_copied
+    reason = run_secrets.why_not_clone_with("git", own, GIT["git"]["url"], is_of_connection=is_of_connection)
+    assert bool(reason) is not is_copied
+
+
 async def test_credentials_that_are_not_for_pipelines_are_not_copied() -> None:
     client = SecretsClient(git=git_secret())
     copied = await run_secrets.copy_secrets(client, build_run([step("a")], spec={"source": GIT}), ())
