@@ -19,7 +19,6 @@ from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, LogOpti
 from embedded.api.scheme import NODES, PODS, ObjectRef
 from embedded.api.status_errors import ApiError, not_found
 from embedded.kubelet import node, scheduler
-from embedded.kubelet.config.tree_removal import remove_tree
 from embedded.kubelet.container.container import Container
 from embedded.kubelet.container_lookup import (
     not_running_error,
@@ -28,6 +27,7 @@ from embedded.kubelet.container_lookup import (
     resolve_restart,
     waiting_error,
 )
+from embedded.kubelet.folder_remover import FolderRemover
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES, log_path
 from embedded.kubelet.logs.reader import LogRange, read_log
 from embedded.kubelet.logs.writer import LogWriter
@@ -79,6 +79,7 @@ class Kubelet:
         self._recorder = EventRecorder(registry, "kubelet", node.NODE_NAME)
         self._scheduler_recorder = EventRecorder(registry, scheduler.SCHEDULER_NAME)
         self._runtime = runtime
+        self._folder_remover = FolderRemover(runtime)
         self._node = node.SchedulingState(node.labels())
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,6 +103,7 @@ class Kubelet:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._reap_periodically())
+                    group.create_task(self._folder_remover.run())
                     group.create_task(self._watch_pods(pods))
                     group.create_task(self._watch_node(pods))
             except asyncio.CancelledError:
@@ -148,7 +150,7 @@ class Kubelet:
             self._start_pending(group)
             await subscription.wait()
             for event in subscription.drain():
-                await self._handle_event(event)
+                self._handle_event(event)
 
     def _resync(self) -> None:
         """Compare the pods that exist with those that are known, after a start or a lost event."""
@@ -167,7 +169,7 @@ class Kubelet:
             elif pod["status"].get("phase") not in TERMINAL_PHASES:
                 self._pending.setdefault(uid, pod)
 
-    async def _handle_event(self, event: StoreEvent) -> None:
+    def _handle_event(self, event: StoreEvent) -> None:
         uid = event.object["metadata"]["uid"]
         worker = self._workers.get(uid)
         if event.type == "DELETED":
@@ -178,7 +180,7 @@ class Kubelet:
             if worker is not None:
                 worker.stop(StopReason.DELETED, 0)
             else:
-                await self._remove(self._pods_dir / uid)
+                self._folder_remover.add(self._pods_dir / uid)
         elif worker is not None:
             if concerns_worker(event):
                 worker.on_pod_changed(event.object)
@@ -264,22 +266,8 @@ class Kubelet:
             del self._workers[uid]
         self._start_pending(group)
         # Volumes contain secrets and may be large; logs stay as long as the pod's object.
-        gone = not self._exists(uid, worker)
-        for folder in (
-            [self._pods_dir / uid] if gone else [self._pods_dir / uid / "volumes", self._pods_dir / uid / "root"]
-        ):
-            await self._remove(folder)
-
-    async def _remove(self, folder: Path) -> None:
-        """Remove a folder of a pod that has ended, whoever its files belong to."""
-        try:
-            await asyncio.to_thread(remove_tree, folder)
-            if folder.exists():
-                await self._runtime.take_over(folder)
-                await asyncio.to_thread(remove_tree, folder)
-        except Exception:
-            # Only files stay: a pod's content must not end the cluster.
-            _log.exception("the folder %s of a pod that has ended can't be removed", folder)
+        folder = self._pods_dir / uid
+        self._folder_remover.add(*(_content_folders(folder) if self._exists(uid, worker) else [folder]))
 
     def _exists(self, uid: str, worker: PodWorker) -> bool:
         found = self._registry.find(ObjectRef(PODS, worker.namespace, worker.name))
@@ -292,6 +280,7 @@ class Kubelet:
             worker.stop(StopReason.SHUTDOWN, _SHUTDOWN_GRACE)
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self._folder_remover.flush()
         for recorder in (self._scheduler_recorder, self._recorder):
             recorder.flush()
 
@@ -309,8 +298,8 @@ class Kubelet:
         if killed := await self._runtime.kill_leftovers({folder.name for folder in folders}):
             _log.warning("killed %d processes or containers that an earlier cluster process left behind", killed)
         for folder in folders:
-            if folder.name not in pods:
-                await self._remove(folder)
+            self._folder_remover.add(*(_content_folders(folder) if folder.name in pods else [folder]))
+        await self._folder_remover.flush()
         for pod in pods.values():
             if pod["spec"].get("nodeName") == node.NODE_NAME and pod["status"].get("phase") not in TERMINAL_PHASES:
                 self._write_status(pod, node_lost_status(pod["status"], self._registry.now()))
@@ -392,6 +381,11 @@ class Kubelet:
         if not path.exists():
             raise waiting_error(pod["metadata"]["name"], name, "ContainerCreating")
         return path, writer if writer is not None and writer.path == path else None
+
+
+def _content_folders(folder: Path) -> list[Path]:
+    """What goes when a pod ends: volumes contain secrets and may be large; logs stay as long as the pod's object."""
+    return [folder / "volumes", folder / "root"]
 
 
 def _nanoseconds(moment: datetime | None) -> int | None:

@@ -71,6 +71,18 @@ async def test_stopping_the_cluster_ends_and_fails_its_pods(tmp_path: Path) -> N
         assert disruption(status) == "TerminationByKubelet"
 
 
+async def test_what_a_crash_left_of_the_volumes_of_an_ended_pod_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    async with run_cluster(tmp_path / "c") as cluster:
+        uid = cluster.pod("echo said")["metadata"]["uid"]
+        await cluster.wait_until_finished()
+    secret = tmp_path / "c" / "pods" / uid / "volumes" / "secret"
+    secret.mkdir(parents=True)
+    (secret / "password").write_text("x")
+    async with run_cluster(tmp_path / "c") as cluster:
+        await wait_until_async(lambda: not secret.parent.exists(), 5)
+        assert await cluster.log() == b"said\n"
+
+
 _LIFE = """
 import asyncio, sys
 from pathlib import Path
