@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -99,9 +99,12 @@ def drop_unknown_fields(resource: ResourceType, obj: JsonObject) -> list[str]:
     kinds, _ = _load_types()
     kind = kinds.get(f"{resource.group}/{resource.version}/{resource.kind}")
     try:
+        dropped: list[str] = []
         if kind is not None:
-            return list(_check_value(obj, kind, ""))
-        return list(_check_value(obj.get("metadata"), "ObjectMeta", "metadata"))
+            _check_value(obj, kind, "", dropped)
+        else:
+            _check_value(obj.get("metadata"), "ObjectMeta", "metadata", dropped)
+        return dropped
     except _MismatchError as error:
         raise decode_error(resource, str(error)) from None
 
@@ -118,55 +121,63 @@ def decode_error(resource: ResourceType, detail: str) -> ApiError:
     return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {detail}')
 
 
-def _check_value(value: Any, kind: str, path: str) -> Iterator[str]:
-    """Check the type of a value and drop unknown fields below it; yields the paths of the dropped fields."""
-    if kind[0] == "[":
+def _check_value(value: Any, kind: str, path: str, dropped: list[str]) -> None:
+    """Check the type of a value and drop unknown fields below it, whose paths are added to `dropped`."""
+    if (classes := _CLASSES.get(kind)) is not None:
+        # First, because most values are of a simple type.
+        if not isinstance(value, classes) or (isinstance(value, bool) and kind != "boolean"):
+            raise _MismatchError(path, kind, value)
+    elif kind[0] == "[":
         if not isinstance(value, list):
             raise _MismatchError(path, "list", value)
         for index, item in enumerate(value):
-            yield from _check_value(item, kind[1:], f"{path}[{index}]")
+            _check_value(item, kind[1:], f"{path}[{index}]", dropped)
     elif kind[0] == "{":
-        if not isinstance(value, dict):
-            raise _MismatchError(path, "map", value)
-        for name in [name for name, item in value.items() if item is None]:
-            del value[name]
-        for name, item in value.items():
-            if (normalize := _NORMALIZERS.get(kind[1:])) is not None:
-                value[name] = normalize(item, f"{path}.{name}")
-            else:
-                yield from _check_value(item, kind[1:], f"{path}.{name}")
+        _check_map(value, kind[1:], path, dropped)
     elif kind == "Quantity" and isinstance(value, str) and not is_quantity(value):
         raise _QuantityError
-    elif kind in _CLASSES:
-        if not isinstance(value, _CLASSES[kind]) or (isinstance(value, bool) and kind != "boolean"):
-            raise _MismatchError(path, kind, value)
     elif "|" in kind:
-        classes = sum((_CLASSES[choice] for choice in kind.split("|")), ())
-        if not isinstance(value, classes) or isinstance(value, bool):
+        choices = sum((_CLASSES[choice] for choice in kind.split("|")), ())
+        if not isinstance(value, choices) or isinstance(value, bool):
             raise _MismatchError(path, kind, value)
     elif kind != "any":
         named = _load_types()[1][kind]
-        yield from (
-            _check_value(value, named, path) if isinstance(named, str) else _check_fields(value, named, kind, path)
-        )
+        if isinstance(named, str):
+            _check_value(value, named, path, dropped)
+        else:
+            _check_fields(value, named, kind, path, dropped)
 
 
-def _check_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Iterator[str]:
+def _check_map(value: Any, kind: str, path: str, dropped: list[str]) -> None:
+    """Check a map whose values are of `kind`."""
+    if not isinstance(value, dict):
+        raise _MismatchError(path, "map", value)
+    for name in [name for name, item in value.items() if item is None]:
+        del value[name]
+    normalize = _NORMALIZERS.get(kind)
+    for name, item in value.items():
+        if normalize is not None:
+            value[name] = normalize(item, f"{path}.{name}")
+        else:
+            _check_value(item, kind, f"{path}.{name}", dropped)
+
+
+def _check_fields(value: Any, fields: dict[str, str], kind: str, at: str, dropped: list[str]) -> None:
     if not isinstance(value, dict):
         raise _MismatchError(at, kind, value)
-    for name in list(value):
+    for name, item in list(value.items()):
         path = f"{at}.{name}" if at else name
-        if name not in fields:
+        if (field_kind := fields.get(name)) is None:
             del value[name]
-            yield path
-        elif value[name] is None or (not value[name] and (kind, name) in _NULL_WHEN_EMPTY):
+            dropped.append(path)
+        elif item is None or (not item and (kind, name) in _NULL_WHEN_EMPTY):
             value[name] = None
             if (kind, name) not in _NULLABLE_FIELDS:
                 del value[name]
-        elif (normalize := _NORMALIZERS.get(fields[name])) is not None:
-            value[name] = normalize(value[name], path)
+        elif (normalize := _NORMALIZERS.get(field_kind)) is not None:
+            value[name] = normalize(item, path)
         else:
-            yield from _check_value(value[name], fields[name], path)
+            _check_value(item, field_kind, path, dropped)
 
 
 def _normalize_bytes(value: Any, path: str) -> str:

@@ -6,7 +6,6 @@ As on a real cluster, admin, edit and view are aggregated: a role with the label
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ObjectRef
 from embedded.auth.rbac import AUTHENTICATED_RULES
 from embedded.auth.tokens import MASTERS
 from embedded.registry.registry import Registry
-from embedded.types import JsonObject
+from embedded.types import JsonObject, copy_json
 
 _READ = ("get", "list", "watch")
 _WRITE = ("create", "delete", "deletecollection", "patch", "update")
@@ -110,7 +109,7 @@ def ensure_default_roles(registry: Registry) -> None:
         found = registry.find(ref)
         if found is None:
             fields["metadata"]["name"] = name
-            registry.create(CLUSTER_ROLES, {**fields, "rules": copy.deepcopy(role.rules)})
+            registry.create(CLUSTER_ROLES, {**fields, "rules": copy_json(role.rules)})
         elif role.aggregates and not found.get("aggregationRule") and _is_updated_automatically(found):
             # Of a cluster from before the roles were aggregated.
             registry.patch(ref, fields)

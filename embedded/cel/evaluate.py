@@ -143,17 +143,19 @@ def _arithmetic(operator: str, one: Any, other: Any) -> Any:
 
 
 def extent(value: Any, limit: int) -> int:
-    """How many values there are in a value, long texts counting for several; it counts no further than `limit`."""
-    count, left = 0, [value]
+    """How many values there are in a value, long texts counting for several; it counts little further than `limit`."""
+    count = 0
+    left: list[Collection[Any]] = [[value]]
     while left and count <= limit:
-        each = left.pop()
-        count += 1
-        if isinstance(each, str | bytes):
-            count += len(each) // _STEP_CHARACTERS
-        elif isinstance(each, dict):
-            left += each.values()
-        elif isinstance(each, list):
-            left += each
+        values = left.pop()
+        count += len(values)
+        for each in values:
+            if isinstance(each, str | bytes):
+                count += len(each) // _STEP_CHARACTERS
+            elif isinstance(each, dict):
+                left.append(each.values())
+            elif isinstance(each, list):
+                left.append(each)
     return count
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from embedded.api.field_errors import forbidden, invalid, not_supported, require
 from embedded.api.status_errors import FieldError
 from embedded.crd import schema_validation, structural
 from embedded.crd.cel_rules import VARIABLES
-from embedded.types import JsonObject
+from embedded.types import JsonObject, copy_json
 
 _KINDS = ("array", "boolean", "integer", "number", "object", "string")
 _LIST_TYPES = ("atomic", "set", "map")
@@ -116,7 +115,7 @@ def _validate_node_fields(schema: JsonObject, path: str, root: bool) -> Iterator
 
 
 def _validate_default(schema: JsonObject, path: str) -> Iterator[FieldError]:
-    value = copy.deepcopy(schema["default"])
+    value = copy_json(schema["default"])
     if structural.prune({"default": value}, {"properties": {"default": schema}}):
         yield invalid(f"{path}.default", schema["default"], "must not have unknown fields")
     for cause in schema_validation.validate_value(value, schema, None, "default"):

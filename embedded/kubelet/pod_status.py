@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from embedded.kubelet.config.downward_api import LOOPBACK
+from embedded.types import copy_json
 
 Json = dict[str, Any]
 
@@ -209,7 +209,7 @@ def _condition(pod_state: PodState, kind: str, status: str, reason: str, message
 
 def node_lost_status(status: Json, now: str) -> Json:
     """The final status of a pod whose processes were lost with the node: Failed, so that a Job counts it."""
-    new = copy.deepcopy(status) | {"phase": "Failed", "reason": "NodeLost", "message": _NODE_LOST_MESSAGE}
+    new = copy_json(status) | {"phase": "Failed", "reason": "NodeLost", "message": _NODE_LOST_MESSAGE}
     for container in [*(new.get("containerStatuses") or []), *(new.get("initContainerStatuses") or [])]:
         running = container["state"].get("running")
         if running is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
 from embedded.api.status_errors import ApiError, bad_request
+from embedded.types import copy_json
 
 MAX_OPERATIONS = 10_000
 """As in a real server, `maxJSONPatchOperations`."""
@@ -26,7 +26,7 @@ def json_patch(document: Any, operations: Any) -> Any:
     from jsonpointer import JsonPointer, JsonPointerException
 
     _require_operations(operations)
-    result, copied = copy.deepcopy(document), 0
+    result, copied = copy_json(document), 0
     try:
         for operation in operations:
             if operation.get("op") == "copy" and isinstance(source := operation.get("from"), str):

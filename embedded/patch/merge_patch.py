@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
-from embedded.types import JsonObject
+from embedded.types import JsonObject, copy_json
 
 # The merge keys of lists, by field name; a real server has them as patchMergeKey tags of its types.
 _MERGE_KEYS = {
@@ -40,7 +39,7 @@ def merge_key(field: str) -> str:
 def merge_patch(target: Any, patch: Any) -> Any:
     """Apply a JSON merge patch: null removes, objects are merged, everything else replaces."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copy_json(patch)
     result = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
@@ -60,13 +59,13 @@ def strategic_merge_patch(target: Any, patch: Any, field: str = "") -> Any:
             return _merge_list(target, patch, key)
         if field in _MERGED_PRIMITIVE_LISTS:
             return target + [item for item in patch if item not in target]
-    return copy.deepcopy(patch)
+    return copy_json(patch)
 
 
 def _merge_object(target: Any, patch: JsonObject) -> JsonObject:
     directive = patch.get("$patch")
     if directive == "replace":
-        return {key: copy.deepcopy(value) for key, value in patch.items() if key != "$patch"}
+        return {key: copy_json(value) for key, value in patch.items() if key != "$patch"}
     if directive == "delete":
         return {}
     result = dict(target) if isinstance(target, dict) else {}
@@ -85,7 +84,7 @@ def _merge_object(target: Any, patch: JsonObject) -> JsonObject:
 
 def _merge_list(target: list[Any], patch: list[Any], key: str) -> list[Any]:
     if any(item.get("$patch") == "replace" for item in patch):
-        return [copy.deepcopy(item) for item in patch if "$patch" not in item]
+        return [copy_json(item) for item in patch if "$patch" not in item]
     merged: list[Any] = list(target)
     # Where the first item of each key is: to search the list for each item of a patch would be quadratic.
     positions: dict[str, int] = {}
@@ -100,7 +99,7 @@ def _merge_list(target: list[Any], patch: list[Any], key: str) -> list[Any]:
                 del positions[_key_text(item.get(key))]
         elif known is None:
             positions[_key_text(item.get(key))] = len(merged)
-            merged.append(copy.deepcopy(item))
+            merged.append(copy_json(item))
         else:
             merged[known] = strategic_merge_patch(merged[known], item)
     return [item for item in merged if item is not _DELETED]

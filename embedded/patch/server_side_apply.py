@@ -6,7 +6,6 @@ to `before-first-apply`, as on a real server for objects without managedFields.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import Any
 
 from embedded.api.status_errors import ApiError
 from embedded.patch.merge_patch import merge_key
-from embedded.types import JsonObject
+from embedded.types import JsonObject, copy_json
 
 FieldPath = tuple[str, ...]
 """Path elements of FieldsV1: `f:name`, `k:{"name":"x"}` for an item of a keyed list, `v:"x"` for a member of a set."""
@@ -256,7 +255,7 @@ def apply_patch(
 
 def _merge(live: Any, patch: Any, list_key: ListKey, names: FieldPath) -> Any:
     if isinstance(live, dict) and isinstance(patch, dict):
-        result = copy.deepcopy(live)
+        result = copy_json(live)
         for name, value in patch.items():
             if names == ("metadata",) and name in _SYSTEM_METADATA and name in live:
                 continue
@@ -266,12 +265,12 @@ def _merge(live: Any, patch: Any, list_key: ListKey, names: FieldPath) -> Any:
         if key == "*":
             return live + [item for item in patch if item not in live]
         if _has_keys(patch, key) and _has_keys(live, key):
-            items = {json.dumps(item[key]): item for item in copy.deepcopy(live)}
+            items = {json.dumps(item[key]): item for item in copy_json(live)}
             for item in patch:
                 at = json.dumps(item[key])
                 items[at] = _merge(items.get(at), item, list_key, names)
             return list(items.values())
-    return copy.deepcopy(patch)
+    return copy_json(patch)
 
 
 def _conflict_error(disputes: list[tuple[ManagedFieldsEntry, FieldPath]]) -> ApiError:

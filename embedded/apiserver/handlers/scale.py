@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +18,7 @@ from embedded.patch import merge_patch
 from embedded.patch.json_patch import json_patch
 from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
+from embedded.types import copy_json
 
 Json = dict[str, Any]
 
@@ -102,7 +102,7 @@ def scale_of(resource: ResourceType, obj: Json) -> Json:
 def with_replicas(resource: ResourceType, obj: Json, replicas: int) -> Json:
     """A copy of an object with other replicas."""
     assert resource.scale is not None
-    changed = copy.deepcopy(obj)
+    changed = copy_json(obj)
     *parents, last = resource.scale.spec_path.strip(".").split(".")
     holder = changed
     for part in parents:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from embedded.registry.event_recorder import EventRecorder
 from embedded.registry.object_meta import format_time
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import StoreEvent
+from embedded.types import copy_json
 
 Json = dict[str, Any]
 
@@ -287,7 +287,7 @@ def _build_pod(job: Json, new: NewPod) -> Json:
             "ownerReferences": [owner],
         },
         # A copy, because the registry sets defaults in it.
-        "spec": copy.deepcopy(template["spec"]),
+        "spec": copy_json(template["spec"]),
     }
     if template_metadata.get("annotations"):
         pod["metadata"]["annotations"] = dict(template_metadata["annotations"])
