@@ -37,6 +37,8 @@ def render_objects(target: InstallOptions) -> list[kustomize.Json]:
     folder = kustomize.MANIFESTS_FOLDER / ("overlays/minio" if target.s3 is None else "base")
     settings = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
     if target.public_url:
+        # What forges link to: inside of the cluster, the API has another address.
+        settings["C8S_RUN_URL"] = f"{target.public_url.rstrip('/')}/api/v1/namespaces/{{namespace}}/runs/{{run}}"
         settings["C8S_ALLOWED_HOST"] = target.public_url.split("://", 1)[-1].split("/")[0].split(":")[0]
     values = kustomize.ManifestValues(target.image, target.minio_image, {**settings, **target.settings})
     found = kustomize.render_values(kustomize.render(folder), values)

@@ -1,12 +1,11 @@
 """Serializes Kubernetes objects for the REST API: pure functions from a PipelineRun to a `Run`, and so on."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from controller import labels
-from controller.run_types.patterns import RUN_NUMBER_PATTERN
+from controller.run_numbers import number_of, pipeline_of
 from controller.run_types.phases import RunPhase
 from controller.run_types.summary import status_of
 
@@ -24,7 +23,7 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
         "name": meta["name"],
         "namespace": meta["namespace"],
         "uid": meta.get("uid", ""),
-        "number": run_number(run),
+        "number": number_of(run),
         "pipeline": pipeline_of(run),
         "createdAt": meta.get("creationTimestamp"),
         "resourceVersion": str(meta.get("resourceVersion", "")),
@@ -96,12 +95,6 @@ def _with_artifact_count(step: JsonObject) -> JsonObject:
     return {**step, "artifacts": {"files": len(files), "bytes": sum(file["size"] for file in files)}}
 
 
-def run_number(run: JsonObject) -> int | None:
-    """The run's number within its pipeline, from its label; None for a run without one that the API could give."""
-    text = str((run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, ""))
-    return int(text) if re.fullmatch(RUN_NUMBER_PATTERN, text) and text else None
-
-
 def creator_of(run: JsonObject) -> str | None:
     """The user who created the run, if that is proven."""
     user = (run.get("status") or {}).get("createdBy")
@@ -111,16 +104,6 @@ def creator_of(run: JsonObject) -> str | None:
 def phase_of(run: JsonObject) -> str:
     """The run's phase; a run that the operator has not reconciled yet is Pending."""
     return str((run.get("status") or {}).get("phase") or RunPhase.PENDING)
-
-
-def pipeline_of(run: JsonObject) -> str | None:
-    """The name of the run's pipeline: of its definition, or of its label as long as the definition is not copied yet.
-
-    The label can be written by others, and does not decide to which pipeline a run belongs.
-    """
-    definition = (run.get("spec") or {}).get("pipeline") or {}
-    name = definition.get("name") or (run["metadata"].get("labels") or {}).get(labels.PIPELINE)
-    return None if name is None else str(name)
 
 
 def serialize_pipeline(config: JsonObject) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from controller.operator.effects.event_recorder import EventRecorder, audit_fiel
 from controller.operator.effects.executor import ActionExecutor, JobCreateError
 from controller.operator.effects.pipeline_resolver import PipelineResolver
 from controller.operator.effects.reuse_loader import ReuseLoader
+from controller.operator.effects.run_numbering import RunNumbering
 from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs
@@ -152,7 +153,8 @@ class Reconciler:
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         retention = timedelta(seconds=settings.retention)
         self._reuse = ReuseLoader(self._client, dependencies.store, retention, self._now)
-        self._resolver = PipelineResolver(self._client, dependencies.store, self._plans)
+        self._numbering = RunNumbering(self._client, list_runs, lambda: self._now().timestamp())
+        self._resolver = PipelineResolver(self._client, dependencies.store, self._plans, self._numbering)
         self._executor = ActionExecutor(self._client, dependencies.store, settings, self._now, self._monotonic)
         self._writer = StatusWriter(
             self._client,
@@ -373,7 +375,8 @@ class Reconciler:
         except NotFoundError:
             raise InvalidRunError(f"there is no PipelineConfig {reference} in namespace {namespace}") from None
         definition = {"name": reference, **config["spec"]}
-        patch = {"metadata": {"uid": run["metadata"]["uid"]}, "spec": {"pipeline": definition}}
+        run_labels = await self._numbering.labels_of(run, reference)
+        patch = {"metadata": {"uid": run["metadata"]["uid"], "labels": run_labels}, "spec": {"pipeline": definition}}
         try:
             await self._client.patch(PIPELINE_RUNS, name, patch, namespace=namespace)
         except TooLargeError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from controller import labels
 from controller.api.metrics import ApiMetrics
+from controller.forges.delivery_outcomes import DeliveryOutcomes
 from controller.forges.reporter import StatusReporter
 from controller.forges.secret_access import SecretAccess
 from controller.kube import REPOSITORY_CONNECTIONS, Informer, KubeClient, LeaderElector, LeaseTimings
@@ -74,6 +75,7 @@ class OperatorRunner:
             if settings.webhook_account
             else None
         )
+        self._delivery_outcomes = DeliveryOutcomes(client, runs, self._connections)
         self._reporter = StatusReporter(client, runs, _run_page(settings, connection))
         self._elector = _leader_elector(client, settings, connection) if settings.leader_elect else None
         self._operator = RunController(
@@ -125,6 +127,7 @@ class OperatorRunner:
             group.create_task(self._operator.run(), name="reconcile")
             group.create_task(self._reporter.run(), name="forges")
             group.create_task(self._connections.run(), name="connections")
+            group.create_task(self._delivery_outcomes.run(), name="deliveries")
             if self._secret_access is not None:
                 group.create_task(self._secret_access.run(), name="receiver's rights")
 

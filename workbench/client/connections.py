@@ -39,7 +39,8 @@ class Delivery:
             if run.phase is None:
                 parts.append(f"{run.name} was deleted")
             else:
-                parts.append(f"{run.name}: {run.phase}" + (f", {run.message}" if run.message else ""))
+                is_said = not run.message or run.message in self.reason
+                parts.append(f"{run.name}: {run.phase}" + ("" if is_said else f", {run.message}"))
         return "; ".join(parts)
 
 

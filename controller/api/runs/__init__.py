@@ -1,1 +1,1 @@
-"""Creating and listing runs: validation, numbering, pagination."""
+"""Creating and listing runs: validation, pagination."""

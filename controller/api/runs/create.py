@@ -8,10 +8,8 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from controller import labels
-from controller.api import serializers
+from controller import labels, run_numbers
 from controller.api.http.problems import ApiProblemError, problem_entry
-from controller.api.runs import numbering
 from controller.api.runs.request import Idempotency, NewRun, is_same_request, run_object
 from controller.api.runs.validation import require_fitting_size
 from controller.api.state import AppState, KeyedLock
@@ -36,12 +34,12 @@ async def create_pipeline_run(
     """
     await asyncio.to_thread(require_fitting_size, new.spec())
     async with _exclusive(state, namespace, key.key if key is not None else None):
-        at_least, taken = _highest_known_number(state, namespace, new.pipeline) + 1, 0
+        at_least, taken = run_numbers.highest_number(state.runs.list(namespace), new.pipeline) + 1, 0
         for _ in range(ATTEMPTS):
             # Requests of this process don't compete for the next number; those of other controllers may.
             async with _exclusive(state, namespace, NUMBERS):
                 # In this order: a claim that has been released left a run behind, which the list then shows.
-                ledger = await numbering.read_ledger(state.client, namespace)
+                ledger = await run_numbers.read_ledger(state.client, namespace)
                 existing = await _find_existing(state, namespace, key) if key is not None else None
                 if existing is not None:
                     return existing, False
@@ -59,7 +57,7 @@ async def create_pipeline_run(
         raise ApiProblemError("conflict", f"too many runs of {new.pipeline} are being created at once; try again")
 
 
-def _claimed_number(ledger: numbering.RunNumberLedger, key: Idempotency | None, taken: int, now: float) -> int | None:
+def _claimed_number(ledger: run_numbers.RunNumberLedger, key: Idempotency | None, taken: int, now: float) -> int | None:
     """The number that this request claimed before; None without a claim, or when another run has got the name."""
     claim = ledger.claim(key.key, now) if key is not None else None
     if key is None or claim is None:
@@ -72,7 +70,7 @@ def _claimed_number(ledger: numbering.RunNumberLedger, key: Idempotency | None, 
 async def _claim_number(
     state: AppState,
     namespace: str,
-    ledger: numbering.RunNumberLedger,
+    ledger: run_numbers.RunNumberLedger,
     pipeline: str,
     at_least: int,
     key: Idempotency | None,
@@ -81,7 +79,7 @@ async def _claim_number(
     number = max(ledger.last_number(pipeline) + 1, at_least)
     data = ledger.with_number(pipeline, number, state.wall_clock(), *((key.key, key.request) if key else ()))
     try:
-        await numbering.write_ledger(state.client, namespace, ledger, data)
+        await run_numbers.write_ledger(state.client, namespace, ledger, data)
     except (AlreadyExistsError, ConflictError):
         return None
     except NotFoundError:
@@ -97,9 +95,9 @@ async def _release_claim(state: AppState, namespace: str, key: Idempotency) -> N
     try:
         for _ in range(RELEASE_ATTEMPTS):
             async with _exclusive(state, namespace, NUMBERS):
-                ledger = await numbering.read_ledger(state.client, namespace)
+                ledger = await run_numbers.read_ledger(state.client, namespace)
                 with contextlib.suppress(ConflictError):
-                    await numbering.write_ledger(state.client, namespace, ledger, ledger.without_claim(key.key))
+                    await run_numbers.write_ledger(state.client, namespace, ledger, ledger.without_claim(key.key))
                     return
     except KubeError as error:
         log.info(
@@ -111,7 +109,7 @@ async def _create_object(
     state: AppState, namespace: str, number: int, new: NewRun, key: Idempotency | None
 ) -> Run | None:
     """The new run, or the one that another controller created for this request; None when the name is taken."""
-    name = numbering.run_name(new.pipeline, number)
+    name = run_numbers.run_name(new.pipeline, number)
     try:
         body = run_object(namespace, name, number, new, key)
         body["metadata"]["annotations"][labels.CREATOR_PROOF] = state.creator_proofs.sign(body)
@@ -136,26 +134,6 @@ async def _find_existing(state: AppState, namespace: str, key: Idempotency) -> R
             raise _key_reused_problem()
         return dict(run)
     return None
-
-
-def _highest_known_number(state: AppState, namespace: str, pipeline: str) -> int:
-    """The highest number among the cached runs: the ConfigMap may have been deleted.
-
-    Labels can be written by others. A number counts if the run has the name that belongs to it, and a large one only
-    if the API created the run.
-    """
-    known = (
-        (run, serializers.run_number(run) or 0)
-        for run in state.runs.list(namespace)
-        if serializers.pipeline_of(run) == pipeline
-    )
-    counted = (
-        number
-        for run, number in known
-        if run["metadata"]["name"] == numbering.run_name(pipeline, number)
-        and (number <= numbering.MAX_UNPROVEN_NUMBER or serializers.creator_of(run) is not None)
-    )
-    return max(counted, default=0)
 
 
 def _key_reused_problem() -> ApiProblemError:

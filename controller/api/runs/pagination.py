@@ -15,7 +15,8 @@ from typing import Any
 
 from controller.api.artifacts.workspaces import debug_source
 from controller.api.http.problems import ApiProblemError
-from controller.api.serializers import phase_of, pipeline_of, run_number
+from controller.api.serializers import phase_of
+from controller.run_numbers import number_of, pipeline_of
 
 Object = Mapping[str, Any]
 # What a run is sorted by: a text or a number, then tie breakers.
@@ -114,7 +115,7 @@ def _sort_key(field: str, now: float) -> Callable[[Object], SortKey]:
         first = lambda run: str(run["metadata"]["name"])  # noqa: E731
     else:
         first = _created
-    return lambda run: (first(run), _created(run), run_number(run) or 0, str(run["metadata"]["name"]))
+    return lambda run: (first(run), _created(run), number_of(run) or 0, str(run["metadata"]["name"]))
 
 
 def _created(run: Object) -> str:

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from controller import labels
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models.runs import Breakpoint, CopyRequest, RerunRequest, RunRequest, Source
-from controller.api.serializers import creator_of, run_number
+from controller.api.serializers import creator_of
+from controller.run_numbers import number_of
 
 Validated = tuple[Mapping[str, Any], Mapping[str, str]]
 """A definition and the values of its parameters, from `validation.validate_run`."""
@@ -205,7 +206,7 @@ def _rerun_trigger(run: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def debug_copy(run: Mapping[str, Any], slug: str, attempt: int, validated: Validated, user: str) -> NewRun:
     """A debug copy of a failed step, on the saved workspace of this attempt."""
-    number = run_number(run)
+    number = number_of(run)
     saved = {
         "run": str(run["metadata"]["name"]),
         "uid": str(run["metadata"]["uid"]),

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from controller import labels
 from controller.kube import PIPELINE_RUNS, ApiError, KubeClient, TooLargeError
 from controller.operator import names
 from controller.operator.cache.run_plan import InvalidRunError, RunPlan
 from controller.operator.decision.observation import PipelineVerdict
+from controller.operator.effects.run_numbering import RunNumbering
 from controller.operator.interfaces import ManifestReader
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
 from controller.operator.resolve import Resolution, invalid_verdict, resolve_definition
@@ -37,8 +37,9 @@ class ResolvedRun:
 class PipelineResolver:
     """Resolves runs whose pipeline is in the repository. Doing it twice has the same result."""
 
-    def __init__(self, client: KubeClient, store: ManifestReader, plans: PlanLoader) -> None:
+    def __init__(self, client: KubeClient, store: ManifestReader, plans: PlanLoader, numbering: RunNumbering) -> None:
         self._client = client
+        self._numbering = numbering
         self._store = store
         self._plans = plans
         self._worker = LimitedWorker()
@@ -57,20 +58,24 @@ class PipelineResolver:
         if found.verdict is not None:
             return found.verdict
         assert found.definition is not None
+        run_labels = await self._numbering.labels_of(run, found.definition["name"])
         more: Json = {"pipeline": found.definition}
         if found.changed_files is not None and "changedFiles" not in run["spec"]:
             more["changedFiles"] = list(found.changed_files)
-        candidate = as_run({**run, "spec": {**run["spec"], **more}})
+        metadata = {**run["metadata"], "labels": {**(run["metadata"].get("labels") or {}), **run_labels}}
+        candidate = as_run({**run, "metadata": metadata, "spec": {**run["spec"], **more}})
         try:
             plan = await self._plans.load(candidate)
         except InvalidRunError as error:
             message = f"pipeline {found.definition['name']}: {error}"
             return PipelineVerdict(RunPhase.FAILED, error.reason, message)
-        return await self._freeze(run, more, plan)
+        return await self._freeze(run, run_labels, more, plan)
 
-    async def _freeze(self, run: RunObject, more: Json, plan: RunPlan) -> ResolvedRun | PipelineVerdict:
+    async def _freeze(
+        self, run: RunObject, run_labels: dict[str, str], more: Json, plan: RunPlan
+    ) -> ResolvedRun | PipelineVerdict:
         metadata, name = run["metadata"], more["pipeline"]["name"]
-        patch = {"metadata": {"uid": metadata["uid"], "labels": {labels.PIPELINE: name}}, "spec": more}
+        patch = {"metadata": {"uid": metadata["uid"], "labels": run_labels}, "spec": more}
         try:
             patched = await self._client.patch(PIPELINE_RUNS, metadata["name"], patch, namespace=metadata["namespace"])
         except TooLargeError as error:

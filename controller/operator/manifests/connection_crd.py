@@ -55,6 +55,8 @@ def repository_connection() -> Json:
         crds.column("Provider", ".spec.provider"),
         crds.column("Ready", ".status.conditions[0].status"),
         crds.column("Last", ".status.deliveries[0].about"),
+        crds.column("Outcome", ".status.deliveries[0].outcome"),
+        crds.column("Why", ".status.deliveries[0].reason", priority=1),
         crds.AGE,
     ]
     status = connection_status_schema()

@@ -87,6 +87,7 @@ OPERATOR_GRANTS = (
             "watch": "their changes",
         },
     ),
+    Grant(GROUP, "repositoryconnections/status", {"patch": "why a delivery's pipeline did not run"}),
     Grant(RBAC_GROUP, "roles", {"list": "those of the receiver in all namespaces", "create": "one in a namespace"}),
     Grant(
         RBAC_GROUP,
@@ -148,6 +149,8 @@ OPERATOR_GRANTS = (
             "patch": "their count",
         },
     ),
+    Grant("", "configmaps", {"create": "the numbers of a namespace's runs"}),
+    Grant("", "configmaps", {"get": "the last numbers", "update": "the next number"}, (RUN_NUMBERS,)),
     Grant("", "namespaces", {"get": "the uid, which the keys of sources contain"}),
     Grant("", "nodes", {"list": "which resources a step can have, and the container runtime", "watch": "the same"}),
     *_REVIEWS,

@@ -113,6 +113,72 @@ async def test_a_push_runs_the_pipeline_of_a_private_repository(
     assert secret not in json.dumps(found), "a secret is shown once"
 
 
+async def test_runs_of_deliveries_are_numbered_with_those_of_users(
+    sandbox: Sandbox, http: aiohttp.ClientSession, api: Caller, server: GitServer
+) -> None:
+    repository = server.repository("octo/numbered")
+    text = (
+        FILE.format(name="numbered")
+        .replace("commands:", 'env: {NUMBER: "number {{run.number}}"}, commands:')
+        .replace("cat a.txt", "echo $NUMBER")
+    )
+    commit = repository.commit({".c8s.yaml": text})
+    secret = await connect(api, "numbered", repository)
+    _, answer = await deliver(http, sandbox, "numbered", secret, push(repository, commit))
+    run = await ended(api, answer["runs"][0])
+    assert (run["status"]["phase"], run["number"]) == ("Succeeded", 1), run["status"]
+    _, log = await api("GET", f"runs/{run['name']}/steps/a/logs")
+    assert b"number 1" in log
+    step = {"name": "a", "image": "busybox:1.36", "commands": ["true"]}
+    body = {"pipeline": {"version": "v1alpha1", "name": "numbered", "steps": [step]}}
+    assert (await api("POST", "runs", json=body))[1]["name"] == "numbered-2"
+    definition = {**body["pipeline"], "events": ["push"], "branches": ["main"]}
+    status, stored = await api("PUT", "pipelines/numbered", json={"definition": definition})
+    assert status in (200, 201), stored
+    await connect(api, "stored-numbered", repository, pipelines=["numbered"])
+    _, connected = await api("GET", "connections/stored-numbered")
+    assert connected["pipelines"] == ["numbered"]
+    payload = push(repository, commit)
+    body = {"headers": payload[0], "body": json.dumps(payload[1])}
+    _, answer = await api("POST", "connections/stored-numbered/deliveries", json=body)
+    assert (await ended(api, answer["runs"][0]))["number"] == 3
+
+
+@pytest.mark.parametrize(
+    ("file", "outcome", "reason"),
+    [
+        (FILE.format(name="topic").replace("[main]", "[topic]"), "Ignored", "the branch main matches none of: topic"),
+        ("version: v1alpha1\nname: wrong\nsteps: 7\n", "Refused", ".c8s.yaml:3:8"),
+    ],
+)
+async def test_a_delivery_says_why_the_pipeline_of_its_commit_did_not_run(
+    sandbox: Sandbox,
+    http: aiohttp.ClientSession,
+    api: Caller,
+    server: GitServer,
+    file: str,
+    outcome: str,
+    reason: str,
+) -> None:
+    name = f"why-{outcome.lower()}"
+    repository = server.repository(f"octo/{name}")
+    commit = repository.commit({".c8s.yaml": file})
+    secret = await connect(api, name, repository)
+    _, answer = await deliver(http, sandbox, name, secret, push(repository, commit))
+
+    async def delivery() -> Any:
+        _, found = await api("GET", f"connections/{name}")
+        return next((each for each in found["deliveries"] if each["outcome"] != "Started"), None)
+
+    found = await wait_until_async(delivery, SECONDS, what="the outcome in the status")
+    assert (found["outcome"], [each["name"] for each in found["runs"]]) == (outcome, answer["runs"])
+    assert reason in found["reason"]
+    # The reason outlives the run.
+    assert (await api("DELETE", f"runs/{answer['runs'][0]}"))[0] == 204
+    _, listed = await api("GET", f"connections/{name}")
+    assert reason in listed["deliveries"][0]["reason"]
+
+
 async def test_a_secret_of_a_connection_is_not_for_steps(
     sandbox: Sandbox, http: aiohttp.ClientSession, api: Caller, server: GitServer
 ) -> None:

@@ -23,8 +23,8 @@ from controller.api.models import agent as models
 from controller.api.namespace_uids import namespace_uid_of
 from controller.api.routes.agent.access import authorize_agent
 from controller.api.routes.agent.uploads import commit_upload
-from controller.api.serializers import pipeline_of
 from controller.api.state import AppState, get_state
+from controller.run_numbers import pipeline_of
 from controller.storage import ObjectExistsError, ObjectNotFoundError
 
 _log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ import yaml
 import controller
 import kind
 from controller import kube
-from controller.api.runs.numbering import CONFIG_MAP
 from controller.operator.manifests import rbac
 from controller.operator.manifests.rbac import Grant
+from controller.run_numbers import CONFIG_MAP
 from controller.runtime.manager import LEASE
 
 CODE = Path(controller.__file__).parent
@@ -64,11 +64,12 @@ REVIEWS = granted(rbac._REVIEWS)
 
 def test_the_operator_has_the_rights_that_it_uses_and_no_more() -> None:
     used = called("operator", "forges", "logs", "kube/leader_election.py", "runtime/operator_runner.py") | REVIEWS
+    used |= called("run_numbers.py")
     assert granted((*rbac.OPERATOR_GRANTS, *rbac.LEASE_GRANTS)) == used
 
 
 def test_the_api_has_the_rights_that_it_uses_and_no_more() -> None:
-    used = called("api", "log_relay") | REVIEWS
+    used = called("api", "log_relay", "run_numbers.py") | REVIEWS
     used |= {Right("c8s.dev", "pipelineruns", verb) for verb in ("list", "watch")}  # the informer of the manager
     used.add(Right("c8s.dev", "repositoryconnections/status", "patch"))  # a delivery that is handled again
     assert granted((*rbac.API_GRANTS, *rbac.LEADER_GRANTS)) == used

@@ -1,5 +1,7 @@
 """Numbers runs: the ConfigMap `c8s-run-numbers` of a namespace holds the last number of each pipeline.
 
+The API numbers the runs that it creates; the operator those whose pipeline it fills in, such as those of deliveries.
+
 Several controllers may write at once; the ConfigMap's resourceVersion decides, so no number is given twice, not even a
 deleted run's. A request with an Idempotency-Key writes its claim on a number in the same update: repeating the request,
 at another controller or after a crash, finds the claim and creates the same run. Once the run exists, its label holds
@@ -8,7 +10,7 @@ what the claim said, and the claim is removed.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -91,6 +93,39 @@ async def write_ledger(client: KubeClient, namespace: str, ledger: RunNumberLedg
         await client.create(CONFIG_MAPS, _new_config_map(namespace, data), namespace)
     else:
         await client.update(CONFIG_MAPS, {**ledger.config_map, "data": dict(data)})
+
+
+def number_of(run: Mapping[str, Any]) -> int | None:
+    """The number of a run within its pipeline; None if it has none."""
+    text = str((run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, ""))
+    return int(text) if re.fullmatch(RUN_NUMBER_PATTERN, text) and text else None
+
+
+def pipeline_of(run: Mapping[str, Any]) -> str | None:
+    """The name of the run's pipeline: of its definition, or of its label as long as the definition is not copied yet.
+
+    The label can be written by others, and does not decide to which pipeline a run belongs.
+    """
+    definition = (run.get("spec") or {}).get("pipeline") or {}
+    name = definition.get("name") or (run["metadata"].get("labels") or {}).get(labels.PIPELINE)
+    return None if name is None else str(name)
+
+
+def highest_number(runs: Iterable[Mapping[str, Any]], pipeline: str) -> int:
+    """The highest number among the known runs of a pipeline: the ConfigMap may have been deleted.
+
+    Labels can be written by others. A number counts if the run has the name that belongs to it, or its creator is
+    proven, and a large one only if both are so.
+    """
+    found = 0
+    for run in runs:
+        if pipeline_of(run) != pipeline or not (number := number_of(run)):
+            continue
+        has_name = run["metadata"]["name"] == run_name(pipeline, number)
+        is_proven = (run.get("status") or {}).get("createdBy") is not None
+        if (has_name and is_proven) or ((has_name or is_proven) and number <= MAX_UNPROVEN_NUMBER):
+            found = max(found, number)
+    return found
 
 
 def run_name(pipeline: str, number: int) -> str:
