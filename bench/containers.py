@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from machine import describe, spread
 
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.detect import FoundEngine, find_engine
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.detect import FoundEngine, find_engine
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 from tests.support.engine import TEST_IMAGE, import_image, root_file_system
 

@@ -29,8 +29,8 @@ from embedded.auth.tokens import Authenticator, TokenFileError, load_signing_key
 from embedded.controllers import run_controllers
 from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.runtime.choice import RUNTIMES, engine_runtime, process_runtime
-from embedded.kubelet.runtime.engine.address import AddressError, EngineAddress
-from embedded.kubelet.runtime.engine.detect import find_engine
+from embedded.kubelet.runtime.engine.connection.address import AddressError, EngineAddress
+from embedded.kubelet.runtime.engine.connection.detect import find_engine
 from embedded.kubelet.runtime.interface import Runtime
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 from embedded.registry import manifests

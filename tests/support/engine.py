@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.detect import FoundEngine, find_engine
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.detect import FoundEngine, find_engine
 from embedded.kubelet.runtime.engine.errors import EngineError
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from workbench.importer import argo, github, gitlab, tekton
+from workbench.importer.argo import workflow as argo
 from workbench.importer.draft import ImportedPipeline, PipelineDraft, finish
+from workbench.importer.github import workflow as github
+from workbench.importer.gitlab import pipeline as gitlab
 from workbench.importer.source import ImportFileError, read_documents
+from workbench.importer.tekton import pipeline as tekton
 
 
 @dataclass(frozen=True)

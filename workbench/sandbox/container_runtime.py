@@ -80,7 +80,7 @@ async def choose_runtime(wanted: str, data_dir: Path | None) -> SandboxRuntime:
     """
     if wanted == "process":
         return SandboxRuntime("process")
-    from embedded.kubelet.runtime.engine.detect import find_engine, prepare_engine
+    from embedded.kubelet.runtime.engine.connection.detect import find_engine, prepare_engine
     from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kind.doctor import GIB, Finding
 
 if TYPE_CHECKING:
-    from embedded.kubelet.runtime.engine.detect import EngineFacts, FoundEngine
+    from embedded.kubelet.runtime.engine.connection.detect import EngineFacts, FoundEngine
 
 _WHY = "Docker or Podman runs the steps of an embedded sandbox in their images; without one, images are ignored."
 _MIN_DISK = 3 * GIB
@@ -26,8 +26,8 @@ _NO_RIGHTS = (
 
 def check_engines() -> list[Finding]:
     """One finding for each engine; that one is missing is a warning only if the other is missing too."""
-    from embedded.kubelet.runtime.engine.address import ENGINES
-    from embedded.kubelet.runtime.engine.detect import find_engine
+    from embedded.kubelet.runtime.engine.connection.address import ENGINES
+    from embedded.kubelet.runtime.engine.connection.detect import find_engine
     from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
     found: list[FoundEngine] = []
@@ -45,7 +45,7 @@ def check_engines() -> list[Finding]:
 
 
 def _check(found: FoundEngine, *, is_used: bool) -> Finding:
-    from embedded.kubelet.runtime.engine.detect import prepare_engine, read_facts
+    from embedded.kubelet.runtime.engine.connection.detect import prepare_engine, read_facts
     from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
     name = f"{found.info.name} {found.info.version} at {found.address}"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from embedded.kubelet.config.environment import contained_environment, inherited_environment
-from embedded.kubelet.runtime.engine.address import AddressError, EngineAddress
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.credentials import login_files
+from embedded.kubelet.runtime.engine.connection.address import AddressError, EngineAddress
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.engine import Engine
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.identity import has_cluster_id
+from embedded.kubelet.runtime.engine.images.credentials import login_files
 from embedded.kubelet.runtime.engine.runtime import EngineRuntime
 from embedded.kubelet.runtime.interface import Runtime
 from embedded.kubelet.runtime.process.cgroups import CgroupMode

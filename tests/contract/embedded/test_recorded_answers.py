@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from embedded.kubelet.runtime.engine.detect import FoundEngine
+from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
 from tests.contract.embedded import kubeconfig
 from tests.support.engine import engine, engine_images
 from tests.support.kubernetes import run_cluster

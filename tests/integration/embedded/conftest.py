@@ -18,8 +18,8 @@ from embedded.api.status_errors import ApiError
 from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.node import NODE_NAME
 from embedded.kubelet.runtime.choice import engine_runtime, process_runtime
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.detect import FoundEngine
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
 from embedded.kubelet.runtime.engine.engine import list_labelled
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id
 from embedded.kubelet.runtime.interface import Runtime

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from embedded.api.scheme import PODS, ObjectRef
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.detect import FoundEngine
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
 from embedded.kubelet.runtime.engine.engine import Engine, list_labelled
 from embedded.kubelet.runtime.engine.errors import EngineError
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id, cluster_labels

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from embedded.api.scheme import PODS, SECRETS, ObjectRef
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.detect import FoundEngine
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
 from tests.integration.embedded.conftest import Cluster
 from tests.support.engine import root_file_system
 from tests.support.registry import Registry, run_registry

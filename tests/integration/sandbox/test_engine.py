@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.detect import FoundEngine
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
 from embedded.kubelet.runtime.engine.engine import list_labelled
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL
 from tests.live import C8s, parse_step_table, write_pipeline

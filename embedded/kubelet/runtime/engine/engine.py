@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from embedded.kubelet.runtime.engine import ownership
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.container import remove_container
-from embedded.kubelet.runtime.engine.detect import EngineFacts, prepare_engine
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.detect import EngineFacts, prepare_engine
+from embedded.kubelet.runtime.engine.containers.container import remove_container
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_labels
-from embedded.kubelet.runtime.engine.images import ImageStore
+from embedded.kubelet.runtime.engine.images.store import ImageStore
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
 Json = dict[str, Any]

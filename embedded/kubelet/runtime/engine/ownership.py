@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from embedded.kubelet.runtime.engine.client import EngineClient
-from embedded.kubelet.runtime.engine.container import remove_container
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.containers.container import remove_container
 from embedded.kubelet.runtime.engine.errors import EngineError
 
 Json = dict[str, Any]

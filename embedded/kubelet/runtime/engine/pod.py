@@ -12,8 +12,8 @@ from typing import Any
 
 from embedded.kubelet.config.downward_api import LOOPBACK
 from embedded.kubelet.config.environment import ConfigError
-from embedded.kubelet.runtime.engine.container import EngineContainer, network_address, remove_container
-from embedded.kubelet.runtime.engine.container_spec import EngineOptions, Placement, container_body
+from embedded.kubelet.runtime.engine.containers.container import EngineContainer, network_address, remove_container
+from embedded.kubelet.runtime.engine.containers.spec import EngineOptions, Placement, container_body
 from embedded.kubelet.runtime.engine.engine import Engine
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.pause import PROGRAM

@@ -11,7 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.workbench.importer import test_argo, test_github, test_gitlab, test_tekton
+from tests.unit.workbench.importer.argo import test_workflow as test_argo
+from tests.unit.workbench.importer.github import test_workflow as test_github
+from tests.unit.workbench.importer.gitlab import test_pipeline as test_gitlab
+from tests.unit.workbench.importer.tekton import test_pipeline as test_tekton
 from workbench.importer.convert import SYSTEMS, import_pipeline
 from workbench.importer.source import ImportFileError
 from workbench.pipeline_file.load import lint_pipeline

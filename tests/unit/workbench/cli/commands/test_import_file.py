@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.unit.workbench.importer.test_github import CI
+from tests.unit.workbench.importer.github.test_workflow import CI
 from workbench.cli.commands.import_file import import_file
 from workbench.cli.main import main
 from workbench.pipeline_file.load import lint_pipeline

@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import Any, Self
 
 from embedded.api.interfaces import ExecOptions
-from embedded.kubelet.runtime.engine.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.streams import FrameDecoder, RawStream
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
-from embedded.kubelet.runtime.engine.streams import FrameDecoder, RawStream
 from embedded.kubelet.runtime.interface import StartError
 
 Json = dict[str, Any]

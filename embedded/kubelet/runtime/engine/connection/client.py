@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import aiohttp
 
-from embedded.kubelet.runtime.engine.address import EngineAddress
+from embedded.kubelet.runtime.engine.connection.address import EngineAddress
+from embedded.kubelet.runtime.engine.connection.info import EngineInfo, describe
+from embedded.kubelet.runtime.engine.connection.streams import RawStream, open_stream
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError, error_message
-from embedded.kubelet.runtime.engine.info import EngineInfo, describe
-from embedded.kubelet.runtime.engine.streams import RawStream, open_stream
 
 Json = dict[str, Any]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from embedded.kubelet.runtime.engine import credentials
-from embedded.kubelet.runtime.engine.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
-from embedded.kubelet.runtime.engine.references import ImageReference, invalid_message
+from embedded.kubelet.runtime.engine.images import credentials
+from embedded.kubelet.runtime.engine.images.references import ImageReference, invalid_message
 from embedded.kubelet.runtime.interface import ImageError
 
 Json = dict[str, Any]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from embedded.kubelet.runtime.engine.credentials import find_login, header, secret_logins, stored_login
-from embedded.kubelet.runtime.engine.references import ImageReference
+from embedded.kubelet.runtime.engine.images.credentials import find_login, header, secret_logins, stored_login
+from embedded.kubelet.runtime.engine.images.references import ImageReference
 
 Json = dict[str, Any]
 AUTH = base64.b64encode(b"me:pass:word").decode()

@@ -21,10 +21,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from embedded.kubelet.runtime.engine import pause
-from embedded.kubelet.runtime.engine.address import ENGINES, AddressError, EngineAddress, candidates
+from embedded.kubelet.runtime.engine.connection.address import ENGINES, AddressError, EngineAddress, candidates
+from embedded.kubelet.runtime.engine.connection.info import EngineInfo, describe
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError, error_message
 from embedded.kubelet.runtime.engine.identity import cluster_labels
-from embedded.kubelet.runtime.engine.info import EngineInfo, describe
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
 Json = dict[str, Any]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded.kubelet.runtime.engine.address import AddressError, EngineAddress, candidates
-from embedded.kubelet.runtime.engine.info import describe
+from embedded.kubelet.runtime.engine.connection.address import AddressError, EngineAddress, candidates
+from embedded.kubelet.runtime.engine.connection.info import describe
 
 
 @pytest.mark.parametrize("text", ["unix:///run/x.sock", "tcp://127.0.0.1:2375"])

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.kubelet.runtime.engine.streams import FrameDecoder
+from embedded.kubelet.runtime.engine.connection.streams import FrameDecoder
 
 
 def frame(number: int, content: bytes) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from embedded.kubelet.runtime.engine.address import EngineAddress
+from embedded.kubelet.runtime.engine.connection.address import EngineAddress
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 
 Json = dict[str, Any]

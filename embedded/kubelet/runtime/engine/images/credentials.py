@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from embedded.kubelet.runtime.engine.references import DEFAULT_REGISTRY, ImageReference
+from embedded.kubelet.runtime.engine.images.references import DEFAULT_REGISTRY, ImageReference
 
 Json = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from embedded.kubelet.runtime.engine.references import ImageReference
+from embedded.kubelet.runtime.engine.images.references import ImageReference
 
 _DIGEST = "sha256:" + "a" * 64
 

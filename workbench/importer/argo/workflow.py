@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from workbench.importer.argo_values import (
+from workbench.importer.argo.values import (
     ArgoValues,
     arguments_of,
     depends_on,

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.importer.draft import REVIEW, PipelineDraft, StepDraft, placeholder, secret_name
-from workbench.importer.github_expressions import EXPRESSION, Scope, condition
-from workbench.importer.github_matrix import is_other_system, label, read_matrix
-from workbench.importer.github_steps import add_step, add_variables, service
+from workbench.importer.github.expressions import EXPRESSION, Scope, condition
+from workbench.importer.github.matrix import is_other_system, label, read_matrix
+from workbench.importer.github.steps import add_step, add_variables, service
 from workbench.importer.source import SourceMap
 from workbench.importer.values import number, slug, table, tables, text, texts
 

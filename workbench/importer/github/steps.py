@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from workbench.importer.github_expressions import EXPRESSION, Scope, shell_test
+from workbench.importer.github.expressions import EXPRESSION, Scope, shell_test
 from workbench.importer.source import SourceMap
 from workbench.importer.values import table, text
 

@@ -9,14 +9,14 @@ import pytest
 
 from embedded.kubelet.config.environment import ConfigError
 from embedded.kubelet.config.mounts import Mount
-from embedded.kubelet.runtime.engine.container_spec import (
+from embedded.kubelet.runtime.engine.containers.spec import (
     EngineOptions,
     Placement,
     container_body,
     resolve_argv,
     resolve_user,
 )
-from embedded.kubelet.runtime.engine.images import EngineImage
+from embedded.kubelet.runtime.engine.images.store import EngineImage
 from embedded.kubelet.runtime.interface import Launch, StartError
 
 Json = dict[str, Any]

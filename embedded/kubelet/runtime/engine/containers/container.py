@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 from embedded.api.interfaces import ExecOptions
-from embedded.kubelet.runtime.engine.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.streams import FrameDecoder, RawStream
+from embedded.kubelet.runtime.engine.containers.exec_session import EngineExecSession
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
-from embedded.kubelet.runtime.engine.exec_session import EngineExecSession
-from embedded.kubelet.runtime.engine.images import EngineImage
-from embedded.kubelet.runtime.engine.streams import FrameDecoder, RawStream
+from embedded.kubelet.runtime.engine.images.store import EngineImage
 from embedded.kubelet.runtime.interface import ContainerExit, StartError
 from embedded.kubelet.runtime.termination_message import TerminationMessage
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from embedded.api.quantity import parse_quantity
 from embedded.kubelet.config.environment import ConfigError, expand_variables
-from embedded.kubelet.runtime.engine.images import EngineImage
+from embedded.kubelet.runtime.engine.images.store import EngineImage
 from embedded.kubelet.runtime.interface import Launch, StartError
 
 Json = dict[str, Any]

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.importer.draft import MAX_VARIABLES, REVIEW, PipelineDraft, StepDraft, placeholder
-from workbench.importer.gitlab_jobs import DefinedJob, read_jobs
-from workbench.importer.gitlab_rules import job_condition
-from workbench.importer.gitlab_variables import JobVariables
+from workbench.importer.gitlab.jobs import DefinedJob, read_jobs
+from workbench.importer.gitlab.rules import job_condition
+from workbench.importer.gitlab.variables import JobVariables
 from workbench.importer.services import make_service
 from workbench.importer.source import ImportFileError, SourceMap
 from workbench.importer.values import duration, items, number, seconds, slug, table, tables, text, texts

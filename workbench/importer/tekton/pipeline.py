@@ -19,7 +19,7 @@ from workbench.importer.containers import (
 )
 from workbench.importer.draft import PipelineDraft, StepDraft, placeholder
 from workbench.importer.source import ImportFileError, SourceMap
-from workbench.importer.tekton_values import TaskValues, declare_params, param_values, read_matrices
+from workbench.importer.tekton.values import TaskValues, declare_params, param_values, read_matrices
 from workbench.importer.values import duration, items, number, seconds, table, tables, text, texts
 
 _TASK_KEYS = frozenset(

@@ -1,0 +1,1 @@
+"""Containers of pods: what they are made of, and how they run."""

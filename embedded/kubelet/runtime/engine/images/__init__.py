@@ -1,0 +1,1 @@
+"""Images of an engine: references, credentials, pulls."""

@@ -1,0 +1,1 @@
+"""Converts workflows of GitHub Actions."""
