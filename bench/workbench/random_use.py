@@ -3,28 +3,37 @@
 .venv/bin/python bench/workbench/random_use.py --sequences 10000
 .venv/bin/python bench/workbench/random_use.py --live --sequences 500
 
-With a fake controller, or with `--live` on a sandbox of its own, whose runs start, print and end by themselves.
-Prints each failure once, with the seed that finds it.
+With a fake controller, or with `--live` on a sandbox of its own, whose runs start, print and end by themselves. A
+sequence is 20 acts (about 40 keys, clicks and changes), and ends when the app has read all keys of it.
+
+Prints each failure once, with the seed that finds it; `--seed N --sequences 10` plays that one again. Processes play
+the seeds (`--jobs`); one that does not end its seed within `--limit` seconds has hung: its stack is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import faulthandler
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-_PER_APP = 10
+_PER_SEED = 10
 """Sequences that one app plays before it is started again."""
+_STACKS = 3
+"""How often the stack of a process that hangs is printed: a loop without an end has several."""
 _PIPELINE = """\
 version: v1alpha1
 name: busy
@@ -41,80 +50,178 @@ def main() -> int:
     parser.add_argument("--sequences", type=int, default=200)
     parser.add_argument("--length", type=int, default=20, help="random acts in a sequence")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="processes that play at the same time")
+    parser.add_argument("--limit", type=float, default=300, help=f"seconds for one seed ({_PER_SEED} sequences)")
     parser.add_argument("--live", action="store_true", help="use a sandbox instead of a fake controller")
+    parser.add_argument("--play", type=int, nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
+    if options.play is not None:
+        return _play(options)
     with tempfile.TemporaryDirectory(prefix="c8s-random-") as folder:
-        home = Path(folder)
-        for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
-            os.environ.pop(name, None)
-        for name in ("STATE", "DATA", "CONFIG", "CACHE"):
-            os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
-        # Logs that are saved go into the current folder.
-        os.chdir(home)
-        failures = _play_live(home, options) if options.live else _play_fake(home, options)
-    print(f"{options.sequences} sequences of {options.length}: {len(failures)} different failures")
-    return 1 if failures else 0
+        _use_folder(Path(folder))
+        if options.live:
+            return asyncio.run(_on_sandbox(Path(folder), options))
+        return asyncio.run(_Watch(options).run())
 
 
-def _play_fake(home: Path, options: argparse.Namespace) -> dict[str, int]:
-    from tests.tui.random_use import play_sequences
-
-    failures: dict[str, int] = {}
-    started_at = time.monotonic()
-    for seed in range(options.seed, options.seed + -(-options.sequences // _PER_APP)):
-        count = min(_PER_APP, options.sequences - (seed - options.seed) * _PER_APP)
-        _note(failures, seed, play_sequences(home, seed, sequences=count, length=options.length))
-        if (done := (seed - options.seed + 1) * _PER_APP) % 500 == 0:
-            print(f"{done:6} sequences, {len(failures)} failures, {time.monotonic() - started_at:.0f} s", flush=True)
-    return failures
+def _use_folder(home: Path) -> None:
+    """Keep everything that the workbench saves in this folder."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
+        os.environ.pop(name, None)
+    for name in ("STATE", "DATA", "CONFIG", "CACHE"):
+        os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
+    os.environ["XDG_DOWNLOAD_DIR"] = str(home / "downloads")
+    os.chdir(home)
 
 
-def _play_live(home: Path, options: argparse.Namespace) -> dict[str, int]:
+async def _on_sandbox(home: Path, options: argparse.Namespace) -> int:
     c8s = [sys.executable, "-P", "-m", "workbench"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     (home / ".c8s.yaml").write_text(_PIPELINE)
     subprocess.run([*c8s, "up", "--name", "random"], check=True, env=environment)
-    failures: dict[str, int] = {}
     try:
-        for seed in range(options.seed, options.seed + -(-options.sequences // _PER_APP)):
-            _note(failures, seed, _live_sequences(home, seed, options.length))
+        return await _Watch(options).run()
     finally:
         subprocess.run([*c8s, "down", "--name", "random", "--delete"], check=True, env=environment)
-    return failures
 
 
-async def _live_sequences(home: Path, seed: int, length: int) -> None:
+class _Watch:
+    """Starts the processes that play, and collects what they find."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        count = -(-options.sequences // _PER_SEED)
+        self._seeds = list(reversed(range(options.seed, options.seed + count)))
+        self._played = 0
+        self._acts = 0
+        self._failures: dict[str, int] = {}
+        self._started_at = time.monotonic()
+
+    async def run(self) -> int:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._options.jobs):
+                group.create_task(self._keep_playing())
+        taken = time.monotonic() - self._started_at
+        print(
+            f"{self._played:,} sequences of {self._options.length} acts ({self._acts:,} keys, clicks and changes) "
+            f"in {taken:.0f} s: {len(self._failures)} different failures"
+        )
+        return 1 if self._failures else 0
+
+    async def _keep_playing(self) -> None:
+        """Play seeds in a process, and in a new one after a seed that has hung."""
+        while self._seeds:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, __file__, "--play", "--length", str(self._options.length)),
+                *(["--live"] if self._options.live else []),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, limit=2**22,
+            )  # fmt: skip
+            assert process.stdin is not None and process.stderr is not None
+            errors = asyncio.create_task(process.stderr.read())
+            seed = self._seeds[-1]
+            async for seed, result in self._results(process):
+                self._count(seed, result)
+            if process.returncode is None:
+                for _ in range(_STACKS):
+                    process.send_signal(signal.SIGUSR1)
+                    await asyncio.sleep(1)
+                process.kill()
+            await process.wait()
+            found = (await errors).decode(errors="replace")
+            if process.returncode not in (0, None):
+                print(f"seed {seed}: the process ended with {process.returncode}\n{found[-20_000:]}", flush=True)
+                self._failures.setdefault(f"process of seed {seed}", seed)
+
+    async def _results(self, process: asyncio.subprocess.Process) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+        """Give the process one seed after the other; ends when there are no more, or it hangs or dies."""
+        assert process.stdin is not None and process.stdout is not None
+        while self._seeds:
+            seed = self._seeds.pop()
+            process.stdin.write(f"{seed}\n".encode())
+            try:
+                line = await asyncio.wait_for(process.stdout.readline(), self._options.limit)
+            except TimeoutError:
+                print(f"seed {seed} has not ended after {self._options.limit:.0f} s", flush=True)
+                return
+            if not line:
+                return
+            yield seed, json.loads(line)
+        process.stdin.close()
+        await process.wait()
+
+    def _count(self, seed: int, result: dict[str, Any]) -> None:
+        before = self._played
+        self._played += result["sequences"]
+        self._acts += result["acts"]
+        text = result["failure"]
+        if text is not None:
+            if text not in self._failures:
+                print(f"seed {seed}: {text}", flush=True)
+            self._failures.setdefault(text, seed)
+        if self._played // 500 > before // 500:
+            taken = time.monotonic() - self._started_at
+            print(f"{self._played:6} sequences, {len(self._failures)} failures, {taken:.0f} s", flush=True)
+
+
+def _play(options: argparse.Namespace) -> int:
+    """Play the seeds that are read, one in a line, and print what became of each."""
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    results = os.dup(1)
+    # What the app prints must not be taken for a result.
+    os.dup2(2, 1)
+    sys.path.insert(0, str(ROOT))
+    for line in sys.stdin:
+        seed, played, failure = int(line), [0, 0], None
+        try:
+            play = _live_sequences if options.live else _fake_sequences
+            asyncio.run(play(seed, options.length, played))
+        except Exception as error:  # The report of a benchmark that looks for all of them.
+            failure = _describe(error)
+        result = {"sequences": played[0], "acts": played[1], "failure": failure}
+        os.write(results, f"{json.dumps(result)}\n".encode())
+    return 0
+
+
+async def _fake_sequences(seed: int, length: int, played: list[int]) -> None:
+    from tests.tui.random_use import RandomUser, play_sequences
+
+    def count(user: RandomUser) -> None:
+        played[0] += 1
+        played[1] += len(user.log)
+
+    await play_sequences(Path.cwd(), seed, sequences=_PER_SEED, length=length, on_end=count)
+
+
+async def _live_sequences(seed: int, length: int, played: list[int]) -> None:
     from tests.tui.random_use import RandomUser
     from workbench.sandbox import Sandboxes
     from workbench.tui.app import Workbench, WorkbenchOptions
     from workbench.tui.services.launcher import FileLauncher
     from workbench.tui.startup import connector
 
+    home = Path.cwd()
     endpoint, launcher = await Sandboxes().up("random"), FileLauncher(home / ".c8s.yaml")
     app = Workbench(connector(endpoint), WorkbenchOptions(endpoint_label="random", launcher=launcher, folder=home))
+    random = Random(seed)
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
-        for _ in range(_PER_APP):
-            user = RandomUser(app, Random(seed))
+        for _ in range(_PER_SEED):
+            user = RandomUser(app, random)
             await user.play(length)
+            await user.rest()
             await pilot.pause(0.2)
+            played[0] += 1
+            played[1] += len(user.log)
     for failure in app.failures.values():
         raise AssertionError(failure.text)
 
 
-def _note(failures: dict[str, int], seed: int, playing: Coroutine[Any, Any, None]) -> None:
-    """Play, and print a failure that is new."""
-    try:
-        asyncio.run(playing)
-    except Exception as error:
-        cause = getattr(error, "error", error)
-        own = [frame for frame in traceback.extract_tb(cause.__traceback__) if "/workbench/" in frame.filename][-3:]
-        at = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(own))
-        text = f"{type(cause).__name__}: {cause} ({at})"[:1500]
-        if text not in failures:
-            print(f"seed {seed}: {text}", flush=True)
-        failures.setdefault(text, seed)
+def _describe(error: Exception) -> str:
+    cause = getattr(error, "error", error)
+    own = [frame for frame in traceback.extract_tb(cause.__traceback__) if "/workbench/" in frame.filename][-3:]
+    at = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(own))
+    return f"{type(cause).__name__}: {cause} ({at})"[:3000]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from workbench.client import (
 )
 from workbench.client.errors import ClientError
 from workbench.pipeline_file.load import LintOutcome
+from workbench.tui.ordered_input import OrderedInput
 
 _KEYS = (
     "enter", "enter", "enter", "escape", "escape", "escape", "tab", "shift+tab", "up", "down", "left", "right",
@@ -45,6 +47,8 @@ _KEYS = (
 _WORDS = ("hello", "failed", "!cancelled", "zzz", "webshop", "line 1", "E", "+90s", "14:05", "[", "main x", "name: a\n")
 _SIZES = ((140, 45), (160, 48), (100, 30), (80, 24), (60, 20), (40, 10), (2, 2), (1, 1), (200, 60))
 _NAMES = ("hello", "lint", "unit", "build", "shard (1)", "shard (2)", "shard (3)", "shard (4)", "deploy", "naïve ✓")
+_MAX_REST = 60.0
+"""Seconds within which all keys of a sequence must have been read, on a slow machine."""
 _PHASES = ("Pending", "Running", "Succeeded", "Failed", "Skipped", "Cancelled")
 
 
@@ -157,6 +161,19 @@ class RandomUser:
             self.act()
             if self.random.random() < 0.5:
                 await asyncio.sleep(self.random.choice((0, 0, 0.002, 0.005, 0.02)))
+
+    async def rest(self) -> None:
+        """Wait until all that was typed is read: what is left over would never be tried."""
+        started_at = time.monotonic()
+        while self.app.is_running and self.app._exception is None and self._has_unread_keys:
+            if time.monotonic() - started_at > _MAX_REST:
+                raise TimeoutError(f"keys are not read for {_MAX_REST:.0f} s after: {' '.join(self.log)}")
+            await asyncio.sleep(0.001)
+
+    @property
+    def _has_unread_keys(self) -> bool:
+        app = self.app
+        return isinstance(app, OrderedInput) and (bool(app._typed) or app._in_flight is not None)
 
     def act(self) -> None:
         """Do one random thing."""
@@ -314,6 +331,7 @@ async def play_sequences(
         for _ in range(sequences):
             user = RandomUser(app, random, controller)
             await user.play(length)
+            await user.rest()
             if not app.is_running or app._exception is not None:
                 print(f"seed {seed}: {' '.join(user.log)}")
                 break

@@ -30,17 +30,17 @@ def _has_shell(step: Step) -> bool:
     return step.phase == "Running" or step.attempt_with_workspace is not None
 
 
-def choose_actions(wanted: Sequence[str], shown: Sequence[str], widths: Sequence[int], width: int) -> list[int]:
+def choose_actions(wanted: Sequence[str] | None, shown: Sequence[str], widths: Sequence[int], width: int) -> list[int]:
     """The indexes of the actions that the footer shows, in order; as many as fit.
 
     Args:
-        wanted: the actions that the state asks for.
+        wanted: the actions that the state asks for; None where no state matters.
         shown: the names of all actions that could be shown.
         widths: their widths in cells.
         width: that of the footer.
     """
-    rank = {name: at for at, name in enumerate(wanted)}
-    chosen = [at for at, name in enumerate(shown) if name in rank or name not in _STATE_DEPENDENT]
+    rank = {name: at for at, name in enumerate(wanted or ())}
+    chosen = [at for at, name in enumerate(shown) if wanted is None or name in rank or name not in _STATE_DEPENDENT]
     chosen.sort(key=lambda at: rank.get(shown[at], len(rank)))
     # Help is never left out: it leads to all the others.
     used = sum(widths[at] for at in chosen if shown[at] == "app.help")

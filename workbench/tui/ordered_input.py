@@ -22,8 +22,8 @@ from workbench.tui.boundary import is_going
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.message_pump import MessagePump
     from textual.screen import Screen
-    from textual.widget import Widget
 
     _App = App[Any]
 else:
@@ -31,7 +31,7 @@ else:
     _App = object
 
 _POLL = 0.1
-"""Seconds between checks whether the widget that has got a key still exists."""
+"""Seconds between checks, while keys wait, whether the node that handles the key before them still exists."""
 _MAX_WAIT = 5.0
 """Seconds after which the next key is read even if the one before it has not taken effect."""
 _MAX_HOLD = 3.0
@@ -55,8 +55,12 @@ class OrderedInput(_App):
         """What was typed ahead."""
         self._in_flight: int | None = None
         """The number of the key that is being handled."""
-        self._target: Widget | None = None
-        """The widget that has got that key."""
+        self._handled_by: MessagePump | None = None
+        """The node whose queue that key is in: the widget that has got it, then the screen."""
+        self._read_at = 0.0
+        """When that key was read, on the monotonic clock."""
+        self._watching = False
+        """Whether a check of the key that is being handled is scheduled."""
         self._number = 0
         self._holds = 0
 
@@ -65,9 +69,8 @@ class OrderedInput(_App):
             await super().on_event(event)
             return
         self._typed.append(event)
-        if self._in_flight is not None and len(self._typed) == 1:
-            self.set_timer(_POLL, partial(self._expire, self._in_flight, monotonic() + _MAX_WAIT))
         await self._read_next()
+        self._watch_key()
 
     @contextmanager
     def hold_keys(self) -> Iterator[None]:
@@ -84,19 +87,20 @@ class OrderedInput(_App):
     def _end_hold(self) -> None:
         self._holds = max(self._holds - 1, 0)
         if self._in_flight is None:
-            self._number += 1
-            self._in_flight = self._number
-            self.call_later(self._await_screen, self._in_flight)
+            self.call_later(self._await_screen, self._next_number())
 
     async def _read_next(self) -> None:
         while self._typed and self._in_flight is None and not self._holds and not is_going(self):
-            event = self._typed.popleft()
-            self._number += 1
-            self._in_flight = number = self._number
-            target = self._target = self.focused or self.screen
+            event, number = self._typed.popleft(), self._next_number()
+            target = self._handled_by = self.focused or self.screen
             await super().on_event(event)
             if not target.post_message(KeyHandled(number)):
                 self.call_later(self._await_screen, number)
+
+    def _next_number(self) -> int:
+        self._number += 1
+        self._in_flight, self._read_at, self._handled_by = self._number, monotonic(), None
+        return self._number
 
     def on_key_handled(self, message: KeyHandled) -> None:
         message.stop()
@@ -112,7 +116,7 @@ class OrderedInput(_App):
             await asyncio.sleep(0)
         if is_going(self):
             return
-        screen = self.screen
+        screen = self._handled_by = self.screen
         done = partial(self.call_later, self._done, number, screen)
         if is_going(screen) or not screen.call_later(done):
             done()
@@ -126,14 +130,21 @@ class OrderedInput(_App):
         self._in_flight = None
         await self._read_next()
 
-    async def _expire(self, number: int, deadline: float) -> None:
-        """Go on when the key was lost with its widget, or takes too long."""
-        if number != self._in_flight:
-            return
-        if monotonic() > deadline:
+    def _watch_key(self) -> None:
+        """Check the key that is being handled again and again while others wait for it."""
+        if self._typed and not self._watching:
+            self._watching = True
+            self.set_timer(_POLL, self._check_key)
+
+    async def _check_key(self) -> None:
+        """Go on when the key was lost with its widget or its screen, or takes too long."""
+        self._watching = False
+        number = self._in_flight
+        if number is None:
+            await self._read_next()
+        elif monotonic() > self._read_at + _MAX_WAIT:
             await self._done(number)
-            return
-        if self._target is not None and is_going(self._target):
-            self._target = None
+        elif self._handled_by is not None and is_going(self._handled_by):
+            self._handled_by = None
             await self._await_screen(number)
-        self.set_timer(_POLL, partial(self._expire, number, deadline))
+        self._watch_key()

@@ -7,16 +7,12 @@ from typing import ClassVar, cast
 
 from textual import on
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from workbench.session.view_state import Layout
 from workbench.tui.boundary import ErrorBoundary, is_going
 from workbench.tui.keys import key_label
 from workbench.tui.services.interfaces import WorkbenchContext
 from workbench.tui.widgets.header import HeaderBar
-
-_NARROW_COLUMNS = 100
-_MIN_PALETTE_COLUMNS = 80
 
 
 def clock_text(moment: datetime) -> str:
@@ -74,16 +70,6 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         self.workbench.connection_changed.subscribe(self, lambda _: self._connection_changed())
         self._connection_changed()
         self.runs_changed()
-
-    def on_resize(self) -> None:
-        # A narrow terminal shows all keys only in the compact form.
-        for footer in self.query(Footer):
-            footer.compact = self.size.width < _NARROW_COLUMNS
-            # It is docked above the other keys, and would cover them.
-            shown = self.size.width >= _MIN_PALETTE_COLUMNS
-            if footer.show_command_palette != shown:
-                footer.show_command_palette = shown
-                footer.refresh(recompose=True)
 
     def on_screen_resume(self) -> None:
         self._connection_changed()

@@ -10,7 +10,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from workbench.client.errors import ClientError
 from workbench.report.cluster_health import Section, health_sections, sandbox_section
@@ -18,6 +18,7 @@ from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.theme import palette
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 
 _POLL_SECONDS = 2.0
 _NAME_WIDTH = 44
@@ -36,7 +37,7 @@ class ClusterScreen(WorkbenchScreen):
         yield HeaderBar()
         with VerticalScroll():
             yield Static("Loading …", id="cluster-facts", markup=False)
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.show_breadcrumbs("cluster")

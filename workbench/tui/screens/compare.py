@@ -12,7 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Step
@@ -24,6 +24,7 @@ from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.services.interfaces import ControllerApi
 from workbench.tui.theme import Palette, palette, phase_sign
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.log.streams import select_stream
 from workbench.tui.widgets.segments import cell
@@ -90,7 +91,7 @@ class CompareScreen(WorkbenchScreen):
         yield Static(id="compare-heading", markup=False)
         yield StepComparisonList(id="compare-steps")
         yield Static(id="compare-difference", markup=False)
-        yield Footer()
+        yield KeyFooter()
 
     @property
     def current_run(self) -> str | None:

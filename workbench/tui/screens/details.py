@@ -9,7 +9,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, RunEvent, Step
@@ -22,6 +22,7 @@ from workbench.tui.screens.artifacts.actions import ArtifactActions
 from workbench.tui.screens.artifacts.artifact_list import ArtifactList
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import age_text
 from workbench.tui.widgets.tab_bar import TabBar
@@ -73,7 +74,7 @@ class DetailsScreen(ArtifactActions):
             yield Static(hint, classes="details-hint", markup=False)
             yield Static("Loading …", id="details-no-artifacts", classes="details-hint", markup=False)
             yield ArtifactList(id="details-artifacts")
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self._show_tab()

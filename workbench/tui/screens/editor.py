@@ -15,7 +15,7 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.timer import Timer
-from textual.widgets import Footer, Static, TextArea
+from textual.widgets import Static, TextArea
 
 from workbench.pipeline_file.document import ChangedOnDiskError, DocumentError
 from workbench.pipeline_file.drafts import DraftError, Drafts
@@ -32,6 +32,7 @@ from workbench.tui.widgets.editor.completion_list import CompletionPopup
 from workbench.tui.widgets.editor.problem_list import ProblemList
 from workbench.tui.widgets.editor.yaml_editor import YamlEditor
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 
 _CHECK_DELAY = 0.12
@@ -76,7 +77,7 @@ class EditorScreen(WorkbenchScreen):
             yield DagView(id="editor-dag")
         yield ProblemList(id="editor-problems")
         yield CompletionPopup(id="editor-choices")
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.show_breadcrumbs("edit", str(self.path))

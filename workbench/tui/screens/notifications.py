@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.strip import Strip
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from workbench.session.notifications import Notification
 from workbench.text.sanitize import sanitize_label
@@ -21,6 +21,7 @@ from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.terminal import clipboard
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import cell
 
@@ -90,7 +91,7 @@ class NotificationsScreen(WorkbenchScreen):
         yield Static(id="messages-none", markup=False)
         with VerticalScroll(id="messages-whole", can_focus=False):
             yield Static(id="messages-text", markup=False)
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         messages = list(self.workbench.messages.newest_first())

@@ -35,11 +35,11 @@ from workbench.tui.terminal.external_programs import run_external
 from workbench.tui.theme import palette, phase_sign
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.log.column import LogColumn
 from workbench.tui.widgets.log.grid import VIEW_OPTIONS, LogGrid, view_options
 from workbench.tui.widgets.log.pane import LogPane
-from workbench.tui.widgets.state_footer import StateFooter
 from workbench.tui.widgets.step_list import StepList
 
 _WIDE_COLUMNS = 100
@@ -97,7 +97,7 @@ class RunScreen(FailureActions):
         with Container(id="lower"):
             yield StepList(self.workbench.now, id="steps")
             yield LogColumn(id="log-column")
-        yield StateFooter()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self._saved_layout = self.workbench.saved_layout(self.STATE_KEY)
@@ -268,7 +268,7 @@ class RunScreen(FailureActions):
         self._show_heading()
         run = self.run
         step = run.step(self.step) if run is not None and self.step is not None else None
-        self.query_one(StateFooter).show_actions(footer_actions(run, step))
+        self.query_one(KeyFooter).show_actions(footer_actions(run, step))
         self._stream_if_needed()
         self._show_card()
 

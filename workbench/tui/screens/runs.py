@@ -30,10 +30,10 @@ from workbench.tui.services.launcher import SavedPipelineLauncher
 from workbench.tui.theme import palette, phase_sign
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.pipelines_list import FOLDER_KEY, PipelinesList
 from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
-from workbench.tui.widgets.state_footer import StateFooter
 
 _PRELOAD_DELAY = 0.3
 """Seconds after the first paint until the modules of the next screen are imported."""
@@ -96,7 +96,7 @@ class RunsScreen(RunActions):
             preview.can_focus = False
             yield preview
             yield Static(id="preview-lines", markup=False)
-        yield StateFooter()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self._restore_layout(self.workbench.saved_layout(self.STATE_KEY))
@@ -273,7 +273,7 @@ class RunsScreen(RunActions):
     @on(ListView.CursorMoved, "#runs")
     def _update_preview(self) -> None:
         run = self.workbench.feed.runs.get(self.current_run or "")
-        self.query_one(StateFooter).show_actions(footer_actions(run, None))
+        self.query_one(KeyFooter).show_actions(footer_actions(run, None))
         pane = self.query_one("#preview")
         pane.display = self._preview_enabled and run is not None and bool(run.steps)
         if run is not None and self._preview_enabled:

@@ -84,7 +84,7 @@ class LogFeed:
                 async with aclosing(self._blocks(controller, request, stamped=stamped)) as blocks:
                     async for block in blocks:
                         await asyncio.to_thread(download.feed, block)
-                        self._on_new_lines()
+                        self._set_problem(None, request)
                 await self._load_commands(controller, request)
                 download.finish()
                 self._set_problem(None, request)

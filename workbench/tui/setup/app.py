@@ -15,7 +15,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.strip import Strip
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from textual.worker import Worker
 
 from workbench.client.endpoint import Endpoint
@@ -26,6 +26,7 @@ from workbench.tui.base_app import BaseApp
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.setup.providers import Requirement, SandboxProvider, SandboxStartError
 from workbench.tui.theme import Palette, palette
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 
 _STATE_SIGNS = {"waiting": "●", "running": "◐", "done": "✓", "already": "✓", "failed": "✗", "stopped": "⊘"}
@@ -70,7 +71,7 @@ class SetupApp(BaseApp[Endpoint | None]):
         with VerticalScroll(id="start-body", can_focus=False):
             yield Static(id="start-facts", markup=False)
         yield Static(id="start-output", markup=False)
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         title = Text("There is no sandbox yet. ", self._palette.bold)

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from controller.worker import MEBIBYTE, LimitedWorker, WorkLimitError, WorkLimits
 from workbench.client.errors import ClientError
@@ -23,6 +23,7 @@ from workbench.tui.keys import key_label
 from workbench.tui.screens.artifacts.actions import ArtifactActions
 from workbench.tui.theme import palette
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.log.heading import match_text
 from workbench.tui.widgets.log.prompt import LogPrompt
 from workbench.tui.widgets.log.searchable import SearchableLog
@@ -104,7 +105,7 @@ class PreviewScreen(ArtifactActions):
     def compose(self) -> ComposeResult:
         yield HeaderBar()
         yield PreviewPane(id="preview-pane")
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.show_breadcrumbs("runs", self._run_name, self._artifact.step, self._artifact.path)

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from workbench.client.errors import ClientError
 from workbench.runs.secret_list import SecretRow, secret_rows, summary
@@ -24,6 +24,7 @@ from workbench.tui.screens.secrets.dialog import SecretInput, SetSecretDialog
 from workbench.tui.services.interfaces import ControllerApi, LaunchError
 from workbench.tui.theme import Palette
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import cell
 
@@ -96,7 +97,7 @@ class SecretsScreen(WorkbenchScreen):
         yield Static("Loading …", id="secrets-summary", classes="details-hint", markup=False)
         yield SecretList(id="secrets")
         yield Static(id="secrets-note", classes="details-hint", markup=False)
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.show_breadcrumbs(*(("runs", self._run_name) if self._run_name else ()), "secrets")

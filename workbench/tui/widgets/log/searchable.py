@@ -18,9 +18,9 @@ from workbench.tui.boundary import ErrorBoundary, is_going
 from workbench.tui.keys import key_label
 from workbench.tui.terminal import clipboard
 from workbench.tui.widgets.log.prompt import LogPrompt
+from workbench.tui.widgets.log.scrolling import LogBookmark
 from workbench.tui.widgets.log.search import LogSearchController, next_match, scan
 from workbench.tui.widgets.log.section_view import SectionLogView
-from workbench.tui.widgets.log.view import LogBookmark
 
 _TYPING_PAUSE = 0.06
 """Seconds without a key after which the text typed so far is searched."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
-from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
@@ -21,25 +18,15 @@ from workbench.logs.search.matches import MatchIndex, nearest_match
 from workbench.logs.search.query import Query
 from workbench.logs.viewport import ViewportPosition
 from workbench.text.width import cell_width
-from workbench.tui.boundary import PaneBoundary
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine
 from workbench.tui.widgets.log.rows import MAX_COPIED_LINES, LineSelection, LogRows
+from workbench.tui.widgets.log.scrolling import ScrollingLog
 from workbench.tui.widgets.segments import line
 
 
-@dataclass(frozen=True)
-class LogBookmark:
-    """A place in a log. `line` (from 0) is the current line there."""
-
-    line: int
-    cursor: int | None
-    follow: bool
-    position: ViewportPosition
-
-
-class LogView(PaneBoundary, ScrollView, can_focus=True):
-    """Follows the end of the log until the user scrolls up; then the position stays while lines arrive."""
+class LogView(ScrollingLog):
+    """Draws the rows of a log: times, numbers, the cursor, marked lines, matches; keys move in it."""
 
     HELP_TITLE: ClassVar[str] = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,63 +53,14 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         Binding("m", "toggle_mark", "Mark", show=False, id="log.mark", tooltip="Start or stop marking lines to copy"),
     ]
 
-    follow: reactive[bool] = reactive(True)
-    """Whether the view scrolls to new lines."""
-    unread: reactive[int] = reactive(0)
-    """Rows that arrived below the view while it did not follow."""
     times: reactive[bool] = reactive(False)
     numbers: reactive[bool] = reactive(True)
-    wrap: reactive[bool] = reactive(False)
-    cursor: reactive[int | None] = reactive(None)
-    """The line that the user went to, if any."""
-    mark: reactive[int | None] = reactive(None)
-    """The line where marking started, while lines are marked."""
-
-    class Changed(Message):
-        """Following, the number of unread lines, the cursor, or a display option has changed."""
-
-        def __init__(self, view: LogView) -> None:
-            super().__init__()
-            self.view = view
-
-        @property
-        def control(self) -> LogView:
-            return self.view
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, LogView.Changed) and message.view is self.view
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._rows = LogRows()
         self._query: Query | None = None
         self._renderer = LineRenderer()
-        self._seen_rows = 0
-        self._max_line_width = 0
-        self._skipped_rows = 0
-        self._scrolling_by_code = False
-        self.loading_rest = False
-        """The rest of a stored log is being loaded; its lines do not count as unread."""
-        self.growing = True
-        """Whether lines may still be added."""
         self._row_layout: tuple[object, list[tuple[int, int]]] = (None, [])
-
-    @property
-    def log_file(self) -> LogFile | None:
-        return self._rows.log_file
-
-    @property
-    def line_count(self) -> int:
-        return self._rows.line_count
-
-    @property
-    def row_count(self) -> int:
-        return self._rows.row_count
-
-    @property
-    def current_line(self) -> int:
-        """The line (from 0) at the cursor, or without a cursor the first visible one."""
-        return self.cursor if self.cursor is not None else self._rows.line_at(self.scroll_offset.y)
 
     def shows(self, line: int) -> bool:
         """Whether the filter keeps this line."""
@@ -155,25 +93,6 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
             self.go_to(self._rows.line_at(self._rows.row_of(here)) if matches is None else nearest_match(matches, here))
         self.refresh()
 
-    @property
-    def filtered(self) -> bool:
-        """Whether only some lines are shown. Then keys move the cursor, and not the view."""
-        return self._rows.filter is not None
-
-    def log_grew(self) -> None:
-        """Update the view after lines were added to the log or its filter."""
-        if self.row_count == self._seen_rows and self._seen_rows:
-            return
-        self._update_virtual_size()
-        if self.follow:
-            self._seen_rows = self.row_count
-            self._scroll_to_end()
-        elif self.loading_rest:
-            self._seen_rows = self.row_count
-        else:
-            self.unread = max(self.row_count - self._seen_rows, 0)
-        self.refresh()
-
     def go_to(self, line: int) -> None:
         """Show this line (from 0), a third from the top, and put the cursor there."""
         self.follow = False
@@ -193,17 +112,6 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         left = max(begin - room // 3, 0) if end > room else 0
         self.scroll_to(x=left, animate=False, force=True)
         self.call_after_refresh(self.scroll_to, x=left, animate=False, force=True)
-
-    def bookmark(self) -> LogBookmark:
-        """Where the view is."""
-        position = ViewportPosition(self.scroll_offset.y, self._skipped_rows)
-        return LogBookmark(self.current_line, self.cursor, self.follow, position)
-
-    def return_to(self, bookmark: LogBookmark) -> None:
-        """Go back to where the view was."""
-        self.follow, self.cursor = bookmark.follow, bookmark.cursor
-        if not self.follow:
-            self._scroll_to_position(bookmark.position)
 
     def highlight(self, query: Query | None) -> None:
         """Highlight the matches of this query."""
@@ -240,16 +148,6 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()
 
-    def watch_follow(self, follow: bool) -> None:
-        self._seen_rows, self.unread = self.row_count, 0
-        if follow:
-            self.cursor = self.mark = None
-            self._scroll_to_end()
-        self.post_message(self.Changed(self))
-
-    def watch_unread(self) -> None:
-        self.post_message(self.Changed(self))
-
     def watch_times(self) -> None:
         self.reset_layout()
 
@@ -264,26 +162,6 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
         self.refresh()
 
     watch_mark = watch_cursor
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        if self._scrolling_by_code:
-            return
-        self._skipped_rows = 0
-        if new_value < old_value and self.follow and new_value < self.max_scroll_y:
-            self.follow = False
-        elif new_value > old_value and not self.follow and new_value >= self.max_scroll_y and self._may_follow:
-            self.follow = True
-
-    @property
-    def _may_follow(self) -> bool:
-        """Whether reaching the end starts following, which gives up the cursor."""
-        return self.mark is None and (self.growing or not self.filtered)
-
-    def on_resize(self) -> None:
-        self._update_virtual_size()
-        if self.follow:
-            self._scroll_to_end()
 
     def action_lines(self, count: int) -> None:
         if self.mark is not None or (self.filtered and (self.row_count and (count < 0 or not self.follow))):
@@ -334,14 +212,10 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
             self.cursor = self._rows.line_at(shown[event.y][0])
 
     @property
-    def visible_row_count(self) -> int:
-        """Rows of the view."""
-        return max(self.scrollable_content_region.height, 1)
-
-    @property
     def _line_style(self) -> LineStyle:
         digits = max(4, len(str(self.line_count))) if self.numbers else 0
-        width = self.scrollable_content_region.width
+        # As if there were a scrollbar: with the width of the moment, whether one is needed could depend on itself.
+        width = max(self.size.width - self.styles.scrollbar_size_vertical, 1)
         return LineStyle(palette(self.app), digits, self.times, width if self.wrap else 0, self._query)
 
     def _rendered(self, row: int) -> RenderedLine:
@@ -403,46 +277,6 @@ class LogView(PaneBoundary, ScrollView, can_focus=True):
     def _row_with_line(self, row: int, direction: int) -> int:
         """The row, or the next one in a direction that stands for a line of its own."""
         return row
-
-    def _scroll_by_rows(self, by: int) -> None:
-        place = ViewportPosition(self.scroll_offset.y, self._skipped_rows)
-        room, count = self.visible_row_count, self.row_count
-        target = viewport.scroll(place, by, room, count, self._rows_of)
-        if by < 0 and target < place:
-            self.follow = False
-        self._scroll_to_position(target)
-        if by > 0 and target == viewport.last_position(room, count, self._rows_of):
-            self.follow = True
-
-    def _scroll_to_position(self, position: ViewportPosition) -> None:
-        """Scroll without treating it as scrolling by the user."""
-        self._scrolling_by_code = True
-        self._skipped_rows = position.skip
-        self.scroll_to(y=position.line, animate=False, force=True, immediate=True)
-        self._scrolling_by_code = False
-        self.refresh()
-
-    def _update_virtual_size(self) -> None:
-        """Set the size for the scrollbars so that the last scroll position shows the end of the log."""
-        last = (
-            viewport.last_position(self.visible_row_count, self.row_count, self._rows_of)
-            if self.size
-            else ViewportPosition()
-        )
-        size = Size(
-            0 if self.wrap else self._max_line_width, last.line + self.visible_row_count if self.row_count else 0
-        )
-        if size != self.virtual_size:
-            self.virtual_size = size
-
-    def _scroll_to_end(self) -> None:
-        self._scroll_to_end_if_following()
-        # The scrollbars take over the new size only at the next layout.
-        self.call_after_refresh(self._scroll_to_end_if_following)
-
-    def _scroll_to_end_if_following(self) -> None:
-        if self.follow and self.size:
-            self._scroll_to_position(viewport.last_position(self.visible_row_count, self.row_count, self._rows_of))
 
     def reset_layout(self) -> None:
         """Draw all lines anew after a change of the margin or of wrapping."""
