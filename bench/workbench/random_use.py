@@ -60,7 +60,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="c8s-random-") as folder:
         _use_folder(Path(folder))
         if options.live:
-            return asyncio.run(_on_sandbox(Path(folder), options))
+            return _on_sandbox(Path(folder), options)
         return asyncio.run(_Watch(options).run())
 
 
@@ -74,13 +74,13 @@ def _use_folder(home: Path) -> None:
     os.chdir(home)
 
 
-async def _on_sandbox(home: Path, options: argparse.Namespace) -> int:
+def _on_sandbox(home: Path, options: argparse.Namespace) -> int:
     c8s = [sys.executable, "-P", "-m", "workbench"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     (home / ".c8s.yaml").write_text(_PIPELINE)
     subprocess.run([*c8s, "up", "--name", "random"], check=True, env=environment)
     try:
-        return await _Watch(options).run()
+        return asyncio.run(_Watch(options).run())
     finally:
         subprocess.run([*c8s, "down", "--name", "random", "--delete"], check=True, env=environment)
 
@@ -116,7 +116,7 @@ class _Watch:
                 *(["--live"] if self._options.live else []),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, limit=2**22,
             )  # fmt: skip
-            assert process.stdin is not None and process.stderr is not None
+            assert process.stderr is not None
             errors = asyncio.create_task(process.stderr.read())
             seed = self._seeds[-1]
             async for seed, result in self._results(process):
@@ -134,7 +134,8 @@ class _Watch:
 
     async def _results(self, process: asyncio.subprocess.Process) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """Give the process one seed after the other; ends when there are no more, or it hangs or dies."""
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         while self._seeds:
             seed = self._seeds.pop()
             process.stdin.write(f"{seed}\n".encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from textual import events
@@ -13,6 +14,7 @@ from textual.widgets import Input
 from tests.tui.driver import WIDE, sees, until
 from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from workbench.pipeline_file.load import LintOutcome
+from workbench.tui.ordered_input import KeyHandled, OrderedInput
 from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.params import ParamsDialog
@@ -117,3 +119,32 @@ async def test_keys_are_read_again_when_one_gets_stuck(monkeypatch: pytest.Monke
         app._in_flight = -1  # A key that was lost.
         await type_ahead(app, "/x", 0)
         await until(pilot, lambda: app.screen.query_one("#runs-filter", Input).value == "x")
+
+
+async def test_keys_behind_one_that_is_lost_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.tui.ordered_input._MAX_WAIT", 0.2)
+    read: list[KeyHandled] = []
+    handle = OrderedInput.on_key_handled
+
+    def lose_the_second(app: OrderedInput, message: KeyHandled) -> None:
+        read.append(message)
+        if len(read) != 2:
+            handle(app, message)
+
+    monkeypatch.setattr(OrderedInput, "on_key_handled", lose_the_second)
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "runs (4)"))
+        await type_ahead(app, "/xyz", 0)
+        await until(pilot, lambda: app.screen.query_one("#runs-filter", Input).value == "xyz")
+        assert len(read) >= 4
+
+
+async def test_a_screen_that_goes_with_the_key_that_it_handles_stops_nothing() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        app._in_flight, app._read_at, app._handled_by = 99, monotonic(), app.screen
+        app.pop_screen()
+        await type_ahead(app, "/x", 0)
+        await until(pilot, lambda: app.screen.query_one("#runs-filter", Input).value == "x", timeout=4)
