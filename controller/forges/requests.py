@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -24,12 +24,17 @@ class ForgeAddressError(Exception):
 
 @dataclass(frozen=True)
 class ForgeRequest:
-    """A POST. `accepts`: error answers of which the body shows that the status is set all the same."""
+    """A request with a JSON body, or without one.
+
+    Attributes:
+        accepts: error answers of which the body shows that the status is set all the same.
+    """
 
     url: str
     headers: Mapping[str, str]
-    body: Json
-    accepts: Mapping[int, str]
+    body: Json | None
+    accepts: Mapping[int, str] = field(default_factory=dict)
+    method: str = "POST"
 
     @property
     def host(self) -> str:
@@ -44,6 +49,11 @@ class Repository:
     provider: str
     api: str
     path: str
+
+    @property
+    def host(self) -> str:
+        """Host and port of the API."""
+        return urlsplit(self.api).netloc
 
 
 def repository_of(provider: str, url: str, api_url: str) -> Repository:
@@ -98,28 +108,30 @@ def _quoted_path(repository: Repository) -> str:
 
 
 def _github(repository: Repository, report: Report, token: str) -> ForgeRequest:
+    return _commit_status(repository, report, github_headers(token))
+
+
+def _gitea(repository: Repository, report: Report, token: str) -> ForgeRequest:
+    return _commit_status(repository, report, {"Authorization": f"token {token}", "Accept": "application/json"})
+
+
+def _commit_status(repository: Repository, report: Report, headers: Mapping[str, str]) -> ForgeRequest:
+    """GitHub's request, which Gitea has taken over."""
     state = {State.RUNNING: "pending", State.CANCELLED: "error"}.get(report.state, report.state.value)
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": "2022-11-28",
-    }
     return ForgeRequest(
         f"{repository.api}/repos/{_quoted_path(repository)}/statuses/{report.commit}",
         headers,
         {"state": state, "target_url": report.url, "description": report.description, "context": report.context},
-        {},
     )
 
 
-def _gitea(repository: Repository, report: Report, token: str) -> ForgeRequest:
-    state = {State.RUNNING: "pending", State.CANCELLED: "error"}.get(report.state, report.state.value)
-    return ForgeRequest(
-        f"{repository.api}/repos/{_quoted_path(repository)}/statuses/{report.commit}",
-        {"Authorization": f"token {token}", "Accept": "application/json"},
-        {"state": state, "target_url": report.url, "description": report.description, "context": report.context},
-        {},
-    )
+def github_headers(token: str) -> dict[str, str]:
+    """The headers of a request to GitHub. `token`: of a user, an installation or an App."""
+    return {
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
 
 
 def _gitlab(repository: Repository, report: Report, token: str) -> ForgeRequest:
@@ -152,7 +164,6 @@ def _bitbucket(repository: Repository, report: Report, token: str) -> ForgeReque
             "url": report.url,
             "description": report.description,
         },
-        {},
     )
 
 
@@ -168,7 +179,6 @@ def _bitbucket_server(repository: Repository, report: Report, token: str) -> For
             "url": report.url,
             "description": report.description,
         },
-        {},
     )
 
 

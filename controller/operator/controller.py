@@ -33,7 +33,7 @@ from controller.operator.decision.finalizer import is_deleted
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.effects.retention import RetentionSweeper
 from controller.operator.effects.status_writer import WriteResult
-from controller.operator.interfaces import AttemptLogs
+from controller.operator.interfaces import AttemptLogs, CloneTokenError, CloneTokens
 from controller.operator.log_context import reconcile_scope
 from controller.operator.reconciler import Dependencies, Reconciler, utc_now
 from controller.operator.run_object import as_run, status_of
@@ -73,6 +73,7 @@ class RunController:
         archived_logs: asyncio.Queue[RunId] | None = None,
         now: Callable[[], datetime] = utc_now,
         is_leader: Callable[[], bool] = lambda: True,
+        clone_tokens: CloneTokens | None = None,
     ) -> None:
         self._settings = settings
         self._recorder = EventRecorder(client, now)
@@ -84,7 +85,9 @@ class RunController:
         self._archived_logs = archived_logs or asyncio.Queue()
         self._cache = ResourceCache(now)
         self._reconciler = Reconciler(
-            Dependencies(client, logs, store, settings, self._recorder, now, is_leader=is_leader),
+            Dependencies(
+                client, logs, store, settings, self._recorder, now, is_leader=is_leader, clone_tokens=clone_tokens
+            ),
             self._cache,
             self._schedule_status_write,
             self._list_runs,
@@ -234,7 +237,7 @@ class RunController:
                 try:
                     await self._reconcile(key)
                     self._queue.forget(key)
-                except KubeError as error:
+                except (KubeError, CloneTokenError) as error:
                     delay = self._queue.add_rate_limited(key, priority=self._priority(key))
                     _log.warning("reconcile of %s/%s failed: %s; retrying in %.2f s", *key, error, delay)
                 except Exception:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import LogSummary
+    from controller.run_types.objects import LogSummary, RunObject
 
 
 class AttemptLogs(Protocol):
@@ -37,6 +37,22 @@ class AttemptLogs(Protocol):
 
     def forget(self, namespace: str, run_uid: str) -> None:
         """Drop everything in memory about a run's logs."""
+        ...
+
+
+class CloneTokenError(Exception):
+    """There is no token to clone with. `is_final`: another try would not help."""
+
+    def __init__(self, message: str, *, is_final: bool) -> None:
+        super().__init__(message)
+        self.is_final = is_final
+
+
+class CloneTokens(Protocol):
+    """Gets tokens for cloning from forges, where a Secret has none itself."""
+
+    async def token(self, run: RunObject, secret: Mapping[str, Any]) -> str | None:
+        """A token for the repository of a run; None for a Secret that needs none. Raises CloneTokenError."""
         ...
 
 

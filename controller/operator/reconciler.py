@@ -32,7 +32,7 @@ from controller.operator.effects.reuse_loader import ReuseLoader
 from controller.operator.effects.run_numbering import RunNumbering
 from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
-from controller.operator.interfaces import AttemptLogs
+from controller.operator.interfaces import AttemptLogs, CloneTokens
 from controller.operator.observe import ObservationBuilder
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
 from controller.operator.run_object import as_run, status_of
@@ -98,6 +98,7 @@ class Dependencies:
         monotonic: seconds on a clock that nobody sets, for time limits.
         process: the identity of this process, which tells it from earlier ones.
         is_leader: whether no other operator can be at work.
+        clone_tokens: gets tokens for cloning from forges.
     """
 
     client: KubeClient
@@ -109,6 +110,7 @@ class Dependencies:
     monotonic: Callable[[], float] = time.monotonic
     process: str = field(default_factory=lambda: secrets.token_hex(4))
     is_leader: Callable[[], bool] = lambda: True
+    clone_tokens: CloneTokens | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,9 @@ class Reconciler:
         self._reuse = ReuseLoader(self._client, dependencies.store, retention, self._now)
         self._numbering = RunNumbering(self._client, list_runs, lambda: self._now().timestamp())
         self._resolver = PipelineResolver(self._client, dependencies.store, self._plans, self._numbering)
-        self._executor = ActionExecutor(self._client, dependencies.store, settings, self._now, self._monotonic)
+        self._executor = ActionExecutor(
+            self._client, dependencies.store, settings, self._now, self._monotonic, dependencies.clone_tokens
+        )
         self._writer = StatusWriter(
             self._client,
             cache.states,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from controller import labels
 from controller.api.metrics import ApiMetrics
+from controller.forges.clone_tokens import AppCloneTokens
 from controller.forges.delivery_outcomes import DeliveryOutcomes
 from controller.forges.reporter import StatusReporter
 from controller.forges.secret_access import SecretAccess
@@ -86,6 +87,7 @@ class OperatorRunner:
             runs=runs,
             archived_logs=archived_logs,
             is_leader=lambda: self._elector is None or self._elector.holds_lease,
+            clone_tokens=AppCloneTokens(client),
         )
         register_operator_metrics(metrics, self._operator, self._collector)
         metrics.add_counter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -139,13 +139,21 @@ class ForgeServer:
 def forge_server(provider: str) -> Iterator[ForgeServer]:
     """A running forge."""
     found = ForgeServer(provider)
+    with serve_forge(found.handle) as port:
+        found.port = port
+        yield found
+
+
+@contextmanager
+def serve_forge(handle: Callable[[str, str, Any, bytes], tuple[int, dict[str, str], Json]]) -> Iterator[int]:
+    """Have requests answered on loopback; the port. `handle`: method, path, headers, body -> status, headers, body."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, headers, document = found.handle("POST", self.path, self.headers, body)
+            status, headers, document = handle(self.command, self.path, self.headers, body)
             data = json.dumps(document).encode()
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(data))}.items():
@@ -153,15 +161,16 @@ def forge_server(provider: str) -> Iterator[ForgeServer]:
             self.end_headers()
             self.wfile.write(data)
 
+        do_GET = do_PATCH = do_POST  # noqa: N815 - names that the server asks for
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.port = server.server_address[1]
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield found
+        yield int(server.server_address[1])
     finally:
         server.shutdown()
         server.server_close()

@@ -40,7 +40,7 @@ from controller.operator.decision.attempts import STOP_DEADLINE_SECONDS
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import CreateFailure
 from controller.operator.effects import run_secrets
-from controller.operator.interfaces import ManifestReader
+from controller.operator.interfaces import CloneTokenError, CloneTokens, ManifestReader
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import job as jobs
 from controller.operator.workload.clone_step import git_source
@@ -77,8 +77,10 @@ class ActionExecutor:
         settings: OperatorSettings,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
+        clone_tokens: CloneTokens | None = None,
     ) -> None:
         self._client = client
+        self._clone_tokens = clone_tokens
         self._store = store
         self._settings = settings
         self._now = now
@@ -244,12 +246,18 @@ class ActionExecutor:
         plan = state.plan
         try:
             copied = await run_secrets.copy_secrets(
-                self._client, run, plan.steps, is_of_connection=_is_of_connection(run, state)
+                self._client,
+                run,
+                plan.steps,
+                is_of_connection=_is_of_connection(run, state),
+                clone_tokens=self._clone_tokens,
             )
             missing = run_secrets.missing_secrets(plan.steps, copied)
-            if not copied.has_git_credentials:
+            if copied.git_problem and plan.source_step is not None:
+                missing |= {plan.source_step: copied.git_problem}
+            elif not copied.has_git_credentials:
                 missing |= await self._missing_credentials(run, state)
-        except KubeError as error:
+        except (KubeError, CloneTokenError) as error:
             state.secrets = replace(state.secrets, error=str(error)[:_MAX_MESSAGE_LENGTH])
             raise
         state.secrets = RunSecrets(ready=True, values=copied.values, missing=missing)

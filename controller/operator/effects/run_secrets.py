@@ -16,6 +16,7 @@ from controller.capability import AgentRole, Capability, mint
 from controller.forge_secrets import is_for_forges, withheld_reason
 from controller.kube import SECRETS, AlreadyExistsError, KubeClient, NotFoundError
 from controller.operator import names
+from controller.operator.interfaces import CloneTokenError, CloneTokens
 from controller.operator.run_object import is_from_fork
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.clone_step import git_source
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
 
 Json = dict[str, Any]
+
+_TOKEN_USER = "x-access-token"  # noqa: S105 - a name
+"""The name that goes with a token of an installation; GitHub's documentation names it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class CopiedSecrets:
 
     values: dict[str, bytes]
     withheld: frozenset[str] = frozenset()
+    git_problem: str = ""
+    """Why there are no credentials for the run's repository, if its forge gives none."""
     is_untrusted: bool = False
     """Whether the run gets no secrets at all, because it is of a pull request from a fork."""
 
@@ -50,12 +56,21 @@ class CopiedSecrets:
 
 
 async def copy_secrets(
-    client: KubeClient, run: RunObject, steps: Sequence[ExpandedStep], *, is_of_connection: bool = False
+    client: KubeClient,
+    run: RunObject,
+    steps: Sequence[ExpandedStep],
+    *,
+    is_of_connection: bool = False,
+    clone_tokens: CloneTokens | None = None,
 ) -> CopiedSecrets:
     """Create the run's Secret, or read the existing one.
 
     Args:
         is_of_connection: whether the run was proven to be of a connection: its clone step uses that one's credentials.
+        clone_tokens: gets tokens for credentials that are none themselves.
+
+    Raises:
+        KubeError, CloneTokenError: call again.
     """
     untrusted = is_from_fork(run)
     uses = {} if untrusted else {names.secret_key(use): use for step in steps for use in step.step.secrets}
@@ -65,6 +80,7 @@ async def copy_secrets(
         return CopiedSecrets({}, is_untrusted=untrusted)
     metadata = run["metadata"]
     namespace, name = metadata["namespace"], names.run_secret_name(run)
+    problem = ""
     sources: dict[str, Json | None] = {}
     for source in {use.secret_ref for use in uses.values()} | ({credentials} if credentials else set()):
         sources[source] = await find_secret(client, namespace, source)
@@ -81,9 +97,28 @@ async def copy_secrets(
             credentials, sources[credentials] or {}, git["url"], is_of_connection=is_of_connection
         )
         data |= {} if withheld_from_git else _git_data(sources[credentials])
+        if clone_tokens is not None and is_of_connection and not withheld_from_git:
+            try:
+                data |= await _token_data(client, run, name, sources[credentials] or {}, clone_tokens)
+            except CloneTokenError as error:
+                if not error.is_final:
+                    raise
+                problem = str(error)
     secret = await _create(client, run, name, {"data": data, "immutable": True})
     values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
-    return CopiedSecrets(values, withheld, untrusted)
+    return CopiedSecrets(values, withheld, problem, untrusted)
+
+
+async def _token_data(
+    client: KubeClient, run: RunObject, name: str, source: Json, clone_tokens: CloneTokens
+) -> dict[str, str]:
+    """What the run's Secret is to have of a token that the forge gives; nothing if that Secret exists already."""
+    existing = await find_secret(client, run["metadata"]["namespace"], name)
+    token = None if existing is not None else await clone_tokens.token(run, source)
+    if token is None:
+        return {}
+    values = {"username": _TOKEN_USER, "password": token}
+    return {names.git_secret_key(key): base64.b64encode(value.encode()).decode() for key, value in values.items()}
 
 
 def _git_data(secret: Json | None) -> Json:

@@ -20,6 +20,8 @@ from tests.integration.api.test_webhooks import FILE, PASSWORD, about, push
 from tests.integration.api.test_whole_path import ended
 from tests.support.forge_payloads import github_pull_request
 from tests.support.git_server import GitServer, git, git_server
+from tests.support.github_server import APP_ID, app_key_pem, github_server
+from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.xdist_group("controller")
 
@@ -113,6 +115,32 @@ async def test_connect_deliver_list_and_replay(
     assert (await c8s("webhooks", "replay", deliveries[0]["id"])).code == 1
     assert (await c8s("webhooks", "replay", "nothing")).code == 1
     assert (await c8s("connect", "delete", "by-hand")).code == 0
+
+
+async def test_a_github_app_clones_and_reports_with_tokens_of_its_installation(
+    api: Caller, c8s: Callable[..., Any], tmp_path: Path
+) -> None:
+    with github_server() as github, git_server(tmp_path / "git", password="ghs_contents_0") as private:
+        repository = private.repository("octo/hello")
+        text = FILE.format(name="app").replace("cat a.txt", "echo 'src/a.c:3: error: expected int'; exit 1")
+        commit = repository.commit({".c8s.yaml": text})
+        key = tmp_path / "app.pem"
+        key.write_text(app_key_pem())
+        given = ("connect", "add", repository.url, "--provider", "github", "--connection", "app")
+        app = ("--app-id", APP_ID, "--app-key", str(key), "--api-url", github.url)
+        assert (await c8s(*given, *app)).code == 0
+        assert (await c8s(*given, *app, "--token", given="x")).code == 2
+        assert (await c8s(*given, "--app-id", APP_ID)).code == 2
+        assert (await c8s(*given, "--app-id", APP_ID, "--app-key", str(tmp_path / "none"))).code == 2
+        payload = tmp_path / "push.json"
+        payload.write_text(json.dumps(push(repository, commit)[1]))
+        name = (await c8s("trigger", "--payload", str(payload), "--provider", "github", "--connection", "app")).out
+        found = await ended(api, name.strip())
+        assert found["status"]["message"].startswith("a failed"), found["status"]
+        await wait_until_async(lambda: github.history.get("c8s/app", [""])[-1] == "failure", SECONDS, what="the check")
+        (check,) = github.checks.values()
+        assert [(each["path"], each["start_line"]) for each in check["annotations"]] == [("src/a.c", 3)]
+        assert github.problems == []
 
 
 async def test_a_strangers_run_is_approved_by_command(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
+from workbench.cli.given_values import read_text, read_token
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
 from workbench.cli.output.console import InputError, console_style, echo, echo_error, print_document, print_table
 
@@ -26,6 +28,7 @@ def connect() -> None:
       c8s connect add https://github.com/org/app
       printf %s "$TOKEN" | c8s connect add https://git.example.org/org/app --provider gitea --token
       c8s connect add https://github.com/org/app --pipeline nightly --forks never
+      c8s connect add https://github.com/org/app --app-id 12345 --app-key app.pem
       c8s connect list
       c8s webhooks list
     """
@@ -36,6 +39,8 @@ def connect() -> None:
 @click.option("--provider", type=click.Choice(_PROVIDERS), help="The forge.  [default: by the host of the URL]")
 @click.option("--connection", metavar="NAME", help="The connection's name.  [default: the repository's]")
 @click.option("--token", is_flag=True, help="Read a token for cloning and statuses from standard input.")
+@click.option("--app-id", metavar="ID", help="Clone and report as this GitHub App, with check runs.")
+@click.option("--app-key", metavar="FILE", help="The private key of the App, as GitHub gives it (PEM).")
 @click.option("--username", metavar="NAME", help="The user of the token for cloning.  [default: depends on the forge]")
 @click.option("--pipeline", "pipelines", multiple=True, metavar="NAME", help="Run this stored pipeline instead.")
 @click.option("--pipeline-file", metavar="PATH", help="The pipeline in the repository.  [default: .c8s.yaml]")
@@ -71,9 +76,13 @@ def add(target: Target, repository: str, output: str, **given: Any) -> None:
         "statuses": given["statuses"],
         "apiUrl": given["api_url"],
     }
-    if given["token"]:
+    if given["app_id"] or given["app_key"]:
+        if given["token"] or given["username"]:
+            raise click.UsageError("give either a GitHub App or --token")
+        document["credentials"] = _read_app(document["provider"], given["app_id"], given["app_key"])
+    elif given["token"]:
         username = given["username"] or default_username(document["provider"])
-        document["credentials"] = {"username": username, "password": _read_token()}
+        document["credentials"] = {"username": username, "password": read_token()}
     elif given["username"]:
         raise click.UsageError("--username requires --token")
     run_async(_add(target, name, document, output))
@@ -102,13 +111,16 @@ def default_username(provider: str) -> str:
     return {"gitlab": "oauth2", "bitbucket": "x-token-auth"}.get(provider, "x-access-token")
 
 
-def _read_token() -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt("token", hide_input=True, err=True))
-    token = sys.stdin.read(65_537).strip()
-    if not token or len(token) > 65_536 or "\n" in token:
-        raise InputError("standard input has no token of one line")
-    return token
+def _read_app(provider: str, app_id: str | None, key_file: str | None) -> dict[str, str]:
+    """The credentials of a GitHub App. Raises InputError for a file that has no private key."""
+    if provider != "github" or not app_id or not key_file:
+        raise click.UsageError("a GitHub App needs --app-id, --app-key and --provider github")
+    if not (app_id.isascii() and app_id.isalnum()):
+        raise InputError(f"--app-id {app_id}: expected the number or the client id that GitHub shows")
+    key = read_text(Path(key_file), "the App's private key", 65_536).strip()
+    if "PRIVATE KEY-----" not in key:
+        raise InputError(f"{key_file} has no private key in PEM")
+    return {"app-id": app_id, "private-key": key}
 
 
 async def _add(target: Target, name: str, document: dict[str, Any], output: str) -> None:

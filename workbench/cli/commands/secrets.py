@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from workbench.cli.given_values import read_text, read_value
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
 from workbench.cli.output.console import InputError, console_style, echo, echo_error, print_document, print_table
 
@@ -63,30 +64,14 @@ def _from_file(item: str) -> tuple[str, str]:
     key, equals, name = item.partition("=")
     if not equals or not key or not name:
         raise InputError(f"--from-file needs KEY=PATH, not {item!r}")
-    path = Path(name).expanduser()
-    try:
-        with path.open("rb") as file:
-            return key, _text(file.read(_MAX_BYTES + 1), str(path))
-    except OSError as error:
-        raise InputError(f"can't read the value of {key}: {error}") from error
+    return key, read_text(Path(name), f"the value of {key}", _MAX_BYTES)
 
 
 def _value(secret: str, key: str) -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt(f"{secret}/{key}", hide_input=True, err=True))
-    text = _text(sys.stdin.buffer.read(_MAX_BYTES + 1), "standard input")
+    text = read_value(f"{secret}/{key}", _MAX_BYTES)
     if not text:
         raise InputError(f"there is no value for {key} on standard input")
-    return text[:-1] if text.endswith("\n") and text.count("\n") == 1 else text
-
-
-def _text(value: bytes, origin: str) -> str:
-    if len(value) > _MAX_BYTES:
-        raise InputError(f"{origin} is larger than 1 MiB, the limit for a secret")
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{origin} is not UTF-8 text; encode it first, for example with base64") from error
+    return text
 
 
 async def _set(target: Target, secret: str, data: dict[str, str]) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from controller import labels
-from controller.forges.reporter import StatusReporter, reported
+from controller.forges.reported import Reported
+from controller.forges.reporter import StatusReporter
 from controller.kube import REPOSITORY_CONNECTIONS, SECRETS, NotFoundError
 from tests.support.forge_server import TOKEN, ForgeServer, forge_server
 from tests.support.waiting import wait_until_async
@@ -156,7 +157,7 @@ async def test_what_was_said_is_not_said_again_by_the_next_leader(runs: FakeRuns
     runs.publish("Pending")
     async with reporting(runs):
         await has_states(forge, "pending")
-        await wait_until_async(lambda: reported(runs.runs["team", "a"]), 20)
+        await wait_until_async(lambda: Reported.of(runs.runs["team", "a"]).said, 20)
     async with reporting(runs):
         runs.publish("Failed")
         await has_states(forge, "pending", "failure")
@@ -225,7 +226,7 @@ async def test_a_refusal_is_remembered_and_not_repeated(runs: FakeRuns, forge: F
     forge.answers = [(404, {})]
     async with reporting(runs):
         runs.publish("Pending")
-        await wait_until_async(lambda: reported(runs.runs["team", "a"]), 20)
+        await wait_until_async(lambda: Reported.of(runs.runs["team", "a"]).said, 20)
         runs.publish("Pending")
         runs.publish("Succeeded")
         await has_states(forge, "success")
@@ -275,15 +276,15 @@ async def test_nothing_is_sent_without_a_usable_token_and_connection(
     change(runs)
     runs.publish("Succeeded")
     async with reporting(runs) as reporter:
-        await wait_until_async(lambda: len(reporter._queue) == 0 and reporter._targets, 20)
+        await wait_until_async(lambda: len(reporter._queue) == 0 and reporter._targets.known, 20)
     assert forge.requests == 0
 
 
 def test_a_damaged_annotation_counts_as_nothing_said() -> None:
     for text in ("{", "[]", "null", '{"said": 5}', '{"said": []}', ""):
-        assert reported({"metadata": {"annotations": {labels.REPORTED: text}}}) == {}
+        assert Reported.of({"metadata": {"annotations": {labels.REPORTED: text}}}) == Reported()
     said = json.dumps({"said": {"c8s/x": "pending 1"}})
-    assert reported({"metadata": {"annotations": {labels.REPORTED: said}}}) == {"c8s/x": "pending 1"}
+    assert Reported.of({"metadata": {"annotations": {labels.REPORTED: said}}}).said == {"c8s/x": "pending 1"}
 
 
 async def test_the_token_goes_to_no_host_that_its_secret_does_not_name(runs: FakeRuns, forge: ForgeServer) -> None:

@@ -51,7 +51,12 @@ def test_a_url_that_names_no_repository_of_an_owner_is_refused(url: str) -> None
 
 def run(phase: str = "Running", *, spec: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
     trigger = {"connection": "hello"}
-    return {"spec": {"trigger": trigger, "commit": COMMIT, **(spec or {})}, "status": {"phase": phase, **status}}
+    metadata = {"name": "a", "namespace": "team", "uid": "uid-a"}
+    return {
+        "metadata": metadata,
+        "spec": {"trigger": trigger, "commit": COMMIT, **(spec or {})},
+        "status": {"phase": phase, **status},
+    }
 
 
 def report(found: dict[str, Any], policy: str = "run", was_reported: bool = False) -> list[Report]:
@@ -110,3 +115,29 @@ def test_nothing_is_reported_where_it_is_off_or_there_is_no_connection() -> None
 def test_the_commit_that_was_cloned_counts() -> None:
     short = run(spec={"commit": COMMIT[:12]}, source={"commit": COMMIT})
     assert report(short)[0].commit == COMMIT
+
+
+def test_a_failure_names_the_lines_of_files_that_are_in_the_repository() -> None:
+    def failed(name: str, file: str, line: int = 3) -> dict[str, Any]:
+        failure = {"line": 10, "text": "boom", "file": file, "fileLine": line}
+        return {"name": name, "phase": "Failed", "firstFailure": failure}
+
+    steps = [
+        failed("a", "src/a.py"),
+        failed("b", "./src/b.py"),
+        failed("c", "/workspace/src/c.py"),
+        failed("d", "/usr/lib/python3/site.py"),
+        failed("e", "../outside.py"),
+        failed("f", "C:\\work\\f.cs"),
+        failed("g", "src/g.py", 0),
+        {"name": "h", "phase": "Failed"},
+    ]
+    problems = [{"file": ".c8s.yaml", "line": 7, "column": 2, "message": "no"}]
+    (found,) = report(run("Failed", steps=steps, problems=problems, message="x"))
+    assert [(each.path, each.line, each.title) for each in found.annotations] == [
+        (".c8s.yaml", 7, "Pipeline file"),
+        ("src/a.py", 3, "a"),
+        ("src/b.py", 3, "b"),
+        ("src/c.py", 3, "c"),
+    ]
+    assert report(run("Succeeded", steps=steps))[0].annotations == ()

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from controller.kube import SECRETS, NotFoundError
+from controller.kube import SECRETS, AlreadyExistsError, NotFoundError
 from controller.operator import names
 from controller.operator.effects import run_secrets
+from controller.operator.interfaces import CloneTokenError
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
 from tests.unit.controller.operator.world import build_run, step
@@ -84,6 +85,62 @@ async def test_credentials_of_a_connection_go_to_its_own_hosts(
     assert copied.has_git_credentials is is_copied
     reason = run_secrets.why_not_clone_with("git", own, GIT["git"]["url"], is_of_connection=is_of_connection)
     assert bool(reason) is not is_copied
+
+
+class Forge:
+    """Gives a token, or an error."""
+
+    def __init__(self, error: CloneTokenError | None = None) -> None:
+        self.error = error
+        self.asked = 0
+
+    async def token(self, run: Any, secret: Any) -> str | None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return "ghs_1"
+
+
+def app_secret() -> Json:
+    own: Json = {**secret(**{"forge-secret": "true"}), "data": {"app-id": "MQ==", "private-key": "eA=="}}
+    own["metadata"]["annotations"] = {"c8s.dev/hosts": "git.example.org"}
+    return own
+
+
+async def copy_for_clone(client: Any, forge: Forge, *, is_of_connection: bool = True) -> run_secrets.CopiedSecrets:
+    run = build_run([step("a")], spec={"source": GIT})
+    return await run_secrets.copy_secrets(client, run, (), is_of_connection=is_of_connection, clone_tokens=forge)
+
+
+async def test_a_clone_with_an_app_gets_one_token_of_the_forge() -> None:
+    forge = Forge()
+    copied = await copy_for_clone(SecretsClient(git=app_secret()), forge)
+    assert copied.values == {"git.username": b"x-access-token", "git.password": b"ghs_1"}
+    assert forge.asked == 1
+
+
+async def test_a_run_whose_secret_exists_needs_no_other_token() -> None:
+    client, forge = SecretsClient(git=app_secret()), Forge()
+    run = build_run([step("a")], spec={"source": GIT})
+    metadata = {"name": names.run_secret_name(run), "ownerReferences": [names.owner_reference(run)]}
+    client.secrets[metadata["name"]] = {"metadata": metadata, "data": {"git.password": "eA=="}}
+
+    async def exists(*_: Any) -> Json:
+        raise AlreadyExistsError("there", status=409)
+
+    client.create = exists  # type: ignore[method-assign]
+    copied = await copy_for_clone(client, forge)
+    assert (copied.values, forge.asked) == ({"git.password": b"x"}, 0)
+
+
+async def test_a_forge_that_gives_no_token_is_asked_again_unless_that_is_final() -> None:
+    with pytest.raises(CloneTokenError):
+        await copy_for_clone(SecretsClient(git=app_secret()), Forge(CloneTokenError("away", is_final=False)))
+    copied = await copy_for_clone(SecretsClient(git=app_secret()), Forge(CloneTokenError("no App", is_final=True)))
+    assert (copied.has_git_credentials, copied.git_problem) == (False, "no App")
+    forge = Forge()
+    assert not (await copy_for_clone(SecretsClient(git=app_secret()), forge, is_of_connection=False)).values
+    assert forge.asked == 0
 
 
 async def test_credentials_that_are_not_for_pipelines_are_not_copied() -> None:
