@@ -97,6 +97,61 @@ def test_failed_step_is_held_entered_and_continued(cluster: Program, tmp_path: P
     assert running.returncode == code
 
 
+def test_next_step_waits_at_its_gate_and_begins_at_once(cluster: Program, tmp_path: Path) -> None:
+    name = started(
+        cluster,
+        tmp_path,
+        f"{{name: first, {BUSYBOX}, commands: ['sleep 20', 'echo made > made'], artifacts: [made]}}",
+        f"{{name: second, {BUSYBOX}, commands: ['cat made'], dependsOn: [first]}}",
+        f"{{name: third, {BUSYBOX}, commands: ['true'], dependsOn: [second]}}",
+        f"{{name: fourth, {BUSYBOX}, commands: ['true'], dependsOn: [third]}}",
+    )
+    waiting = wait_for(cluster, name, 1, "reason", "WaitingAtGate")
+    assert "attempts" not in waiting
+    pods = ("get", "pods", "-l", f"c8s.dev/run={name},c8s.dev/step=second", "-o", "jsonpath={.items[*].status.phase}")
+    wait_until(lambda: cluster.kubectl(*pods) == "Running", WAIT_SECONDS, what="its pod")
+    assert steps_of(cluster, name)[3]["reason"] == "WaitingForSteps", "two are made ahead"
+    wait_until(lambda: cluster.phase(name) in ("Succeeded", "Failed"), WAIT_SECONDS, what="the end of the run")
+    steps = steps_of(cluster, name)
+    assert [step["phase"] for step in steps] == ["Succeeded"] * 4
+    assert [step["attempts"][0].get("early", False) for step in steps] == [False, True, True, True]
+    assert cluster("logs", name, "second").stdout == "made\n"
+    jobs = cluster.kubectl("get", "jobs", "-l", f"c8s.dev/run={name}", "-o", "name").split()
+    assert len(jobs) == 4
+
+
+def test_step_that_turns_out_not_to_run_leaves_nothing(cluster: Program, tmp_path: Path) -> None:
+    name = started(
+        cluster,
+        tmp_path,
+        f"{{name: first, {BUSYBOX}, commands: ['sleep 10', 'exit 3']}}",
+        f"{{name: second, {BUSYBOX}, commands: ['echo ran'], dependsOn: [first]}}",
+    )
+    wait_for(cluster, name, 1, "reason", "WaitingAtGate")
+    wait_until(lambda: cluster.phase(name) == "Failed", WAIT_SECONDS, what="the end of the run")
+    skipped = steps_of(cluster, name)[1]
+    assert (skipped["phase"], "attempts" in skipped) == ("Skipped", False)
+    left = ("get", "jobs,pods", "-l", f"c8s.dev/run={name},c8s.dev/step=second", "-o", "name")
+    wait_until(lambda: cluster.kubectl(*left) == "", WAIT_SECONDS, what="the removal of its pod")
+
+
+def test_step_with_a_secret_is_not_made_ahead(cluster: Program, tmp_path: Path) -> None:
+    cluster("secrets", "set", "early", "word", stdin="correct horse battery staple")
+    name = started(
+        cluster,
+        tmp_path,
+        f"{{name: first, {BUSYBOX}, commands: ['sleep 8']}}",
+        f"{{name: second, {BUSYBOX}, commands: ['echo ${{#word}}'], dependsOn: [first], "
+        "secrets: [{secretRef: early, key: word}]}",
+        f"{{name: third, {BUSYBOX}, commands: ['true'], dependsOn: [first]}}",
+    )
+    wait_for(cluster, name, 2, "reason", "WaitingAtGate")
+    assert steps_of(cluster, name)[1]["reason"] == "WaitingForSteps"
+    selector = f"c8s.dev/run={name},c8s.dev/step=second"
+    assert cluster.kubectl("get", "jobs,pods", "-l", selector, "-o", "name") == ""
+    wait_until(lambda: cluster.phase(name) == "Succeeded", WAIT_SECONDS, what="the end of the run")
+
+
 def test_run_of_300_steps_ends(cluster: Program, tmp_path: Path) -> None:
     numbers = ", ".join(f"'{number}'" for number in range(300))
     step = f"{{name: many, {BUSYBOX}, commands: ['true'], matrix: {{dimensions: {{number: [{numbers}]}}}}}}"

@@ -68,11 +68,36 @@ def test_steps_run_in_their_images(cluster: Program, tmp_path: Path) -> None:
     out = run(
         cluster,
         tmp_path,
-        "{name: one, image: 'busybox:1.36', commands: ['busybox | head -n 1']}",
-        "{name: two, image: 'python:3.12-slim', commands: ['python3 -c \"import sys; print(sys.platform)\"']}",
+        "{name: one, image: 'busybox:1.36', commands: ['busybox | head -n 1', 'if type python3; then exit 9; fi']}",
+        # Its image says which version it has: a name may stand for another one.
+        "{name: two, image: 'python:3.12-slim', commands: ['python3 --version', 'echo Python $PYTHON_VERSION']}",
     )
-    assert "BusyBox v1.36" in out
-    assert "| linux" in out
+    assert "BusyBox v1" in out
+    versions = [line.partition("| ")[2] for line in out.splitlines() if line.startswith("two | Python ")]
+    assert len(versions) == 2
+    assert versions[0] == versions[1] != "Python"
+
+
+def test_content_of_a_pipeline_file_is_taken_as_it_is(cluster: Program, tmp_path: Path) -> None:
+    """With its version, by a server that refuses fields that it does not know."""
+    document = yaml.safe_load(
+        write_pipeline(tmp_path, ["{name: a, image: 'busybox:1.36', commands: ['true']}"]).read_text()
+    )
+    assert document["version"] == "v1alpha1"
+    name = f"strict-{token_hex(3)}"
+    spec = {"pipeline": {**document, "description": "as it is"}, "branch": "main", "event": "manual", "prestart": 1}
+    meta = {"name": name, "namespace": "default"}
+    obj = {"apiVersion": "c8s.dev/v1alpha1", "kind": "PipelineRun", "metadata": meta, "spec": spec}
+    cluster.kubectl("create", "--validate=strict", "-f", "-", stdin=json.dumps(obj))
+    wait_until(lambda: cluster.phase(name) == "Succeeded", WAIT_SECONDS, what="the run's end")
+    kept = ("get", "pipelinerun", name, "-o", "jsonpath={.spec.pipeline.version}")
+    assert cluster.kubectl(*kept) == "v1alpha1"
+    unknown = {
+        **obj,
+        "metadata": {**meta, "name": f"{name}-x"},
+        "spec": {**spec, "pipeline": {**document, "verzion": "x"}},
+    }
+    cluster.kubectl("create", "--validate=strict", "-f", "-", stdin=json.dumps(unknown), expect=1)
 
 
 def test_artifacts_pass_between_users_and_come_out_of_the_store(cluster: Program, tmp_path: Path) -> None:
