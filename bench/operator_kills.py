@@ -3,8 +3,9 @@
 The operator is a process of its own; the cluster and the API live on. Steps hand
 artifacts on, some fail once and are tried again. Each attempt appends a line to a
 file that the operator can't see, and writes what it prints there too: each
-attempt has to have run exactly once, each log has to be what was printed, and
-the run has to succeed.
+attempt has to have run exactly once, and each log has to be what was printed. One
+step fails for good, and what depends on it must not run. The pods of up to
+six steps at a time are made ahead and wait at their gates; none may be left there.
 
 An operator is forked off a process that has imported the code and nothing else, which takes 50 ms instead of a second:
 the kills meet what an operator does, not its imports. With `--fresh` each is an interpreter of its own.
@@ -104,6 +105,8 @@ class Found:
     runs: int = 0
     kills: int = 0
     attempts: int = 0
+    early: int = 0
+    """Attempts whose pod was made ahead."""
     lines: int = 0
     wrong: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -265,7 +268,17 @@ def steps(outside: Path, chance: random.Random, longest: float = 0.15) -> tuple[
             retry = {"maxRetries": 1, "backoffSeconds": 0}
             step = {"name": name, "image": "none", "commands": commands, "dependsOn": needs, "retryPolicy": retry}
             found.append({**step, "artifacts": [f"out/{name}"]})
-    return found, flaky
+    return [*found, *_doomed_steps(outside, chance.uniform(0, longest))], flaky
+
+
+def _doomed_steps(outside: Path, seconds: float) -> list[Json]:
+    """A step that fails, and two after it that never run, although their pods may wait for it."""
+    found: list[Json] = []
+    for name, needs in (("doomed", "s0-0"), ("never", "doomed"), ("never-too", "never")):
+        commands = [f'echo "{name} $C8S_ATTEMPT" >> {outside}/began', f"echo line | tee {outside}/{name}.$C8S_ATTEMPT"]
+        commands += [f"sleep {seconds:.3f}", "exit 3"]
+        found.append({"name": name, "image": "none", "commands": commands, "dependsOn": [needs]})
+    return found
 
 
 def one_run(
@@ -285,7 +298,8 @@ def one_run(
     outside.mkdir()
     wanted, flaky = steps(outside, chance, 1.5 if on.forks else 0.15)
     run = {"apiVersion": "c8s.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": name}}
-    run["spec"] = {"pipeline": {"name": "kills", "steps": wanted}}  # type: ignore[assignment]
+    pipeline = {"name": "kills", "steps": wanted}
+    run["spec"] = {"pipeline": pipeline, "prestart": chance.randint(0, 6)}  # type: ignore[assignment]
     on.call("POST", _RUNS, run)
     began = time.monotonic()
     if on.operator is None or on.operator.poll() is not None:
@@ -339,10 +353,15 @@ def _phase(on: Stage, name: str) -> str:
 def _compare(
     on: Stage, name: str, outside: Path, wanted: list[Json], flaky: set[str], status: Json, found: Found
 ) -> None:
-    if status.get("phase") != "Succeeded":
-        found.wrong.append(f"{name}: {status.get('phase')}: {status.get('message')}")
+    others = {"doomed": "Failed", "never": "Skipped", "never-too": "Skipped"}
+    expected_phases = {step["name"]: others.get(step["name"], "Succeeded") for step in wanted}
+    phases = {step["name"]: step["phase"] for step in status.get("steps") or []}
+    if status.get("phase") != "Failed" or phases != expected_phases:
+        found.wrong.append(f"{name}: {status.get('phase')}: {status.get('message')}, {phases}")
+    found.wrong += [f"{name}: {left} is left at its gate" for left in _left_at_gates(on)]
     began = Counter((outside / "began").read_text().splitlines() if (outside / "began").exists() else ())
-    expected = {f"{step['name']} 1" for step in wanted} | {f"{step} 2" for step in flaky}
+    expected = {f"{step['name']} 1" for step in wanted if others.get(step["name"]) != "Skipped"}
+    expected |= {f"{step} 2" for step in flaky}
     for attempt in sorted(expected | set(began)):
         times = began[attempt]
         if times != (1 if attempt in expected else 0):
@@ -351,6 +370,7 @@ def _compare(
     logs = on.folder / "store" / "logs" / "default" / on.call("GET", f"{_RUNS}/{name}")["metadata"]["uid"]
     for step in status.get("steps") or []:
         for attempt in step.get("attempts") or []:
+            found.early += bool(attempt.get("early"))
             file = outside / f"{step['name']}.{attempt['number']}"
             printed = file.read_bytes() if file.exists() else b""
             log = logs / step["slug"] / f"{attempt['number']}.log"
@@ -362,6 +382,14 @@ def _compare(
                 found.wrong.append(
                     f"{name}: the log of {step['name']} {attempt['number']} has {len(stored)} of {len(printed)} bytes"
                 )
+
+
+def _left_at_gates(on: Stage) -> list[str]:
+    """The Jobs that were made ahead and neither opened nor removed."""
+    jobs = on.call("GET", "/apis/batch/v1/namespaces/default/jobs?labelSelector=c8s.dev/early%3Dtrue")["items"]
+    return [
+        job["metadata"]["name"] for job in jobs if "c8s.dev/opened" not in (job["metadata"].get("annotations") or {})
+    ]
 
 
 def main() -> int:
@@ -381,7 +409,8 @@ def main() -> int:
         if args.store_away:
             one_run(on, "away", 0, chance, found, meanwhile=lambda: _without_store(on, "away", args.store_away))
     print(
-        f"operator kills: seed {args.seed}; {found.kills} kills in {found.runs} runs, {found.attempts} attempts, "
+        f"operator kills: seed {args.seed}; {found.kills} kills in {found.runs} runs, {found.attempts} attempts "
+        f"({found.early} in pods made ahead), "
         f"{found.lines} lines; {len(found.wrong)} wrong; a run took {min(found.seconds):.1f} to "
         f"{max(found.seconds):.1f} s"
     )

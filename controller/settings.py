@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller.run_types.patterns import NAME_PATTERN
+from controller.run_types.patterns import MAX_PRESTART, NAME_PATTERN
 
 ROLES = ("operator", "api", "webhook")
 LEVELS = ("debug", "info", "warning", "error")
@@ -38,6 +38,7 @@ class Settings:
     agent_command: tuple[str, ...]
     agent_image: str
     step_agents: str
+    prestart: int
     pod_security: str
     agent_key_file: Path | None
     webhook_key_file: Path | None
@@ -114,6 +115,13 @@ FLAGS = (
         "the end of the step, which a kubelet notices up to a second later)",
         "needed",
         choices=("needed", "always"),
+    ),
+    Flag(
+        "prestart",
+        "N",
+        "pods of a run that may be made ahead, while the steps that theirs depend on run; 0: none; pipelines and runs "
+        "may say otherwise",
+        "2",
     ),
     Flag(
         "pod-security", "PROFILE", "Pod Security profile of step pods", "baseline", choices=("baseline", "restricted")
@@ -258,6 +266,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         agent_command=tuple(values["agent_command"]),
         agent_image=values["agent_image"],
         step_agents=values["step_agents"],
+        prestart=_parse_int("prestart", values["prestart"], 0, MAX_PRESTART),
         pod_security=values["pod_security"],
         agent_key_file=Path(values["agent_key_file"]) if values["agent_key_file"] else None,
         webhook_key_file=Path(values["webhook_key_file"]) if values["webhook_key_file"] else None,

@@ -83,6 +83,17 @@ class AgentClient:
         """Report that the snapshot is complete, and its commit."""
         self._call("PUT", "source/manifest", snapshot)
 
+    def await_opening(self, slug: str, attempt: str, job: str) -> list[str] | None:
+        """Wait for a while until the step is due; where it is held then, None if it is not due yet.
+
+        One try. Raises NetworkError if that is worth another, RequestRejectedError if the step is never due.
+        """
+        found = self._call_once("GET", f"gate/{slug}/{attempt}?job={job}", None)
+        holds = found.get("holds")
+        if found.get("open") is not True:
+            return None
+        return [str(each) for each in holds] if isinstance(holds, list) else []
+
     def report(self, slug: str, attempt: str, document: dict[str, Any]) -> None:
         """Report how far the step is; tried once, for a few seconds."""
         self._call_once("PUT", f"reports/{slug}/{attempt}", document, http_client.SHORT_TIMEOUT)

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 _MAX_REPORTED = 5
 
 
-def fetch(settings: AgentSettings, client: AgentClient) -> None:
-    """Extract the source, then the artifacts in the order of the setting, then the caches."""
+def fetch_source(settings: AgentSettings, client: AgentClient) -> None:
+    """Extract the source, which does not depend on other steps."""
     if settings.flag("C8S_FETCH_KEPT"):
         _fetch(settings, client, "source", "the saved workspace", any_link=True)
     elif settings.flag("C8S_FETCH_SOURCE"):
         _fetch(settings, client, "source", "the source", skip_git=not settings.flag("C8S_FETCH_GIT"))
+
+
+def fetch_results(settings: AgentSettings, client: AgentClient) -> None:
+    """Extract the artifacts of earlier steps in the order of the setting, then the caches."""
     _fetch_artifacts(settings, client, settings.comma_list("C8S_FETCH_ARTIFACTS"))
     if settings.optional("C8S_CACHES"):
         from .caches import restore

@@ -20,6 +20,10 @@ _GATE, _REPORTS = "gate", "report"
 _ANY_USER = 0o666
 """The user of the step is unknown, and need not be that of the agent."""
 _MAX_LINE_BYTES = 256
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 HOLDS = ("before", "after", "failed")
 
 
@@ -32,8 +36,10 @@ def now() -> str:
 class Gate:
     """Both pipes, held open from both ends, so that neither side ever waits for the other to open them."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
+        self.clock = clock
+        """Seconds on a monotonic clock."""
         self._gate = _open_pipe(os.path.join(folder, _GATE))
         self.reports = _open_pipe(os.path.join(folder, _REPORTS))
         """The file descriptor that is readable when the step has reported something."""
@@ -43,7 +49,7 @@ class Gate:
         self._code = self._recall("code")
         self.held = self._recall("held") or None
         """Where the step is held: `before` or `after` its commands, or when they have `failed`; None if it is not."""
-        self.held_since = time.monotonic()
+        self.held_since = self.clock()
         self.held_code: str | None = None
         """The exit code that it is held after."""
 
@@ -62,11 +68,19 @@ class Gate:
         """Why the step must not begin; None if nothing is known against it."""
         return self._recall("refused")
 
-    def begin_fetching(self) -> bool:
-        """Note that files are being fetched; False if an earlier agent had begun that and was ended."""
-        first = self._recall("fetching") is None
-        self._remember("fetching", now())
+    def begin(self, part: str) -> bool:
+        """Note that a part of what the step needs is being fetched; False if an earlier agent had begun that."""
+        first = self._recall(f"fetching-{part}") is None
+        self._remember(f"fetching-{part}", now())
         return first
+
+    def has(self, part: str) -> bool:
+        """Whether that part was fetched."""
+        return self._recall(f"fetched-{part}") is not None
+
+    def finish(self, part: str) -> None:
+        """Note that that part is fetched."""
+        self._remember(f"fetched-{part}", now())
 
     def set_holds(self, holds: list[str]) -> None:
         """Let the step be held at these points. Its entry script looks for the files of the last two."""
@@ -80,7 +94,7 @@ class Gate:
 
     def hold(self, at: str) -> None:
         """Note that the step is held."""
-        self.held, self.held_since = at, time.monotonic()
+        self.held, self.held_since = at, self.clock()
         self._remember("held", at)
 
     def release(self, action: str) -> bool:

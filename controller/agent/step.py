@@ -11,7 +11,6 @@ kubelet does not see, or not yet: that the commands began, and that they have en
 from __future__ import annotations
 
 import json
-import time
 
 from .client import AgentClient
 from .errors import AgentError, FetchError, NotHeldError, RequestRejectedError
@@ -28,7 +27,7 @@ _BEGIN_DELAY = 0.1
 _END_DELAY = 0.02
 """Seconds: where the kubelet notices the end as quickly, it need not be reported."""
 _RETRY_DELAY = 2.0
-_HOLD_SECONDS = 3600.0
+HOLD_SECONDS = 3600.0
 """A held step goes on by itself after that."""
 _INTERRUPTED = "the agent was ended while it fetched them, perhaps because it ran out of memory"
 
@@ -53,7 +52,7 @@ def run_step(settings: AgentSettings) -> None:
     elif gate.began is None:
         gate.open()
     reporter = Reporter(settings, client, gate)
-    _await_end(gate, stop, reporter)
+    await_end(gate, stop, reporter)
     if settings.flag("C8S_STORE_AFTER_CONTAINER"):
         # Only then may this user read what the step's user has left.
         stop.wait()
@@ -74,13 +73,9 @@ def run_step(settings: AgentSettings) -> None:
 def _prepare(settings: AgentSettings, client: AgentClient, gate: Gate, stop: StopSignal) -> None:
     """Fetch what the step needs, or refuse to let it begin. Raises FetchError."""
     reason = gate.refusal
-    if reason is None and not gate.begin_fetching():
-        reason = _INTERRUPTED
     if reason is None:
-        from .fetch import fetch
-
         try:
-            fetch(settings, client)
+            _bring(settings, client, gate)
         except AgentError as error:
             reason = str(error)
         except OSError as error:
@@ -95,24 +90,49 @@ def _prepare(settings: AgentSettings, client: AgentClient, gate: Gate, stop: Sto
     raise FetchError(reason)
 
 
-def _await_end(gate: Gate, stop: StopSignal, reporter: Reporter) -> None:
+def _bring(settings: AgentSettings, client: AgentClient, gate: Gate) -> None:
+    """Fetch what the step needs: first what is there before its dependencies have ended, then what they made.
+
+    Raises AgentError or OSError if that is not possible, or if an earlier agent was ended in the midst of it.
+    """
+    from .fetch import fetch_results, fetch_source
+
+    if not gate.has("source"):
+        _begin(gate, "source")
+        fetch_source(settings, client)
+        gate.finish("source")
+    if job := settings.optional("C8S_EARLY_JOB"):
+        from .due import wait_until_due
+
+        gate.set_holds(wait_until_due(settings, client, job))
+    _begin(gate, "results")
+    fetch_results(settings, client)
+
+
+def _begin(gate: Gate, part: str) -> None:
+    if not gate.begin(part):
+        raise FetchError(_INTERRUPTED)
+
+
+def await_end(gate: Gate, stop: StopSignal, reporter: Reporter) -> None:
     """Wait until the step has told its end, or the kubelet has noticed it. A hold has a limit."""
+    clock = gate.clock
     while gate.ended is None and not stop.requested:
         due = [moment for moment in (reporter.due(), _hold_limit(gate)) if moment is not None]
-        stop.wait(max(0.0, min(due) - time.monotonic()) if due else None, gate.reports)
+        stop.wait(max(0.0, min(due) - clock()) if due else None, gate.reports)
         gate.read_reports()
         limit = _hold_limit(gate)
-        if limit is not None and time.monotonic() >= limit:
+        if limit is not None and clock() >= limit:
             gate.release("go")
-            gate.held_since = time.monotonic()
-        if gate.ended is None and (report_at := reporter.due()) is not None and time.monotonic() >= report_at:
+            gate.held_since = clock()
+        if gate.ended is None and (report_at := reporter.due()) is not None and clock() >= report_at:
             reporter.try_report()
     gate.read_reports()
 
 
 def _hold_limit(gate: Gate) -> float | None:
     """When a held step goes on by itself; None for one that is not held."""
-    return None if gate.held is None else gate.held_since + _HOLD_SECONDS
+    return None if gate.held is None else gate.held_since + HOLD_SECONDS
 
 
 def _store_artifacts(settings: AgentSettings, client: AgentClient, reporter: Reporter) -> AgentError | None:
@@ -162,7 +182,7 @@ class Reporter:
         if state == self._reported:
             self._due = None
         elif state != self._pending or self._due is None:
-            self._due = time.monotonic() + (0.0 if self._gate.held else _BEGIN_DELAY)
+            self._due = self._gate.clock() + (0.0 if self._gate.held else _BEGIN_DELAY)
         self._pending = state
         return self._due
 
@@ -174,7 +194,7 @@ class Reporter:
         except RequestRejectedError as error:
             print(f"the state of the step is not reported: {error}", flush=True)
         except AgentError:
-            self._due = time.monotonic() + _RETRY_DELAY
+            self._due = self._gate.clock() + _RETRY_DELAY
             return False
         self._reported = state
         self.has_reported_end = self._gate.ended is not None

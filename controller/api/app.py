@@ -38,7 +38,7 @@ from controller.api.routes import (
     watch,
 )
 from controller.api.routes.agent import artifacts as agent
-from controller.api.routes.agent import caches, reports, source, workspaces
+from controller.api.routes.agent import caches, gate, reports, source, workspaces
 from controller.api.state import AppState
 from controller.kube import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
 from controller.logs import BadArchiveError, LogError, LogNotFoundError
@@ -67,6 +67,7 @@ ROUTERS: Sequence[APIRouter] = (
     caches.router,
     workspaces.router,
     reports.router,
+    gate.router,
     objects.router,
 )
 

@@ -21,6 +21,7 @@ from controller.provenance import CreatorProofs
 from controller.worker import LimitedWorker
 
 if TYPE_CHECKING:
+    from controller.api.gate_watch import GateWaiter
     from controller.kube import KubeClient
     from controller.logs import LogReader
     from controller.operator.cache.run_plan import RunPlan
@@ -112,6 +113,7 @@ class AppState:
     capability: Callable[[str], "Capability | None"]
     creator_proofs: CreatorProofs
     kubernetes_version: Callable[[], Awaitable[str | None]]
+    gates: "GateWaiter"
     encoder: LineEncoder = field(default_factory=LineEncoder)
     wall_clock: Callable[[], float] = time.time
     new_request_id: Callable[[], str] = field(default=lambda: token_hex(8))

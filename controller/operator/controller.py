@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -91,12 +92,21 @@ class RunController:
             self._cache,
             self._schedule_status_write,
             self._list_runs,
+            self._make_room,
         )
         self._jobs = Informer(client, JOBS, label_selector=labels.MANAGED_SELECTOR, transform=trim_job)
         self._pods = Informer(client, PODS, label_selector=labels.MANAGED_SELECTOR, transform=trim_pod)
         self._nodes = Informer(client, NODES)
         self._create_failures = Informer(client, EVENTS, field_selector="reason=FailedCreate", transform=trim_event)
         self._image_pulls = Informer(client, EVENTS, field_selector="reason=Pulling", transform=trim_event)
+        # Of others. Ours that lack room are known by the status of their step.
+        self._pending_pods = Informer(
+            client,
+            PODS,
+            label_selector=labels.FOREIGN_SELECTOR,
+            field_selector="status.phase=Pending",
+            transform=trim_pod,
+        )
         self._sweeper = RetentionSweeper(client, store, settings, self._list_runs, now)
 
     @property
@@ -126,11 +136,13 @@ class RunController:
         self._nodes.on_change(self._on_node)
         self._create_failures.on_change(self._on_create_failed)
         self._image_pulls.on_change(self._on_image_pull)
+        self._pending_pods.on_change(self._on_pending_pod)
         informers = [self._jobs, self._pods, self._nodes, self._create_failures, self._image_pulls]
         informers += [self._runs] if self._owns_run_informer else []
         async with asyncio.TaskGroup() as group:
             for informer in informers:
                 group.create_task(informer.run())
+            group.create_task(self._watch_pending_pods())
             group.create_task(self._recorder.run())
             group.create_task(self._sweeper.run())
             for informer in (*informers, self._runs):
@@ -205,6 +217,17 @@ class RunController:
         if new is not None and kind != "DELETED" and (key := self._cache.on_image_pull(new)) is not None:
             self._enqueue(key)
 
+    def _on_pending_pod(self, kind: str, old: Json | None, new: Json | None) -> None:
+        pod = new or old
+        assert pod is not None
+        if self._cache.room.note_other(pod, time.monotonic(), deleted=kind == "DELETED"):
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Something lacks room in the cluster: reconcile the runs of which pods wait at their gates."""
+        for key in self._cache.runs_with_early_pods():
+            self._enqueue(key)
+
     def _on_node(self, kind: str, old: Json | None, new: Json | None) -> None:
         self._cache.on_nodes(self._nodes.list())
 
@@ -223,6 +246,11 @@ class RunController:
             self._status_queue.add(key)
 
     # -- workers
+
+    async def _watch_pending_pods(self) -> None:
+        """Watch the pods of others that lack room, from when something is made ahead."""
+        await self._cache.something_early.wait()
+        await self._pending_pods.run()
 
     async def _enqueue_archived(self) -> None:
         while True:

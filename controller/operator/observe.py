@@ -11,9 +11,12 @@ from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_state import RunState
 from controller.operator.decision.agent_report import agent_end, agent_fetch_failure, read_report
 from controller.operator.decision.capacity import unschedulable_reason
-from controller.operator.decision.observation import AttemptView, BlockingRun, Milestones, Observation
+from controller.operator.decision.observation import AttemptView, BlockingRun, EarlyPod, Milestones, Observation
 from controller.operator.decision.pod_status import container_status, started_containers
+from controller.operator.gate import is_closed
 from controller.operator.interfaces import AttemptLogs
+from controller.operator.prestart import find_prestartable
+from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.keys import AttemptKey, RunKey
 
@@ -36,7 +39,10 @@ def _recorded_attempts(state: RunState) -> list[AttemptKey]:
 class ObservationBuilder:
     """Observes runs through the cache and the log collector."""
 
-    def __init__(self, cache: ResourceCache, logs: AttemptLogs, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, cache: ResourceCache, logs: AttemptLogs, monotonic: Callable[[], float], settings: OperatorSettings
+    ) -> None:
+        self._settings = settings
         self._monotonic = monotonic
         self._cache = cache
         self._logs = logs
@@ -47,8 +53,15 @@ class ObservationBuilder:
         monotonic = self._monotonic()
         digests = state.input_digests(run["spec"])
         offered = state.reusable or {}
+        views, early = self._views(key, state)
+        observed.early_count = len(early)
+        if early:
+            self._cache.something_early.set()
         return Observation(
-            attempts=self._views(key, state),
+            attempts=views,
+            early=early,
+            prestartable=self._prestartable(run, state),
+            is_crowded=self._cache.room.is_crowded(key, monotonic),
             create_failures=observed.create_failures,
             missing_secrets=state.secrets.missing,
             secrets_ready=state.secrets.ready,
@@ -75,6 +88,14 @@ class ObservationBuilder:
             settled_attempts=observed.settled_attempts,
         )
 
+    def _prestartable(self, run: RunObject, state: RunState) -> frozenset[str]:
+        if state.prestartable is None:
+            state.prestartable = find_prestartable(run, state.plan, self._settings)
+        if not state.observed.not_early:
+            return state.prestartable
+        refused = {step.name for step in state.plan.steps if step.slug in state.observed.not_early}
+        return state.prestartable - refused
+
     def _unschedulable(self, steps: Sequence[ExpandedStep]) -> dict[str, str]:
         nodes = self._cache.nodes
         reasons = {
@@ -82,20 +103,25 @@ class ObservationBuilder:
         }
         return {name: reason for name, reason in reasons.items() if reason is not None}
 
-    def _views(self, key: RunKey, state: RunState) -> dict[AttemptKey, AttemptView]:
-        """What is known of the attempts of all steps that are not settled."""
+    def _views(self, key: RunKey, state: RunState) -> tuple[dict[AttemptKey, AttemptView], dict[str, EarlyPod]]:
+        """What is known of the attempts of all steps that are not settled, and of what was made ahead, by slug."""
         observed, owned = state.observed, self._cache.owned
         for created in observed.created_jobs.values():
             # Its pod may be known before the informer has the Job.
             owned.recognize_job(key, created)
-        pods = owned.pods(key, state.uid)
-        jobs = observed.created_jobs | owned.jobs(key, state.uid)
+        pods = owned.pods(key, state.uid, observed.withdrawn_jobs)
+        jobs = observed.created_jobs | owned.jobs(key, state.uid, observed.withdrawn_jobs)
         open_steps = {step.slug for step in state.plan.steps} - set(observed.settled_steps)
-        views = {}
-        for attempt in {**jobs, **pods, **dict.fromkeys(_recorded_attempts(state))}:
+        views: dict[AttemptKey, AttemptView] = {}
+        early: dict[str, EarlyPod] = {}
+        recorded = dict.fromkeys(_recorded_attempts(state))
+        for attempt in {**jobs, **pods, **recorded}:
+            pod, job = pods.get(attempt), jobs.get(attempt)
+            if job is not None and attempt not in recorded and self._is_closed(state, job):
+                early[attempt.slug] = EarlyPod(job, pod, self._cache.pod_create_error(job))
+                continue
             if attempt.slug not in open_steps or attempt in observed.settled_attempts:
                 continue
-            pod, job = pods.get(attempt), jobs.get(attempt)
             if pod is None:
                 views[attempt] = self._view_without_pod(state, attempt, job)
                 continue
@@ -106,13 +132,19 @@ class ObservationBuilder:
             if state.secrets.ready:
                 self._follow_logs(key, state, attempt, pod, secrets)
             views[attempt] = self._view(key, state, attempt, job, pod, secrets)
-        return views
+        return views, early
+
+    @staticmethod
+    def _is_closed(state: RunState, job: Json) -> bool:
+        """Whether the gate of a Job is closed, as far as the informer or this process knows."""
+        return is_closed(job) and job["metadata"]["uid"] not in state.observed.opened_jobs
 
     def _view_without_pod(self, state: RunState, attempt: AttemptKey, job: Json | None) -> AttemptView:
         return AttemptView(
             job=job,
             manifest=state.observed.manifests.get(attempt),
             manifest_read=attempt in state.observed.manifests,
+            gate_closed=job is not None and self._is_closed(state, job),
             job_missing=attempt in state.observed.missing_jobs,
             pod_create_error=self._cache.pod_create_error(job) if job is not None else "",
         )
@@ -134,6 +166,7 @@ class ObservationBuilder:
             agent_error=self._agent_error(key, state, pod, secrets),
             runtime_error=self._runtime_error(key, state, pod, secrets),
             report=report,
+            gate_closed=job is not None and self._is_closed(state, job),
             open_logs=tuple(name for name, log in logs.items() if log is None),
         )
 

@@ -18,7 +18,7 @@ from controller.operator.cache.run_plan import InvalidRunError, is_unresolved
 from controller.operator.cache.run_state import RunState, new_run_state
 from controller.operator.cache.timers import DeletionTimers
 from controller.operator.decision import concurrency, finalizer
-from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
+from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob, WithdrawJob
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun, PipelineVerdict
 from controller.operator.decision.reuse import ReusableStep
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 _PLAN_RETRY_DELAY = timedelta(seconds=1)
 _RESTORE_DELAY = timedelta(seconds=0.5)
-_READS = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
+_READS = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob | WithdrawJob
 """Actions whose results change the next decision."""
 
 
@@ -130,6 +130,7 @@ class Reconciler:
     Args:
         schedule_write: called with (key, seconds) to have `write` called then, because the run's status has changed.
         list_runs: returns all runs that are known.
+        make_room: called when a pod lacks room in the cluster: those that wait at their gates are to be removed.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Reconciler:
         cache: ResourceCache,
         schedule_write: Callable[[RunKey, float], None],
         list_runs: Callable[[], Iterable[RunObject]],
+        make_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = dependencies.client
         self._logs = dependencies.logs
@@ -151,7 +153,8 @@ class Reconciler:
         self._deletions = DeletionTimers()
         self._cache = cache
         self._list_runs = list_runs
-        self._observations = ObservationBuilder(cache, dependencies.logs, dependencies.monotonic)
+        self._make_room = make_room
+        self._observations = ObservationBuilder(cache, dependencies.logs, dependencies.monotonic, settings)
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         retention = timedelta(seconds=settings.retention)
         self._reuse = ReuseLoader(self._client, dependencies.store, retention, self._now)
@@ -237,6 +240,7 @@ class Reconciler:
 
     async def _reconcile_terminal(self, key: RunKey, run: RunObject, state: RunState | None) -> timedelta | None:
         if state is None:
+            await self._executor.delete_closed_jobs(self._cache.owned.jobs(key, run["metadata"]["uid"]).values())
             await self._writer.expire_jobs(key, run["metadata"]["uid"])
         elif state.status.current.get("phase") not in FINAL_RUN_PHASES:
             if state.status.versions and self._is_leader():
@@ -256,6 +260,8 @@ class Reconciler:
             plan = state.plan
             now = self._now()
             decision = decide(known, plan.pipeline, plan.steps, observation, now, self._settings)
+            if any(early.lacks_room for early in observation.early.values()):
+                self._cache.room.note_refusal(observation.monotonic)
             failures = await self._executor.execute(run, state, decision.actions)
             if any(isinstance(failure, JobCreateError) for failure in failures):
                 # A step without a Job must not count as started: decide again, knowing the failure.
@@ -417,6 +423,8 @@ class Reconciler:
         state.status.current = new
         if old == new:
             return
+        if self._cache.room.note_run(key, new["steps"], self._monotonic()):
+            self._make_room()
         record_transitions(self._recorder, run, old, new)
         self.durations.observe_transition(old, new)
         phase = new["phase"]

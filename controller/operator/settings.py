@@ -23,6 +23,8 @@ class OperatorSettings:
     step_agents: str = "needed"
     """When an agent runs beside a step: `needed`, when there are files to fetch or to store, or `always`, also to
     report the end of the step sooner than the kubelet."""
+    prestart: int = 2
+    """Pods of a run that may be made ahead, while the steps that theirs depend on run; 0 for none."""
     pod_security: str = "baseline"
     """The Pod Security profile that steps' pods meet: `baseline`, where images may run as root, or `restricted`."""
     workers: int = 8

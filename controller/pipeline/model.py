@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from controller.pipeline import normalize
 from controller.pipeline.values import duration, quantity
-from controller.run_types.patterns import MAX_PARAM_VALUE_LENGTH, MAX_PARAMS
+from controller.run_types.patterns import MAX_PARAM_VALUE_LENGTH, MAX_PARAMS, MAX_PRESTART
 
 NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 PARAM_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
@@ -250,6 +250,9 @@ class Pipeline(Model):
     """For the whole run: a number and s, m or h."""
     max_parallel: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = None
     """Steps that run at once, at most."""
+    prestart: Annotated[int, Field(ge=0, le=MAX_PRESTART)] | None = None
+    """Pods of a run that may be made ahead, while the steps that theirs depend on run. By default as the controller is
+    set; 0 for none."""
     retry_policy: RetryPolicy | None = None
     """For steps that have none of their own."""
     keep_on_failure: bool = False

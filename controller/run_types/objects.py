@@ -93,6 +93,7 @@ class AttemptStatus(TypedDict, total=False):
     exitCode: Annotated[int, "Exit code of the step's container."]
     stopping: Annotated[str, "Why the attempt is being stopped."]
     held: Annotated[str, "Where the attempt is held, while it is: `before`, `after` or `failed`."]
+    early: Annotated[bool, "True if its pod was made while the steps that it depends on ran (`prestart`)."]
     unconfirmed: Annotated[
         bool, "True while it has succeeded by the word of its own first process, and the cluster has not noticed it."
     ]
@@ -307,6 +308,7 @@ class RunSpec(TypedDict, total=False):
     reuseFrom: str
     reuseFromUid: str
     cancel: bool
+    prestart: int
     breakpoints: list[Breakpoint]
 
 

@@ -38,6 +38,8 @@ PARAM_VALUE_PATTERN = r"^[^\x00]*$"
 MAX_PARAM_VALUE_LENGTH = 65_536
 MAX_PARAMS = 100
 MAX_ATTEMPT = 1000
+MAX_PRESTART = 20
+"""Pods of a run that may wait at their gates."""
 RUN_NUMBER_PATTERN = r"^([0-9]{1,9})?$"
 """The number of a run within its pipeline as text; empty for a run without one."""
 MAX_RUN_NUMBER = 999_999_999

@@ -63,6 +63,11 @@ class StepReason(Reason):
     """
 
     WAITING_FOR_STEPS = "WaitingForSteps", "Pending", "a step that it depends on has not finished"
+    WAITING_AT_GATE = (
+        "WaitingAtGate",
+        "Pending",
+        "its pod was made ahead and waits until the steps that it depends on have finished (`prestart`)",
+    )
     CONCURRENCY_GROUP = "ConcurrencyGroup", "Pending", "the run waits for another run of its group"
     MAX_PARALLEL = "MaxParallel", "Pending", "as many steps run as the pipeline's `maxParallel` allows"
     PREPARING = (

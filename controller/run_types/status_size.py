@@ -40,6 +40,7 @@ _SUMMARY_FIELDS = (
     "exitCode",
     "stopping",
     "held",
+    "early",
     "unconfirmed",
     "told",
     "containers",

@@ -47,6 +47,7 @@ from controller.storage import ObjectStore, StorageError, open_store
 from controller.storage.probe import StoreProbe
 
 if TYPE_CHECKING:
+    from controller.api.gate_watch import GateWatch
     from controller.api.state import AppState
     from controller.log_relay import LogMirror
     from controller.logs import LogHub
@@ -169,6 +170,8 @@ class Manager:
                 group.create_task(self._store.start()),
             ]
             await self._stop.wait()
+            if "_gates" in self.__dict__:
+                self._gates.close()
             for server in servers:
                 await server
             for task in behind:
@@ -193,6 +196,8 @@ class Manager:
         runnables: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "runs": self._runs.run,
         }
+        if "api" in self._settings.roles:
+            runnables["gates"] = self._watch_gates
         if self._mirror is not None and "api" in self._settings.roles:
             runnables["live"] = self._mirror.run
         if "operator" in self._settings.roles:
@@ -200,6 +205,17 @@ class Manager:
         if "webhook" in self._settings.roles:
             runnables["webhooks"] = self._receive_webhooks
         return runnables
+
+    @cached_property
+    def _gates(self) -> "GateWatch":
+        """Only to be used once the late modules are imported."""
+        from controller.api.gate_watch import GateWatch
+
+        return GateWatch(self._client)
+
+    async def _watch_gates(self) -> None:
+        await self._imports.wait()
+        await self._gates.run()
 
     async def _import_late(self) -> None:
         """Import the late modules when they are requested."""
@@ -362,6 +378,7 @@ class Manager:
             capability=lambda token: verify(self._key, token, now=time.time()),
             creator_proofs=CreatorProofs(self._key),
             kubernetes_version=self._kubernetes_version,
+            gates=self._gates,
         )
 
     async def _post_review(self, review: Mapping[str, Any], /) -> Mapping[str, Any]:

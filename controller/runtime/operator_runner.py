@@ -157,6 +157,7 @@ def _operator_settings(settings: Settings, connection: OperatorConnection) -> Op
         agent_key=connection.key,
         agent_image=settings.agent_image,
         step_agents=settings.step_agents,
+        prestart=settings.prestart,
         pod_security=settings.pod_security,
         own_namespace=settings.own_namespace,
     )

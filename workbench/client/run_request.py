@@ -57,6 +57,8 @@ class RunRequest:
     triggered_by: str | None = None
     reuse_from: str | None = None
     """A run whose succeeded steps are reused where they would be the same."""
+    prestart: int | None = None
+    """Pods that may be made ahead; None as the pipeline says, else as the controller is set."""
     breakpoints: Sequence[tuple[str, str]] = ()
     """Where steps are held: the step's name, and `before`, `after` or `failed`."""
 
@@ -73,6 +75,7 @@ class RunRequest:
             priority=self.priority,
             triggeredBy=self.triggered_by,
             reuseFrom=self.reuse_from,
+            prestart=self.prestart,
             breakpoints=[{"step": step, "at": at} for step, at in self.breakpoints] or None,
         )
 

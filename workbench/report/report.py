@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.run_types.phases import StepPhase
+from controller.run_types.reasons import StepReason
 from workbench.client.models import Attempt, Run, Step
 
 PARTS = ("queued", "starting", "fetching", "pulling", "running", "uploading")
@@ -40,6 +41,8 @@ class StepReport:
     """From the creation of the first attempt's Job to the step's end."""
     parts: dict[str, float]
     """Seconds by part of `PARTS`, over all attempts; a part that did not happen is absent."""
+    is_at_gate: bool = False
+    """Whether its pod was made ahead and waits for the steps that it depends on."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ def _step(run: Run, step: Step, now: datetime) -> StepReport:
         attempts=len(step.attempts),
         duration=sum(parts.values()) if parts else None,
         parts=parts,
+        is_at_gate=step.reason == StepReason.WAITING_AT_GATE,
     )
 
 

@@ -117,6 +117,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "agentWorkspaceUpload": Permission("capability"),
     "agentWorkspaceManifest": Permission("capability"),
     "agentReport": Permission("capability"),
+    "agentGate": Permission("capability"),
     "agentArtifacts": Permission("capability"),
     "agentUpload": Permission("capability"),
     "agentManifest": Permission("capability", timeout=MANIFEST_TIMEOUT),

@@ -99,6 +99,13 @@ class AgentReport(RequestModel):
     held: BreakpointTime | None = Field(None, description="where the step is held, while it is")
 
 
+class GateState(ResponseModel):
+    """Whether a step whose pod was made ahead may begin, and where breakpoints hold it then."""
+
+    open: bool
+    holds: list[BreakpointTime] = Field(default_factory=list)
+
+
 class SnapshotRequest(RequestModel):
     """The snapshot that a clone step is about to store, with its step and attempt."""
 

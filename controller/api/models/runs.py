@@ -75,7 +75,7 @@ class Breakpoint(RequestModel):
 
 
 class BreakpointsRequest(RequestModel):
-    """The breakpoints of a run, instead of those that it has. They are for steps whose pod is not made yet."""
+    """The breakpoints of a run, instead of those that it has. They are for steps that have not started."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"breakpoints": [{"step": "test", "at": "failed"}]}]})
 
@@ -117,6 +117,13 @@ class RunRequest(RequestModel):
         None,
         pattern=NAME_PATTERN,
         description="a run whose successful, identical steps are reused",
+    )
+    prestart: int | None = Field(
+        None,
+        ge=0,
+        le=patterns.MAX_PRESTART,
+        description="pods that may be made ahead, while the steps that theirs depend on run; 0: none; absent: as the "
+        "pipeline says, else as the controller is set",
     )
     breakpoints: list[Breakpoint] = Field(
         default_factory=list, max_length=patterns.MAX_BREAKPOINTS, description="where steps are held"

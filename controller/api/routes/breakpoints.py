@@ -34,7 +34,7 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}", tags=["runs"], r
 
 @router.put("/breakpoints", operation_id="setBreakpoints", response_model=models.Run)
 async def set_breakpoints(request: Request, ns: str, run: str, body: models.BreakpointsRequest) -> Response:
-    """Replaces the breakpoints of a run. A step whose pod is made already keeps those that it had then."""
+    """Replaces the breakpoints of a run. A step that has started keeps those that it had then."""
     state = get_state(request)
     found = await find_run(state, ns, run)
     if serializers.phase_of(found) in FINAL_RUN_PHASES:

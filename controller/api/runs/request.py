@@ -64,6 +64,7 @@ class NewRun:
     reuse_from: RunReference | None = None
     trigger: Mapping[str, Any] | None = None
     breakpoints: Sequence[Mapping[str, str]] = ()
+    prestart: int | None = None
 
     @classmethod
     def from_request(
@@ -82,6 +83,7 @@ class NewRun:
             triggered_by=body.triggered_by,
             reuse_from=reuse_from,
             breakpoints=check_breakpoints(validated[0], body.breakpoints),
+            prestart=body.prestart,
         )
 
     @classmethod
@@ -96,6 +98,7 @@ class NewRun:
             event=spec.get("event"),
             changed_files=spec.get("changedFiles"),
             priority=spec.get("priority"),
+            prestart=spec.get("prestart"),
         )
 
     @property
@@ -122,6 +125,7 @@ class NewRun:
             "source": self.source,
             "trigger": dict(self.trigger) if self.trigger else None,
             "breakpoints": list(self.breakpoints) or None,
+            "prestart": self.prestart,
             **(self.rerun_of.fields("rerunOf") if self.rerun_of is not None else {}),
             **(self.reuse_from.fields("reuseFrom") if self.reuse_from is not None else {}),
         }

@@ -7,11 +7,13 @@ annotations; labels only say under which run an object is looked up.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 from controller import labels
 from controller.operator import names
 from controller.operator.decision.pod_status import is_pod_finished
+from controller.operator.gate import is_closed
 from controller.run_types.keys import AttemptKey, RunKey
 
 Json = dict[str, Any]
@@ -112,7 +114,8 @@ class OwnedResources:
             del known[name]
         if not known:
             del self._jobs[key]
-        if deleted and not keep_ended:
+        if deleted and (not keep_ended or is_closed(job)):
+            # The pod of a Job whose gate was never opened is no attempt; one that follows has its name.
             self._forget_identity(key, job)
             return False
         return self.recognize_job(key, job)
@@ -141,28 +144,31 @@ class OwnedResources:
                 return key, found.pod
         return None
 
-    def pods(self, key: RunKey, uid: str) -> dict[AttemptKey, Json]:
+    def pods(self, key: RunKey, uid: str, withdrawn: Container[str] = ()) -> dict[AttemptKey, Json]:
         """The pods of the run with this uid, by attempt: those that the attempt's Job controls.
 
         A Job of an attempt makes one pod. If there are more, the first one counts.
+
+        Args:
+            withdrawn: the uids of deleted Jobs whose pods are no attempts.
         """
         first: dict[AttemptKey, _Pod] = {}
         known = self._identities.get(key, {})
         for entry in self._pods.get(key, {}).values():
             owner = known.get(entry.job_uid or "")
-            if owner is None or owner.run_uid != uid:
+            if owner is None or owner.run_uid != uid or entry.job_uid in withdrawn:
                 continue
             if owner.attempt not in first or entry.created < first[owner.attempt].created:
                 first[owner.attempt] = entry
         return {attempt: entry.pod for attempt, entry in first.items()}
 
-    def jobs(self, key: RunKey, uid: str) -> dict[AttemptKey, Json]:
-        """The Jobs of the attempts of the run with this uid."""
+    def jobs(self, key: RunKey, uid: str, withdrawn: Container[str] = ()) -> dict[AttemptKey, Json]:
+        """The Jobs of the attempts of the run with this uid, without those that were `withdrawn`, by uid."""
         found: dict[AttemptKey, Json] = {}
         known = self._identities.get(key, {})
         for job in self._jobs.get(key, {}).values():
             owner = known.get(job["metadata"]["uid"])
-            if owner is not None and owner.run_uid == uid:
+            if owner is not None and owner.run_uid == uid and job["metadata"]["uid"] not in withdrawn:
                 found[owner.attempt] = job
         return found
 

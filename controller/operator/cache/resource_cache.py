@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controller import labels
+from controller.operator.cache.cluster_room import ClusterRoom
 from controller.operator.cache.owned_resources import OwnedResources, run_key_of
 from controller.operator.cache.run_state import RunState
 from controller.operator.decision.pod_status import is_step_image_pull
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _MAX_MESSAGE_LENGTH = 500
+_REPORTED = (labels.AGENT_REPORT, labels.OPENED)
 
 
 class ResourceCache:
@@ -36,6 +39,9 @@ class ResourceCache:
         self._keys: dict[str, RunKey] = {}
         """The keys of the active runs, by uid."""
         self.owned = OwnedResources()
+        self.room = ClusterRoom()
+        self.something_early = asyncio.Event()
+        """Set once a pod was made ahead of its step."""
         self.nodes: tuple[Json, ...] = ()
         self.runtime: RuntimeInfo | None = None
         """The container runtime of the nodes, as a run's status has it."""
@@ -55,7 +61,7 @@ class ResourceCache:
         """A Job has changed or was deleted.
 
         Its progress shows in its pod: only the end of a Job, which may have no pod, causes a reconcile, a Job that a
-        known pod refers to, and a report of its agent.
+        known pod refers to, a report of its agent, and the opening of its gate.
 
         Args:
             before: the Job before the change, if it is known.
@@ -68,7 +74,7 @@ class ResourceCache:
         if state is not None:
             state.observed.on_job(job, deleted=deleted)
         has_ended = bool((job.get("status") or {}).get("conditions"))
-        has_reported = _agent_report(job) != _agent_report(before)
+        has_reported = any(_annotation(job, name) != _annotation(before, name) for name in _REPORTED)
         return key if deleted or has_ended or recognized or has_reported or self.pod_create_error(job) else None
 
     def on_create_failed(self, event: Json, *, deleted: bool) -> None:
@@ -111,8 +117,13 @@ class ResourceCache:
         """The key of an active run; None for a run that is not active, or no longer."""
         return self._keys.get(run_uid)
 
+    def runs_with_early_pods(self) -> list[RunKey]:
+        """The runs of which pods wait at their gates."""
+        return [key for key, state in self.states.items() if state.observed.early_count]
+
     def forget_state(self, key: RunKey) -> None:
         """What is known of the run with this name is not about the one that has it now."""
+        self.room.forget(key)
         state = self.states.pop(key, None)
         if state is not None:
             self._keys.pop(state.uid, None)
@@ -123,7 +134,7 @@ class ResourceCache:
         self.owned.forget(key)
 
 
-def _agent_report(job: Json | None) -> str:
-    """The report of the agent that is noted at a Job; empty for none."""
+def _annotation(job: Json | None, name: str) -> str:
+    """The value of an annotation of a Job; empty for none."""
     annotations = ((job or {}).get("metadata") or {}).get("annotations") or {}
-    return str(annotations.get(labels.AGENT_REPORT, ""))
+    return str(annotations.get(name, ""))

@@ -101,6 +101,10 @@ class ObservedCache:
     Attributes:
         created_jobs: the Jobs of attempts, as the API server returned them; the informer may not have them yet.
         deleted_job_uids: the uids of Jobs whose deletion was observed.
+        opened_jobs: the uids of Jobs whose gates were opened; the informer may not show that yet.
+        withdrawn_jobs: the names, by uid, of Jobs that were made ahead and deleted.
+        not_early: the slugs of steps of which nothing is made ahead any more.
+        early_count: Jobs with a closed gate at the last observation.
         missing_jobs: attempts whose Jobs the API server does not have.
         create_failures: why the Job of an attempt was not created.
         create_failure_counts: how often the creation of an attempt's Job failed.
@@ -113,6 +117,10 @@ class ObservedCache:
 
     created_jobs: dict[AttemptKey, Json] = field(default_factory=dict)
     deleted_job_uids: set[str] = field(default_factory=set)
+    opened_jobs: set[str] = field(default_factory=set)
+    withdrawn_jobs: dict[str, str] = field(default_factory=dict)
+    not_early: set[str] = field(default_factory=set)
+    early_count: int = 0
     missing_jobs: set[AttemptKey] = field(default_factory=set)
     create_failures: dict[AttemptKey, CreateFailure] = field(default_factory=dict)
     create_failure_counts: Counter[AttemptKey] = field(default_factory=Counter)
@@ -156,6 +164,19 @@ class ObservedCache:
             self.created_jobs[key] = trim_job(job)
         return exists
 
+    def on_gate_opened(self, key: AttemptKey, job: Json) -> None:
+        """The API server has returned a Job whose gate is open."""
+        self.opened_jobs.add(job["metadata"]["uid"])
+        self.created_jobs[key] = trim_job(job)
+
+    def on_job_withdrawn(self, key: AttemptKey, name: str, uid: str) -> None:
+        """A Job that was made ahead does not exist any more. Nothing is made ahead of that step again."""
+        self.withdrawn_jobs[uid] = name
+        self.deleted_job_uids.add(uid)
+        self.not_early.add(key.slug)
+        if key in self.created_jobs and self.created_jobs[key]["metadata"]["uid"] == uid:
+            del self.created_jobs[key]
+
     def _invalidate(self, obj: Json) -> None:
         """The step of a changed Job or pod has to be observed again."""
         key = attempt_key_of(obj)
@@ -192,6 +213,8 @@ class RunState:
     reusable: dict[str, ReusableStep] | None = None
     holds_lock: bool = False
     is_done: bool = False
+    prestartable: frozenset[str] | None = None
+    """Names of the steps whose pods may be made ahead by their definition; None before it was asked for."""
     _input_digests: tuple[SourceSnapshot | None, dict[str, str]] | None = None
     """The digests, and the source that they were computed with."""
 
@@ -206,6 +229,7 @@ class RunState:
         self.other_bytes = json_size({field: value for field, value in run.items() if field != "status"})
         # What the steps use is only known now; the logs of the clone step are masked of its credentials meanwhile.
         self.secrets = RunSecrets()
+        self.prestartable = None
         self._input_digests = None
 
     def input_digests(self, spec: RunSpec) -> dict[str, str]:

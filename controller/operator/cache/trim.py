@@ -22,8 +22,8 @@ _CONTAINER_STATUS = ("name", "state", "lastState", "started", "restartCount")
 
 
 def trim_job(job: Json) -> Json:
-    """The identity of a Job, what the agent reported, whether it expires, and its conditions."""
-    annotations = _pick(job["metadata"].get("annotations") or {}, (labels.AGENT_REPORT,))
+    """The identity of a Job, what the agent reported, if its gate is open and it expires, and its conditions."""
+    annotations = _pick(job["metadata"].get("annotations") or {}, (labels.AGENT_REPORT, labels.OPENED))
     return {
         "metadata": {**_pick(job["metadata"], _METADATA), "annotations": annotations},
         "spec": _pick(job["spec"], ("ttlSecondsAfterFinished",)),

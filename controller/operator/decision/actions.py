@@ -9,10 +9,36 @@ from controller.pipeline.graph.expand import ExpandedStep
 
 @dataclass(frozen=True)
 class StartAttempt:
-    """Create the Job of an attempt."""
+    """Create the Job of an attempt.
+
+    Attributes:
+        early: whether it is made before its step is due, so that its pod waits at a closed gate.
+    """
 
     step: ExpandedStep
     number: int
+    early: bool = False
+
+
+@dataclass(frozen=True)
+class OpenGate:
+    """Let the pod of a Job that was made ahead begin: its step is due."""
+
+    step: ExpandedStep
+    number: int
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class WithdrawJob:
+    """Delete a Job that was made ahead, unless its gate is open by now."""
+
+    slug: str
+    number: int
+    name: str
+    uid: str
+    resource_version: str
 
 
 @dataclass(frozen=True)
@@ -71,4 +97,15 @@ class CancelRun:
     uid: str
 
 
-Action = StartAttempt | StopPod | DeleteJob | VerifyJob | ReadManifest | ReadWorkspace | PrepareSecrets | CancelRun
+Action = (
+    StartAttempt
+    | OpenGate
+    | WithdrawJob
+    | StopPod
+    | DeleteJob
+    | VerifyJob
+    | ReadManifest
+    | ReadWorkspace
+    | PrepareSecrets
+    | CancelRun
+)

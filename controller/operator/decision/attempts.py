@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from controller.operator import names
+from controller.operator import gate, names
 from controller.operator.decision.confirmation import confirm, is_unconfirmed, note_other_code
 from controller.operator.decision.observation import AttemptView, Milestones
 from controller.operator.decision.pod_status import (
@@ -64,7 +64,12 @@ def new_attempt(run: RunObject, step: ExpandedStep, number: int, now: datetime) 
 
 
 def adopt_attempt(run: RunObject, step: ExpandedStep, number: int, view: AttemptView, now: datetime) -> AttemptStatus:
-    """An attempt that has a Job but no status: the operator was stopped between creating and writing."""
+    """An attempt that has a Job but no status: the operator was stopped between creating and writing.
+
+    One that was made ahead counts from the opening of its gate.
+    """
+    if view.job is not None and (opened := gate.opening(view.job)) is not None:
+        return {**new_attempt(run, step, number, min(opened.at, now)), "early": True}
     created_at = ((view.job or view.pod or {}).get("metadata") or {}).get("creationTimestamp")
     return new_attempt(run, step, number, datetime.fromisoformat(created_at) if created_at else now)
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from controller.operator.decision import attempts
-from controller.operator.decision.actions import Action, StartAttempt, StopPod
-from controller.operator.decision.observation import AttemptView, Observation
+from controller.operator.decision.actions import Action, OpenGate, StartAttempt, StopPod
+from controller.operator.decision.observation import AttemptView, EarlyPod, Observation
 from controller.operator.decision.pod_status import is_pod_finished
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
@@ -121,6 +121,21 @@ class DecisionBuilder:
             reason=StepReason.CREATED,
             message="its Job is being created" if number == 1 else f"attempt {number} is being created",
             attempts=[*earlier, attempts.new_attempt(self.input.run, step, number, self.input.now)],
+        )
+
+    def open_attempt(self, step: ExpandedStep, previous: StepStatus | None, early: EarlyPod) -> None:
+        """Start the first attempt of a step in what was made ahead of it."""
+        metadata = early.job["metadata"]
+        self.act(OpenGate(step, 1, metadata["name"], metadata["uid"]))
+        self.active_count += 1
+        attempt = {**attempts.new_attempt(self.input.run, step, 1, self.input.now), "early": True}
+        self.statuses[step.name] = step_status(
+            step,
+            previous,
+            phase=StepPhase.PENDING,
+            reason=StepReason.CREATED,
+            message="its pod, which was made ahead, may begin",
+            attempts=[attempt],
         )
 
     def start_blocker(self, step: ExpandedStep, number: int) -> StepVerdict | None:

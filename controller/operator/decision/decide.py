@@ -15,6 +15,7 @@ from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, CancelRun
 from controller.operator.decision.builder import DecisionBuilder, ReconcileInput
 from controller.operator.decision.concurrency import has_started_steps
+from controller.operator.decision.early_pods import decide_early_pods
 from controller.operator.decision.observation import LOGS_TIMER, RUN_TIMER, Observation
 from controller.operator.decision.pending_steps import evaluate_start
 from controller.operator.decision.pod_status import is_pod_finished
@@ -105,6 +106,7 @@ def _decide_steps(builder: DecisionBuilder) -> None:
             update_current_attempt(builder, step)
     for step in _topological_order([step for step in steps if step.name not in builder.statuses]):
         evaluate_start(builder, step)
+    decide_early_pods(builder)
 
 
 def _with_inputs(builder: DecisionBuilder, status: StepStatus) -> StepStatus:
@@ -236,8 +238,11 @@ def _log_deadline(builder: DecisionBuilder, statuses: list[StepStatus]) -> datet
 
 
 def _is_collecting_logs(builder: DecisionBuilder, statuses: list[StepStatus]) -> bool:
-    """Whether pods are running, logs are incomplete, or workspaces are being saved."""
+    """Whether pods are there or running, logs are incomplete, or workspaces are being saved."""
     observation = builder.input.observation
+    if observation.early:
+        # They are being removed; nothing would do that after the end of the run.
+        return True
     for view in observation.attempts.values():
         if view.open_logs or (view.pod is not None and not is_pod_finished(view.pod)):
             return True

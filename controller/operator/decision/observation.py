@@ -82,6 +82,8 @@ class AttemptView:
     """Why the agent failed, in its own words."""
     report: AgentReport = NOTHING_REPORTED
     """What the agent has told about the step."""
+    gate_closed: bool = False
+    """Whether it was made ahead, and its gate is not opened."""
     runtime_error: str | None = ""
     """Why the container runtime could not start the step; None while secrets can't be masked in that yet."""
 
@@ -118,6 +120,34 @@ class TimerKey(NamedTuple):
 
 RUN_TIMER = TimerKey(Timer.RUN_STARTED)
 LOGS_TIMER = TimerKey(Timer.LOGS_AWAITED)
+
+
+@dataclass(frozen=True)
+class EarlyPod:
+    """A Job that was made ahead and whose gate is closed, and its pod."""
+
+    job: Json
+    pod: Json | None = None
+    pod_create_error: str = ""
+    """Why the cluster did not create the pod, as it reported last."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether its step can begin in it: nothing of it has ended or is being deleted."""
+        if "deletionTimestamp" in self.job["metadata"] or conditions(self.job):
+            return False
+        if self.pod is None:
+            return True
+        own = container_status(self.pod, names.STEP_CONTAINER) or {}
+        is_over = is_pod_finished(self.pod) or "deletionTimestamp" in self.pod["metadata"]
+        return not is_over and "terminated" not in (own.get("state") or {})
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether the cluster has no room for its pod."""
+        if self.pod is None:
+            return bool(self.pod_create_error)
+        return any(each["type"] == "PodScheduled" and each["status"] == "False" for each in conditions(self.pod))
 
 
 @dataclass(frozen=True)
@@ -202,6 +232,12 @@ class Observation:
     """Whether the pipeline is in the repository, and is not known yet."""
     verdict: PipelineVerdict | None = None
     """Why the run ends without a pipeline, if it does."""
+    early: Mapping[str, EarlyPod] = field(default_factory=dict)
+    """Slug of a step -> what was made ahead of it, and has no attempt in the status."""
+    prestartable: frozenset[str] = frozenset()
+    """Names of the steps whose pods may be made ahead, as far as their definition says."""
+    is_crowded: bool = False
+    """Whether pods wait for room in the cluster."""
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""
     settled_attempts: frozenset[AttemptKey] = frozenset()

@@ -29,11 +29,16 @@ def evaluate_start(builder: DecisionBuilder, step: ExpandedStep) -> None:
     if reused is not None:
         builder.statuses[step.name] = reused
         return
-    verdict = _start_verdict(builder, step)
-    if verdict is None:
-        builder.start_attempt(step, previous, [], 1)
-    else:
+    verdict, early = _start_verdict(builder, step), builder.input.observation.early.get(step.slug)
+    if verdict is None and early is not None and not early.is_usable:
+        message = "what was made ahead of it has ended and is being removed"
+        verdict = StepVerdict(StepPhase.PENDING, StepReason.PREPARING, message)
+    if verdict is not None:
         builder.statuses[step.name] = builder.unstarted_status(step, previous, verdict)
+    elif early is not None:
+        builder.open_attempt(step, previous, early)
+    else:
+        builder.start_attempt(step, previous, [], 1)
 
 
 def _reused_status(builder: DecisionBuilder, step: ExpandedStep, previous: StepStatus | None) -> StepStatus | None:
@@ -80,10 +85,10 @@ def _waiting_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdic
     """Whether the step waits for other steps, or its run for other runs."""
     waiting = [name for name in step.depends_on if builder.statuses[name]["phase"] not in FINAL_STEP_PHASES]
     if waiting:
-        return StepVerdict(StepPhase.PENDING, StepReason.WAITING_FOR_STEPS, f"waits for {_join_names(waiting)}")
+        return StepVerdict(StepPhase.PENDING, StepReason.WAITING_FOR_STEPS, f"waits for {join_names(waiting)}")
     blocking = [run.name for run in builder.input.observation.blocking_runs]
     if blocking:
-        message = f"the run waits for {_join_names(blocking)}"
+        message = f"the run waits for {join_names(blocking)}"
         return StepVerdict(StepPhase.PENDING, StepReason.CONCURRENCY_GROUP, message)
     return None
 
@@ -92,7 +97,7 @@ def _dependency_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVer
     """Whether the results of its dependencies prevent the step from ever running."""
     conditional = step.step.conditional
     policy = dependency_policy(conditional.fields() if conditional else None)
-    failed = [name for name in step.depends_on if _counts_as_failure(builder.statuses[name])]
+    failed = [name for name in step.depends_on if counts_as_failure(builder.statuses[name])]
     if policy == "success" and failed:
         message = _describe_root_failure(builder, failed[0])
         return StepVerdict(StepPhase.SKIPPED, StepReason.DEPENDENCY_FAILED, message)
@@ -119,7 +124,7 @@ def _resource_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdi
 
 def _preparation_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
     """Whether the step waits for something that the operator itself is writing."""
-    if (pending := _awaiting_status_write(builder, step)) is not None:
+    if (pending := awaiting_status_write(builder, step)) is not None:
         builder.requeue_at(builder.input.now + _STATUS_WRITE_DELAY)
         return StepVerdict(StepPhase.PENDING, StepReason.PREPARING, f"{pending} is being recorded")
     if builder.input.observation.secrets_ready:
@@ -131,7 +136,7 @@ def _preparation_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVe
     return StepVerdict(StepPhase.PENDING, StepReason.PREPARING, message)
 
 
-def _awaiting_status_write(builder: DecisionBuilder, step: ExpandedStep) -> str | None:
+def awaiting_status_write(builder: DecisionBuilder, step: ExpandedStep) -> str | None:
     """What the step's agents will request from the API before the run's written status has it; None for nothing."""
     observation = builder.input.observation
     if observation.source_step is not None and step.depends_on and not observation.source_recorded:
@@ -142,7 +147,7 @@ def _awaiting_status_write(builder: DecisionBuilder, step: ExpandedStep) -> str 
     return None
 
 
-def _counts_as_failure(status: StepStatus) -> bool:
+def counts_as_failure(status: StepStatus) -> bool:
     if status["phase"] in (StepPhase.FAILED, StepPhase.CANCELLED):
         return not status["allowFailure"]
     return bool(status["phase"] == StepPhase.SKIPPED and status["reason"] == StepReason.DEPENDENCY_FAILED)
@@ -152,12 +157,12 @@ def _describe_root_failure(builder: DecisionBuilder, name: str) -> str:
     """Names the step that failed, found through those that were skipped because of it."""
     status, steps = builder.statuses[name], {step.name: step for step in builder.input.steps}
     while status["phase"] == StepPhase.SKIPPED:
-        name = next(each for each in steps[name].depends_on if _counts_as_failure(builder.statuses[each]))
+        name = next(each for each in steps[name].depends_on if counts_as_failure(builder.statuses[each]))
         status = builder.statuses[name]
     word = "was cancelled" if status["phase"] == StepPhase.CANCELLED else "failed"
     return f"skipped because {name} {word}"
 
 
-def _join_names(names: Sequence[str], limit: int = 3) -> str:
+def join_names(names: Sequence[str], limit: int = 3) -> str:
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

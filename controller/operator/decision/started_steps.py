@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision import attempts
-from controller.operator.decision.actions import DeleteJob, ReadManifest, ReadWorkspace, VerifyJob
+from controller.operator.decision.actions import DeleteJob, OpenGate, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.attempts import awaiting_artifacts, awaiting_workspace
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict, step_status
 from controller.operator.decision.confirmation import CONFIRMATION_LIMIT, is_unconfirmed
@@ -152,6 +152,10 @@ def _running_status(
     )
     if deadline is not None:
         builder.requeue_at(deadline)
+    if cause is None and view.gate_closed and view.job is not None:
+        # The status has it, and the request that opens its gate failed or was never made.
+        metadata = view.job["metadata"]
+        builder.act(OpenGate(step, last["number"], metadata["name"], metadata["uid"]))
     if cause is not None:
         last = updated[-1] = {**last, "stopping": cause}
         if view.job is None and view.pod is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -29,17 +29,20 @@ from controller.operator.decision.actions import (
     Action,
     CancelRun,
     DeleteJob,
+    OpenGate,
     PrepareSecrets,
     ReadManifest,
     ReadWorkspace,
     StartAttempt,
     StopPod,
     VerifyJob,
+    WithdrawJob,
 )
 from controller.operator.decision.attempts import STOP_DEADLINE_SECONDS
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import CreateFailure
 from controller.operator.effects import run_secrets
+from controller.operator.gate import is_closed, opening_patch
 from controller.operator.interfaces import CloneTokenError, CloneTokens, ManifestReader
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import job as jobs
@@ -59,6 +62,8 @@ _MAX_MESSAGE_LENGTH = 500
 _INVALID_JOB_STATUSES = (400, 413, 422)
 
 
+_WITHDRAWALS = 5
+"""Tries to delete a Job that is changed at the same time, by the Job controller as a rule."""
 _MANIFEST_HEAD_BYTES = 1024
 _BEFORE_FILES = b',"files":['
 
@@ -100,6 +105,10 @@ class ActionExecutor:
         match action:
             case StartAttempt():
                 await self._start_attempt(run, state, action)
+            case OpenGate():
+                await self._open_gate(run, state, action)
+            case WithdrawJob():
+                await self._withdraw_job(run, state, action)
             case StopPod():
                 await self._stop_pod(action)
             case DeleteJob():
@@ -126,6 +135,11 @@ class ActionExecutor:
             await self._create_agent_tokens(run, key, spec)
             created = await self._create_job(run, job)
         except ApiError as error:
+            if action.early:
+                # It is made when it is due: only then does it matter why that is not possible.
+                observed.not_early.add(action.step.slug)
+                _log.info("nothing is made ahead of %s: %s", action.step.name, error)
+                raise JobCreateError(str(error)) from error
             observed.create_failure_counts[key] += 1
             observed.create_failures[key] = _create_failure(
                 error, observed.create_failure_counts[key], self._monotonic()
@@ -133,6 +147,51 @@ class ActionExecutor:
             raise JobCreateError(str(error)) from error
         observed.create_failures.pop(key, None)
         observed.on_job_created(key, created)
+        if is_closed(created) != action.early:
+            # An earlier process made it, and the informer does not show it yet.
+            raise JobCreateError(f"the Job {created['metadata']['name']} exists already")
+
+    async def _open_gate(self, run: RunObject, state: RunState, action: OpenGate) -> None:
+        """Open the gate of a Job. Raises JobCreateError if there is no such Job any more."""
+        namespace, holds = run["metadata"]["namespace"], jobs.find_holds(run, action.step)
+        patch = opening_patch(action.uid, self._now(), holds)
+        key = AttemptKey(action.step.slug, action.number)
+        try:
+            opened = await self._client.patch(JOBS, action.name, patch, namespace=namespace, patch_type="json")
+        except ApiError as error:
+            if error.status not in (404, 422):
+                raise
+            # It was deleted, or another one has its name now.
+            state.observed.on_job_withdrawn(key, action.name, action.uid)
+            raise JobCreateError(f"the Job {action.name} that was made ahead no longer exists") from error
+        state.observed.on_gate_opened(key, opened)
+
+    async def _withdraw_job(self, run: RunObject, state: RunState, action: WithdrawJob) -> None:
+        """Delete a Job as long as its gate is closed: an opening at the same time wins."""
+        namespace, version = run["metadata"]["namespace"], action.resource_version
+        key = AttemptKey(action.slug, action.number)
+        for _ in range(_WITHDRAWALS):
+            try:
+                await self._client.delete(
+                    JOBS, action.name, namespace=namespace, uid=action.uid, resource_version=version
+                )
+                break
+            except NotFoundError:
+                break
+            except ConflictError:
+                try:
+                    found = await self._client.get(JOBS, action.name, namespace)
+                except NotFoundError:
+                    break
+                if found["metadata"]["uid"] != action.uid:
+                    break
+                if not is_closed(found):
+                    state.observed.on_gate_opened(key, found)
+                    return
+                version = found["metadata"]["resourceVersion"]
+        else:
+            raise ConflictError(f"the Job {action.name} changes all the time", status=409)
+        state.observed.on_job_withdrawn(key, action.name, action.uid)
 
     def _job_spec(self, run: RunObject, state: RunState, action: StartAttempt) -> jobs.JobSpec:
         plan, context = state.plan, state.plan.run_context
@@ -147,6 +206,7 @@ class ActionExecutor:
             upstream=plan.artifact_producers[action.step.name],
             is_clone_step=action.step.name == plan.source_step,
             always_has_agent=self._settings.step_agents == "always",
+            is_early=action.early,
         )
 
     async def _create_agent_tokens(self, run: RunObject, key: AttemptKey, spec: jobs.JobSpec) -> None:
@@ -170,6 +230,10 @@ class ActionExecutor:
             return await self._client.create(JOBS, job, namespace)
         except AlreadyExistsError:
             found = await self._client.get(JOBS, name, namespace)
+            is_leaving = is_closed(found) and "deletionTimestamp" in found["metadata"]
+            if is_leaving:
+                message = f"Job {name} was made ahead and is being deleted; retrying"
+                raise ApiError(message, status=409, reason=StepReason.NAME_TAKEN) from None
             if is_owned(found, run["metadata"]["uid"]) and attempt_key_of(found) == attempt_key_of(job):
                 return found
             message = f"Job {name} exists but belongs to another run; retrying until it is deleted"
@@ -198,6 +262,13 @@ class ActionExecutor:
         except (NotFoundError, ConflictError):
             # A conflict: another object has that name now.
             _log.info("job %s/%s no longer exists", action.namespace, action.name)
+
+    async def delete_closed_jobs(self, found: Iterable[Json]) -> None:
+        """Delete the Jobs with a closed gate: an earlier process has made them ahead of a run that has ended since."""
+        for job in found:
+            if is_closed(job) and "deletionTimestamp" not in job["metadata"]:
+                metadata = job["metadata"]
+                await self._delete_job(DeleteJob(metadata["namespace"], metadata["name"], metadata["uid"]))
 
     async def _verify_job(self, run: RunObject, state: RunState, action: VerifyJob) -> None:
         observed, key = state.observed, AttemptKey(action.slug, action.number)

@@ -142,6 +142,7 @@ def pipeline_run() -> Json:
             "reuseFromUid": _UID,
             "approved": object_schema({"by": _SHORT_TEXT, "proof": _SHORT_TEXT}, "by", "proof"),
             "cancel": {"type": "boolean"},
+            "prestart": {"type": "integer", "minimum": 0, "maximum": patterns.MAX_PRESTART},
             "breakpoints": {
                 **_list(
                     object_schema({"step": text(patterns.FILE_NAME_PATTERN, 255, minLength=1), "at": _HOLD}, "step")

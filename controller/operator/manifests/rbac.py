@@ -114,8 +114,8 @@ OPERATOR_GRANTS = (
             "list": "the Jobs of all runs, at the start",
             "watch": "their changes",
             "create": "an attempt of a step",
-            "patch": "their time to live, once the run has ended",
-            "delete": "an attempt that is stopped before its pod runs",
+            "patch": "the opening of a gate; their time to live, once the run has ended",
+            "delete": "an attempt that is stopped before its pod runs, or was made ahead and is not needed",
         },
     ),
     Grant(
@@ -123,7 +123,7 @@ OPERATOR_GRANTS = (
         "pods",
         {
             "get": "why a log has ended",
-            "list": "the pods of all runs, at the start",
+            "list": "the pods of all runs, at the start; those that no node can take",
             "watch": "their changes",
             "patch": "the deadline that stops a pod",
         },
@@ -216,7 +216,9 @@ API_GRANTS = (
         "batch",
         "jobs",
         {
+            "get": "a Job that the cache does not show yet, for the agent that waits at its gate",
             "list": "the Jobs of a step, which tell its pods from others",
+            "watch": "the opening of gates, for the agents that wait there",
             "patch": "what the agent of a step reports of its begin and end",
         },
     ),

@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
 _UPLOAD_GRACE_SECONDS = 600
 _GRACE_SECONDS = 40
 _AGENT_USER = 10001
 # The deadline of the pod is only a last resort: the operator measures timeouts from the start of the container.
 _DEADLINE_MARGIN_SECONDS = 15 * 60
+_EARLY_SECONDS = 25 * 3600
+"""The operator removes a pod that has waited for a day before its step was due."""
 _HOLDS_SECONDS = 8 * 3600
 """All holds of an attempt together, each of which has a limit of its own."""
 
@@ -49,6 +52,8 @@ class JobSpec:
     """Whether it is the clone step."""
     always_has_agent: bool = False
     """Whether an agent runs beside it also if there is nothing to fetch and to store."""
+    is_early: bool = False
+    """Whether it is made before the step is due: its agent asks the API when it may open the gate."""
 
     @property
     def has_fetch(self) -> bool:
@@ -66,9 +71,7 @@ class JobSpec:
     @property
     def holds(self) -> tuple[str, ...]:
         """Where breakpoints of the run hold the step."""
-        own = (self.step.name, self.step.slug, self.step.group)
-        wanted = {each.get("at", "before") for each in self.run["spec"].get("breakpoints") or [] if each["step"] in own}
-        return () if self.is_clone_step else tuple(sorted(wanted))
+        return () if self.is_clone_step else find_holds(self.run, self.step)
 
     @property
     def has_agent(self) -> bool:
@@ -93,10 +96,18 @@ class JobSpec:
         )
 
 
+def find_holds(run: RunObject, step: ExpandedStep) -> tuple[str, ...]:
+    """Where breakpoints of the run hold the step."""
+    own = (step.name, step.slug, step.group)
+    wanted = {each.get("at", "before") for each in run["spec"].get("breakpoints") or [] if each["step"] in own}
+    return tuple(sorted(wanted))
+
+
 def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
     """The Job object."""
     run, expanded = plan.run, plan.step
     job_labels = names.run_labels(run) | {labels.STEP: expanded.slug, labels.ATTEMPT: str(plan.attempt)}
+    early = {labels.EARLY: "true"} if plan.is_early else {}
     pod_spec: Json = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -117,7 +128,7 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
         "metadata": {
             "name": names.job_name(run["metadata"]["name"], expanded.slug, plan.attempt),
             "namespace": run["metadata"]["namespace"],
-            "labels": job_labels,
+            "labels": job_labels | early,
             "annotations": {labels.STEP_NAME: expanded.name},
             "ownerReferences": [names.owner_reference(run)],
         },
@@ -132,6 +143,9 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
 
 
 def _deadline_margin(plan: JobSpec) -> int:
+    if plan.is_early:
+        # It may be held too: breakpoints are looked at when it is due.
+        return _DEADLINE_MARGIN_SECONDS + _HOLDS_SECONDS + _EARLY_SECONDS
     return _DEADLINE_MARGIN_SECONDS + (_HOLDS_SECONDS if plan.holds else 0)
 
 
@@ -284,14 +298,21 @@ def _agent_container(plan: JobSpec, values: Mapping[str, str], settings: Operato
         **_fetch_environment(plan),
         **_upload_environment(plan, values),
         **_cache_environment(plan.step.step.cache, values),
-        **({"C8S_HOLD": ",".join(plan.holds)} if plan.holds else {}),
+        **({"C8S_HOLD": ",".join(plan.holds)} if plan.holds and not plan.is_early else {}),
     }
+    variables: list[Json] = [
+        {"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()
+    ]
+    if plan.is_early:
+        # Kubernetes labels the pods of a Job with its uid: the gate of another Job of the same name is not its own.
+        uid = {"fieldRef": {"fieldPath": f"metadata.labels['{_JOB_UID_LABEL}']"}}
+        variables.append({"name": "C8S_EARLY_JOB", "valueFrom": uid})
     return {
         "name": names.AGENT_CONTAINER,
         "image": settings.agent_image,
         "command": [*(entrypoint.escape_expansion(word) for word in settings.agent_command), "step"],
         "restartPolicy": "Always",
-        "env": [{"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()],
+        "env": variables,
         "workingDir": names.WORKSPACE,
         # It writes what it knows of the step there. When it fails, the end of its log says why.
         "terminationMessagePath": names.MESSAGE_FILE,

@@ -521,7 +521,7 @@ async def test_forged_reports_do_not_disturb_the_agent(api: FakeAgentApi, pod: P
 async def test_agent_that_was_ended_while_it_fetched_refuses_the_step(api: FakeAgentApi, pod: Pod) -> None:
     """It would unpack over what the first one left."""
     pod.gate.mkdir()
-    (pod.gate / "fetching").write_text("2026-11-29T10:00:00Z")
+    (pod.gate / "fetching-source").write_text("2026-11-29T10:00:00Z")
     agent = await pod.start(again=True, C8S_FETCH_SOURCE="1")
     assert await pod.pass_gate() == "refused"
     agent.send_signal(signal.SIGTERM)

@@ -24,7 +24,8 @@ def test_step_whose_source_is_lost_fails_without_beginning(c8s: C8s, tmp_path: P
     lose = f"find '{c8s.home}' -path '*/store/sources/*' -type f -delete"
     second = f"{{name: second, {IMAGE}, commands: [touch {tmp_path}/begun], dependsOn: [lose]}}"
     write_pipeline(tmp_path, [f'{{name: lose, {IMAGE}, commands: ["{lose}"]}}', second], name="gate")
-    out = c8s("run", cwd=tmp_path, expect=1).stdout
+    # Else its pod would have the source before it is lost.
+    out = c8s("run", "--prestart", "0", cwd=tmp_path, expect=1).stdout
     step = status_of(c8s, out)["steps"][1]
     assert (step["phase"], step["reason"]) == ("Failed", "FetchFailed")
     assert "is not stored, or no longer" in step["message"]
@@ -93,7 +94,7 @@ def test_step_is_held_entered_and_continued(c8s: C8s, tmp_path: Path) -> None:
     try:
         run = held_run(c8s, session)
         [step, waiting] = json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["steps"]
-        assert (step["phase"], step["reason"], waiting["reason"]) == ("Pending", "Held", "WaitingForSteps")
+        assert (step["phase"], step["reason"], waiting["reason"]) == ("Pending", "Held", "WaitingAtGate")
         assert c8s("shell", run, "first", "sh", "-c", "cat given.txt; echo $LEVEL").stdout == "given\nhigh\n"
         assert "is not held where it could accept" in c8s("continue", "--accept", run, "first", expect=1).stderr
         c8s("shell", run, "first", "sh", "-c", "echo made > made.txt")
@@ -135,6 +136,23 @@ def test_held_run_can_be_cancelled(c8s: C8s, tmp_path: Path) -> None:
     finally:
         session.kill()
     assert json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["phase"] == "Cancelled"
+
+
+def test_artifacts_come_to_a_pod_that_was_made_ahead(c8s: C8s, tmp_path: Path) -> None:
+    (tmp_path / "given.txt").write_text("given\n")
+    first = f"{{name: first, {IMAGE}, commands: [sleep 1, cp given.txt made.txt], artifacts: [made.txt]}}"
+    second = f"{{name: second, {IMAGE}, commands: [cmp given.txt made.txt], dependsOn: [first]}}"
+    secret = "secrets: [{secretRef: early, key: word}]"
+    third = f"{{name: third, {IMAGE}, commands: [test $word = opened-sesame], dependsOn: [first], {secret}}}"
+    write_pipeline(tmp_path, [first, second, third], name="gate")
+    c8s("up")
+    c8s("secrets", "set", "early", "word", stdin="opened-sesame")
+    steps = status_of(c8s, c8s("run", cwd=tmp_path).stdout)["steps"]
+    early = [step["attempts"][0].get("early", False) for step in steps]
+    assert early == [False, True, False], "one that uses a secret is not made ahead"
+    steps = status_of(c8s, c8s("run", "--prestart", "0", cwd=tmp_path).stdout)["steps"]
+    assert not any(step["attempts"][0].get("early") for step in steps)
+    assert "21 is not in the range" in c8s("run", "--prestart", "21", cwd=tmp_path, expect=2).stderr
 
 
 def test_breakpoint_at_an_unknown_step_is_refused(c8s: C8s, tmp_path: Path) -> None:

@@ -108,6 +108,12 @@ Examples:
     metavar="STEP[:WHEN]",
     help="Hold the step before its commands (before, the default), after them (after), or if they fail (failed).",
 )
+@click.option(
+    "--prestart",
+    type=click.IntRange(0, 20),
+    metavar="N",
+    help="Make up to N pods ahead, while the steps before them run; 0: none.  [default: as the pipeline says]",
+)
 @click.option("--allow-missing-secrets", is_flag=True, help="Start the run even if secrets that it needs are missing.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show the output of agents and services.")
 @click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
@@ -162,6 +168,7 @@ def _submission(pipeline: PipelineFile, definition: Mapping[str, Any], given: Ma
         params=params,
         priority=given["priority"],
         reuse_from=given["resume"],
+        prestart=given["prestart"],
         breakpoints=given["breakpoints"],
     )
     return RunSubmission(

@@ -60,6 +60,7 @@ def _table(steps: tuple[StepReport, ...], style: ConsoleStyle) -> list[str]:
 def _cells(step: StepReport, parts: Sequence[str]) -> list[str]:
     times = [format_duration(step.parts.get(part)) for part in parts]
     status = step.phase if step.attempts < 2 else f"{step.phase} ({step.attempts} attempts)"
+    status += " (at its gate)" if step.is_at_gate else ""
     return [
         sanitize_line(step.name, colour=False),
         sanitize_line(status, colour=False),

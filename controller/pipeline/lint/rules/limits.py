@@ -16,6 +16,7 @@ from controller.pipeline.lint.rules.accessors import (
     iter_steps,
 )
 from controller.pipeline.values import duration, quantity
+from controller.run_types.patterns import MAX_PRESTART
 
 Json = dict[str, Any]
 
@@ -112,4 +113,18 @@ def _services(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
                 ports[port] = str(name)
 
 
-RULES = (_timeouts, _critical_path, _resources, _services)
+def _prestart(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    wanted = data.get("prestart")
+    if not isinstance(wanted, int) or not 1 <= wanted <= MAX_PRESTART:
+        return
+    if data.get("maxParallel") == 1:
+        why, hint = "with a `maxParallel` of 1 there is never room for a pod that waits", "raise maxParallel"
+    elif not any(step.get("dependsOn") for _, step in iter_steps(data)):
+        why, hint = "no step depends on another one, so that all begin at once", "leave it out"
+    else:
+        return
+    message = f"`prestart` has no effect: {why}"
+    yield source_map.diagnostic(("prestart",), "prestart-without-effect", message, hint, severity="warning")
+
+
+RULES = (_timeouts, _critical_path, _resources, _services, _prestart)

@@ -14,6 +14,7 @@ import aiohttp
 
 from controller.api.app import create_app
 from controller.api.auth.authenticator import Authenticator, Tickets
+from controller.api.auth.permissions import HANDLER_TIMEOUT
 from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
 from controller.api.server import serve
@@ -21,6 +22,7 @@ from controller.api.state import ApiSettings, AppState
 from controller.api.streaming.watch_cache import WatchCache
 from controller.kube import NAMESPACES, PIPELINE_RUNS, AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from controller.logs import LogHub, LogReader
+from controller.operator.gate import Opening
 from controller.provenance import CreatorProofs
 from controller.storage import DirectoryStore
 
@@ -234,6 +236,19 @@ class ApiResponse:
         return self.status, self.json["type"].removeprefix("urn:c8s:problem:")
 
 
+class FakeGates:
+    """Gates by namespace, Job and uid: the opening, or None for a closed one."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str, str], Opening | None] = {}
+
+    async def wait(self, namespace: str, job: str, uid: str, seconds: float) -> Opening | None:
+        assert 0 < seconds < HANDLER_TIMEOUT
+        if (namespace, job, uid) not in self.known:
+            raise NotFoundError(f"no {job}", status=404)
+        return self.known[namespace, job, uid]
+
+
 @asynccontextmanager
 async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **settings: Any) -> AsyncIterator[ApiServer]:
     """The API on a loopback port, with fakes behind it."""
@@ -262,6 +277,7 @@ async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **sett
         capability=capabilities.get,
         creator_proofs=CreatorProofs(b"key", lambda: datetime.fromisoformat(CREATED_AT).timestamp()),
         kubernetes_version=version,
+        gates=FakeGates(),
     )
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:

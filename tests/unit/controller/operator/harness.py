@@ -13,6 +13,7 @@ from controller.kube import (
     PIPELINE_RUNS,
     SECRETS,
     AlreadyExistsError,
+    ApiError,
     ConflictError,
     NotFoundError,
     UnreachableError,
@@ -40,7 +41,8 @@ class FakeApiServer:
 
     def put(self, resource: Any, obj: Json) -> Json:
         self.version += 1
-        metadata = {"uid": f"uid-{self.version}", **obj["metadata"], "resourceVersion": str(self.version)}
+        made = {"uid": f"uid-{self.version}", "creationTimestamp": "2026-01-01T00:00:00Z"}
+        metadata = {**made, **obj["metadata"], "resourceVersion": str(self.version)}
         self.objects[resource, metadata["name"]] = {**obj, "metadata": metadata}
         return copy.deepcopy(self.objects[resource, metadata["name"]])
 
@@ -68,14 +70,30 @@ class FakeApiServer:
             for change in changes:
                 *folders, last = [part.replace("~1", "/") for part in change["path"].split("/")[1:]]
                 functools.reduce(operator.getitem, folders, found)[last] = change["value"]
+        elif resource is JOBS and isinstance(patch, list):
+            test, added = patch
+            if test != {"op": "test", "path": "/metadata/uid", "value": found["metadata"]["uid"]}:
+                raise ApiError("the test failed", status=422)
+            name = added["path"].removeprefix("/metadata/annotations/").replace("~1", "/")
+            found["metadata"].setdefault("annotations", {})[name] = added["value"]
         elif resource is JOBS:
             found["spec"] |= patch["spec"]
         return self.put(resource, found)
 
-    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str | None = None) -> None:
+    async def delete(
+        self,
+        resource: Any,
+        name: str,
+        *,
+        namespace: str,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> None:
         found = await self.get(resource, name)
         if uid not in (None, found["metadata"]["uid"]):
             raise ConflictError("another", status=409)
+        if resource_version not in (None, found["metadata"]["resourceVersion"]):
+            raise ConflictError("changed", status=409)
         del self.objects[resource, name]
 
 

@@ -6,18 +6,21 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from controller import labels
 from controller.operator import names
 from controller.operator.cache.run_plan import find_unmet_conditions
 from controller.operator.cache.timers import RunTimers
 from controller.operator.decision.actions import (
     Action,
     DeleteJob,
+    OpenGate,
     PrepareSecrets,
     ReadManifest,
     ReadWorkspace,
     StartAttempt,
     StopPod,
     VerifyJob,
+    WithdrawJob,
 )
 from controller.operator.decision.agent_report import NOTHING_REPORTED, AgentReport
 from controller.operator.decision.concurrency import concurrency_group
@@ -26,12 +29,14 @@ from controller.operator.decision.observation import (
     AttemptView,
     BlockingRun,
     CreateFailure,
+    EarlyPod,
     Milestones,
     Observation,
     update_milestones,
 )
 from controller.operator.decision.pod_status import is_pod_finished
 from controller.operator.decision.reuse import ReusableStep, definition_digests, input_digests
+from controller.operator.gate import Opening, is_closed
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.clone_step import add_clone_step
 from controller.pipeline.graph.expand import expand_steps
@@ -99,15 +104,25 @@ class World:
         self.blocking_runs: tuple[BlockingRun, ...] = ()
         """The runs of its concurrency group that it waits for."""
         self.runtime: Json | None = None
+        self.prestartable: frozenset[str] = frozenset()
+        """Names of the steps whose pods may be made ahead."""
+        self.is_crowded = False
+        self.made_ahead: list[str] = []
+        self.opened: list[str] = []
+        self.withdrawn: list[str] = []
+        """Slugs of steps, in order, as often as that happened."""
 
     # -- asking
 
     def observation(self) -> Observation:
         places = set(self.jobs) | set(self.pods)
-        places |= {(s["slug"], a["number"]) for s in self.status.get("steps", []) for a in s.get("attempts", [])}
-        views = {}
-        for place in places:
-            pod = self.pods.get(place)
+        recorded = {(s["slug"], a["number"]) for s in self.status.get("steps", []) for a in s.get("attempts", [])}
+        views, early = {}, {}
+        for place in places | recorded:
+            pod, job = self.pods.get(place), self.jobs.get(place)
+            if job is not None and place not in recorded and is_closed(job):
+                early[place[0]] = EarlyPod(job, pod, self.pod_create_errors.get(place, ""))
+                continue
             if pod is not None:
                 self.milestones[place] = update_milestones(pod, self.milestones.get(place, Milestones()), self.now)
             views[place] = AttemptView(
@@ -123,6 +138,7 @@ class World:
                 pod_create_error=self.pod_create_errors.get(place, ""),
                 log=self.logs.get(place),
                 report=self.reports.get(place, NOTHING_REPORTED),
+                gate_closed=job is not None and is_closed(job),
             )
         stored = self.status if self.written_status is None else self.written_status
         facts = RunContext("ci-1", "1", "", "main", {})
@@ -141,6 +157,9 @@ class World:
             source_recorded=bool(stored.get("source")),
             group=concurrency_group(self.pipeline, facts),
             blocking_runs=self.blocking_runs,
+            early=early,
+            prestartable=self.prestartable - {step.name for step in self.steps if step.slug in self.withdrawn},
+            is_crowded=self.is_crowded,
             first_seen=self.first_seen,
             runtime=self.runtime,
             monotonic=self.monotonic,
@@ -159,7 +178,7 @@ class World:
             self.timers.observe(self.status, self.now, self.monotonic)
             for action in decision.actions:
                 self.execute(action)
-            asked = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
+            asked = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob | WithdrawJob
             if not any(isinstance(action, asked) for action in decision.actions):
                 return self
         raise AssertionError(f"it goes on and on: {self.actions}")
@@ -169,8 +188,26 @@ class World:
             case StartAttempt():
                 place = (action.step.slug, action.number)
                 if place not in self.jobs:
-                    self.started.append(place)
                     self.jobs[place] = self.job(place)
+                    if action.early:
+                        self.made_ahead.append(action.step.slug)
+                        self.jobs[place]["metadata"]["labels"] = {labels.EARLY: "true"}
+                    else:
+                        self.started.append(place)
+            case OpenGate():
+                self.opened.append(action.step.slug)
+                job = self.jobs[action.step.slug, action.number]
+                assert (job["metadata"]["name"], job["metadata"]["uid"]) == (action.name, action.uid)
+                job["metadata"]["annotations"] = {labels.OPENED: Opening(self.now).encode()}
+            case WithdrawJob():
+                self.withdrawn.append(action.slug)
+                job = self.jobs.pop((action.slug, action.number))
+                assert is_closed(job)
+                assert (job["metadata"]["uid"], job["metadata"]["resourceVersion"]) == (
+                    action.uid,
+                    action.resource_version,
+                )
+                self.pods.pop((action.slug, action.number), None)
             case StopPod():
                 next(p for p in self.pods.values() if p["metadata"]["name"] == action.name)["spec"][
                     "activeDeadlineSeconds"
@@ -195,7 +232,7 @@ class World:
 
     def job(self, place: Place) -> Json:
         name = names.job_name("ci-1", *place)
-        metadata = {"name": name, "namespace": "team", "uid": f"job-{name}"}
+        metadata = {"name": name, "namespace": "team", "uid": f"job-{name}", "resourceVersion": "1"}
         return {"metadata": {**metadata, "creationTimestamp": self.now.strftime("%Y-%m-%dT%H:%M:%SZ")}}
 
     def set_pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:

@@ -39,5 +39,11 @@ def test_summary_of_a_late_run_says_so_in_colours() -> None:
     assert f"run ci-1 \x1b[{RED}mfailed\x1b[0m in 1.00s: 1 step, 1 cancelled" in lines
 
 
+def test_step_whose_pod_waits_says_so() -> None:
+    steps = (StepReport("deploy", "deploy", "Pending", 0, None, {}, is_at_gate=True),)
+    report = RunReport("ci-1", "Running", None, 1.0, steps, (), (("pending", 1),))
+    assert "deploy  Pending (at its gate)" in summary_lines(report, ConsoleStyle(colour=False, width=None))[2]
+
+
 def test_nothing_is_suggested_for_a_run_that_is_not_kept() -> None:
     assert suggested("Failed", TEST, hint=None) == []
