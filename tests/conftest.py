@@ -11,12 +11,22 @@ from tests.support.tools import find_tool
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what wants a program this machine lacks; on CI (C8S_TEST_TOOLS=required) such a test fails instead."""
+    """Skip what wants a program this machine lacks; on CI (C8S_TEST_TOOLS=required) such a test fails instead.
+
+    Tests that run containers in an engine are marked as such.
+    """
     for item in items:
+        if "engine" in getattr(item, "fixturenames", ()) or _parameter(item, "cluster") == "engine":
+            item.add_marker(pytest.mark.engine)
         for mark in item.iter_markers("needs"):
             missing = [tool for tool in mark.args if find_tool(tool) is None]
             if missing and os.environ.get("C8S_TEST_TOOLS") != "required":
                 item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} is not installed on this machine"))
+
+
+def _parameter(item: pytest.Item, name: str) -> object:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get(name) if callspec is not None else None
 
 
 @pytest.fixture(autouse=True)
