@@ -1,35 +1,53 @@
-"""A real cluster: bringing it up, and a chain of `true` steps, each beside the plainest way to the same.
+"""A real cluster: bringing it up, and chains, fan-outs and many runs, each beside the plainest ways to the same.
 
-    C8S_TEST_KIND=1 .venv/bin/python bench/cluster.py [--steps 8]
+    C8S_TEST_KIND=1 .venv/bin/python bench/cluster.py [--steps 5] [--repeats 3] [--tekton RELEASE.yaml]
+    .venv/bin/python bench/cluster.py --kubeconfig FILE     # a cluster with c8s; the current context of c8s reaches it
 
-It makes two clusters one after the other and deletes them; without C8S_TEST_KIND=1 it says so and measures nothing.
-The images (node, base, MinIO, busybox:1.36) are to be on this machine, or pulling them is what is measured.
+The first form makes two clusters one after the other and deletes them; without C8S_TEST_KIND=1 it says so and measures
+nothing. The second measures no start, and leaves the cluster as it was. The images (node, base, MinIO, busybox:1.36)
+are to be on this machine, or pulling them is what is measured.
+
+Everything is measured in turn, on the same cluster: medians of the repeats. What it is compared with:
+
+* bare Jobs, the next one when the last has succeeded;
+* bare pods, the next one when the container of the last has ended: nothing can be quicker that makes a pod when it is
+  due;
+* Tekton as it is installed, where the cluster has it. `--tekton` applies a release of it to the new cluster.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 from machine import describe
 
+from controller.kube import JOBS, PIPELINE_RUNS, PODS, ApiError, KubeClient, connect
+from controller.kube.resources import Resource
+
+Json = dict[str, Any]
 IMAGE = "busybox:1.36"
 NODE_IMAGE = os.environ.get("C8S_KIND_IMAGE", "kindest/node:v1.36.2")
 NAMES = ("c8s-bench", "c8s-bench-bare")
-CHAINS = {
-    "without a source": (0.6, False, False),
-    "with a source of 100 files": (1.0, True, False),
-    "with a source and artifacts": (1.3, True, True),
-}
-"""The goal as a multiple of bare Jobs, whether there is a source, whether steps hand artifacts on."""
+NAMESPACE = "default"
+TEKTON_RUNS = Resource("tekton.dev", "v1", "pipelineruns", "PipelineRun")
+FILES = 100
+WIDTH = 10
+MANY, SHORT = 20, 3
+PATIENCE = 900.0
 
 
 def call(command: Sequence[str], environment: Mapping[str, str], stdin: str = "") -> str:
@@ -54,91 +72,283 @@ def bare_cluster(environment: Mapping[str, str], image: str) -> float:
     return took + timed(["kind", "load", "docker-image", "--name", NAMES[1], image], environment)
 
 
-def bare_jobs(environment: Mapping[str, str], steps: int) -> float:
-    """The chain as Jobs that are waited for one after the other, by the API itself: no process is started for each."""
-    script = (
-        "import asyncio, sys, time\n"
-        "from pathlib import Path\n"
-        "from controller.kube import JOBS, connect\n"
-        "async def main():\n"
-        "    async with connect(Path(sys.argv[1])) as client:\n"
-        "        began = time.monotonic()\n"
-        "        for n in range(int(sys.argv[2])):\n"
-        f"            step = {{'name': 'step', 'image': {IMAGE!r}, 'command': ['true']}}\n"
-        "            spec = {'template': {'spec': {'restartPolicy': 'Never', 'containers': [step]}}}\n"
-        "            job = {'metadata': {'name': f'bare-{n}'}, 'spec': {'backoffLimit': 0, **spec}}\n"
-        "            made = await client.create(JOBS, job, 'default')\n"
-        "            version = made['metadata']['resourceVersion']\n"
-        "            async for event in client.watch(JOBS, 'default', resource_version=version,\n"
-        "                                            field_selector=f'metadata.name=bare-{n}'):\n"
-        "                if (event.object.get('status') or {}).get('succeeded'):\n"
-        "                    break\n"
-        "        print(time.monotonic() - began)\n"
-        "asyncio.run(main())\n"
-    )
-    path = environment["C8S_BENCH_KUBECONFIG"]
-    return float(call([sys.executable, "-c", script, path, str(steps)], environment))
+async def until(client: KubeClient, resource: Resource, obj: Json, is_over: Callable[[Json], bool]) -> Json:
+    """Create an object and watch it until something holds; the object then."""
+    made = await client.create(resource, obj, NAMESPACE)
+    selector = f"metadata.name={made['metadata']['name']}"
+    async with asyncio.timeout(PATIENCE):
+        async for event in client.watch(
+            resource, NAMESPACE, resource_version=made["metadata"]["resourceVersion"], field_selector=selector
+        ):
+            if is_over(event.object):
+                return event.object
+    raise SystemExit(f"the watch of {selector} ended")
 
 
-def chain(environment: Mapping[str, str], folder: Path, steps: int, source: bool, artifacts: bool) -> float:
-    """The same chain as a pipeline, from its start to its end as its status has them."""
-    listed = [
+def container_of(command: Sequence[str] = ("true",)) -> Json:
+    return {"name": "step", "image": IMAGE, "command": list(command)}
+
+
+async def bare_job(client: KubeClient) -> None:
+    spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [container_of()]}}}
+    job = {"metadata": {"generateName": "bare-"}, "spec": {"backoffLimit": 0, **spec}}
+    await until(client, JOBS, job, lambda found: bool((found.get("status") or {}).get("succeeded")))
+
+
+async def bare_pod(client: KubeClient) -> None:
+    pod = {"metadata": {"generateName": "bare-"}, "spec": {"restartPolicy": "Never", "containers": [container_of()]}}
+
+    def has_ended(found: Json) -> bool:
+        statuses = (found.get("status") or {}).get("containerStatuses") or []
+        return any("terminated" in (each.get("state") or {}) for each in statuses)
+
+    await until(client, PODS, pod, has_ended)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Steps that wait for each other: `needs` has for each the one before it, None for one that waits for nothing."""
+
+    needs: tuple[int | None, ...]
+    runs: int = 1
+
+    @classmethod
+    def chain(cls, length: int, runs: int = 1) -> Shape:
+        return cls((None, *range(length - 1)), runs)
+
+    @classmethod
+    def fan_out(cls, width: int) -> Shape:
+        return cls((None,) * width)
+
+
+async def plain(client: KubeClient, shape: Shape, one: Callable[[KubeClient], Awaitable[None]]) -> float:
+    """The shape of bare Jobs or pods."""
+    began = time.monotonic()
+
+    async def run() -> None:
+        ended = [asyncio.Event() for _ in shape.needs]
+
+        async def step(number: int, need: int | None) -> None:
+            if need is not None:
+                await ended[need].wait()
+            await one(client)
+            ended[number].set()
+
+        async with asyncio.TaskGroup() as group:
+            for number, need in enumerate(shape.needs):
+                group.create_task(step(number, need))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(shape.runs):
+            group.create_task(run())
+    return time.monotonic() - began
+
+
+async def tekton(client: KubeClient, shape: Shape) -> float:
+    tasks = [
         {
-            "name": f"step-{n}",
-            "image": IMAGE,
-            "commands": [f"echo {n} > out-{n}"] if artifacts else ["true"],
-            **({"dependsOn": [f"step-{n - 1}"]} if n else {}),
-            **({"artifacts": [f"out-{n}"]} if artifacts else {}),
+            "name": f"step-{number}",
+            "taskSpec": {"steps": [{"name": "run", "image": IMAGE, "command": ["true"]}]},
+            **({"runAfter": [f"step-{need}"]} if need is not None else {}),
         }
-        for n in range(steps)
+        for number, need in enumerate(shape.needs)
     ]
+    run = {"metadata": {"generateName": "bench-"}, "spec": {"pipelineSpec": {"tasks": tasks}}}
+
+    def is_over(found: Json) -> bool:
+        conditions = (found.get("status") or {}).get("conditions") or []
+        if any(each["type"] == "Succeeded" and each["status"] == "False" for each in conditions):
+            raise SystemExit(f"a run of Tekton failed: {json.dumps(conditions)}")
+        return any(each["type"] == "Succeeded" and each["status"] == "True" for each in conditions)
+
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(shape.runs):
+            group.create_task(until(client, TEKTON_RUNS, run, is_over))
+    return time.monotonic() - began
+
+
+def pipeline_of(shape: Shape, *, artifacts: bool = False) -> Json:
+    steps = [
+        {
+            "name": f"step-{number}",
+            "image": IMAGE,
+            "commands": [f"echo {number} > out-{number}"] if artifacts else ["true"],
+            **({"dependsOn": [f"step-{need}"]} if need is not None else {}),
+            **({"artifacts": [f"out-{number}"]} if artifacts else {}),
+        }
+        for number, need in enumerate(shape.needs)
+    ]
+    return {"version": "v1alpha1", "name": "bench", "steps": steps}
+
+
+async def ours(client: KubeClient, shape: Shape, prestart: int) -> float:
+    """Runs without a source, made at the API server itself: from there to the end of the last step of the last run."""
+    spec = {"pipeline": pipeline_of(shape), "event": "manual", "prestart": prestart}
+    runs = [{"metadata": {"name": f"bench-{token_hex(4)}"}, "spec": spec} for _ in range(shape.runs)]
+    began = time.time()
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(until(client, PIPELINE_RUNS, run, _has_ended)) for run in runs]
+    ends = [datetime.fromisoformat(task.result()["status"]["completionTime"]).timestamp() for task in waiting]
+    return max(ends) - began
+
+
+def _has_ended(found: Json) -> bool:
+    status = found.get("status") or {}
+    if status.get("phase") in ("Failed", "Cancelled"):
+        raise SystemExit(f"a run failed: {status.get('message')}")
+    return bool(status.get("phase") == "Succeeded")
+
+
+async def with_source(client: KubeClient, environment: Mapping[str, str], folder: Path, steps: int) -> float:
+    """A run with a source and artifacts between its steps, by the command, as its status has its start and its end."""
     pipeline = folder / "chain.yaml"
-    pipeline.write_text(json.dumps({"version": "v1alpha1", "name": "chain", "steps": listed}))
-    where = ["--source", str(folder / "tree")] if source else ["--no-source"]
-    out = call([sys.executable, "-m", "workbench", "run", str(pipeline), *where], environment)
-    name = out.split()[1]
-    kubectl = ["kubectl", "--kubeconfig", environment["C8S_BENCH_KUBECONFIG"]]
-    status = json.loads(call([*kubectl, "get", "pipelinerun", name, "-o", "json"], environment))["status"]
-    ends = [datetime.fromisoformat(status[key]).timestamp() for key in ("startTime", "completionTime")]
-    return ends[1] - ends[0]
+    pipeline.write_text(json.dumps(pipeline_of(Shape.chain(steps), artifacts=True)))
+    run = [sys.executable, "-P", "-m", "workbench", "run", str(pipeline), "--source", str(folder / "tree")]
+    out = await asyncio.to_thread(call, run, environment)
+    name = next(line.split()[1] for line in out.splitlines() if line.startswith("run "))
+    status = (await client.get(PIPELINE_RUNS, name, NAMESPACE))["status"]
+    start, end = (datetime.fromisoformat(status[key]).timestamp() for key in ("startTime", "completionTime"))
+    return end - start
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=8)
-    steps = parser.parse_args().steps
-    if os.environ.get("C8S_TEST_KIND") != "1":
-        print("no cluster: set C8S_TEST_KIND=1 to have two made and deleted")
-        return 0
-    print(describe())
-    with tempfile.TemporaryDirectory(prefix="c8s-bench-") as temporary:
-        folder = Path(temporary)
-        environment = {**os.environ, "KUBECONFIG": str(folder / "kubeconfig"), "C8S_KIND_IMAGE": NODE_IMAGE}
-        environment |= {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("STATE", "CONFIG")}
-        environment["C8S_BENCH_KUBECONFIG"] = str(folder / "state" / "c8s" / NAMES[0] / "kubeconfig")
-        (folder / "tree").mkdir()
-        for n in range(100):
-            (folder / "tree" / f"file-{n}").write_text(f"{n}\n" * 100)
-        try:
-            measure(environment, folder, steps)
-        finally:
-            for name in NAMES:
-                subprocess.run(["kind", "delete", "cluster", "--name", name], env=environment, check=False, timeout=300)
-    return 0
+@dataclass
+class Column:
+    """One way to run a shape, and how long that took."""
+
+    title: str
+    measure: Callable[[], Awaitable[float]]
+    goals: Mapping[str, float] = field(default_factory=dict)
+    """The title of another column -> at most so many times that one."""
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
 
 
-def measure(environment: Mapping[str, str], folder: Path, steps: int) -> None:
-    up = timed([sys.executable, "-m", "workbench", "up", "--kind", "--name", NAMES[0]], environment)
+async def compare(title: str, columns: Sequence[Column], repeats: int) -> None:
+    """Measure columns in turn, and print each with its ratios."""
+    for _ in range(repeats):
+        for column in columns:
+            column.seconds.append(await column.measure())
+    print(f"\n{title}, seconds, medians of {repeats} (lowest to highest):")
+    by_title = {column.title: column for column in columns}
+    for column in columns:
+        low, high = min(column.seconds), max(column.seconds)
+        ratios = [
+            f"{column.median / by_title[other].median:.2f} times {other} (goal: at most {goal})"
+            for other, goal in column.goals.items()
+            if other in by_title
+        ]
+        print(f"  {column.title:<28} {column.median:7.2f} ({low:.2f} to {high:.2f})  {'; '.join(ratios)}".rstrip())
+
+
+async def has_tekton(client: KubeClient) -> bool:
+    try:
+        await client.list(TEKTON_RUNS, NAMESPACE)
+    except ApiError:
+        return False
+    return True
+
+
+async def measure_steps(
+    kubeconfig: Path, environment: Mapping[str, str], folder: Path, steps: int, repeats: int
+) -> None:
+    async with connect(kubeconfig) as client:
+        others = await has_tekton(client)
+        if not others:
+            print("Tekton is not installed: no column of it")
+
+        def columns(shape: Shape, *own: Column) -> list[Column]:
+            found = [
+                Column("bare Jobs", lambda: plain(client, shape, bare_job)),
+                Column("bare pods", lambda: plain(client, shape, bare_pod)),
+            ]
+            return [*found, *([Column("Tekton", lambda: tekton(client, shape))] if others else []), *own]
+
+        def own(shape: Shape, prestart: int, **goals: float) -> Column:
+            named = {name.replace("_", " "): goal for name, goal in goals.items()}
+            return Column(f"c8s, prestart {prestart}", lambda: ours(client, shape, prestart), named)
+
+        # Whatever happens for the first time, such as imports in the controller, is not what is measured.
+        await ours(client, Shape.chain(2), 2)
+        await plain(client, Shape.chain(1), bare_pod)
+        chain = Shape.chain(steps)
+        await compare(
+            f"a chain of {steps} without a source",
+            columns(
+                chain,
+                own(chain, 0, bare_pods=1.05),
+                own(chain, 2, bare_pods=0.8, Tekton=0.4),
+                own(chain, 4, bare_pods=0.6),
+            ),
+            repeats,
+        )
+        sourced = Column(
+            "c8s, source and artifacts",
+            lambda: with_source(client, environment, folder, steps),
+            {"bare pods": 1.0},
+        )
+        pods = Column("bare pods", lambda: plain(client, chain, bare_pod))
+        await compare(f"a chain of {steps} with a source of {FILES} files and artifacts", [pods, sourced], repeats)
+        wide = Shape.fan_out(WIDTH)
+        await compare(f"a fan-out of {WIDTH}", columns(wide, own(wide, 2, Tekton=0.5)), repeats)
+        many = Shape.chain(SHORT, MANY)
+        await compare(f"{MANY} runs of a chain of {SHORT}", columns(many, own(many, 2, Tekton=0.45)), repeats)
+
+
+def make_tree(folder: Path) -> None:
+    (folder / "tree").mkdir()
+    for number in range(FILES):
+        (folder / "tree" / f"file-{number}").write_text(f"{number}\n" * 100)
+
+
+def measure_start(environment: Mapping[str, str], folder: Path) -> None:
+    up = timed([sys.executable, "-P", "-m", "workbench", "up", "--kind", "--name", NAMES[0]], environment)
     record = json.loads((folder / "state" / "c8s" / NAMES[0] / "kind.json").read_text())
     bare = bare_cluster(environment, record["image"])
     call(["kind", "delete", "cluster", "--name", NAMES[1]], environment)
     print(f"c8s up --kind, the image built if it was not: {up:.1f} s; kind create and load: {bare:.1f} s")
     print(f"  {up / bare:.2f} times (goal: at most 1.5)")
-    jobs = bare_jobs(environment, steps)
-    print(f"{steps} bare Jobs one after the other: {jobs:.1f} s, {jobs / steps:.2f} s each")
-    for what, (goal, source, artifacts) in CHAINS.items():
-        took = chain(environment, folder, steps, source, artifacts)
-        print(f"the same as a pipeline {what}: {took:.1f} s, {took / jobs:.2f} times (goal: at most {goal})")
+
+
+def install_tekton(kubeconfig: Path, release: str, environment: Mapping[str, str]) -> None:
+    kubectl = ["kubectl", "--kubeconfig", str(kubeconfig)]
+    call([*kubectl, "apply", "-f", release], environment)
+    wait = ["wait", "--for=condition=Available", "deployment", "--all", "-n", "tekton-pipelines", "--timeout=600s"]
+    call([*kubectl, *wait], environment)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=5, help="of a chain (default: 5)")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="a cluster that has c8s already")
+    parser.add_argument("--tekton", metavar="FILE", help="a release of Tekton, to be applied to the new cluster")
+    given = parser.parse_args()
+    if given.kubeconfig is None and os.environ.get("C8S_TEST_KIND") != "1":
+        print("no cluster: set C8S_TEST_KIND=1 to have two made and deleted, or name one with --kubeconfig")
+        return 0
+    print(describe())
+    with tempfile.TemporaryDirectory(prefix="c8s-bench-") as temporary:
+        folder = Path(temporary)
+        make_tree(folder)
+        if given.kubeconfig is not None:
+            asyncio.run(measure_steps(given.kubeconfig, os.environ, folder, given.steps, given.repeats))
+            return 0
+        environment = {**os.environ, "KUBECONFIG": str(folder / "kubeconfig"), "C8S_KIND_IMAGE": NODE_IMAGE}
+        environment |= {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("STATE", "CONFIG")}
+        kubeconfig = folder / "state" / "c8s" / NAMES[0] / "kubeconfig"
+        try:
+            measure_start(environment, folder)
+            if given.tekton:
+                install_tekton(kubeconfig, given.tekton, environment)
+            asyncio.run(measure_steps(kubeconfig, environment, folder, given.steps, given.repeats))
+        finally:
+            for name in NAMES:
+                subprocess.run(["kind", "delete", "cluster", "--name", name], env=environment, check=False, timeout=300)
+    return 0
 
 
 if __name__ == "__main__":
