@@ -125,6 +125,35 @@ def test_failed_step_is_held_and_goes_on_as_wanted(c8s: C8s, tmp_path: Path, act
     assert session.returncode == code, out
 
 
+def test_services_go_on_and_artifacts_wait_while_a_step_is_held(c8s: C8s, tmp_path: Path) -> None:
+    (tmp_path / "given.txt").write_text("given\n")
+    tick = "while :; do date +%s%N > tick; sleep 0.05; done"
+    service = f'{{name: clock, {IMAGE}, commands: ["{tick}"], ready: {{exec: ["test", "-e", "tick"]}}}}'
+    first = (
+        f'{{name: first, {IMAGE}, commands: ["test -e tick", "echo one > made.txt"], artifacts: [made.txt], '
+        f"services: [{service}]}}"
+    )
+    second = f"{{name: second, {IMAGE}, commands: [grep two made.txt], dependsOn: [first]}}"
+    write_pipeline(tmp_path, [first, second], name="gate")
+    c8s("up")
+    session = c8s.start("run", "--break", "first:after", cwd=tmp_path)
+    try:
+        run = held_run(c8s, session)
+        shell = ("shell", run, "first", "sh", "-c")
+        ticks = [c8s(*shell, "cat tick").stdout.strip() for _ in range(2)]
+        assert int(ticks[0]) < int(ticks[1]), "the service goes on"
+        assert json.loads(c8s("artifacts", run, "-o", "json").stdout) == []
+        [held, waiting] = json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["steps"]
+        assert ("artifacts" in held, waiting["phase"]) == (False, "Pending")
+        c8s(*shell, "echo two >> made.txt")
+        c8s("continue", run, "first")
+        out, _ = session.communicate(timeout=60)
+    finally:
+        session.kill()
+    assert (session.returncode, "second | two" in out) == (0, True), out
+    assert [file["path"] for file in json.loads(c8s("artifacts", run, "-o", "json").stdout)] == ["made.txt"]
+
+
 def test_held_run_can_be_cancelled(c8s: C8s, tmp_path: Path) -> None:
     write_pipeline(tmp_path, [f"{{name: first, {IMAGE}, commands: [exit 0]}}"], name="gate")
     c8s("up")
