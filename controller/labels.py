@@ -64,6 +64,9 @@ REPORTED = "c8s.dev/reported"
 HOSTS = "c8s.dev/hosts"
 """Of Secrets of connections: the hosts that their credentials may be sent to, separated by commas."""
 
+MAX_ACTIVE_RUNS = "c8s.dev/max-active-runs"
+"""Of Namespaces: how many runs may be active at a time."""
+
 # -- finalizers
 
 RUN_FINALIZER = "c8s.dev/run"

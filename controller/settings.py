@@ -50,6 +50,8 @@ class Settings:
     leader_elect: bool
     lease_duration: int
     operator_port: int | None
+    admission_port: int | None
+    admission_service: str
     pod_ip: str | None
     allowed_hosts: frozenset[str]
     allowed_origins: frozenset[str]
@@ -158,6 +160,16 @@ FLAGS = (
         "operator-port",
         "N",
         "port of the operator: health, metrics, live logs for an API in another process; 0: a free one",
+    ),
+    Flag(
+        "admission-port",
+        "N",
+        "port of the validating admission webhook (TLS), which the role api serves; 0: a free one; default: none",
+    ),
+    Flag(
+        "admission-service",
+        "NAME",
+        "Service in front of that port, in the controller's namespace; default: it is reached on loopback",
     ),
     Flag("pod-ip", "ADDRESS", "address of the operator's port for an API in another process; default: the host"),
     Flag("allowed-host", "NAME", "accepted host name in addition to loopback names", repeatable=True),
@@ -278,6 +290,8 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         leader_elect=_parse_bool("leader-elect", values["leader_elect"]),
         lease_duration=_parse_int("leader-elect-lease-duration", values["leader_elect_lease_duration"], 3, 3600),
         operator_port=_parse_int("operator-port", port, 0, 65535) if (port := values["operator_port"]) else None,
+        admission_port=_parse_int("admission-port", port, 0, 65535) if (port := values["admission_port"]) else None,
+        admission_service=_parse_name("admission-service", values["admission_service"] or ""),
         pod_ip=_parse_ip(values["pod_ip"]),
         allowed_hosts=frozenset(each.lower() for each in values["allowed_host"]),
         allowed_origins=frozenset(values["allowed_origin"]),

@@ -37,6 +37,7 @@ from controller.kube.resources import (
     SECRETS,
     SUBJECT_ACCESS_REVIEWS,
     TOKEN_REVIEWS,
+    VALIDATING_WEBHOOKS,
     Resource,
 )
 from controller.kube.workqueue import WorkQueue
@@ -59,6 +60,7 @@ __all__ = [
     "SECRETS",
     "SUBJECT_ACCESS_REVIEWS",
     "TOKEN_REVIEWS",
+    "VALIDATING_WEBHOOKS",
     "AlreadyExistsError",
     "ApiError",
     "ConflictError",

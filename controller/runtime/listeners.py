@@ -22,12 +22,22 @@ def open_operator_listener(settings: Settings) -> socket.socket | None:
     """The listening socket of the operator's own port, if one is set. Raises SettingsError."""
     if settings.operator_port is None or "operator" not in settings.roles:
         return None
+    return _bind(settings.host, settings.operator_port, "operator-port")
+
+
+def open_admission_listener(settings: Settings) -> socket.socket | None:
+    """The listening socket of the admission webhook, if it is served. Raises SettingsError."""
+    if settings.admission_port is None or "api" not in settings.roles:
+        return None
+    return _bind(settings.host, settings.admission_port, "admission-port")
+
+
+def _bind(host: str, port: int, flag: str) -> socket.socket:
     try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.operator_port), family=family, backlog=128)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        where = f"{settings.host}:{settings.operator_port}"
-        raise SettingsError(f"--operator-port: can't listen on {where}: {error.strerror}") from error
+        raise SettingsError(f"--{flag}: can't listen on {host}:{port}: {error.strerror}") from error
 
 
 def operator_address(settings: Settings, sock: socket.socket) -> str:

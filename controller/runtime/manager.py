@@ -39,7 +39,13 @@ from controller.provenance import CreatorProofs, derive_webhook_key
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
 from controller.runtime.deferred_imports import DeferredImports, import_modules
 from controller.runtime.keys import load_agent_key
-from controller.runtime.listeners import open_listener, open_operator_listener, operator_address, url_of
+from controller.runtime.listeners import (
+    open_admission_listener,
+    open_listener,
+    open_operator_listener,
+    operator_address,
+    url_of,
+)
 from controller.runtime.path_switch import PathSwitch
 from controller.runtime.webhook_process import register_webhook_metrics, run_receiver
 from controller.settings import Settings, SettingsError
@@ -92,6 +98,7 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
     async with contextlib.AsyncExitStack() as leaving:
         listening = leaving.enter_context(open_listener(settings)) if "api" in settings.roles else None
         own = leaving.enter_context(bound) if (bound := open_operator_listener(settings)) is not None else None
+        admission = leaving.enter_context(bound) if (bound := open_admission_listener(settings)) is not None else None
         url = settings.public_url or (url_of(listening) if listening is not None else None)
         if url is None:
             raise SettingsError("--public-url is required where the role api runs elsewhere: agents are sent there")
@@ -104,7 +111,7 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-        return await Manager(settings, client, store, key, url, stop).run(listening, own)
+        return await Manager(settings, client, store, key, url, stop).run(listening, own, admission)
 
 
 class Manager:
@@ -130,17 +137,25 @@ class Manager:
         self._authenticator = Authenticator(self._post_review, time.monotonic)
         self._is_leader: Callable[[], bool] = lambda: False
         self._operator_address = ""
+        self._admission_socket: socket.socket | None = None
         elsewhere = "operator" not in settings.roles or (settings.leader_elect and settings.operator_port is not None)
         self._mirror = self._log_mirror() if elsewhere else None
         self._watch_runs()
 
-    async def run(self, api_socket: socket.socket | None, operator_socket: socket.socket | None = None) -> int:
+    async def run(
+        self,
+        api_socket: socket.socket | None,
+        operator_socket: socket.socket | None = None,
+        admission_socket: socket.socket | None = None,
+    ) -> int:
         """Run until stopped; returns the exit code: 1 when a runnable failed.
 
         Args:
             api_socket: where the API is served, if this process has that role.
             operator_socket: where the operator's own port is served, if there is one.
+            admission_socket: where the admission webhook is served, if it is.
         """
+        self._admission_socket = admission_socket
         log.info("the controller starts", extra={"roles": sorted(self._settings.roles), "url": self._url})
         self._readiness.set_waiting("kubernetes", "not asked yet")
         self._readiness.set_waiting("store", "not asked yet")
@@ -204,6 +219,8 @@ class Manager:
             runnables["operator"] = self._operate
         if "webhook" in self._settings.roles:
             runnables["webhooks"] = self._receive_webhooks
+        if self._admission_socket is not None:
+            runnables["admission"] = self._review_writes
         return runnables
 
     @cached_property
@@ -247,6 +264,28 @@ class Manager:
         if not self._is_deferred:
             self._readiness.add_check("webhooks", self._webhooks.not_ready_reason)
         await self._webhooks.run()
+
+    async def _review_writes(self) -> None:
+        """Serve the admission webhook, after what is needed for more."""
+        await self._imports.wait()
+        from controller.admission.certificates import CertificateStore
+        from controller.admission.registration import Address
+        from controller.admission.server import AdmissionServer
+
+        assert self._admission_socket is not None
+        namespace, service = self._settings.own_namespace, self._settings.admission_service
+        if service:
+            address = Address(service=service, namespace=namespace)
+            store = CertificateStore(self._client, namespace, [f"{service}.{namespace}.svc"], [])
+        else:
+            url = url_of(self._admission_socket).replace("http://", "https://", 1)
+            address = Address(url=url)
+            store = CertificateStore(self._client, namespace, ["localhost"], ["127.0.0.1", "::1"])
+        server = AdmissionServer(self._client, self._runs, store, address, self._admission_socket)
+        self._metrics.add_counter(
+            "c8s_admission_reviews", "Writes that were reviewed, by outcome.", "outcome", lambda: server.counts
+        )
+        await server.run()
 
     @cached_property
     def _hub(self) -> "LogHub":

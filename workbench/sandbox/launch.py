@@ -130,7 +130,7 @@ def _controller_command(
         *(*_PYTHON, "controller", "--role", "operator", "--role", "api", "--role", "webhook"),
         *("--kubeconfig", str(issued.controller_kubeconfig), "--store", folder.store.as_uri()),
         *("--agent-command", json.dumps(agent_command(runtime)), "--agent-key-file", str(issued.agent_key)),
-        *("--public-url", api_url),
+        *("--public-url", api_url, "--admission-port", "0"),
     ]
 
 

@@ -20,6 +20,9 @@ RELEASE_ATTEMPTS = 5
 # The digest of a key is never this word.
 NUMBERS = "numbers"
 
+DENIED = "denied the request: "
+"""What the Kubernetes API puts before the words of an admission webhook."""
+
 Run = dict[str, Any]
 
 log = logging.getLogger("c8s.api")
@@ -148,6 +151,9 @@ def _creation_problem(error: ApiError) -> Exception:
         problem_entry("run.refused", str(each.get("message", "")), path=str(each.get("field", "")))
         for each in listed[:50]
     ]
+    said = str(error).partition(DENIED)[2]
+    if said:
+        return ApiProblemError("pipeline-invalid" if error.status == 422 else "conflict", said, entries)
     if error.status == 422:
         detail = "Kubernetes rejected the run: it does not match the schema"
         return ApiProblemError("pipeline-invalid", detail, entries)

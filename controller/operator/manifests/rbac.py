@@ -62,6 +62,8 @@ RUN_NUMBERS = "c8s-run-numbers"
 LEADER_LEASE = "c8s-operator"
 RECEIVER_ROLE = "c8s-webhook-secrets"
 """In each namespace with connections: the Secrets that the receiver may read."""
+WEBHOOK_CONFIGURATION = "c8s"
+ADMISSION_GROUP = "admissionregistration.k8s.io"
 RBAC_GROUP = "rbac.authorization.k8s.io"
 
 OPERATOR_GRANTS = (
@@ -206,6 +208,13 @@ API_GRANTS = (
     ),
     Grant("", "configmaps", {"create": "the numbers of a namespace's runs"}),
     Grant("", "configmaps", {"get": "the last numbers", "update": "the next number"}, (RUN_NUMBERS,)),
+    Grant(ADMISSION_GROUP, "validatingwebhookconfigurations", {"create": "that of the admission webhook"}),
+    Grant(
+        ADMISSION_GROUP,
+        "validatingwebhookconfigurations",
+        {"get": "whether it is up to date", "update": "where the webhook is, and its certificate"},
+        (WEBHOOK_CONFIGURATION,),
+    ),
     Grant("", "nodes", {"list": "the state of the cluster"}),
     Grant(
         "",

@@ -114,6 +114,8 @@ def _kinds() -> dict[tuple[str, str, str], Kind]:
         "tokenreviews": Kind("authentication.k8s.io", "v1", "TokenReview", False, create_only=True),
         "subjectaccessreviews": Kind("authorization.k8s.io", "v1", "SubjectAccessReview", False, create_only=True),
     }
+    group = "admissionregistration.k8s.io"
+    found["validatingwebhookconfigurations"] = Kind(group, "v1", "ValidatingWebhookConfiguration", False)
     rbac = {"roles": True, "rolebindings": True, "clusterroles": False, "clusterrolebindings": False}
     names = {"roles": "Role", "rolebindings": "RoleBinding"}
     names |= {"clusterroles": "ClusterRole", "clusterrolebindings": "ClusterRoleBinding"}

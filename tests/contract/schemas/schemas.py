@@ -18,6 +18,7 @@ import kubernetes.client
 from jsonschema import Draft4Validator, FormatChecker
 
 _CLIENT_MODELS = {
+    "admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration": "V1ValidatingWebhookConfiguration",
     "authentication.k8s.io/v1 TokenReview": "V1TokenReview",
     "authorization.k8s.io/v1 SubjectAccessReview": "V1SubjectAccessReview",
     "networking.k8s.io/v1 NetworkPolicy": "V1NetworkPolicy",

@@ -96,6 +96,7 @@ class Sandbox:
             str(self.folder / "agent.key"),
         ]
         arguments += [f"--agent-command={word}" for word in agent]
+        arguments += ["--admission-port", "0"]
         self.controller = self._start("controller", arguments, self.api_socket, "controller.log")
 
     def ready(self) -> bool:

@@ -20,7 +20,15 @@ from urllib.request import Request, urlopen
 import pytest
 
 import controller
-from controller.kube import CONFIG_MAPS, REPOSITORY_CONNECTIONS, SECRETS, ForbiddenError, connect
+from controller.kube import (
+    CONFIG_MAPS,
+    PIPELINE_CONFIGS,
+    REPOSITORY_CONNECTIONS,
+    SECRETS,
+    ApiError,
+    ForbiddenError,
+    connect,
+)
 from controller.kube import ROLES as KUBE_ROLES
 from controller.provenance import derive_webhook_key
 from controller.webhooks.signature import hex_digest
@@ -136,6 +144,7 @@ async def installed(tmp_path: Path) -> Any:
             agent = Path(controller.__file__).parent / "agent"
             sockets = {"api": serving, "webhook": receiving}
             more = ["--listen-fd", str(sockets[role].fileno())] if role in sockets else ["--leader-elect"]
+            more += ["--admission-port", "0"] if role == "api" else []
             given = ["--role", role, "--kubeconfig", str(file), "--public-url", api, *more]
             if role == "webhook":
                 given += ["--webhook-key-file", str(folder / "webhook.key")]
@@ -304,6 +313,25 @@ async def test_the_receiver_reads_the_secrets_of_connections_and_no_other(instal
             return not (await admin.list(KUBE_ROLES, "default"))["items"]
 
         await wait_until_async(is_removed, SECONDS, what="the Role is removed")
+
+
+async def test_the_api_registers_its_admission_webhook(installed: Installed) -> None:
+    async with connect(installed.folder / "admin.kubeconfig") as admin:
+
+        async def refusal() -> str:
+            spec = {"steps": [{"name": "a", "image": "busybox:1.36", "commands": ["true"], "dependsOn": ["b"]}]}
+            try:
+                await admin.create(PIPELINE_CONFIGS, {"metadata": {"name": "wrong"}, "spec": spec}, "default")
+            except ApiError as error:
+                return str(error)
+            await admin.delete(PIPELINE_CONFIGS, "wrong", namespace="default")
+            return ""
+
+        said = await wait_until_async(refusal, SECONDS, what="the refusal")
+        assert 'admission webhook "pipelineconfigs.c8s.dev" denied the request: steps[0].dependsOn' in said
+        secret = await admin.get(SECRETS, "c8s-admission", "c8s-system")
+        assert sorted(secret["data"]) == ["tls.crt", "tls.key", "trusted.crt"]
+    assert "forbidden" not in installed.said().lower()
 
 
 async def test_accounts_do_not_have_the_permissions_of_each_other(installed: Installed) -> None:

@@ -73,6 +73,7 @@ def test_requirements_cover_the_imports_of_the_controller() -> None:
         "botocore": "boto3",
         "re2": "google-re2",
         "starlette": "fastapi",
+        "jwt": "pyjwt",
     }
     imported = set()
     for file in root.rglob("*.py"):

@@ -13,6 +13,7 @@ import yaml
 import controller
 import kind
 from controller import kube
+from controller.admission import registration
 from controller.operator.manifests import rbac
 from controller.operator.manifests.rbac import Grant
 from controller.run_numbers import CONFIG_MAP
@@ -69,7 +70,7 @@ def test_the_operator_has_the_rights_that_it_uses_and_no_more() -> None:
 
 
 def test_the_api_has_the_rights_that_it_uses_and_no_more() -> None:
-    used = called("api", "log_relay", "run_numbers.py") | REVIEWS
+    used = called("api", "admission", "log_relay", "run_numbers.py") | REVIEWS
     used |= {Right("c8s.dev", "pipelineruns", verb) for verb in ("list", "watch")}  # the informer of the manager
     used.add(Right("c8s.dev", "repositoryconnections/status", "patch"))  # a delivery that is handled again
     assert granted((*rbac.API_GRANTS, *rbac.LEADER_GRANTS)) == used
@@ -83,6 +84,7 @@ def test_the_receiver_has_the_rights_that_it_uses_and_no_more() -> None:
 
 def test_rights_on_single_objects_name_those_of_the_code() -> None:
     assert (rbac.RUN_NUMBERS, rbac.LEADER_LEASE) == (CONFIG_MAP, LEASE)
+    assert rbac.WEBHOOK_CONFIGURATION == registration.NAME
 
 
 @pytest.mark.parametrize(("role", "grants"), [("c8s-lease", rbac.LEASE_GRANTS), ("c8s-leader", rbac.LEADER_GRANTS)])
