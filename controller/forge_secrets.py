@@ -38,7 +38,7 @@ def withheld_reason(name: str, secret: Json, url: str) -> str:
     named = f"for {', '.join(sorted(known))} only" if known else "for no host yet"
     return (
         f"the Secret {name} is {named}, not for {host}: give the credentials again with `c8s connect add --token`, or "
-        f"have somebody who may change the Secret set its annotation {labels.HOSTS}"
+        f"have a user who may change the Secret set its annotation {labels.HOSTS}"
     )
 
 

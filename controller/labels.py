@@ -59,7 +59,7 @@ LOAD_ATTEMPTS = "c8s.dev/load-attempts"
 """Of runs: how many processes of the operator began to prepare the run, and which was the last."""
 
 REPORTED = "c8s.dev/reported"
-"""Of runs: what the forge was told last, as JSON; `problem` if it refused that."""
+"""Of runs: what was last reported to the forge, as JSON; `problem` if it refused that."""
 
 HOSTS = "c8s.dev/hosts"
 """Of Secrets of connections: the hosts that their credentials may be sent to, separated by commas."""

@@ -106,7 +106,7 @@ class Gate:
         if not at or (at == "before" and action != "go"):
             return False
         try:
-            # Whoever is first releases it: another line would be taken for the answer to the next hold.
+            # The first reader releases it: another line would be taken for the answer to the next hold.
             os.rename(os.path.join(self._folder, "held"), os.path.join(self._folder, "released"))  # noqa: PTH104
         except FileNotFoundError:
             return False
@@ -147,7 +147,7 @@ class Gate:
             self._take(line)
 
     def exit_code(self) -> str | None:
-        """The exit code of the commands, in digits; "" if they have not told one, None if they never began."""
+        """The exit code of the commands, in digits; "" if they have not reported one, None if they never began."""
         if self.began is None:
             return None
         return self._code or ""

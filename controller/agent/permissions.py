@@ -9,7 +9,7 @@ import stat
 def users_may_differ() -> bool:
     """Whether the steps of this workspace may have users of their own, as in containers.
 
-    In the embedded cluster the agent is a process of the machine; it is told by a variable if steps run in images.
+    In the embedded cluster the agent is a process of the machine; a variable says if steps run in images.
     """
     return os.getpid() == 1 or os.environ.get("C8S_GRANT_ACCESS") == "1"
 

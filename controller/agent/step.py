@@ -1,8 +1,8 @@
 """`step`: runs beside the container of a step: fetches what it needs, opens its gate, and stores what it leaves.
 
 The kubelet notices the end of a container up to a second late, and ends a sidecar with SIGTERM after that. So the
-first process of the step tells its end through a pipe, and its artifacts are stored at once. The API is told what the
-kubelet does not see, or not yet: that the commands began, and that they have ended.
+first process of the step reports its end through a pipe, and its artifacts are stored at once. The agent reports to the
+API what the kubelet does not see, or not yet: that the commands began, and that they have ended.
 """
 
 # ruff: noqa: PTH123
@@ -115,7 +115,7 @@ def _begin(gate: Gate, part: str) -> None:
 
 
 def await_end(gate: Gate, stop: StopSignal, reporter: Reporter) -> None:
-    """Wait until the step has told its end, or the kubelet has noticed it. A hold has a limit."""
+    """Wait until the step has reported its end, or the kubelet has noticed it. A hold has a limit."""
     clock = gate.clock
     while gate.ended is None and not stop.requested:
         due = [moment for moment in (reporter.due(), _hold_limit(gate)) if moment is not None]

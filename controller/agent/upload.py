@@ -23,7 +23,7 @@ def store_rest(settings: AgentSettings, client: AgentClient, exit_code: str | No
     """Store caches and workspace, for which no other step waits.
 
     Args:
-        exit_code: of its commands, in digits; "" if they told none, None if they never began.
+        exit_code: of its commands, in digits; "" if they reported none, None if they never began.
         incomplete: whether its artifacts could not be stored.
     """
     # Strangers' files must not get into what later runs restore; the API refuses them, too.

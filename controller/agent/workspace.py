@@ -30,7 +30,7 @@ def save_workspace(
 
     Args:
         attempt_key: the slug of the step and the number of the attempt.
-        exit_code: of its commands, in digits; "" if they told none, None if they never began.
+        exit_code: of its commands, in digits; "" if they reported none, None if they never began.
         failed: the step counts as failed whatever its exit code, because artifacts are missing.
     """
     if exit_code is None or (exit_code == "0" and not failed):

@@ -64,7 +64,7 @@ def _trigger(run: JsonObject, spec: JsonObject) -> dict[str, Any] | None:
 
 
 def _reported(run: JsonObject) -> dict[str, Any]:
-    """What the forge was told last: a state by context, and why it refused that."""
+    """What was last reported to the forge: a state by context, and why it refused that."""
     try:
         found = json.loads((run["metadata"].get("annotations") or {}).get(labels.REPORTED) or "{}")
         said = {str(context): str(text).partition(" ")[0] for context, text in (found.get("said") or {}).items()}

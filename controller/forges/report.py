@@ -1,4 +1,4 @@
-"""What a forge is to be told of a run: a pure function of the run and its connection."""
+"""What a forge is to be shown of a run: a pure function of the run and its connection."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def reports_of(run: Json, policy: str, url: str, *, was_reported: bool) -> list[
     Args:
         policy: `statuses` of the connection: `run`, `step` or `off`.
         url: the page of the run.
-        was_reported: whether the forge was told something of the run before.
+        was_reported: whether something of the run was reported to the forge before.
     """
     spec, status = run["spec"], status_of(run)
     trigger = spec.get("trigger") or {}

@@ -1,4 +1,4 @@
-"""What a forge was told of a run, as the run's annotation remembers it."""
+"""What was reported to a forge of a run, as the run's annotation has it."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class StatusReporter:
                 self._queue.done(key)
 
     async def _report(self, key: RunKey, publisher: Publisher) -> float | None:
-        """Report what the forge was not told yet. None if that is all; else seconds to wait, 0 for a back-off."""
+        """Report to the forge what is new. None if that is all; else seconds to wait, 0 for a back-off."""
         run = self._runs.get(*key)
         if run is None:
             return None
@@ -176,5 +176,5 @@ class StatusReporter:
 
 
 def status_of_creator(run: Json) -> bool:
-    """Whether the run was proven to be of the connection: otherwise anybody who may create runs could report."""
+    """Whether the run was proven to be of the connection: otherwise a user who may create runs could report."""
     return bool((run.get("status") or {}).get("createdBy"))

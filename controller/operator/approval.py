@@ -1,4 +1,4 @@
-"""Runs of strangers' pull requests that wait until somebody with the right approves them. Pure."""
+"""Runs of strangers' pull requests that wait until a user with the right approves them. Pure."""
 
 from __future__ import annotations
 

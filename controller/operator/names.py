@@ -25,7 +25,7 @@ MESSAGE_FILE = "/dev/termination-log"
 SECRETS_FOLDER = "/var/run/c8s-secrets"
 STEP_CONTAINER, AGENT_CONTAINER = "step", "agent"
 EARLIER_AGENT = "upload"
-"""Of pods of an earlier version, which may go on while the controller is upgraded. It told nothing."""
+"""Of pods of an earlier version, which may go on while the controller is upgraded. It reports nothing."""
 
 _MAX_NAME_LENGTH = 63
 # The Job controller appends a suffix to the names of pods.

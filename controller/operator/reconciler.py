@@ -366,7 +366,7 @@ class Reconciler:
         return status_of(run).get("createdBy") or verified_creator(self._settings.agent_key, run)
 
     async def _await_approval(self, key: RunKey, run: RunObject) -> timedelta:
-        """Say that the run waits for somebody's approval, unless its status says so already; how long it still may."""
+        """Say that the run waits for an approval, unless its status says so already; how long it still may."""
         now = self._now()
         status = unapproved_status(run, now, self._creator(run))
         if status != run.get("status"):

@@ -97,7 +97,9 @@ class AttemptStatus(TypedDict, total=False):
     unconfirmed: Annotated[
         bool, "True while it has succeeded by the word of its own first process, and the cluster has not noticed it."
     ]
-    told: Annotated[int, "The exit code that its own first process told, where the cluster reports another end."]
+    reportedExitCode: Annotated[
+        int, "The exit code that its own first process reported, where the cluster reports another end."
+    ]
     times: Required[Annotated[AttemptTimes, "When the attempt reached each point."]]
     containers: Annotated[list[str], "Containers that have a log."]
     log: Annotated[LogSummary, Schema(is_open=True), "The archived log of the container `step`."]

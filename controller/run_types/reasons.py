@@ -33,7 +33,7 @@ class RunReason(Reason):
     APPROVAL_REQUIRED = (
         "ApprovalRequired",
         "Queued",
-        "the run of a pull request from a fork waits until somebody with the right approves it",
+        "the run of a pull request from a fork waits until a user with the right approves it",
     )
     APPROVAL_EXPIRED = "ApprovalExpired", "Cancelled", "nobody approved the run of a pull request from a fork in time"
     STEPS_RUNNING = "StepsRunning", "Running", "at least one step has started"

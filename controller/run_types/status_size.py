@@ -42,7 +42,7 @@ _SUMMARY_FIELDS = (
     "held",
     "early",
     "unconfirmed",
-    "told",
+    "reportedExitCode",
     "containers",
     "kept",
 )

@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the forge is told: an HTTP status, and a document that people read in the forge's list of deliveries."""
+    """The answer to the forge: an HTTP status, and a document that people read in the forge's list of deliveries."""
 
     status: int
     document: Mapping[str, Any]

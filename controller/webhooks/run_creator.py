@@ -78,7 +78,7 @@ class RunCreator:
         try:
             await self.client.create(PIPELINE_RUNS, run, connection.namespace)
         except AlreadyExistsError:
-            # The same delivery, handled by another replica or before: its name can't be guessed by anybody else.
+            # The same delivery, handled by another replica or before: its name can't be guessed.
             return Outcome("Started", (name,))
         except TooLargeError:
             spec = {field: value for field, value in run["spec"].items() if field != "changedFiles"}

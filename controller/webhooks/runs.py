@@ -31,7 +31,7 @@ class DeliveryKey:
 def run_name(key: bytes, connection: Connection, delivery: DeliveryKey, event: int, pipeline: str) -> str:
     """The name of the run of a pipeline for one event of a delivery.
 
-    It can't be guessed, or somebody who may create runs could take the name of one to come.
+    It can't be guessed, or a user who may create runs could take the name of one to come.
 
     Args:
         event: the index of the event in the delivery.
@@ -60,7 +60,7 @@ def build_run(name: str, connection: Connection, delivery: str, event: Repositor
     if connection.auth_secret:
         git["secretRef"] = connection.auth_secret
     spec["source"] = {"git": git}
-    spec["triggeredBy"] = _line(f"{event.sender or 'somebody'} at {connection.provider}")
+    spec["triggeredBy"] = _line(f"{event.sender or 'unknown'} at {connection.provider}")
     spec["trigger"] = _trigger(connection, delivery, event)
     return {
         "apiVersion": "c8s.dev/v1alpha1",

@@ -66,7 +66,7 @@ class SecretCache:
             # The operator names it in the receiver's Role once it is there and has the label.
             return WebhookSecret(problem=f"the receiver may not read the Secret {name}: {_HOW}")
         if not is_for_forges(secret):
-            # Otherwise anybody who may create connections could try guesses of any Secret of the namespace.
+            # Otherwise a user who may create connections could try guesses of any Secret of the namespace.
             return WebhookSecret(problem=f"the Secret {name} is not for connections: {_HOW}")
         values = tuple(_decoded((secret.get("data") or {}).values()))
         return WebhookSecret(values) if values else WebhookSecret(problem=f"the Secret {name} is empty")

@@ -25,7 +25,7 @@ def hex_digest(secret: bytes, body: bytes) -> str:
 def is_signed(given: str, secrets: Sequence[bytes], body: bytes) -> bool:
     """Whether the signature in hexadecimal is one with any of the secrets. All are tried, whichever fits.
 
-    An empty secret is none: anybody could sign with it.
+    An empty secret is none: everyone could sign with it.
     """
     expected = [hex_digest(secret, body).encode() for secret in secrets if secret]
     return _is_any(given.encode("utf-8", "replace"), expected)

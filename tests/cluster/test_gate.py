@@ -1,4 +1,4 @@
-"""Gates, told ends and breakpoints on a real kubelet, which notices the end of a container late."""
+"""Gates, reported ends and breakpoints on a real kubelet, which notices the end of a container late."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_end_of_a_step_is_told_and_confirmed(cluster: Program, tmp_path: Path) -
     for step in steps_of(cluster, name):
         attempt = step["attempts"][0]
         assert "unconfirmed" not in attempt
-        assert "told" not in attempt
+        assert "reportedExitCode" not in attempt
 
 
 def test_step_that_forges_its_end_fails_all_the_same(cluster: Program, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_step_that_forges_its_end_fails_all_the_same(cluster: Program, tmp_path:
     after = f"{{name: after, {BUSYBOX}, commands: ['true'], dependsOn: [forge]}}"
     out = run(cluster, tmp_path, forge, after, expect=1)
     forged, followed = steps_of(cluster, out.split()[1])
-    assert (forged["phase"], forged["reason"], forged["attempts"][0]["told"]) == ("Failed", "ExitCode", 0)
+    assert (forged["phase"], forged["reason"], forged["attempts"][0]["reportedExitCode"]) == ("Failed", "ExitCode", 0)
     assert followed["phase"] == "Succeeded"
 
 

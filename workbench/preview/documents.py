@@ -42,7 +42,7 @@ def render_json(text: str, max_lines: int) -> tuple[list[str] | None, str | None
 
 
 def render_markdown(text: str, width: int) -> list[str]:
-    """Rendered Markdown. Links are not clickable: they lead where somebody else wants."""
+    """Rendered Markdown. Links are not clickable: they lead where the document's author wants."""
     from rich.console import Console
     from rich.markdown import Markdown
 

@@ -77,7 +77,7 @@ class WorkspaceTerms(ResponseModel):
     why: str | None = None
 
 
-class WorkspaceTold(RequestModel):
+class WorkspaceReport(RequestModel):
     """What was stored of a workspace, or the `problem` that prevented it."""
 
     size: int | None = Field(None, ge=0)
@@ -90,7 +90,7 @@ class WorkspaceTold(RequestModel):
 
 
 class AgentReport(RequestModel):
-    """How far the commands of a step are, as its agent was told by the first process of the step."""
+    """How far the commands of a step are, as the first process of the step reports it to its agent."""
 
     began: AwareDatetime | None = Field(None, description="when they began")
     ended: AwareDatetime | None = Field(None, description="when they ended")

@@ -180,7 +180,7 @@ class RunTrigger(ResponseModel):
     needs_approval: bool = False
     approved_by: str | None = None
     reported: dict[str, str] = Field(
-        default_factory=dict, description="state by name of a commit status, as the forge was told last"
+        default_factory=dict, description="state by name of a commit status, as last reported to the forge"
     )
     report_problem: str | None = Field(None, description="why the forge did not take the last status")
 

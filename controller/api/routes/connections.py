@@ -122,7 +122,7 @@ async def _store(
         has_auth = body.credentials is not None or bool(current and current["spec"].get("authSecretRef"))
         spec = models.as_spec(body, f"{name}-webhook", f"{name}-auth" if has_auth else None)
         if current is not None:
-            # Those that somebody has chosen with kubectl stay.
+            # Those that were chosen with kubectl stay.
             spec |= {
                 field: current["spec"][field]
                 for field, given in (("webhookSecretRef", body.webhook_secret), ("authSecretRef", body.credentials))

@@ -103,8 +103,8 @@ def update_attempt(
     is_stopped = "stopping" in attempt or (view.pod is not None and is_stop_requested(view.pod))
     limit = step.resources.memory if step.resources else None
     # Of one that is being stopped only the kubelet knows how it ends.
-    told = replace(view, report=replace(view.report, ended=None)) if is_stopped else view
-    seen = evaluate_pod(told, artifacts=step.has_artifacts, memory_limit=limit)
+    judged = replace(view, report=replace(view.report, ended=None)) if is_stopped else view
+    seen = evaluate_pod(judged, artifacts=step.has_artifacts, memory_limit=limit)
     fresh["reason"] = seen.reason
     if seen.message:
         fresh["message"] = seen.message
@@ -120,7 +120,7 @@ def update_attempt(
         return fresh
     if view.pod is not None and is_stop_requested(view.pod):
         fresh.setdefault("stopping", stopped_by)
-    if seen.told:
+    if seen.is_reported:
         fresh["unconfirmed"] = True
         ended = format_time(min(view.report.ended or now, now))
         fresh["times"]["finished"] = max(ended, fresh["times"].get("running", ended))

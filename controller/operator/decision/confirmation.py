@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CONFIRMATION_LIMIT = timedelta(seconds=60)
-"""A container that goes on for so long after it told its end is stopped: its time limit no longer counts."""
+"""A container that goes on for so long after it has reported its end is stopped: its time limit no longer counts."""
 
 
 def is_unconfirmed(attempt: AttemptStatus) -> bool:
@@ -49,8 +49,8 @@ def confirm(attempt: AttemptStatus, view: AttemptView, step: Step) -> AttemptSta
         **_confirmed(attempt),
         "phase": StepPhase.FAILED,
         "reason": seen.reason,
-        "message": f"{seen.message}, although its first process told exit code 0",
-        "told": 0,
+        "message": f"{seen.message}, although its first process reported exit code 0",
+        "reportedExitCode": 0,
     }
     if seen.exit_code is not None:
         disputed["exitCode"] = seen.exit_code
@@ -58,10 +58,10 @@ def confirm(attempt: AttemptStatus, view: AttemptView, step: Step) -> AttemptSta
 
 
 def note_other_code(attempt: AttemptStatus, view: AttemptView) -> None:
-    """Note the exit code that the first process of an ended attempt told, if the kubelet reports another one."""
+    """Note the exit code that the first process of an ended attempt reported, if the kubelet reports another one."""
     code = view.report.code
     if code is not None and attempt.get("exitCode") not in (None, code):
-        attempt["told"] = code
+        attempt["reportedExitCode"] = code
 
 
 def _confirmed(attempt: AttemptStatus) -> AttemptStatus:

@@ -81,7 +81,7 @@ class AttemptView:
     agent_error: str = ""
     """Why the agent failed, in its own words."""
     report: AgentReport = NOTHING_REPORTED
-    """What the agent has told about the step."""
+    """What the agent has reported about the step."""
     gate_closed: bool = False
     """Whether it was made ahead, and its gate is not opened."""
     runtime_error: str | None = ""

@@ -46,7 +46,7 @@ class PodVerdict:
     exit_code: int | None = None
     check_manifest: bool = False
     """Whether the upload has ended and its manifest must be read."""
-    told: bool = False
+    is_reported: bool = False
     """Whether it is the word of the step's first process, which the kubelet has to confirm."""
 
 
@@ -174,7 +174,7 @@ def _verdict_of_running(view: AttemptView, pod: Json, *, artifacts: bool) -> Pod
     if disruption_message(pod) is not None:
         return _unfinished(StepReason.RUNNING, "its commands have ended")
     if not artifacts or (report.stored and view.manifest is not None):
-        return replace(_SUCCEEDED, told=True)
+        return replace(_SUCCEEDED, is_reported=True)
     if report.stored and not view.manifest_read:
         return PodVerdict(None, StepReason.UPLOADING, "the artifacts are being checked", 0, check_manifest=True)
     return _unfinished(StepReason.UPLOADING, "its commands succeeded; the artifacts are being stored", 0)

@@ -104,10 +104,10 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
 def _limit_confirmation(
     builder: DecisionBuilder, step: ExpandedStep, attempt: AttemptStatus, view: AttemptView
 ) -> None:
-    """Stop a container that goes on long after it told its end."""
+    """Stop a container that goes on long after it has reported its end."""
     key = TimerKey(Timer.ATTEMPT_UNCONFIRMED, step.slug, attempt["number"])
-    told = datetime.fromisoformat(attempt["times"]["finished"])
-    due = builder.input.observation.due(key, told, CONFIRMATION_LIMIT, builder.input.now)
+    ended = datetime.fromisoformat(attempt["times"]["finished"])
+    due = builder.input.observation.due(key, ended, CONFIRMATION_LIMIT, builder.input.now)
     if builder.input.now >= due:
         builder.request_stop(view.pod)
     else:

@@ -159,7 +159,7 @@ def record_transitions(recorder: EventRecorder, run: RunObject, old: RunStatus, 
     for entry in new.get("steps") or []:
         earlier = known.get(entry["name"])
         if (code := _told_code(entry)) is not None and _told_code(earlier) is None:
-            message = f"{entry['name']}: its first process told exit code {code}, the cluster reports another end"
+            message = f"{entry['name']}: its first process reported exit code {code}, the cluster reports another end"
             recorder.record(run, "Warning", "EndDisputed", message)
         if earlier and (entry["phase"], entry.get("reason")) == (earlier["phase"], earlier.get("reason")):
             continue
@@ -170,6 +170,6 @@ def record_transitions(recorder: EventRecorder, run: RunObject, old: RunStatus, 
 
 
 def _told_code(entry: StepStatus | None) -> int | None:
-    """The exit code that a step told of its last attempt, if the cluster reports another end."""
+    """The exit code that a step reported of its last attempt, if the cluster reports another end."""
     attempts = (entry.get("attempts") or []) if entry is not None else []
-    return attempts[-1].get("told") if attempts else None
+    return attempts[-1].get("reportedExitCode") if attempts else None

@@ -16,7 +16,7 @@ STATUS_POLICIES = ("run", "step", "off")
 
 
 def repository_connection() -> Json:
-    """Which repository's events start which pipelines, and how the forge is told of the outcome."""
+    """Which repository's events start which pipelines, and how the outcome is reported to the forge."""
     name = crds.text(patterns.NAME_PATTERN, patterns.MAX_NAME_LENGTH)
     secret = crds.text(patterns.SUBDOMAIN_PATTERN, patterns.MAX_SUBDOMAIN_LENGTH)
     spec = crds.object_schema(

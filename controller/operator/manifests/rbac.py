@@ -74,7 +74,7 @@ OPERATOR_GRANTS = (
             "get": "a run's latest version after a conflict; the run whose steps are reused",
             "list": "all runs, at the start",
             "watch": "their changes",
-            "patch": "the finalizer, the copied definition, what a forge was told, cancellations in a group",
+            "patch": "the finalizer, the copied definition, what was reported to a forge, cancellations in a group",
             "delete": "runs beyond the history limit",
         },
     ),

@@ -98,7 +98,7 @@ while :; do
   _c8s_hold=failed
   [ $_c8s_code != 0 ] || _c8s_hold=after
   [ -z "$_c8s_ended" ] && [ -n "$2" ] && [ -e "${2%/*}/hold-$_c8s_hold" ] || break
-  # Held: whoever debugs the step decides what becomes of it.
+  # Held: the person who debugs the step decides what becomes of it.
   _c8s_child=
   _c8s_tell "$3" "held $_c8s_code"
   # A line that opened the gate may be left of an agent that was started again.
@@ -151,7 +151,7 @@ def build_command(
     Args:
         shell: the shell that runs the commands; this script itself always runs in `sh`.
         gate: the named pipe that lets the commands begin; empty for none.
-        reports: the named pipe that is told their begin and end; empty for none.
+        reports: the named pipe to which their begin and end are reported; empty for none.
         mark: what to print before each of several commands; None for nothing.
     """
     script = "\n".join(commands if mark is None else _mark_commands(commands, mark))

@@ -540,7 +540,7 @@ async def test_agent_that_is_started_again_beside_the_step_fetches_nothing(api: 
     second = await pod.start(again=True, C8S_FETCH_SOURCE="1", C8S_ARTIFACTS='["a"]')
 
     def told() -> bool:
-        # What is told while no agent listens is lost.
+        # What is written while no agent listens is lost.
         pod.tell("end 0")
         return bool(api.reports and "ended" in api.reports[-1])
 

@@ -370,12 +370,12 @@ async def test_the_forge_is_told_how_the_run_goes_even_by_the_next_controller(
     wait_until(sandbox.ready, SECONDS, what="the controller is ready")
     api = Caller(sandbox.url, http, WORKBENCH)
     repository = server.repository("octo/hello")
-    commit = repository.commit({".c8s.yaml": FILE.format(name="told"), "a.txt": "1\n"})
+    commit = repository.commit({".c8s.yaml": FILE.format(name="reported"), "a.txt": "1\n"})
     with forge_server("github") as forge:
-        secret = await connect(api, "told", repository, apiUrl=forge.url)
+        secret = await connect(api, "reported", repository, apiUrl=forge.url)
         # The forge is away until the controller was killed, after the run's end.
         forge.answers = [(503, {})] * 1000
-        status, answer = await deliver(http, sandbox, "told", secret, push(repository, commit))
+        status, answer = await deliver(http, sandbox, "reported", secret, push(repository, commit))
         assert status == 202, answer
         (name,) = answer["runs"]
         assert (await ended(api, name))["status"]["phase"] == "Succeeded"
@@ -386,7 +386,7 @@ async def test_the_forge_is_told_how_the_run_goes_even_by_the_next_controller(
         forge.answers = []
         sandbox.start_controller()
         wait_until(sandbox.ready, SECONDS, what="the controller is ready again")
-        await wait_until_async(lambda: forge.statuses, SECONDS, what="the forge was told")
+        await wait_until_async(lambda: forge.statuses, SECONDS, what="the forge was informed")
         assert forge.statuses == {(commit, "c8s/told"): ["success"]}, "the last state, once"
         assert forge.descriptions == ["2 of 2 steps succeeded"]
         assert forge.problems == []

@@ -69,8 +69,8 @@ def test_step_that_forges_its_end_fails_all_the_same(c8s: C8s, tmp_path: Path) -
     out = c8s("run", cwd=tmp_path, expect=1).stdout
     status = status_of(c8s, out)
     forged, followed, skipped = status["steps"]
-    assert (forged["phase"], forged["reason"], forged["attempts"][0]["told"]) == ("Failed", "ExitCode", 0)
-    assert "although its first process told exit code 0" in forged["message"]
+    assert (forged["phase"], forged["reason"], forged["attempts"][0]["reportedExitCode"]) == ("Failed", "ExitCode", 0)
+    assert "although its first process reported exit code 0" in forged["message"]
     assert (followed["phase"], skipped["phase"], status["phase"]) == ("Succeeded", "Skipped", "Failed")
 
 

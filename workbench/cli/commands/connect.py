@@ -56,7 +56,7 @@ def connect() -> None:
     type=click.Choice(["run", "step", "off"]),
     default="run",
     show_default=True,
-    help="What the forge is told: of runs, also of each step, or nothing. It needs --token.",
+    help="What is reported to the forge: runs, also each step, or nothing. It needs --token.",
 )
 @click.option("--api-url", metavar="URL", help="The forge's API, if it is not at the usual place.")
 @output_option

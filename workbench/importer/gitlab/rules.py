@@ -1,6 +1,6 @@
 """When a GitLab job runs: `rules`, `only`, `except` and `when` as the conditions of a step.
 
-A condition without counterpart keeps the step from running until somebody has looked at it: a job that deploys must not
+A condition without counterpart keeps the step from running until it is reviewed: a job that deploys must not
 run because its condition was lost. Source: https://docs.gitlab.com/ci/jobs/job_rules/
 """
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _PLUS = frozenset(("vi", "vim", "nvim", "view", "gvim", "nano", "emacs", "emacsclient", "micro", "kak", "joe", "ne"))
-"""Editors that are told the line by `+LINE`."""
+"""Editors that take the line as `+LINE`."""
 _COLON = frozenset(("hx", "helix", "subl", "zed"))
-"""Editors that are told the line by `FILE:LINE`."""
+"""Editors that take the line as `FILE:LINE`."""
 _GOTO = frozenset(("code", "code-insiders", "codium", "cursor"))
-"""Editors that are told the line by `--goto FILE:LINE`."""
+"""Editors that take the line as `--goto FILE:LINE`."""
 
 
 class EditorCommandError(Exception):

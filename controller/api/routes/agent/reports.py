@@ -29,14 +29,14 @@ async def agent_report(request: Request, slug: str, attempt: int, body: models.A
     now = state.utc_now()
     # The clock of a node may be ahead.
     times = {name: min(time, now) for name in ("began", "ended") if (time := getattr(body, name)) is not None}
-    told = body.model_copy(update=times).model_dump(mode="json", exclude_none=True)
+    noted = body.model_copy(update=times).model_dump(mode="json", exclude_none=True)
     patch = [
         # A Job of an earlier run may have the same name.
         {"op": "test", "path": "/metadata/ownerReferences/0/uid", "value": metadata["uid"]},
         {
             "op": "add",
             "path": f"/metadata/annotations/{labels.AGENT_REPORT.replace('/', '~1')}",
-            "value": json.dumps(told, separators=(",", ":")),
+            "value": json.dumps(noted, separators=(",", ":")),
         },
     ]
     job = names.job_name(str(metadata["name"]), slug, attempt)

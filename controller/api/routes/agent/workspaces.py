@@ -55,7 +55,7 @@ async def workspace_upload(request: Request, slug: str, attempt: int, body: mode
     status_code=204,
     response_class=Response,
 )
-async def workspace_manifest(request: Request, slug: str, attempt: int, body: models.WorkspaceTold) -> Response:
+async def workspace_manifest(request: Request, slug: str, attempt: int, body: models.WorkspaceReport) -> Response:
     """Reports a workspace as stored, or why it is not. The first report stays; repeating it has no effect."""
     state = get_state(request)
     _, key = await _workspace(state, request, slug, attempt)

@@ -47,7 +47,7 @@ class Step(StopSignal):
         self.folder = folder
         self.answers = list(answers)
         self.now = 0.0
-        self.told: list[tuple[float, str]] = []
+        self.written: list[tuple[float, str]] = []
         """The lines that it was told, and when."""
 
     def clock(self) -> float:
@@ -62,7 +62,7 @@ class Step(StopSignal):
         if select.select(files, [], [], 0)[0]:
             return False
         if (line := self._read_gate()) is not None:
-            self.told.append((self.now, line))
+            self.written.append((self.now, line))
             after, answer = self.answers.pop(0)
             self.now += after
             self.tell(answer)
@@ -103,7 +103,7 @@ def test_step_that_is_held_before_its_commands_begins_after_an_hour(tmp_path: Pa
     with accompany(tmp_path, client, step) as gate:
         gate.set_holds(["before"])
         gate.hold("before")
-    assert step.told == [(HOLD_SECONDS, "open")]
+    assert step.written == [(HOLD_SECONDS, "open")]
     assert (gate.exit_code(), gate.held) == ("0", None)
     assert client.reports[0] == {"held": "before"}
 
@@ -115,7 +115,7 @@ def test_step_that_is_held_at_its_end_ends_after_an_hour(tmp_path: Path, client:
         gate.set_holds([at])
         step.tell("begin")
         step.tell(f"held {code}")
-    assert step.told == [(HOLD_SECONDS, "go")]
+    assert step.written == [(HOLD_SECONDS, "go")]
     assert gate.exit_code() == code
     assert client.reports[-1]["held"] == at
 
@@ -129,7 +129,7 @@ def test_each_hold_has_an_hour_of_its_own(tmp_path: Path, client: Client) -> Non
         gate.read_reports()
         step.now = 1800
         gate.release("retry")
-    assert step.told == [(1800, "retry"), (2400 + HOLD_SECONDS, "go")]
+    assert step.written == [(1800, "retry"), (2400 + HOLD_SECONDS, "go")]
 
 
 def test_step_that_is_not_held_has_no_limit(tmp_path: Path, client: Client) -> None:
@@ -137,5 +137,5 @@ def test_step_that_is_not_held_has_no_limit(tmp_path: Path, client: Client) -> N
     with accompany(tmp_path, client, step) as gate:
         gate.set_holds(["failed"])
         step.tell("begin")
-    assert (step.requested, step.told, gate.exit_code()) == (True, [], "")
+    assert (step.requested, step.written, gate.exit_code()) == (True, [], "")
     assert step.now < 1

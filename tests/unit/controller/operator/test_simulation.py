@@ -56,7 +56,7 @@ class Simulation(World):
         self.written: Json = {}
         self.start_counts: dict[tuple[str, int], int] = {}
         self.forced: set[tuple[str, int]] = set()
-        """Attempts whose pods ended because they were asked to, before they had told an end."""
+        """Attempts whose pods ended because they were asked to, before they had reported an end."""
         self.needs = {s["name"]: s["dependsOn"] for s in plan.steps}
         self.settled: frozenset[str] = frozenset()
         self.settled_attempts: frozenset[AttemptKey] = frozenset()
@@ -116,7 +116,7 @@ class Simulation(World):
                     skipped = next(s for s in decision.status["steps"] if s["name"] == need)["phase"] == "Skipped"
                     assert pods or skipped, f"{action.step.name} begins before {need} has"
                     live = [place for place in self.pods if place[0] == need and self.has_live_pod(place)]
-                    assert all(self.reports[place].code == 0 for place in live), "it has told its success"
+                    assert all(self.reports[place].code == 0 for place in live), "it has reported its success"
                 slug, number = action.step.slug, action.number
                 assert number == 1 or (slug, number - 1) in self.jobs, "attempts are numbered one after the other"
                 assert not any(self.has_live_pod(place) for place in self.pods if place[0] == slug), "one at a time"

@@ -84,7 +84,7 @@ class World:
         self.pods: dict[Place, Json] = {}
         self.milestones: dict[Place, Milestones] = {}
         self.reports: dict[Place, AgentReport] = {}
-        """What the agents beside the steps have told."""
+        """What the agents beside the steps have reported."""
         self.manifests: dict[Place, Json | None] = {}
         self.stored: dict[Place, Json] = {}
         self.workspaces: dict[Place, Json | None] = {}

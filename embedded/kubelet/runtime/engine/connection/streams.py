@@ -75,7 +75,7 @@ class RawStream:
             self._writer.write_eof()
 
     def close(self) -> None:
-        """Close at once: what the other side has not taken is dropped, and whoever waits for that goes on."""
+        """Close at once: what the other side has not taken is dropped, and what waits for that goes on."""
         self._writer.transport.abort()
 
 

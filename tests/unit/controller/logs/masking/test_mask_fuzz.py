@@ -1,4 +1,4 @@
-"""The mask against secrets that somebody else has written into a log: 1,200 cases; `bench/mask_fuzz.py` runs more."""
+"""The mask against secrets that a program has written into a log: 1,200 cases; `bench/mask_fuzz.py` runs more."""
 
 from __future__ import annotations
 

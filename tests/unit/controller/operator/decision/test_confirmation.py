@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def told(*more: Json, code: int = 0, **of_step: Any) -> World:
-    """A step `a` that has told its end, before anything else shows it."""
+    """A step `a` that has reported its end, before anything else shows it."""
     world = World(step("a", **of_step), step("b", "a"), *more).reconcile()
     world.start_step("a")
     world.reconcile().pass_time(1)
@@ -30,7 +30,7 @@ def test_next_step_starts_when_the_end_is_told() -> None:
     world.end_step("a")
     world.reconcile()
     attempt = world.step_status("a")["attempts"][0]
-    assert ("unconfirmed" in attempt, "told" in attempt, world.phases()["a"]) == (False, False, "Succeeded")
+    assert ("unconfirmed" in attempt, "reportedExitCode" in attempt, world.phases()["a"]) == (False, False, "Succeeded")
 
 
 def test_run_does_not_end_before_the_kubelet_has_confirmed() -> None:
@@ -51,7 +51,7 @@ def test_failure_is_the_kubelets_to_tell() -> None:
     world.end_step("a", 137, reason="OOMKilled")
     world.reconcile()
     assert (world.step_status("a")["reason"], world.phases()["b"]) == ("OOMKilled", "Skipped")
-    assert "told" not in world.step_status("a")["attempts"][0], "it is the same code"
+    assert "reportedExitCode" not in world.step_status("a")["attempts"][0], "it is the same code"
 
 
 @pytest.mark.parametrize("more", [{}, {"reason": "OOMKilled"}])
@@ -62,9 +62,9 @@ def test_verdict_of_the_kubelet_is_recorded_and_what_began_goes_on(more: Json) -
     world.end_step("a", 0 if more else 3, phase="Running", **more)
     world.reconcile()
     entry, attempt = world.step_status("a"), world.step_status("a")["attempts"][0]
-    assert (entry["phase"], attempt["phase"], attempt["told"]) == ("Failed", "Failed", 0)
+    assert (entry["phase"], attempt["phase"], attempt["reportedExitCode"]) == ("Failed", "Failed", 0)
     assert entry["reason"] == attempt["reason"] == ("OOMKilled" if more else "ExitCode")
-    assert entry["message"].endswith("although its first process told exit code 0")
+    assert entry["message"].endswith("although its first process reported exit code 0")
     assert (world.phases()["b"], world.actions) == ("Running", ())
     world.end_step("a", 0 if more else 3, **more)
     world.end_step("b")
@@ -84,14 +84,14 @@ def test_other_code_that_a_failed_step_told_is_noted() -> None:
     world = told(code=2)
     world.end_step("a", 137)
     attempt = world.reconcile().step_status("a")["attempts"][0]
-    assert (attempt["exitCode"], attempt["told"]) == (137, 2)
+    assert (attempt["exitCode"], attempt["reportedExitCode"]) == (137, 2)
 
 
 def test_failure_that_was_told_and_did_not_happen_is_a_success() -> None:
     world = told(code=2)
     world.end_step("a", 0)
     attempt = world.reconcile().step_status("a")["attempts"][0]
-    assert (attempt["phase"], attempt["told"]) == ("Succeeded", 2)
+    assert (attempt["phase"], attempt["reportedExitCode"]) == ("Succeeded", 2)
 
 
 def test_disruption_after_the_end_changes_nothing() -> None:

@@ -75,7 +75,7 @@ def test_commands_run_in_order_and_the_output_is_theirs_alone(shell: list[str]) 
 
 
 def reported(gate: Gate, code: str | None) -> bool:
-    """Whether the step has told by now that its commands ended with this code; "" for that they began."""
+    """Whether the step has reported by now that its commands ended with this code; "" for that they began."""
     gate.read_reports()
     return gate.exit_code() == code
 
