@@ -105,7 +105,7 @@ def to_duration(value: Any) -> timedelta:
     match = re.fullmatch(r"([+-]?)((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+|0)", str(value))
     if match is None:
         raise CelError(f'invalid duration "{value}"')
-    parts = re.findall(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)", match.group(2))
+    parts = re.findall(r"(?<!\d)(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)", match.group(2))
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     try:
         return timedelta(seconds=-seconds if match.group(1) == "-" else seconds)

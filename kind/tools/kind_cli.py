@@ -29,7 +29,7 @@ INOTIFY_REMEDY = (
     "`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`; "
     "put the values into /etc/sysctl.d to keep them."
 )
-_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+_VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 _MARK = re.compile(r"^ ([•✓✗]) (.*?)\s*(?:\.\.\.)?$")
 _PORT = re.compile(r"listen tcp4? \S*?:(\d+): bind|Bind for \S*?:(\d+) failed")
 

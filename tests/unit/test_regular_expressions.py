@@ -21,11 +21,14 @@ import pytest
 
 import controller
 import embedded
+import kind
+import workbench
 
 LENGTH = 4_000
 SECONDS = 0.02
 """Linear expressions take some 0.2 ms for such a text, quadratic ones 100 times as long and more."""
-SEARCHES = {"search", "sub", "finditer", "findall", "split"}
+SEARCHES = {"search", "sub", "subn", "finditer", "findall", "split"}
+CALLS = {*SEARCHES, "match", "fullmatch", "compile"}
 SHORT_TEXTS = {
     "controller.operator.decision.capacity._EXCEEDED": "a message of 1,000 characters",
     "controller.agent.clone._PASSWORD": "a URL of 2,048 characters",
@@ -34,29 +37,47 @@ SHORT_TEXTS = {
 
 
 def modules() -> Iterator[ModuleType]:
-    for package in (controller, embedded):
+    for package in (controller, embedded, kind, workbench):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not found.name.endswith("__main__"):
                 yield importlib.import_module(found.name)
 
 
 def expressions() -> dict[str, tuple[re.Pattern[Any], bool]]:
-    """Each compiled expression of a module by its name, and whether its module searches with it."""
-    found = {}
+    """Each expression by its name or, within a call, its text; and whether its module searches with it."""
+    found: dict[str, tuple[re.Pattern[Any], bool]] = {}
     for module in modules():
         own = {name: value for name, value in vars(module).items() if isinstance(value, re.Pattern)}
-        if not own:
+        source = inspect.getsource(module)
+        if not own and "re." not in source:
             continue
-        searched = {
-            node.func.value.id
-            for node in ast.walk(ast.parse(inspect.getsource(module)))
+        calls = [
+            (node, node.func.value.id, node.func.attr)
+            for node in ast.walk(ast.parse(source))
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
-            and node.func.attr in SEARCHES
             and isinstance(node.func.value, ast.Name)
-        }
+        ]
+        searched = {name for _, name, function in calls if function in SEARCHES}
         found |= {f"{module.__name__}.{name}": (value, name in searched) for name, value in own.items()}
+        named = {value.pattern for value in own.values()}
+        for node, name, function in calls:
+            first = node.args[0] if node.args else None
+            if name != "re" or function not in CALLS or not isinstance(first, ast.Constant):
+                continue
+            text: Any = first.value
+            if text not in named:
+                found[f"{module.__name__} {text!r}"] = (
+                    re.compile(text, flags(node)),
+                    function in {*SEARCHES, "compile"},
+                )
     return found
+
+
+def flags(call: ast.Call) -> int:
+    """The flags that are given to a function of `re`, by their names."""
+    names = {node.attr for node in ast.walk(call) if isinstance(node, ast.Attribute) and node.attr.isupper()}
+    return int(sum(getattr(re, name) for name in names & set(re.RegexFlag.__members__)))
 
 
 def characters(tree: Any, found: set[str]) -> None:

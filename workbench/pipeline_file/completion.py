@@ -197,6 +197,11 @@ def _matching(items: Sequence[CompletionItem], prefix: str) -> tuple[CompletionI
     first = [item for item in items if item.label.lower().startswith(typed)]
     if len(first) == 1 and first[0].label == prefix:
         return ()
-    letters = re.compile(".*?".join(re.escape(char) for char in typed))
-    rest = [item for item in items if item not in first and letters.search(item.label.lower())]
+    rest = [item for item in items if item not in first and _has_in_order(item.label.lower(), typed)]
     return tuple(first + rest)
+
+
+def _has_in_order(text: str, letters: str) -> bool:
+    """Whether the text has all of the letters in this order, in linear time: a name in the file may be very long."""
+    rest = iter(text)
+    return all(letter in rest for letter in letters)

@@ -19,7 +19,7 @@ _MARK = "last"
 """The file with the name of the newest report, until it was announced."""
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",]+"), r"\1 ***"),
-    (re.compile(r"(?i)([\w.-]*(?:token|password|passwd|secret|api[-_]?key|authorization)[\w.-]*['\"]?\s*[:=]\s*)"
+    (re.compile(r"(?i)((?:token|password|passwd|secret|api[-_]?key|authorization)[\w.-]{0,100}+['\"]?\s*+[:=]\s*+)"
                 r"('[^']*'|\"[^\"]*\"|(?!\*\*\*|(?:bearer|basic)\s)[^\s,;)}\]]+)"), r"\1***"),
     (re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"), "***"),
     (re.compile(r"\b[A-Za-z0-9+_=-]{32,}"), "***"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -62,6 +63,17 @@ def test_present_fields_are_not_offered() -> None:
 @pytest.mark.parametrize("prefix", ["dep", "DEP", "dO"])
 def test_prefix_filters_regardless_of_case(prefix: str) -> None:
     assert labels(f"{FILE}    {prefix}@")[0] == "dependsOn"
+
+
+def test_letters_in_order_match() -> None:
+    assert labels("nm@")[:1] == ["name"]
+
+
+def test_long_names_in_the_file_cost_little() -> None:
+    name = "a" * 200_000
+    began = time.process_time()
+    assert labels(f"steps:\n- name: {name}\n- name: b\n  dependsOn: [{'a' * 20}b@]") == []
+    assert time.process_time() - began < 1
 
 
 def test_step_offers_step_fields() -> None:
