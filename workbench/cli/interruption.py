@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -86,6 +86,32 @@ async def until_interrupted(main: Coroutine[Any, Any, T], deadline: ExitDeadline
     finally:
         for sign in handled:
             loop.remove_signal_handler(sign)
+
+
+@contextmanager
+def loop_runner() -> Iterator[asyncio.Runner]:
+    """A runner with its event loop. Ctrl-C waits until that is made: a loop without some of its parts can't close."""
+    with closing(asyncio.Runner()) as runner:
+        with _held_sigint():
+            runner.get_loop()
+        yield runner
+
+
+@contextmanager
+def _held_sigint() -> Iterator[None]:
+    """Handle Ctrl-C after the `with`. Blocking the signal would not do: another thread may receive it."""
+    handle = signal.getsignal(signal.SIGINT)
+    if not callable(handle) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handle)
+        if received:
+            handle(*received[0])
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from workbench.cli.interruption import INTERRUPTED, ExitDeadline, restored_sigint, until_interrupted
+from workbench.cli.interruption import INTERRUPTED, ExitDeadline, loop_runner, restored_sigint, until_interrupted
 from workbench.cli.output.console import CommandError, InputError, echo_error
 from workbench.config.preferences import RUNTIMES
 
@@ -204,9 +203,10 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     An interrupted command ends within a few seconds, whatever its server does.
     """
     deadline = ExitDeadline()
+    interruptible = until_interrupted(main, deadline)
     try:
-        with restored_sigint(), asyncio.Runner() as runner:
-            result = runner.run(until_interrupted(main, deadline))
+        with restored_sigint(), loop_runner() as runner:
+            result = runner.run(interruptible)
             if result == INTERRUPTED:
                 # It handled the signal itself; closing the loop may still wait for threads.
                 deadline.arm(INTERRUPTED)
@@ -214,6 +214,9 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     except BaseExceptionGroup as group:
         raise unwrap_group(group) from group
     finally:
+        # Neither has begun if the interrupt came before; Python would warn of that.
+        interruptible.close()
+        main.close()
         deadline.disarm()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.cli.interruption import loop_runner
 from workbench.cli.options import DEFAULT_SANDBOX, Target, supports_fullscreen
 from workbench.cli.output.console import InputError, echo_error
 
@@ -29,7 +29,7 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
             "the workbench needs an interactive terminal; `c8s --help` lists commands that work without one"
         )
     # The app runs its own event loop; this one runs only before and after it. Staying attached needs no loop.
-    with asyncio.Runner() as runner:
+    with loop_runner() as runner:
         stack = AsyncExitStack()
         try:
             if initial_run is None and target.endpoint is None and not _exists(target.name):
