@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from workbench.cli.output.console import InputError
+from workbench.text.sanitize import sanitize_line
 
 _MAX_TOKEN = 65_536
 
@@ -35,7 +36,7 @@ def as_text(value: bytes, origin: str, limit: int) -> str:
 def read_value(label: str, limit: int) -> str:
     """A value from standard input, or prompted for on a terminal. The newline after a single line is removed."""
     if sys.stdin.isatty():
-        return str(click.prompt(label, hide_input=True, err=True))
+        return str(click.prompt(sanitize_line(label, colour=False), hide_input=True, err=True))
     text = as_text(sys.stdin.buffer.read(limit + 1), "standard input", limit)
     return text[:-1] if text.endswith("\n") and text.count("\n") == 1 else text
 

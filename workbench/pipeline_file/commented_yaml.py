@@ -6,12 +6,13 @@ plain, as a block, or in quotes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
+
+from workbench.text.sanitize import has_hidden_characters
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FLOW_WIDTH = 90
@@ -32,7 +33,7 @@ def write_pipeline_text(definition: Mapping[str, Any], header: Sequence[str] = (
     """The definition as YAML, below a comment of the `header` lines, with an empty line before each step.
 
     Values are texts, booleans, integers, lists and maps; any of them may be `Commented`. Texts are printable or are
-    escaped, comments lose their control characters.
+    escaped, comments lose what is not printable.
     """
     lines = [*_comment(header, ""), *_map(definition, "", top=True)]
     return "\n".join(lines) + "\n"
@@ -91,7 +92,7 @@ def _unwrap(item: Any) -> tuple[Any, tuple[str, ...]]:
 
 def _comment(lines: Sequence[str], indent: str) -> Iterator[str]:
     for line in lines:
-        text = re.sub(r"[^ -~\xa1-\u1fff\u2030-\ud7ff\ue000-\ufefe\uff00-\ufff8]", " ", line).rstrip()
+        text = "".join(char if char.isprintable() else " " for char in line).rstrip()
         while len(text) > _COMMENT_WIDTH and (cut := text.rfind(" ", 20, _COMMENT_WIDTH)) > 0:
             yield f"{indent}# {text[:cut].rstrip()}"
             text = "  " + text[cut:].lstrip()
@@ -121,7 +122,9 @@ def _scalar(text: str, *, flow: bool) -> str:
         return text
     if text.isprintable() and _reads_back(single := "'" + text.replace("'", "''") + "'", text, flow=flow):
         return f'"{text}"' if '"' not in text and "\\" not in text else single
-    quoted: str = yaml.safe_dump(text, default_style='"', width=10**9, allow_unicode=True)
+    # The library leaves characters as they are that change how a terminal shows the rest of the line.
+    is_plain = not has_hidden_characters(text)
+    quoted: str = yaml.safe_dump(text, default_style='"', width=10**9, allow_unicode=is_plain)
     return quoted.rstrip("\n")
 
 

@@ -58,14 +58,14 @@ class Progress:
             self._line(f"{seconds}  ✓ {event.title}: {text or done}", "")
 
     def _line(self, text: str, code: str) -> None:
-        sys.stderr.write(self.style.paint(text, code) + "\n")
+        sys.stderr.write(self.style.paint(sanitize_line(text, colour=False), code) + "\n")
         sys.stderr.flush()
 
     def _over(self, text: str) -> None:
         """Replace the status line, on a terminal only."""
         if self.style.width is None or not (text or self._drawn):
             return
-        sys.stderr.write("\r\x1b[K" + truncate(text, self.style.width - 1))
+        sys.stderr.write("\r\x1b[K" + truncate(sanitize_line(text, colour=False), self.style.width - 1))
         sys.stderr.flush()
         self._drawn = bool(text)
 
