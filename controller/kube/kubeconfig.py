@@ -117,7 +117,7 @@ class TokenFile:
             if (stat.st_mtime_ns, stat.st_ino) != self._file_version:
                 self._token = self._path.read_text().strip()
                 self._file_version = (stat.st_mtime_ns, stat.st_ino)
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             if not self._token:
                 raise KubeconfigError(f"can't read the token file {self._path}: {error}") from error
         return self._token

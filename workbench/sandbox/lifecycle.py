@@ -379,7 +379,7 @@ def _component(folder: SandboxPaths, state: SandboxState, name: str, url: str, a
 def _admin_token(folder: SandboxPaths) -> str | None:
     try:
         return str(json.loads(folder.kubeconfig.read_text())["users"][0]["user"]["token"])
-    except (OSError, ValueError, KeyError, IndexError):
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
         return None
 
 

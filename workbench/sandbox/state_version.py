@@ -23,7 +23,7 @@ def check_state_version(folder: SandboxPaths) -> None:
         SandboxError: this c8s can't read the folder.
     """
     try:
-        text = folder.version_file.read_text()
+        text = folder.version_file.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         _record(folder)
         return

@@ -55,6 +55,12 @@ def test_token_file_is_relative_and_reread_when_it_changes(tmp_path: Path) -> No
     assert server.token() == "second", "the last one is still worth a try"
 
 
+def test_a_token_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    with pytest.raises(KubeconfigError, match=r"can't read the token file .*/token"):
+        read(kubeconfig(tmp_path, {"tokenFile": "token"})).token()
+
+
 def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(KubeconfigError, match=r"can't read the token file .*/nope"):
         TokenFile(tmp_path / "nope").read()

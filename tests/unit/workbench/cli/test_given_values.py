@@ -18,6 +18,6 @@ def test_a_prompt_shows_nothing_that_a_terminal_acts_on(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(click, "prompt", prompt)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    assert read_value("db\x1b]0;x\x07\u202e\r/key", 100) == "value"
+    assert read_value("db\x1b]0;x\x07\u202e/key", 100) == "value"
     assert "db" in prompts[0]
     assert not has_hidden_characters(prompts[0])

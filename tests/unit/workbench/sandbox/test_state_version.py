@@ -39,8 +39,8 @@ def test_folder_of_an_older_version_is_refused(folder: SandboxPaths, monkeypatch
         check_state_version(folder)
 
 
-@pytest.mark.parametrize("text", ["", "x", "1.0", "9" * 5000])
-def test_file_without_a_version_is_refused(folder: SandboxPaths, text: str) -> None:
-    folder.version_file.write_text(text)
+@pytest.mark.parametrize("content", [b"", b"x", b"1.0", b"9" * 5000, b"\xff\xfe", b"\0"])
+def test_file_without_a_version_is_refused(folder: SandboxPaths, content: bytes) -> None:
+    folder.version_file.write_bytes(content)
     with pytest.raises(SandboxError, match="holds no version"):
         check_state_version(folder)
