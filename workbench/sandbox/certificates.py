@@ -18,14 +18,23 @@ _DUE = "renew-after"
 
 
 def ensure_certificate(folder: Path, now: datetime) -> tuple[Path, Path]:
-    """The certificate and its key; created if missing or about to expire."""
+    """The certificate and its key; created if missing, damaged or about to expire."""
     certificate, key, due = folder / "cluster.crt", folder / "cluster.key", folder / f"cluster.{_DUE}"
-    if not (certificate.exists() and key.exists() and _good(due, now)):
+    if not (_is_pem(certificate) and _is_pem(key) and _good(due, now)):
         pem, key_pem = make_certificate("c8s sandbox", ["localhost"], ["127.0.0.1"], now, _LIFETIME)
         write_private(key, key_pem)
         write_private(certificate, pem)
         write_private(due, (now + _LIFETIME - _RENEW_BEFORE).isoformat() + "\n")
     return certificate, key
+
+
+def _is_pem(file: Path) -> bool:
+    """Whether the file looks whole. The library that could read it takes too long to import."""
+    try:
+        lines = file.read_bytes().split()
+    except OSError:
+        return False
+    return lines[:1] == [b"-----BEGIN"] and lines[-1].endswith(b"-----")
 
 
 def _good(due: Path, now: datetime) -> bool:

@@ -17,6 +17,10 @@ CONTROLLER_USER = "system:serviceaccount:c8s-system:c8s-controller"
 CONTROLLER_GROUPS = ("system:serviceaccounts", "system:serviceaccounts:c8s-system", "system:authenticated")
 
 
+_MIN_KEY_BYTES = 16
+"""The shortest key that the controller takes."""
+
+
 @dataclass(frozen=True)
 class Credentials:
     """The paths of the files with which the two processes are started."""
@@ -52,7 +56,7 @@ def issue_credentials(folder: SandboxPaths, cluster_url: str) -> Credentials:
     )
     write_private(credentials.token_auth_file, tokens)
     write_private(folder.workbench_token, workbench + "\n")
-    if not credentials.agent_key.exists():
+    if not _is_key(credentials.agent_key):
         write_private(credentials.agent_key, secrets.token_urlsafe(32) + "\n")
     context = f"c8s-{folder.name}"
     secure_url = cluster_url.replace("http://", "https://", 1)
@@ -61,6 +65,14 @@ def issue_credentials(folder: SandboxPaths, cluster_url: str) -> Credentials:
     # The controller runs on this machine and needs no TLS.
     write_private(credentials.controller_kubeconfig, kubeconfig(context, cluster_url, "c8s-controller", controller))
     return credentials
+
+
+def _is_key(file: Path) -> bool:
+    """Whether the controller takes the file: an empty or damaged one would keep the sandbox from starting."""
+    try:
+        return len(file.read_bytes().strip()) >= _MIN_KEY_BYTES
+    except FileNotFoundError:
+        return False
 
 
 def kubeconfig(context: str, server: str, user: str, token: str, authority: bytes | None = None) -> str:

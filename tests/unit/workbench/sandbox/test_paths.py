@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import os
 import stat
 from dataclasses import asdict
@@ -90,3 +91,16 @@ def test_each_start_has_new_tokens_but_the_same_key(tmp_path: Path) -> None:
     second = credentials.issue_credentials(folder, "http://127.0.0.1:1")
     assert not set(tokens.split(",")[:1]) & set(second.token_auth_file.read_text().split(",")[:1])
     assert second.agent_key.read_text() == key
+
+
+@pytest.mark.parametrize("name", ["agent.key", "cluster.crt", "cluster.key"])
+@pytest.mark.parametrize("content", [b"", b"x", b"\xff\xfe", b"-----BEGIN"])
+def test_a_damaged_key_or_certificate_is_made_anew(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = SandboxPaths.named("default", tmp_path)
+    folder.create()
+    issued = credentials.issue_credentials(folder, "http://127.0.0.1:1")
+    before = (folder.credentials / name).read_bytes()
+    (folder.credentials / name).write_bytes(content)
+    credentials.issue_credentials(folder, "http://127.0.0.1:1")
+    assert len((folder.credentials / name).read_bytes()) >= len(before) - 8
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(issued.certificate, issued.private_key)
