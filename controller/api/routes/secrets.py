@@ -19,6 +19,7 @@ from controller.api.models import cluster as models
 from controller.api.state import AppState, get_state
 from controller.kube import SECRETS, AlreadyExistsError, ConflictError, NotFoundError
 from controller.logs.masking.weak_values import masking_warning
+from controller.pipeline.run_cost import MAX_FILLED_BYTES
 
 ATTEMPTS = 10
 MAX_BYTES = 1024 * 1024
@@ -50,9 +51,21 @@ async def put_secret(request: Request, ns: str, name: str, body: models.SecretRe
                 stored = await state.client.update(SECRETS, {**current, "data": data})
         except (AlreadyExistsError, ConflictError):
             continue
-        warnings = [found for key, value in body.data.items() if (found := masking_warning(key, value.encode()))]
+        warnings = [each for key, value in body.data.items() for each in _warnings(key, value.encode())]
         return JSONResponse({**_serialize_secret(stored), "warnings": warnings})
     raise ApiProblemError("conflict", f"the secret {name} is being changed by other requests; try again")
+
+
+def _warnings(key: str, value: bytes) -> list[str]:
+    """What is wrong with a value, and what to do."""
+    found = masking_warning(key, value)
+    warnings = [found] if found is not None else []
+    if len(value) > MAX_FILLED_BYTES:
+        warnings.append(
+            f"the value of {key} has more than {MAX_FILLED_BYTES:,} bytes, and no program starts with such an "
+            "environment variable: give it to steps as a file, with `file` in their `secrets`"
+        )
+    return warnings
 
 
 @router.delete("/{name}", operation_id="deleteSecret", status_code=204, response_class=Response)

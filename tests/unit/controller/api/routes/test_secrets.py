@@ -71,3 +71,12 @@ async def test_a_refused_value_is_not_repeated(tmp_path: Path) -> None:
         assert large.problem == (413, "too-large")
         odd = await api.call("PUT", f"{SECRETS_PATH}/db", data=b'{"data": {"k": "\\ud800"}}', headers=as_json)
         assert odd.problem == (422, "invalid")
+
+
+async def test_a_value_that_is_too_long_for_a_variable_is_warned_of(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        for size, expected in ((131_071, 0), (131_072, 1)):
+            body = {"data": {"key": "abcdefghij" * (size // 10) + "k" * (size % 10)}}
+            answer = await api.call("PUT", f"{SECRETS_PATH}/big", json=body)
+            assert answer.status == 200
+            assert sum("`file`" in warning for warning in answer.json["warnings"]) == expected
