@@ -274,6 +274,8 @@ class RunController:
                     _log.exception("reconcile of %s/%s failed; retrying in %.2f s", *key, delay)
                 finally:
                     self._queue.done(key)
+            # With more to do, nothing else of the loop would have its turn in between.
+            await asyncio.sleep(0)
 
     async def _reconcile(self, key: RunKey) -> None:
         run = self._run(key)
@@ -300,6 +302,7 @@ class RunController:
                 _log.exception("status write of %s/%s failed; retrying in %.2f s", *key, delay)
             finally:
                 self._status_queue.done(key)
+            await asyncio.sleep(0)
 
     async def _write_status(self, key: RunKey) -> None:
         result = await self._reconciler.write(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -256,10 +257,13 @@ class Reconciler:
             run = _with_resolved_spec(run, state)
             await self._load_existing(key, run, state)
             observation = self._observations.build(key, run, state, await self._find_blocking_runs(run, state))
+            # Of a large run, each part takes long: whatever else is to be done has its turn in between.
+            await asyncio.sleep(0)
             known: RunObject = {**run, "status": state.status.current}
             plan = state.plan
             now = self._now()
             decision = decide(known, plan.pipeline, plan.steps, observation, now, self._settings)
+            await asyncio.sleep(0)
             if any(early.lacks_room for early in observation.early.values()):
                 self._cache.room.note_refusal(observation.monotonic)
             failures = await self._executor.execute(run, state, decision.actions)

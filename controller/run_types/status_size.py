@@ -48,6 +48,11 @@ _SUMMARY_FIELDS = (
 )
 _SUMMARY_TIMES = ("queued", "created", "running", "finished")
 _SUMMARY_LOG = ("lines", "bytes", "archived")
+_SUMMARY_KEYS, _SUMMARY_TIME_KEYS, _SUMMARY_LOG_KEYS = (
+    frozenset((*_SUMMARY_FIELDS, "times", "log")),
+    frozenset(_SUMMARY_TIMES),
+    frozenset(_SUMMARY_LOG),
+)
 _SHORTEST_STEP = (
     "name",
     "slug",
@@ -79,7 +84,9 @@ def summarize_attempts(attempts: Sequence[AttemptStatus]) -> list[AttemptStatus]
     return [*(cast("AttemptStatus", _summarize(each)) for each in attempts[:-1]), *attempts[-1:]]
 
 
-def _summarize(attempt: Mapping[str, Any]) -> Json:
+def _summarize(attempt: Mapping[str, Any]) -> Mapping[str, Any]:
+    if _is_summary(attempt):
+        return attempt
     found = _pick(attempt, _SUMMARY_FIELDS)
     if "message" in found:
         found["message"] = _cut(found["message"], _MAX_SUMMARY_MESSAGE)
@@ -87,6 +94,16 @@ def _summarize(attempt: Mapping[str, Any]) -> Json:
     if "log" in attempt:
         found["log"] = _pick(attempt["log"], _SUMMARY_LOG)
     return found
+
+
+def _is_summary(attempt: Mapping[str, Any]) -> bool:
+    """Whether nothing is to be left out, as for nearly all attempts of a run that is decided on again."""
+    return (
+        attempt.keys() <= _SUMMARY_KEYS
+        and attempt["times"].keys() <= _SUMMARY_TIME_KEYS
+        and attempt.get("log", {}).keys() <= _SUMMARY_LOG_KEYS
+        and len(attempt.get("message", "")) <= _MAX_SUMMARY_MESSAGE
+    )
 
 
 # -- when it has become too large

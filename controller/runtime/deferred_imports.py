@@ -6,9 +6,10 @@ waited for.
 """
 
 import asyncio
-import gc
 from collections.abc import Sequence
 from importlib import import_module
+
+from controller.runtime.garbage_collection import begin_collections
 
 
 class DeferredImports:
@@ -39,5 +40,4 @@ def import_modules(names: Sequence[str]) -> None:
     """Import the modules, and begin garbage collection, from which they are excluded."""
     for name in names:
         import_module(name)
-    gc.freeze()
-    gc.enable()
+    begin_collections()

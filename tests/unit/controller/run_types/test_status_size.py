@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from controller.run_types import status_size
 from controller.run_types.status_size import fitting_level, json_size, shorten, summarize_attempts
 
@@ -79,6 +81,21 @@ def test_earlier_attempts_keep_their_outcome_and_no_text() -> None:
 def test_summarizing_twice_changes_nothing() -> None:
     once = summarize_attempts([attempt(1), attempt(2)])
     assert summarize_attempts(once) == once
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"message": "m" * 101},
+        {"log": {"lines": 1, "bytes": 1, "archived": True, "lastLine": "x"}},
+        {"times": {"queued": "t", "pulling": "t"}},
+        {"created": 1},
+    ],
+)
+def test_a_summary_that_has_more_of_anything_is_summarized(more: dict[str, Any]) -> None:
+    once = summarize_attempts([attempt(1), attempt(2)])
+    changed, _ = summarize_attempts([{**once[0], **more}, once[1]])  # type: ignore[typeddict-item]
+    assert all(changed.get(key) != value for key, value in more.items())
 
 
 def test_300_steps_with_4_attempts_fit_into_one_object() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,8 +13,13 @@ from controller.runtime.deferred_imports import DeferredImports
 
 
 @pytest.fixture(autouse=True)
-def _module_is_forgotten() -> None:
+def _module_is_forgotten() -> Iterator[None]:
     sys.modules.pop("this", None)
+    thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
+    yield
+    gc.set_threshold(*thresholds)
+    gc.callbacks[:] = callbacks
+    gc.unfreeze()
 
 
 async def test_modules_are_imported_when_waited_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import ssl
 import os
+import ssl
 import stat
 from dataclasses import asdict
 from pathlib import Path
