@@ -38,6 +38,7 @@ from workbench.client import (
     StreamKey,
     Summary,
 )
+from workbench.client.connections import Connection, DeliveryOutcome
 from workbench.client.errors import ClientError
 from workbench.client.models import CommandStarted, StepCommand
 from workbench.client.run_request import RunRequest
@@ -179,6 +180,9 @@ class FakeController:
         self.stored_secrets: tuple[SecretNames, ...] = ()
         self.secret_values: dict[str, dict[str, str]] = {}
         """What was set, by name and key."""
+        self.known_connections: tuple[Connection, ...] = ()
+        self.replayed: list[tuple[str, str]] = []
+        self.approved: list[tuple[str, str | None]] = []
         self.error: ClientError | None = None
 
     async def cluster(self) -> Cluster:
@@ -206,6 +210,21 @@ class FakeController:
 
     async def delete_secret(self, name: str) -> None:
         self.stored_secrets = tuple(each for each in self.stored_secrets if each.name != name)
+
+    async def connections(self) -> tuple[Connection, ...]:
+        if self.error is not None:
+            raise self.error
+        return self.known_connections
+
+    async def replay(self, name: str, delivery: str) -> DeliveryOutcome:
+        self.replayed.append((name, delivery))
+        return DeliveryOutcome("Ignored", "the branch x matches none of: main", ())
+
+    async def approve(self, name: str, commit: str | None = None) -> Run:
+        if self.error is not None:
+            raise self.error
+        self.approved.append((name, commit))
+        return await self.run(name)
 
     async def logs(self, run: str, step: str, *, tail: int | None = None, **_: Any) -> AsyncGenerator[str, None]:
         for line in self.lines.get(step, [])[-(tail or 0) :]:

@@ -98,6 +98,8 @@ class Workbench(OpeningApp):
                 tooltip="Label what is on the screen, and go to the label that is typed"),
         Binding("K", "secrets", "Secrets", show=False, id="app.secrets",
                 tooltip="Show the secrets of the pipeline, set or missing, and set them"),
+        Binding("P", "deliveries", "Pushes", show=False, id="app.deliveries",
+                tooltip="Show pushes and pull requests, and why each did or did not start a run"),
         Binding("H,f9", "messages", "Messages", show=False, id="app.messages",
                 tooltip="Show the message history, to read and copy it"),
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Show the keyboard shortcuts"),

@@ -14,7 +14,7 @@ PLACES = {
     "list of runs": ("runs", "pipelines"),
     "graph, steps": ("graph", "steps"),
     "log": ("log",),
-    "details and others": ("tabs", "details", "comparison", "cluster", "messages", "secrets", "artifact"),
+    "details and others": ("tabs", "details", "comparison", "cluster", "messages", "secrets", "deliveries", "artifact"),
     "editor": ("editor", "editor's graph", "editor's problems"),
 }
 """The columns of the table: parts of screens by their focus scopes."""
@@ -37,6 +37,7 @@ SHARED_KEYS = {
     "D": "delete (asks first)",
     "delete": "delete (asks first)",
     "K": "open the secrets, and leave them",
+    "P": "open the pushes, and leave them",
     "d": "open the details, and leave them",
     "C": "open the cluster status, and leave it",
     "H": "open the message history, and leave it",

@@ -23,6 +23,7 @@ from workbench.tui.screens.artifacts.artifact_list import ArtifactList
 from workbench.tui.screens.artifacts.preview import PreviewPane, PreviewScreen
 from workbench.tui.screens.cluster import ClusterScreen
 from workbench.tui.screens.compare import CompareScreen
+from workbench.tui.screens.deliveries import DeliveriesScreen, DeliveryList
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.dialogs import ChoiceDialog, ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.editor import EditorScreen
@@ -95,6 +96,7 @@ FOCUS_SCOPES = (
     FocusScope("artifact", (SectionLogView, PreviewPane, PreviewScreen)),
     FocusScope("jump", (JumpScreen,), modal=True),
     FocusScope("secrets", (SecretList, SecretsScreen)),
+    FocusScope("deliveries", (DeliveryList, DeliveriesScreen)),
     FocusScope("secret", (Input, SetSecretDialog), modal=True),
     FocusScope("choice", (ChoiceDialog,), modal=True),
     FocusScope("problems", (ProblemsDialog,), modal=True),
@@ -106,6 +108,7 @@ _TITLES = {
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
     HelpScreen: "Help", ConfirmDialog: "A question", ChoiceDialog: "A choice", ProblemsDialog: "Problems of a pipeline",
     ParamsDialog: "Parameters", SetSecretDialog: "Value of a secret", SecretsScreen: "Secrets: screen",
+    DeliveriesScreen: "Pushes: screen",
     JumpScreen: "Jump mode",
     PreviewScreen: "An artifact",
     SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",

@@ -38,6 +38,13 @@ class OpeningApp(LaunchingApp):
         self.notice_pipeline()
         self.push_screen(SecretsScreen(run=screen.current_run if len(self.screen_stack) > 2 else None))
 
+    def action_deliveries(self) -> None:
+        """Show the pushes and pull requests that forges reported."""
+        from workbench.tui.screens.deliveries import DeliveriesScreen
+
+        if not self.screen.is_modal and not isinstance(self.screen, DeliveriesScreen):
+            self.push_screen(DeliveriesScreen())
+
     def action_jump(self) -> None:
         """Label what can be jumped to."""
         from workbench.tui.screens.jump import JumpScreen

@@ -28,6 +28,8 @@ class RunActions(WorkbenchScreen):
         Binding("D,delete", "delete_run", "Delete", show=False, id="run.delete", tooltip="Delete the run (asks first)"),
         Binding("equals_sign", "compare", "Compare", show=False, id="run.compare",
                 tooltip="Compare with the previous run"),
+        Binding("L", "approve", "Approve", show=False, id="run.approve",
+                tooltip="Let the run of a pull request from a fork start (asks first)"),
         Binding("d", "details", "Details", id="run.details",
                 tooltip="Show reasons, attempts, environment, artifacts, events, YAML"),
     ]  # fmt: skip
@@ -128,6 +130,36 @@ class RunActions(WorkbenchScreen):
             definition = run.definition or {}
             answer = await ask_about_secrets(self.app, controller, definition, run=run, reused=reused, options=options)
         return await accepted(self.app, {"name": run.pipeline, **definition}, answer)
+
+    def action_approve(self) -> None:
+        run = self._selected_run()
+        if run is None:
+            return
+        if run.reason != "ApprovalRequired":
+            self.notify(f"{sanitize_label(run.name, 60)} does not wait for an approval.", markup=False)
+        else:
+            self._approve(run)
+
+    @work(group="approve", exclusive=True, description="approve a run")
+    async def _approve(self, run: Run) -> None:
+        from workbench.tui.screens.dialogs import ConfirmDialog
+
+        controller, commit = self.workbench.feed.controller, run.commit or ""
+        detail = (
+            f"It runs what strangers wrote, at the commit {sanitize_label(commit, 64)}. Look at its changes first. It "
+            "gets no secrets, and saves no caches."
+        )
+        if controller is None or not await self.app.push_screen_wait(
+            ConfirmDialog(f"Let {run.name} start?", detail, "Let it start")
+        ):
+            return
+        try:
+            await controller.approve(run.name, commit or None)
+        except ClientError as error:
+            message = sanitize_label(str(error), 400)
+            self.notify(message, title="Not approved", severity="error", markup=False, timeout=15)
+            return
+        self.notify(f"{sanitize_label(run.name, 60)} is approved.", markup=False)
 
     def action_delete_run(self) -> None:
         run = self._selected_run()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from textual.signal import Signal
 
+from workbench.client.connections import Connection, DeliveryOutcome
 from workbench.client.models import (
     Artifact,
     Change,
@@ -46,6 +47,12 @@ class ControllerApi(RunApi, Protocol):
     async def put_secret(self, name: str, data: Mapping[str, str]) -> tuple[str, ...]: ...
 
     async def delete_secret(self, name: str) -> None: ...
+
+    async def connections(self) -> tuple[Connection, ...]: ...
+
+    async def replay(self, name: str, delivery: str) -> DeliveryOutcome: ...
+
+    async def approve(self, name: str, commit: str | None = None) -> Run: ...
 
     def logs(
         self,
