@@ -28,6 +28,7 @@ from bench.machine import describe
 from controller.kube import PIPELINE_RUNS, Informer, KubeClient
 from controller.kube.client import ConnectionConfig
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
+from controller.runtime.garbage_collection import begin_collections
 
 Json = dict[str, Any]
 _TIME = "2026-01-01T12:00:00.123456Z"
@@ -165,6 +166,8 @@ def main() -> int:
     server = multiprocessing.get_context("spawn").Process(target=serve, args=arguments, daemon=True)
     server.start()
     import controller.runtime.manager  # noqa: F401 - what API and operator consist of
+
+    begin_collections()
 
     print(f"memory before      {memory_mib():6.0f} MiB")
     count, took, longest, computed = asyncio.run(measure(ours.recv(), options.whole))
