@@ -159,7 +159,6 @@ class Simulation(World):
             for need in self.needs[name]
         )
 
-
     def began_on_a_told_success(self, name: str) -> bool:
         """Whether a step has begun because one upstream told its success, which failed after that all the same."""
         above = [place for place in self.reports if place[0] in self.needs[name] and self.reports[place].code == 0]
