@@ -1,7 +1,7 @@
 """Keeps full garbage collections short: what survives one is left out of the next ones.
 
-A full collection looks at every object, and the event loop waits. Most objects of the controller are JSON documents,
-which are freed without it; the longer one is kept, the less likely it is garbage.
+A full collection looks at every object, and the event loop waits (docs/adr/0042). Most objects of the controller are
+JSON documents, which are freed without it; the longer one is kept, the less likely it is garbage.
 """
 
 from __future__ import annotations
