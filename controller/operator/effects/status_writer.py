@@ -222,10 +222,18 @@ class StatusWriter:
         Its logs and artifacts are stored.
         """
         patch = {"spec": {"ttlSecondsAfterFinished": self._settings.job_ttl}}
-        for job in self._owned.jobs(key, uid).values():
+        jobs = self._owned.jobs(key, uid).values()
+        for job in jobs:
             name = job["metadata"]["name"]
             if job["spec"].get("ttlSecondsAfterFinished") is None:
-                with contextlib.suppress(NotFoundError):
-                    await self._client.delete(SECRETS, names.token_secret_of(name, uid), namespace=key.namespace)
+                await self._delete_tokens(key, uid, name)
                 with contextlib.suppress(NotFoundError):
                     await self._client.patch(JOBS, name, patch, namespace=key.namespace)
+        state = self._states.get(key)
+        withdrawn = set(state.observed.withdrawn_jobs.values()) if state is not None else set()
+        for name in sorted(withdrawn - {job["metadata"]["name"] for job in jobs}):
+            await self._delete_tokens(key, uid, name)
+
+    async def _delete_tokens(self, key: RunKey, uid: str, job: str) -> None:
+        with contextlib.suppress(NotFoundError):
+            await self._client.delete(SECRETS, names.token_secret_of(job, uid), namespace=key.namespace)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller import labels
-from controller.kube import JOBS, ApiError
+from controller.kube import JOBS, SECRETS, ApiError
 from controller.operator.gate import is_closed, opening
 from tests.unit.controller.operator.harness import KEY, ReconcilerHarness
 from tests.unit.controller.operator.world import step
@@ -116,6 +116,8 @@ async def test_skipped_step_leaves_no_job() -> None:
     assert (JOBS, "ci-1--b-1") not in harness.cluster.objects
     entry = await written(harness)
     assert (entry["phase"], "attempts" in entry, harness.stored["status"]["phase"]) == ("Skipped", False, "Failed")
+    left = [name for resource, name in harness.cluster.objects if resource is SECRETS]
+    assert left == [], "nor a token"
 
 
 async def test_withdrawal_of_a_changed_job_is_tried_again() -> None:
