@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.operator.decision.actions import StartAttempt
+from controller.operator.decision.actions import Action, OpenGate, StartAttempt, WithdrawJob
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.started_steps import find_settled_attempts, find_settled_steps
+from controller.operator.gate import is_closed
 from controller.run_types.keys import AttemptKey
 from tests.unit.controller.operator.world import SETTINGS, World, step
 
@@ -25,6 +27,8 @@ class Plan:
     outcomes: dict[str, tuple[str, ...]]
     max_parallel: int | None
     cancel_at: int | None
+    prestart: int
+    """Pods that may be made ahead."""
 
 
 @st.composite
@@ -43,6 +47,7 @@ def plans(draw: st.DrawFn) -> Plan:
         {name: draw(ends) for name in names},
         draw(st.one_of(st.none(), st.integers(1, 3))),
         draw(st.one_of(st.none(), st.none(), st.integers(0, 30))),
+        draw(st.integers(0, 4)),
     )
 
 
@@ -51,7 +56,10 @@ class Simulation(World):
 
     def __init__(self, plan: Plan, data: st.DataObject) -> None:
         more: dict[str, Any] = {"maxParallel": plan.max_parallel} if plan.max_parallel else {}
-        super().__init__(*plan.steps, **more)
+        super().__init__(*plan.steps, prestart=plan.prestart, **more)
+        self.prestartable = frozenset(each.name for each in self.steps)
+        self.begun: Counter[tuple[str, int]] = Counter()
+        """How often the commands of an attempt began."""
         self.plan, self.data = plan, data
         self.written: Json = {}
         self.start_counts: dict[tuple[str, int], int] = {}
@@ -79,22 +87,26 @@ class Simulation(World):
 
     def turn(self) -> None:
         """A look, perhaps one whose result or whose actions are lost, and something that happens in the cluster."""
-        crash = self.data.draw(st.sampled_from(["no"] * 6 + ["before writing", "amid acting", "after writing"]))
+        crashes = ["before writing", "amid acting", "after writing"]
+        crash = self.data.draw(st.sampled_from(["no"] * 6 + ["a request fails"] * 2 + crashes))
         decision = self.decide()
         self.check_starts(decision)
         actions = list(self.data.draw(st.permutations(decision.actions)))
         if crash == "amid acting":
             actions = actions[: self.data.draw(st.integers(0, len(actions)))]
+        elif crash == "a request fails":
+            # One that makes a Job has been tried again by then.
+            actions = [each for each in actions if isinstance(each, StartAttempt) or self.data.draw(st.booleans())]
         for action in actions:
             self.execute(action)
             if isinstance(action, StartAttempt):
                 place = (action.step.slug, action.number)
                 self.start_counts[place] = self.start_counts.get(place, 0) + (self.started.count(place) > 0)
-        if crash in ("no", "after writing"):
+        if crash in ("no", "a request fails", "after writing"):
             self.status = decision.status
             if self.data.draw(st.booleans()) or crash == "after writing":
                 self.written = self.status
-        if crash != "no":
+        if crash in crashes:
             # All memory is gone but the written status.
             self.status, self.prepared, self.manifests, self.missing_jobs, self.milestones = (
                 self.written,
@@ -104,13 +116,20 @@ class Simulation(World):
                 {},
             )
             self.settled = self.settled_attempts = frozenset()
+            self.withdrawn = []
             self.since = self.now
+        self.is_crowded = self.data.draw(st.sampled_from([False] * 5 + [True]))
         self.pass_time(self.data.draw(st.sampled_from([0, 1, 25])))
         self.happen()
 
     def check_starts(self, decision: Any) -> None:
         for action in decision.actions:
-            if isinstance(action, StartAttempt) and (action.step.slug, action.number) not in self.jobs:
+            if isinstance(action, StartAttempt) and action.early:
+                assert action.number == 1
+                assert (action.step.slug, 1) not in self.jobs
+            elif isinstance(action, OpenGate) or (
+                isinstance(action, StartAttempt) and (action.step.slug, action.number) not in self.jobs
+            ):
                 for need in action.step.depends_on:
                     pods = [pod for (slug, _), pod in self.pods.items() if slug == need]
                     skipped = next(s for s in decision.status["steps"] if s["name"] == need)["phase"] == "Skipped"
@@ -119,7 +138,8 @@ class Simulation(World):
                     assert all(self.reports[place].code == 0 for place in live), "it has reported its success"
                 slug, number = action.step.slug, action.number
                 assert number == 1 or (slug, number - 1) in self.jobs, "attempts are numbered one after the other"
-                assert not any(self.has_live_pod(place) for place in self.pods if place[0] == slug), "one at a time"
+                live = [place for place in self.pods if place[0] == slug and self.has_live_pod(place)]
+                assert live == [] or isinstance(action, OpenGate), "one at a time"
 
     def happen(self) -> None:
         """A log may reach its end, and any of the pods takes a step forward, or nothing does."""
@@ -133,9 +153,13 @@ class Simulation(World):
         slug, number = place
         if place not in self.pods:
             self.set_pod(slug, number, phase="Pending")
-        elif self.pods[place]["status"]["phase"] == "Pending":
-            self.start_step(slug, number)
+        elif is_closed(self.jobs[place]):
+            self.happen_at_gate(slug)
+        elif place not in self.reports and self.pods[place]["spec"]["activeDeadlineSeconds"] != 1:
+            self.begin(slug, number)
         elif self.pods[place]["spec"]["activeDeadlineSeconds"] == 1:
+            if place not in self.reports:
+                self.begin(slug, number)
             if self.reports[place].ended is None:
                 self.forced.add(place)
             self.end_step(slug, self.data.draw(st.sampled_from([0, 143])), number)
@@ -150,6 +174,24 @@ class Simulation(World):
                 self.disrupt(slug, number)
             else:
                 self.end_step(slug, 0 if end == "ok" else 1, number)
+
+    def execute(self, action: Action) -> None:
+        if isinstance(action, WithdrawJob):
+            assert self.begun[action.slug, action.number] == 0, "nothing of it ever ran"
+        super().execute(action)
+
+    def begin(self, slug: str, number: int) -> None:
+        self.start_step(slug, number)
+        self.begun[slug, number] += 1
+
+    def happen_at_gate(self, slug: str) -> None:
+        """A pod that waits comes up, or is evicted, or asked to end; its commands never begin."""
+        if self.pods[slug, 1]["spec"]["activeDeadlineSeconds"] == 1:
+            self.end_step(slug, 143)
+        elif self.data.draw(st.sampled_from([True] * 5 + [False])):
+            self.set_pod(slug, phase="Running", containerStatuses=[{"name": "step", "state": {"running": {}}}])
+        else:
+            self.disrupt(slug)
 
     def failed_above(self, name: str) -> bool:
         """Whether a step that may not fail has failed anywhere upstream."""
@@ -200,14 +242,18 @@ def test_every_run_ends_and_ends_right(plan: Plan, data: st.DataObject) -> None:
             assert (entry["slug"], attempt["number"]) not in world.forced or attempt["phase"] != "Succeeded"
         assert {number for slug, number in world.jobs if slug == entry["slug"]} <= set(numbers)
     assert not [place for place in world.started if world.started.count(place) > 1 and place in world.jobs]
+    assert not any(is_closed(job) for job in world.jobs.values())
+    assert all(times == 1 for times in world.begun.values()), world.begun
 
 
 def finish_without_faults(world: Simulation) -> None:
     """Every pod goes on by one, in order."""
     for slug, number in [place for place in world.jobs if place not in world.pods or world.has_live_pod(place)]:
         place = (slug, number)
-        if place not in world.pods or world.pods[place]["status"]["phase"] == "Pending":
-            world.start_step(slug, number)
+        if is_closed(world.jobs[place]):
+            world.set_pod(slug, phase="Running", containerStatuses=[{"name": "step", "state": {"running": {}}}])
+        elif place not in world.pods or place not in world.reports:
+            world.begin(slug, number)
         else:
             ends = world.plan.outcomes[slug]
             code = 143 if world.pods[place]["spec"]["activeDeadlineSeconds"] == 1 else 0 if ends[-1] == "ok" else 1

@@ -207,7 +207,8 @@ class World:
                     action.uid,
                     action.resource_version,
                 )
-                self.pods.pop((action.slug, action.number), None)
+                for known in (self.pods, self.reports, self.milestones):
+                    known.pop((action.slug, action.number), None)  # type: ignore[attr-defined]
             case StopPod():
                 next(p for p in self.pods.values() if p["metadata"]["name"] == action.name)["spec"][
                     "activeDeadlineSeconds"
