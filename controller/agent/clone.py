@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _PROTOCOLS = ("https", "http", "ssh", "git")
 _URL = re.compile(r"(?:https?|ssh|git|file)://\S+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:\S+")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
+_FULL_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _MAX_FILES = 200_000
 
 
@@ -87,7 +88,12 @@ class Git:
         access = prepare_credentials(url, scratch, credentials)
         protocols = [*_PROTOCOLS, *(["file"] if url.startswith("file://") else [])]
         allowed = [("protocol.allow", "never"), *((f"protocol.{name}.allow", "always") for name in protocols)]
-        fixed = [("core.hooksPath", "/dev/null"), ("advice.detachedHead", "false"), ("gc.auto", "0")]
+        fixed = [
+            ("remote.origin.url", url),
+            ("core.hooksPath", "/dev/null"),
+            ("advice.detachedHead", "false"),
+            ("gc.auto", "0"),
+        ]
         self._options = [
             word for name, value in (*allowed, *fixed, *access.options) for word in ("-c", f"{name}={value}")
         ]
@@ -112,10 +118,11 @@ class Git:
         revision, for servers that give a commit only by its name.
         """
         os.mkdir(self._tree)
-        self.run("init", "-q")
-        self.run("remote", "add", "origin", self._url)
-        commit = self._fetch(revision, ref, history=history)
-        self.run("checkout", "-q", "--detach", commit)
+        # Without hooks and other samples, which are most of its work.
+        self.run("init", "-q", "--template=")
+        self._add_remote()
+        self.run("checkout", "-q", "--detach", self._fetch(revision, ref, history=history))
+        commit = self._head()
         if submodules and os.path.exists(os.path.join(self._tree, ".gitmodules")):
             print("cloning its submodules", flush=True)
             self.run("submodule", "update", "-q", "--init", "--recursive", "--depth", "1", "--recommend-shallow")
@@ -131,12 +138,23 @@ class Git:
         # Empty folders are not in a snapshot, and git knows a repository by this one.
         open(os.path.join(folder, "refs", ".keep"), "wb").close()
 
+    def _add_remote(self) -> None:
+        """What `git remote add origin` does, without a process."""
+        value = self._url.replace("\\", "\\\\").replace('"', '\\"')
+        with open(os.path.join(self._tree, ".git", "config"), "a", encoding="utf-8") as file:
+            file.write(f'[remote "origin"]\n\turl = "{value}"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n')
+
+    def _head(self) -> str:
+        """The commit that is checked out; its hexadecimal digits are all that the file has."""
+        with open(os.path.join(self._tree, ".git", "HEAD"), encoding="ascii") as file:
+            return file.read().strip()
+
     def _fetch(self, revision: str, ref: str, *, history: bool) -> str:
-        """Fetch the revision alone, or everything for its history or from a server that refuses that; the commit."""
+        """Fetch the revision alone, or everything for its history or from a server that refuses that; its name here."""
         if not history:
             shallow = self.run("fetch", "-q", "--depth", "1", "--no-tags", "origin", revision, check=False)
             if shallow.returncode == 0:
-                return self._resolve("FETCH_HEAD")
+                return "FETCH_HEAD"
         full = self.run(
             "fetch", "-q", "--tags", "origin", "+HEAD:refs/c8s/head", "+refs/heads/*:refs/remotes/origin/*", check=False
         )
@@ -148,14 +166,14 @@ class Git:
         names = (
             ["refs/c8s/head"] if revision == "HEAD" else [f"refs/remotes/origin/{revision}", f"refs/tags/{revision}"]
         )
+        if _FULL_COMMIT.fullmatch(revision):
+            # A branch or a tag may have such a name: the commit is meant.
+            names = []
         for name in (*names, revision):
             found = self.run("rev-parse", "-q", "--verify", "--end-of-options", f"{name}^{{commit}}", check=False)
             if found.returncode == 0:
                 return found.stdout.strip()
         raise AgentError(f"the repository has no branch, tag or commit {printable(revision)}")
-
-    def _resolve(self, name: str) -> str:
-        return self.run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}").stdout.strip()
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a git command and capture its output. Raises AgentError if it fails, unless `check` is false."""

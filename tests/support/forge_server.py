@@ -150,6 +150,8 @@ def serve_forge(handle: Callable[[str, str, Any, bytes], tuple[int, dict[str, st
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 65536
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _TOKEN_USER = "x-access-token"  # noqa: S105 - a name
-"""The name that goes with a token of an installation; GitHub's documentation names it."""
+"""The name that goes with a token; GitHub's documentation names it, and other forges take any."""
+_TOKEN_USERS = {"gitlab": "oauth2", "bitbucket": "x-token-auth"}
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ async def copy_secrets(
             credentials, sources[credentials] or {}, git["url"], is_of_connection=is_of_connection
         )
         data |= {} if withheld_from_git else _git_data(sources[credentials])
+        if is_of_connection and not withheld_from_git:
+            data |= _plain_token_data(run, sources[credentials] or {})
         if clone_tokens is not None and is_of_connection and not withheld_from_git:
             try:
                 data |= await _token_data(client, run, name, sources[credentials] or {}, clone_tokens)
@@ -107,6 +110,17 @@ async def copy_secrets(
     secret = await _create(client, run, name, {"data": data, "immutable": True})
     values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
     return CopiedSecrets(values, withheld, problem, untrusted)
+
+
+def _plain_token_data(run: RunObject, secret: Json) -> Json:
+    """What a Secret of a connection that has nothing but a token gives git: the token is the password."""
+    data = secret.get("data") or {}
+    if "token" not in data or {"password", "ssh-privatekey"} & set(data):
+        return {}
+    provider = (run["spec"].get("trigger") or {}).get("provider", "")
+    username = base64.b64encode(_TOKEN_USERS.get(provider, _TOKEN_USER).encode()).decode()
+    values = {"username": data.get("username", username), "password": data["token"]}
+    return {names.git_secret_key(key): value for key, value in values.items()}
 
 
 async def _token_data(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -30,6 +30,8 @@ class Faults:
     """Nothing passes any more; connections stay open."""
     down: bool = False
     """Nobody is there: connections, also those that are open, are cut off."""
+    on_write: Callable[[str, str, bool], bool] = lambda method, path, is_done: False
+    """Called for each write before it is passed on, and after it was carried out: whether to cut it off then."""
     seen: dict[str, int] = field(default_factory=dict)
     """How often each has happened."""
 
@@ -54,6 +56,8 @@ class _Proxy:
             trouble.happened("down")
             _cut(request)
         if request.method not in ("GET", "HEAD"):
+            if trouble.on_write(request.method, request.path, False):
+                _cut(request)
             for status, chance in trouble.answers.items():
                 if self._chance.random() < chance:
                     trouble.happened(str(status))
@@ -63,6 +67,9 @@ class _Proxy:
         assert self._session is not None
         url = self._target + request.raw_path
         async with self._session.request(request.method, url, data=body or None, headers=headers) as answer:
+            if request.method not in ("GET", "HEAD") and trouble.on_write(request.method, request.path, True):
+                await answer.read()
+                _cut(request)
             if request.method != "GET" and self._chance.random() < trouble.lost:
                 trouble.happened("lost")
                 await answer.read()

@@ -87,6 +87,19 @@ async def test_credentials_of_a_connection_go_to_its_own_hosts(
     assert bool(reason) is not is_copied
 
 
+async def test_a_connection_with_a_token_alone_clones_with_it() -> None:
+    own = app_secret() | {"data": {"token": "Z2hw"}}
+    copied = await run_secrets.copy_secrets(
+        SecretsClient(git=own), build_run([step("a")], spec={"source": GIT}), (), is_of_connection=True
+    )
+    assert copied.values["git.password"] == b"ghp"
+    assert copied.values["git.username"] == b"x-access-token"
+    run = build_run([step("a")], spec={"source": GIT, "trigger": {"provider": "bitbucket"}})
+    client = SecretsClient(git=own)
+    copied = await run_secrets.copy_secrets(client, run, (), is_of_connection=True)
+    assert copied.values["git.username"] == b"x-token-auth"
+
+
 class Forge:
     """Gives a token, or an error."""
 
