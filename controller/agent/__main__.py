@@ -6,7 +6,7 @@ Signals are blocked before anything else is imported, so that none is lost befor
 
 import sys
 
-if sys.argv[1:2] == ["step"]:
+if sys.argv[1:2] in (["step"], ["early-step"]):
     import _signal  # type: ignore[import-not-found]  # `signal` itself imports enum, which takes time
 
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM, _signal.SIGINT})

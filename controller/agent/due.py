@@ -18,9 +18,9 @@ _MIN_INTERVAL = 0.05
 
 
 def wait_until_due(
-    settings: AgentSettings, client: AgentClient, job: str, sleep: Callable[[float], None] = time.sleep
+    settings: AgentSettings, client: AgentClient, sleep: Callable[[float], None] = time.sleep
 ) -> list[str]:
-    """Return once the gate of the Job with this uid is opened: where the step is held then.
+    """Return once the gate of the pod's own Job is opened: where the step is held then.
 
     It waits for as long as the API can't be reached: the pod is removed when the step turns out not to run.
 
@@ -28,6 +28,7 @@ def wait_until_due(
         AgentError: the step never begins in this pod.
     """
     slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
+    job = settings.require("C8S_EARLY_JOB")
     while True:
         try:
             holds = client.await_opening(slug, attempt, job)

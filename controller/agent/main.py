@@ -1,4 +1,4 @@
-"""The command line of the agent: `step` or `source`; settings come from the environment."""
+"""The command line of the agent: `step`, `early-step` or `source`; settings come from the environment."""
 
 import os
 import sys
@@ -10,10 +10,10 @@ from .settings import AgentSettings
 def main(arguments: list[str]) -> int:
     """Run a command; the exit code is 0 for success, 1 for a failure, 2 for wrong arguments or settings."""
     try:
-        if arguments == ["step"]:
+        if arguments in (["step"], ["early-step"]):
             from .step import run_step
 
-            run_step(AgentSettings(os.environ))
+            run_step(AgentSettings(os.environ), early=arguments == ["early-step"])
         elif arguments[:1] == ["continue"] and len(arguments) == 2:
             from .step import continue_step
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
 
             clone(AgentSettings(os.environ))
         else:
-            raise UsageError("usage: agent step|source|continue ACTION")
+            raise UsageError("usage: agent step|early-step|source|continue ACTION")
     except AgentError as error:
         print(f"c8s agent: {error}", file=sys.stderr, flush=True)
         return error.exit_code

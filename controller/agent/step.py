@@ -32,8 +32,11 @@ HOLD_SECONDS = 3600.0
 _INTERRUPTED = "the agent was ended while it fetched them, perhaps because it ran out of memory"
 
 
-def run_step(settings: AgentSettings) -> None:
+def run_step(settings: AgentSettings, *, early: bool = False) -> None:
     """Accompany the step from its preparation to its end.
+
+    Args:
+        early: whether its pod was made before the step is due, and has to wait for that.
 
     Raises:
         FetchError: what the step needs could not be fetched, and it did not begin.
@@ -44,7 +47,7 @@ def run_step(settings: AgentSettings) -> None:
     gate, client = Gate(settings.require("C8S_GATE")), AgentClient(settings)
     gate.set_holds(settings.comma_list("C8S_HOLD"))
     if not gate.has_fetched:
-        _prepare(settings, client, gate, stop)
+        _prepare(settings, client, gate, stop, early=early)
         gate.finish_fetching()
     stop.ends_at_once = False
     if gate.holds_before() and not gate.was_opened:
@@ -70,12 +73,12 @@ def run_step(settings: AgentSettings) -> None:
     reporter.leave_message()
 
 
-def _prepare(settings: AgentSettings, client: AgentClient, gate: Gate, stop: StopSignal) -> None:
+def _prepare(settings: AgentSettings, client: AgentClient, gate: Gate, stop: StopSignal, *, early: bool) -> None:
     """Fetch what the step needs, or refuse to let it begin. Raises FetchError."""
     reason = gate.refusal
     if reason is None:
         try:
-            _bring(settings, client, gate)
+            _bring(settings, client, gate, early=early)
         except AgentError as error:
             reason = str(error)
         except OSError as error:
@@ -90,7 +93,7 @@ def _prepare(settings: AgentSettings, client: AgentClient, gate: Gate, stop: Sto
     raise FetchError(reason)
 
 
-def _bring(settings: AgentSettings, client: AgentClient, gate: Gate) -> None:
+def _bring(settings: AgentSettings, client: AgentClient, gate: Gate, *, early: bool) -> None:
     """Fetch what the step needs: first what is there before its dependencies have ended, then what they made.
 
     Raises AgentError or OSError if that is not possible, or if an earlier agent was ended in the midst of it.
@@ -101,10 +104,10 @@ def _bring(settings: AgentSettings, client: AgentClient, gate: Gate) -> None:
         _begin(gate, "source")
         fetch_source(settings, client)
         gate.finish("source")
-    if job := settings.optional("C8S_EARLY_JOB"):
+    if early:
         from .due import wait_until_due
 
-        gate.set_holds(wait_until_due(settings, client, job))
+        gate.set_holds(wait_until_due(settings, client))
     _begin(gate, "results")
     fetch_results(settings, client)
 

@@ -303,6 +303,8 @@ def _agent_container(plan: JobSpec, values: Mapping[str, str], settings: Operato
     variables: list[Json] = [
         {"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()
     ]
+    # An agent that does not know the word opens no gate; one of an earlier version would open it at once.
+    role = "early-step" if plan.is_early else "step"
     if plan.is_early:
         # Kubernetes labels the pods of a Job with its uid: the gate of another Job of the same name is not its own.
         uid = {"fieldRef": {"fieldPath": f"metadata.labels['{_JOB_UID_LABEL}']"}}
@@ -310,7 +312,7 @@ def _agent_container(plan: JobSpec, values: Mapping[str, str], settings: Operato
     return {
         "name": names.AGENT_CONTAINER,
         "image": settings.agent_image,
-        "command": [*(entrypoint.escape_expansion(word) for word in settings.agent_command), "step"],
+        "command": [*(entrypoint.escape_expansion(word) for word in settings.agent_command), role],
         "restartPolicy": "Always",
         "env": variables,
         "workingDir": names.WORKSPACE,

@@ -171,6 +171,7 @@ class Pod:
         for name in ("json", "socket", "controller", "command"):
             (self.workspace / name).mkdir()
             (self.workspace / name / "__init__.py").write_text("raise SystemExit('imported from the workspace')")
+        self.role = "step"
         self.gate = folder / "gate"
         self.message = folder / "message"
         (folder / "token").write_text(f"{TOKEN}\n")
@@ -191,7 +192,7 @@ class Pod:
             shutil.rmtree(self.gate, ignore_errors=True)
             self.gate.mkdir()
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(AGENT), "step"),
+            *(sys.executable, "-I", "-S", str(AGENT), self.role),
             env=self.environment | environment,
             cwd=self.workspace,
             stdout=asyncio.subprocess.PIPE,

@@ -58,7 +58,9 @@ async def api() -> AsyncIterator[GatedApi]:
 
 @pytest.fixture
 def pod(tmp_path: Path, api: GatedApi) -> Pod:
-    return Pod(tmp_path, api)
+    found = Pod(tmp_path, api)
+    found.role = "early-step"
+    return found
 
 
 async def asked(api: GatedApi, times: int = 1) -> None:
@@ -96,6 +98,16 @@ async def test_agent_waits_while_the_api_fails(api: GatedApi, pod: Pod) -> None:
     api.is_open.set()
     code, out = await pod.end(agent)
     assert (code, "asked again in 1 s" in out) == (0, True)
+
+
+async def test_agent_that_does_not_know_its_job_refuses(api: GatedApi, pod: Pod) -> None:
+    """As on a cluster that does not label the pods of Jobs: no gate is opened before its step is due."""
+    for job in ("", None):
+        agent = await pod.start(**({} if job is None else {"C8S_EARLY_JOB": job}))
+        assert await pod.pass_gate() == "refused"
+        agent.send_signal(signal.SIGTERM)
+        code, out = await ended(agent)
+        assert (code, "C8S_EARLY_JOB is not set" in out, api.asked) == (3, True, [])
 
 
 async def test_step_that_is_not_needed_is_refused(api: GatedApi, pod: Pod) -> None:

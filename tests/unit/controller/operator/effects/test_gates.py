@@ -39,6 +39,7 @@ async def test_job_is_made_ahead_with_a_closed_gate() -> None:
     entry = await written(harness)
     assert (entry["reason"], "attempts" in entry) == ("WaitingAtGate", False)
     [agent] = job(harness)["spec"]["template"]["spec"]["initContainers"]
+    assert agent["command"][-1] == "early-step"
     [uid] = [each for each in agent["env"] if each["name"] == "C8S_EARLY_JOB"]
     assert uid["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['batch.kubernetes.io/controller-uid']"
 
@@ -77,6 +78,32 @@ async def test_log_of_a_pod_at_its_gate_is_not_followed() -> None:
     await harness.reconcile()
     await harness.reconcile()
     assert "b" in [slug for slug, _ in harness.logs.followed]
+
+
+async def test_gate_that_could_not_be_opened_is_opened_by_the_next_process() -> None:
+    """The status has the attempt by then."""
+    harness = harness_of()
+    await harness.reconcile()
+    patch = harness.cluster.patch
+
+    async def refuse(resource: Any, name: str, changes: Any, **more: Any) -> Json:
+        if resource is JOBS:
+            raise ApiError("a webhook is down", status=500)
+        return await patch(resource, name, changes, **more)
+
+    harness.cluster.patch = refuse  # type: ignore[method-assign]
+    harness.pod("a", ENDED, phase="Succeeded")
+    with pytest.raises(ApiError):
+        await harness.reconcile()
+    assert (await written(harness))["attempts"][0]["early"] is True
+    assert is_closed(job(harness))
+    harness.cluster.patch = patch  # type: ignore[method-assign]
+    harness.restart()
+    harness.pod("a", ENDED, phase="Succeeded")
+    harness.pod("b", {"running": {}})
+    await harness.reconcile()
+    assert opening(job(harness)) is not None
+    assert harness.cluster.created.count("ci-1--b-1") == 1
 
 
 async def test_job_that_vanished_is_made_again_when_the_step_is_due() -> None:
