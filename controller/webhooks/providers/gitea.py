@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from controller.webhooks.event import Ignored, Parsed, PullRequest, RepositoryEvent
-from controller.webhooks.payload import MAX_URL_LENGTH, Payload, changed_files
+from controller.webhooks.event import Ignored, Parsed, RepositoryEvent
+from controller.webhooks.payload import Payload, changed_files
+from controller.webhooks.providers.pushes import NamedRepository, read_pull_request, read_ref, read_repository
 from controller.webhooks.signature import Headers, hex_digest, is_signed
 
 _URLS = ("html_url", "clone_url", "ssh_url")
@@ -45,72 +46,37 @@ def parse(headers: Headers, payload: Payload) -> Sequence[Parsed]:
 
 
 def _parse(headers: Headers, payload: Payload) -> Parsed:
-    name = event_name(headers)
+    name, repository = event_name(headers), read_repository(payload, _URLS)
     if name == "push":
-        return _push(payload)
+        return _push(payload, repository)
     # Gitea names a push to a pull request `pull_request_sync` in another header, and `pull_request` in this one.
     if name in ("pull_request", "pull_request_sync"):
-        return _pull_request(payload)
+        return read_pull_request(payload, repository, _ACTIONS, ("merge_base", "base.sha"))
     if name in ("create", "delete"):
-        return Ignored(f"the event {name} starts no run: the push does", *_repository(payload))
-    return Ignored(f"the event {name or 'without a name'} starts no run", *_repository(payload))
+        return Ignored(f"the event {name} starts no run: the push does", *repository)
+    return Ignored(f"the event {name or 'without a name'} starts no run", *repository)
 
 
-def _repository(payload: Payload) -> tuple[str, tuple[str, ...]]:
-    repository = payload.object("repository")
-    return repository.text("full_name", limit=MAX_URL_LENGTH), repository.urls(*_URLS)
-
-
-def _push(payload: Payload) -> Parsed:
-    name, urls = _repository(payload)
-    ref = payload.ref("ref")
-    kind, _, short = ref.removeprefix("refs/").partition("/")
-    if kind not in ("heads", "tags") or not ref.startswith("refs/"):
-        return Ignored(f"{ref} is neither a branch nor a tag", name, urls)
+def _push(payload: Payload, repository: NamedRepository) -> Parsed:
+    found = read_ref(payload, repository)
+    if isinstance(found, Ignored):
+        return found
+    ref, short, is_branch = found
     after, before = payload.commit("after"), payload.commit("before")
     commits = payload.objects("commits")
     total = payload.count("total_commits")
-    is_listed = bool(before) and bool(after) and kind == "heads" and (total is None or total == len(commits))
+    is_listed = bool(before) and bool(after) and is_branch and (total is None or total == len(commits))
     return RepositoryEvent(
-        kind="push" if kind == "heads" else "tag",
-        repository=name,
-        urls=urls,
+        kind="push" if is_branch else "tag",
+        repository=repository[0],
+        urls=repository[1],
         commit=(payload.optional_commit("head_commit.id") or after) if after else "",
         ref=ref,
-        branch=short if kind == "heads" else "",
-        tag=short if kind == "tags" else "",
-        base=before if kind == "heads" else "",
+        branch=short if is_branch else "",
+        tag="" if is_branch else short,
+        base=before if is_branch else "",
         changed=changed_files(commits) if is_listed and commits else None,
         message=payload.message("head_commit.message"),
         sender=payload.text("sender.login", ""),
         deleted=not after,
-    )
-
-
-def _pull_request(payload: Payload) -> Parsed:
-    name, urls = _repository(payload)
-    action = payload.text("action", "")
-    request = payload.object("pull_request")
-    number = request.number("number")
-    if action not in _ACTIONS:
-        return Ignored(f"the action {action} of pull request #{number} starts no run", name, urls)
-    head = request.text("head.repo.full_name", "", limit=MAX_URL_LENGTH)
-    return RepositoryEvent(
-        kind="pull_request",
-        repository=name,
-        urls=urls,
-        commit=request.commit("head.sha"),
-        ref=f"refs/pull/{number}/head",
-        branch=request.ref("base.ref"),
-        base=request.optional_commit("merge_base") or request.optional_commit("base.sha"),
-        message=request.message("title"),
-        sender=payload.text("sender.login", ""),
-        pull_request=PullRequest(
-            number,
-            request.message("title"),
-            request.ref("head.ref"),
-            head,
-            from_fork=head.lower() != name.lower(),
-        ),
-        occurred=request.time("updated_at"),
     )

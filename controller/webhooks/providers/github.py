@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from controller.webhooks.event import Ignored, Parsed, PullRequest, RepositoryEvent
-from controller.webhooks.payload import MAX_URL_LENGTH, Payload, changed_files
+from controller.webhooks.event import Ignored, Parsed, RepositoryEvent
+from controller.webhooks.payload import Payload, changed_files
+from controller.webhooks.providers.pushes import read_pull_request, read_ref, read_repository
 from controller.webhooks.signature import Headers, hex_digest, is_signed
 
 _PREFIX = "sha256="
@@ -49,71 +50,37 @@ def _parse(headers: Headers, payload: Payload) -> Parsed:
     if name == "push":
         return _push(payload)
     if name == "pull_request":
-        return _pull_request(payload)
+        return read_pull_request(payload, read_repository(payload, _URLS), _ACTIONS, ("base.sha",))
     # Events of organizations and of apps have no repository.
-    about = _repository(payload) if payload.has("repository") else ("", ())
+    about = read_repository(payload, _URLS) if payload.has("repository") else ("", ())
     if name == "ping":
         return Ignored("GitHub tries the connection", *about, is_ping=True)
     return Ignored(f"the event {name or 'without a name'} starts no run", *about)
 
 
-def _repository(payload: Payload) -> tuple[str, tuple[str, ...]]:
-    repository = payload.object("repository")
-    return repository.text("full_name", limit=MAX_URL_LENGTH), repository.urls(*_URLS)
-
-
 def _push(payload: Payload) -> Parsed:
-    name, urls = _repository(payload)
-    ref = payload.ref("ref")
-    kind, _, short = ref.removeprefix("refs/").partition("/")
-    if kind not in ("heads", "tags") or not ref.startswith("refs/"):
-        return Ignored(f"{ref} is neither a branch nor a tag", name, urls)
+    repository = read_repository(payload, _URLS)
+    found = read_ref(payload, repository)
+    if isinstance(found, Ignored):
+        return found
+    ref, short, is_branch = found
     deleted = payload.flag("deleted")
     commits = payload.objects("commits")
     # Of a new branch and of a forced push, the commits do not tell what differs from before.
     is_listed = not payload.flag("created") and not payload.flag("forced") and len(commits) < _MAX_COMMITS
     return RepositoryEvent(
-        kind="push" if kind == "heads" else "tag",
-        repository=name,
-        urls=urls,
+        kind="push" if is_branch else "tag",
+        repository=repository[0],
+        urls=repository[1],
         # Of an annotated tag, `after` is the tag itself.
         commit="" if deleted else payload.optional_commit("head_commit.id") or payload.commit("after"),
         ref=ref,
-        branch=short if kind == "heads" else "",
-        tag=short if kind == "tags" else "",
-        base=payload.commit("before") if kind == "heads" else "",
-        changed=changed_files(commits) if is_listed and kind == "heads" else None,
+        branch=short if is_branch else "",
+        tag="" if is_branch else short,
+        base=payload.commit("before") if is_branch else "",
+        changed=changed_files(commits) if is_listed and is_branch else None,
         message=payload.message("head_commit.message"),
         sender=payload.text("sender.login", ""),
         deleted=deleted,
         occurred=payload.time("repository.pushed_at"),
-    )
-
-
-def _pull_request(payload: Payload) -> Parsed:
-    name, urls = _repository(payload)
-    action = payload.text("action", "")
-    request = payload.object("pull_request")
-    number = request.number("number")
-    if action not in _ACTIONS:
-        return Ignored(f"the action {action} of pull request #{number} starts no run", name, urls)
-    head = request.text("head.repo.full_name", "", limit=MAX_URL_LENGTH)
-    return RepositoryEvent(
-        kind="pull_request",
-        repository=name,
-        urls=urls,
-        commit=request.commit("head.sha"),
-        ref=f"refs/pull/{number}/head",
-        branch=request.ref("base.ref"),
-        base=request.commit("base.sha"),
-        message=request.message("title"),
-        sender=payload.text("sender.login", ""),
-        pull_request=PullRequest(
-            number,
-            request.message("title"),
-            request.ref("head.ref"),
-            head,
-            from_fork=head.lower() != name.lower(),
-        ),
-        occurred=request.time("updated_at"),
     )

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pytest
 
 import controller
 from tests.contract.conversation.rules import find_problems
+from tests.support.forge_server import TOKEN as FORGE_TOKEN
+from tests.support.git_server import GitServer, git_server
 from tests.support.recording_proxy import RecordingProxy
 from tests.support.waiting import wait_until
 
@@ -184,3 +186,23 @@ class Caller:
         async with self.http.request(method, url, headers=headers, **more) as answer:
             is_json = "json" in answer.headers.get("Content-Type", "")
             return answer.status, await answer.json(content_type=None) if is_json else await answer.read()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """What a test sends its requests with."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
+        yield session
+
+
+@pytest.fixture
+def api(sandbox: Sandbox, http: aiohttp.ClientSession) -> Caller:
+    """The API of the shared sandbox, as the workbench calls it."""
+    return Caller(sandbox.url, http, WORKBENCH)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    """A git server that asks for the token of the forge."""
+    with git_server(tmp_path_factory.mktemp("git"), password=FORGE_TOKEN) as found:
+        yield found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -15,12 +14,6 @@ from tests.support.waiting import wait_until, wait_until_async
 pytestmark = pytest.mark.xdist_group("controller")
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/c8s"
 STEP = {"name": "a", "image": "busybox:1.36", "commands": ["true"]}
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
-        yield session
 
 
 def kinds(plural: str, namespace: str = "default") -> str:

@@ -4,29 +4,17 @@ the namespace's state, single files and links.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 from yarl import URL
 
-from tests.integration.api.conftest import ADMIN, GUEST, SECONDS, WORKBENCH, Caller, Sandbox
+from tests.integration.api.conftest import ADMIN, GUEST, SECONDS, Caller, Sandbox
 from tests.integration.api.test_whole_path import start, step
 from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.xdist_group("controller")
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
-        yield session
-
-
-@pytest.fixture
-def api(sandbox: Sandbox, http: aiohttp.ClientSession) -> Caller:
-    return Caller(sandbox.url, http, WORKBENCH)
 
 
 async def wait_for_end(api: Caller, run: str) -> Any:

@@ -7,12 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from tests.integration.api.conftest import SECONDS, WORKBENCH, Caller, Sandbox
@@ -31,23 +30,6 @@ class Result:
     code: int
     out: str
     err: str
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
-        yield session
-
-
-@pytest.fixture
-def api(sandbox: Sandbox, http: aiohttp.ClientSession) -> Caller:
-    return Caller(sandbox.url, http, WORKBENCH)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git"), password=PASSWORD) as found:
-        yield found
 
 
 @pytest.fixture

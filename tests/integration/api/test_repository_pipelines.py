@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.integration.api.conftest import ADMIN, SECONDS, WORKBENCH, Caller, Sandbox
+from tests.integration.api.conftest import ADMIN, Caller, Sandbox
 from tests.integration.api.test_whole_path import ended
 from tests.support.git_server import GitServer, Repository, git_server
 
@@ -21,17 +21,6 @@ branches: [main]
 steps:
   - {name: a, image: "busybox:1.36", commands: ["cat a.txt"]}
 """
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
-        yield session
-
-
-@pytest.fixture
-def api(sandbox: Sandbox, http: aiohttp.ClientSession) -> Caller:
-    return Caller(sandbox.url, http, WORKBENCH)
 
 
 @pytest.fixture

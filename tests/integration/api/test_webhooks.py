@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
@@ -15,7 +14,7 @@ from tests.integration.api.conftest import GUEST, SECONDS, WORKBENCH, Caller, Sa
 from tests.integration.api.test_whole_path import ended
 from tests.support.forge_payloads import Delivery, encode, github_pull_request, github_push
 from tests.support.forge_server import forge_server
-from tests.support.git_server import GitServer, Repository, git, git_server
+from tests.support.git_server import GitServer, Repository, git
 from tests.support.waiting import wait_until, wait_until_async
 
 pytestmark = pytest.mark.xdist_group("controller")
@@ -28,23 +27,6 @@ events: [push, pull_request]
 steps:
   - {{name: a, image: "busybox:1.36", commands: ["cat a.txt"]}}
 """
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
-        yield session
-
-
-@pytest.fixture
-def api(sandbox: Sandbox, http: aiohttp.ClientSession) -> Caller:
-    return Caller(sandbox.url, http, WORKBENCH)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git"), password=PASSWORD) as found:
-        yield found
 
 
 async def connect(api: Caller, name: str, repository: Repository, **more: Any) -> str:

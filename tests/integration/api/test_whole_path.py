@@ -20,17 +20,6 @@ pytestmark = pytest.mark.xdist_group("controller")
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
-        yield session
-
-
-@pytest.fixture
-def api(sandbox: Sandbox, http: aiohttp.ClientSession) -> Caller:
-    return Caller(sandbox.url, http, WORKBENCH)
-
-
 def step(name: str, *commands: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "image": "busybox:1.36", "commands": list(commands), **more}
 

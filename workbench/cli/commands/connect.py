@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import click
 
 from workbench.cli.given_values import read_text, read_token
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
-from workbench.cli.output.console import InputError, console_style, echo, echo_error, print_document, print_table
+from workbench.cli.output.console import InputError, echo, echo_error, print_document, print_list
 
 _PROVIDERS = ("github", "gitlab", "bitbucket", "bitbucket-server", "gitea")
 _HOSTS = {"github.com": "github", "gitlab.com": "gitlab", "bitbucket.org": "bitbucket", "codeberg.org": "gitea"}
@@ -164,32 +163,26 @@ def list_(target: Target, output: str) -> None:
 async def _list(target: Target, output: str) -> None:
     async with open_client(target, start=False) as client:
         found = await client.connections()
-    if output != "table":
-        print_document(
-            [
-                {
-                    "name": each.name,
-                    "repository": each.repository,
-                    "provider": each.provider,
-                    "pipelines": list(each.pipelines),
-                    "pipelineFile": each.pipeline_file,
-                    "forks": each.forks,
-                    "url": each.webhook_url,
-                    "ready": each.ready,
-                    "message": each.message,
-                }
-                for each in found
-            ],
-            output,
-        )
-    elif not found:
-        echo_error("no connections; create one with `c8s connect add URL`")
-    else:
-        rows = [
-            (each.name, each.provider, each.repository, _state(each.ready, each.message), each.webhook_url or "")
-            for each in found
-        ]
-        print_table(("NAME", "FORGE", "REPOSITORY", "STATE", "URL"), rows, console_style(sys.stdout))
+    documents = [
+        {
+            "name": each.name,
+            "repository": each.repository,
+            "provider": each.provider,
+            "pipelines": list(each.pipelines),
+            "pipelineFile": each.pipeline_file,
+            "forks": each.forks,
+            "url": each.webhook_url,
+            "ready": each.ready,
+            "message": each.message,
+        }
+        for each in found
+    ]
+    rows = [
+        (each.name, each.provider, each.repository, _state(each.ready, each.message), each.webhook_url or "")
+        for each in found
+    ]
+    header = ("NAME", "FORGE", "REPOSITORY", "STATE", "URL")
+    print_list(documents, output, header, rows, "no connections; create one with `c8s connect add URL`")
 
 
 def _state(ready: bool | None, message: str | None) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from workbench.cli.given_values import read_text, read_value
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
-from workbench.cli.output.console import InputError, console_style, echo, echo_error, print_document, print_table
+from workbench.cli.output.console import InputError, echo, echo_error, print_list
 
 _MAX_BYTES = 1024 * 1024
 
@@ -93,14 +92,9 @@ def list_(target: Target, output: str) -> None:
 async def _list(target: Target, output: str) -> None:
     async with open_client(target, start=False) as client:
         found = await client.secrets()
-    if output != "table":
-        print_document([{"name": secret.name, "keys": list(secret.keys)} for secret in found], output)
-    elif not found:
-        echo_error("no secrets")
-    else:
-        print_table(
-            ("SECRET", "KEYS"), [(secret.name, ", ".join(secret.keys)) for secret in found], console_style(sys.stdout)
-        )
+    documents = [{"name": secret.name, "keys": list(secret.keys)} for secret in found]
+    rows = [(secret.name, ", ".join(secret.keys)) for secret in found]
+    print_list(documents, output, ("SECRET", "KEYS"), rows, "no secrets")
 
 
 @secrets.command("delete")

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import click
 
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
-from workbench.cli.output.console import (
-    CommandError,
-    InputError,
-    console_style,
-    echo_error,
-    print_document,
-    print_table,
-)
+from workbench.cli.output.console import CommandError, InputError, echo_error, print_list
 
 
 @click.group()
@@ -42,40 +34,34 @@ async def _list(target: Target, connection: str | None, output: str) -> None:
     async with open_client(target, start=False) as client:
         found = await client.connections() if connection is None else (await client.connection(connection),)
     deliveries = sorted((each for one in found for each in one.deliveries), key=lambda each: each.time, reverse=True)
-    if output != "table":
-        print_document(
-            [
-                {
-                    "connection": each.connection,
-                    "id": each.id,
-                    "time": each.time,
-                    "event": each.event,
-                    "about": each.about,
-                    "commit": each.commit,
-                    "outcome": each.outcome,
-                    "reason": each.reason,
-                    "replayed": each.replayed,
-                    "runs": [{"name": run.name, "phase": run.phase, "message": run.message} for run in each.runs],
-                }
-                for each in deliveries
-            ],
-            output,
+    documents = [
+        {
+            "connection": each.connection,
+            "id": each.id,
+            "time": each.time,
+            "event": each.event,
+            "about": each.about,
+            "commit": each.commit,
+            "outcome": each.outcome,
+            "reason": each.reason,
+            "replayed": each.replayed,
+            "runs": [{"name": run.name, "phase": run.phase, "message": run.message} for run in each.runs],
+        }
+        for each in deliveries
+    ]
+    rows = [
+        (
+            each.time[:19].replace("T", " "),
+            each.connection,
+            each.about or each.event,
+            each.outcome,
+            each.id,
+            each.explain(),
         )
-    elif not deliveries:
-        echo_error("no deliveries yet")
-    else:
-        rows = [
-            (
-                each.time[:19].replace("T", " "),
-                each.connection,
-                each.about or each.event,
-                each.outcome,
-                each.id,
-                each.explain(),
-            )
-            for each in deliveries
-        ]
-        print_table(("TIME", "CONNECTION", "EVENT", "OUTCOME", "ID", "WHY"), rows, console_style(sys.stdout))
+        for each in deliveries
+    ]
+    header = ("TIME", "CONNECTION", "EVENT", "OUTCOME", "ID", "WHY")
+    print_list(documents, output, header, rows, "no deliveries yet")
 
 
 @webhooks.command("replay")

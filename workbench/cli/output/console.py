@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -111,6 +111,22 @@ def print_document(value: Any, form: str) -> None:
     if has_hidden_characters(text):
         text = yaml.safe_dump(value, sort_keys=False, allow_unicode=False)
     echo(text.rstrip("\n"))
+
+
+def print_list(
+    documents: Sequence[Mapping[str, Any]],
+    output: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    nothing: str,
+) -> None:
+    """Print a list as `--output` asks for: as documents, or as a table, or say that there is `nothing`."""
+    if output != "table":
+        print_document(list(documents), output)
+    elif not documents:
+        echo_error(nothing)
+    else:
+        print_table(header, rows, console_style(sys.stdout))
 
 
 def print_table(
