@@ -369,13 +369,13 @@ async def test_the_forge_is_told_how_the_run_goes_even_by_the_next_controller(
         sandbox.start_controller()
         wait_until(sandbox.ready, SECONDS, what="the controller is ready again")
         await wait_until_async(lambda: forge.statuses, SECONDS, what="the forge was informed")
-        assert forge.statuses == {(commit, "c8s/told"): ["success"]}, "the last state, once"
+        assert forge.statuses == {(commit, "c8s/reported"): ["success"]}, "the last state, once"
         assert forge.descriptions == ["2 of 2 steps succeeded"]
         assert forge.problems == []
 
     async def is_recorded() -> bool:
         async with http.get(f"{api.base}/runs/{name}", headers={**api.headers, "connection": "close"}) as found:
-            return bool((await found.json())["trigger"]["reported"] == {"c8s/told": "success"})
+            return bool((await found.json())["trigger"]["reported"] == {"c8s/reported": "success"})
 
     await wait_until_async(is_recorded, SECONDS, what="the run says what was reported")
 
