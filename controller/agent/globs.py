@@ -7,6 +7,7 @@ folder that matches stands for all that is in it. Links are never followed.
 from __future__ import annotations
 
 import os
+import stat
 
 from .archive.root_folder import FILE, FOLDER, LINK, RootFolder
 from .errors import AgentError, printable
@@ -32,10 +33,21 @@ def collect(root: str, globs: list[str], optional: Sequence[str] = ()) -> list[s
             found = set(_matches(folder, _parts(glob)))
             matched = {path for path in found if not path.endswith("/")}
             if not matched and glob not in optional:
-                raise AgentError(f"the artifacts glob {printable(glob)} matches no file")
+                raise AgentError(f"the artifacts glob {printable(glob)} matches no file{_reason(folder, glob)}")
             files |= matched
             empty |= found - matched
     return sorted(files, key=os.fsencode) + sorted(empty, key=os.fsencode)
+
+
+def _reason(root: RootFolder, glob: str) -> str:
+    """Why a glob that names something matches no file, for the end of the message; mostly nothing is there."""
+    try:
+        mode = root.stat(glob).st_mode
+    except OSError:
+        return ""
+    if stat.S_ISDIR(mode):
+        return ": the folder has no files"
+    return "" if stat.S_ISREG(mode) or stat.S_ISLNK(mode) else ": it is a named pipe, a socket or a device"
 
 
 def _parts(glob: str) -> tuple[str, ...]:

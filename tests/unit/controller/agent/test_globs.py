@@ -1,5 +1,6 @@
 """The files that artifact globs match."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,19 @@ def test_optional_glob_may_match_nothing(root: Path) -> None:
 def test_many_double_stars_take_bounded_time(root: Path) -> None:
     with pytest.raises(AgentError):
         collect(str(root), ["/".join(["**"] * 20) + "/nothing"])
+
+
+@pytest.mark.parametrize(
+    ("glob", "reason"),
+    [
+        ("pipe", "matches no file: it is a named pipe, a socket or a device"),
+        ("./empty/sub", "matches no file: the folder has no files"),
+        ("nothing", "matches no file$"),
+        ("nothing/at/all", "matches no file$"),
+    ],
+)
+def test_a_name_that_is_no_file_is_explained(root: Path, glob: str, reason: str) -> None:
+    os.mkfifo(root / "pipe")
+    (root / "empty" / "sub").mkdir(parents=True)
+    with pytest.raises(AgentError, match=reason):
+        collect(str(root), [glob])
