@@ -204,6 +204,26 @@ def test_waiting_pods_make_room_for_a_quota(on: Stage) -> None:
     assert "early" not in status["steps"][1]["attempts"][0]
 
 
+def test_waiting_pods_make_room_for_pods_of_others(on: Stage) -> None:
+    chain = Chain(on, "others-1")
+    chain.wait_at_gate()
+    spec = {"containers": [{"name": "a", "image": "none:1"}], "schedulingGates": [{"name": "example.org/held"}]}
+    other = on.call("POST", PODS, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "other"}, "spec": spec})
+    # What a scheduler says that finds no node for it.
+    lacking = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+    del other["metadata"]["resourceVersion"]
+    other["status"] = {"phase": "Pending", "conditions": [lacking]}
+    on.call("PUT", f"{PODS}/other/status", other)
+    wait_until(lambda: chain.job() is None, _TIMEOUT, what="the removal of what waits")
+    wait_until(lambda: chain.step()["reason"] == "WaitingForSteps", _TIMEOUT, what="the status")
+    later = Chain(on, "others-2")
+    wait_until(lambda: later.step(0).get("phase") == "Running", _TIMEOUT, what="the start of another run")
+    assert later.job() is None, "nothing is made ahead meanwhile"
+    for each in (chain, later):
+        each.release.touch()
+        assert (each.end()["phase"], each.runs()) == ("Succeeded", ["1"])
+
+
 def _call_api(on: Stage, path: str, body: Json) -> None:
     headers = {"Authorization": "Bearer kill-token", "Content-Type": "application/json"}
     request = urllib.request.Request(on.api + path, json.dumps(body).encode(), headers, method="POST")
