@@ -286,3 +286,11 @@ def test_nothing_is_made_ahead_in_a_run_that_waits_for_another_one() -> None:
     world = chain(2)
     world.blocking_runs = (BlockingRun("ci-0", "uid-0", created_before=True, cancel_requested=False),)
     assert (world.reconcile().started, world.made_ahead) == ([], [])
+
+
+def test_nothing_is_made_ahead_before_the_source_is_known() -> None:
+    """Its commit is a variable of the steps, and its snapshot is what their agents fetch."""
+    world = world_of(step("a"), step("b", "a"), spec={"source": {"git": {"url": "https://example.org/x.git"}}})
+    world.reconcile()
+    assert world.started == [("source", 1)]
+    assert world.made_ahead == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from controller.operator import names
 from controller.operator.cache.run_plan import load_run_plan
 from controller.operator.decision.agent_report import fetches
+from controller.operator.gate import is_closed, is_early
 from controller.operator.workload.job import JobSpec, build_job
 from tests.unit.controller.operator.world import SETTINGS, build_run, step
 
@@ -243,3 +245,24 @@ def test_a_strangers_step_saves_neither_caches_nor_its_workspace() -> None:
     assert found[1] - found[0] == {"C8S_CACHES_READ_ONLY"}
     assert found[0] - found[1] == {"C8S_KEEP_WORKSPACE"}
     assert "C8S_CACHES" in found[1], "it restores them"
+
+
+def test_early_pod_differs_by_what_its_agent_waits_for_alone() -> None:
+    """Breakpoints come with the opening; its deadline, which counts at the gate too, is longer."""
+    spec = {**ARCHIVE, "breakpoints": [{"step": "b"}]}
+    run = build_run((step("a"), step("b", "a")), spec=spec)
+    plan = load_run_plan(run)
+    due = JobSpec(run, plan.pipeline, plan.steps[1], 1, plan.run_context, ())
+    job, early = (build_job(replace(due, is_early=given), SETTINGS) for given in (False, True))
+    assert not is_early(job)
+    assert is_closed(early)
+    assert early["metadata"]["name"] == job["metadata"]["name"]
+    assert early["spec"]["template"]["metadata"] == job["spec"]["template"]["metadata"]
+    pods = pod_of(job), pod_of(early)
+    assert pods[1].pop("activeDeadlineSeconds") > pods[0].pop("activeDeadlineSeconds") + 24 * 3600
+    [agent], [waiting] = (pod.pop("initContainers") for pod in pods)
+    assert pods[0] == pods[1]
+    assert (agent.pop("command")[-1], waiting.pop("command")[-1]) == ("step", "early-step")
+    more = {each["name"] for each in waiting.pop("env")} ^ {each["name"] for each in agent.pop("env")}
+    assert more == {"C8S_EARLY_JOB", "C8S_HOLD"}
+    assert agent == waiting
