@@ -7,7 +7,7 @@ With a fake controller, or with `--live` on a sandbox of its own, whose runs sta
 sequence is 20 acts (about 40 keys, clicks and changes), and ends when the app has read all keys of it.
 
 Prints each failure once, with the seed that finds it; `--seed N --sequences 10` plays that one again. Processes play
-the seeds (`--jobs`); one that does not end its seed within `--limit` seconds has hung: its stack is printed.
+the seeds (`--jobs`); one that computes for more than `--limit` seconds at one seed has hung: its stacks are printed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import contextlib
 import faulthandler
+import itertools
 import json
 import os
 import signal
@@ -33,7 +34,9 @@ ROOT = Path(__file__).parents[2]
 _PER_SEED = 10
 """Sequences that one app plays before it is started again."""
 _STACKS = 3
-"""How often the stack of a process that hangs is printed: a loop without an end has several."""
+"""How often the stack of a process that hangs is printed, a second apart: a loop without an end has several."""
+_SILENCE = 3600.0
+"""Seconds after which a process has hung that does not even compute."""
 _PIPELINE = """\
 version: v1alpha1
 name: busy
@@ -51,7 +54,9 @@ def main() -> int:
     parser.add_argument("--length", type=int, default=20, help="random acts in a sequence")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes that play at the same time")
-    parser.add_argument("--limit", type=float, default=300, help=f"seconds for one seed ({_PER_SEED} sequences)")
+    parser.add_argument(
+        "--limit", type=float, default=120, help=f"processor seconds for one seed ({_PER_SEED} sequences)"
+    )
     parser.add_argument("--live", action="store_true", help="use a sandbox instead of a fake controller")
     parser.add_argument("--play", type=int, nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -95,6 +100,8 @@ class _Watch:
         self._played = 0
         self._acts = 0
         self._failures: dict[str, int] = {}
+        self._last: dict[int, int] = {}
+        """The seed that each process has got last."""
         self._started_at = time.monotonic()
 
     async def run(self) -> int:
@@ -113,22 +120,18 @@ class _Watch:
         while self._seeds:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, __file__, "--play", "--length", str(self._options.length)),
+                *("--limit", str(self._options.limit)),
                 *(["--live"] if self._options.live else []),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, limit=2**22,
             )  # fmt: skip
             assert process.stderr is not None
             errors = asyncio.create_task(process.stderr.read())
-            seed = self._seeds[-1]
             async for seed, result in self._results(process):
                 self._count(seed, result)
-            if process.returncode is None:
-                for _ in range(_STACKS):
-                    process.send_signal(signal.SIGUSR1)
-                    await asyncio.sleep(1)
-                process.kill()
             await process.wait()
             found = (await errors).decode(errors="replace")
             if process.returncode not in (0, None):
+                seed = self._last[process.pid]
                 print(f"seed {seed}: the process ended with {process.returncode}\n{found[-20_000:]}", flush=True)
                 self._failures.setdefault(f"process of seed {seed}", seed)
 
@@ -137,12 +140,13 @@ class _Watch:
         assert process.stdin is not None
         assert process.stdout is not None
         while self._seeds:
-            seed = self._seeds.pop()
+            seed = self._last[process.pid] = self._seeds.pop()
             process.stdin.write(f"{seed}\n".encode())
             try:
-                line = await asyncio.wait_for(process.stdout.readline(), self._options.limit)
+                line = await asyncio.wait_for(process.stdout.readline(), _SILENCE)
             except TimeoutError:
-                print(f"seed {seed} has not ended after {self._options.limit:.0f} s", flush=True)
+                print(f"seed {seed} has not ended after {_SILENCE:.0f} s", flush=True)
+                process.kill()
                 return
             if not line:
                 return
@@ -166,12 +170,23 @@ class _Watch:
 
 def _play(options: argparse.Namespace) -> int:
     """Play the seeds that are read, one in a line, and print what became of each."""
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    stacks = itertools.count(1)
+
+    def report_hang(*_: object) -> None:
+        faulthandler.dump_traceback(all_threads=False)
+        if next(stacks) == _STACKS:
+            os._exit(3)
+
+    signal.signal(signal.SIGPROF, report_hang)
     results = os.dup(1)
     # What the app prints must not be taken for a result.
     os.dup2(2, 1)
     sys.path.insert(0, str(ROOT))
+    from workbench.tui.startup import tune_garbage_collector
+
+    tune_garbage_collector()
     for line in sys.stdin:
+        signal.setitimer(signal.ITIMER_PROF, options.limit, 1)
         seed, played, failure = int(line), [0, 0], None
         try:
             play = _live_sequences if options.live else _fake_sequences
@@ -190,7 +205,15 @@ async def _fake_sequences(seed: int, length: int, played: list[int]) -> None:
         played[0] += 1
         played[1] += len(user.log)
 
-    await play_sequences(Path.cwd(), seed, sequences=_PER_SEED, length=length, on_end=count)
+    again = 0
+    while played[0] < _PER_SEED:
+        # An app that was left, as by a command of the palette, is started again.
+        number = f"{seed}.{again}" if again else seed
+        before = played[0]
+        await play_sequences(Path.cwd(), number, sequences=_PER_SEED - played[0], length=length, on_end=count)
+        again += 1
+        if played[0] == before and again > _PER_SEED:
+            raise RuntimeError("the app ends before the first sequence has")
 
 
 async def _live_sequences(seed: int, length: int, played: list[int]) -> None:

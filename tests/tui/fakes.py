@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -167,6 +167,8 @@ class FakeController:
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
         self.rerun_of: list[tuple[str, bool]] = []
+        self.rerun_breakpoints: tuple[tuple[str, str], ...] = ()
+        self.continued: list[tuple[str, str, str]] = []
         self.run_events: tuple[RunEvent, ...] = ()
         self.artifact_files: dict[str, bytes] = {}
         """Of the step `build`, by path."""
@@ -251,9 +253,30 @@ class FakeController:
     async def delete(self, name: str) -> None:
         self.deleted.append(name)
 
-    async def rerun(self, name: str, *, idempotency_key: str, from_failed: bool = False) -> Run:
+    async def rerun(
+        self,
+        name: str,
+        *,
+        idempotency_key: str,
+        from_failed: bool = False,
+        breakpoints: Sequence[tuple[str, str]] = (),
+    ) -> Run:
         self.rerun_of.append((name, from_failed))
+        self.rerun_breakpoints = tuple(breakpoints)
         return hello(8, "Running")
+
+    async def set_breakpoints(self, name: str, breakpoints: Sequence[tuple[str, str]]) -> Run:
+        if self.error is not None:
+            raise self.error
+        changed = replace(await self.run(name), breakpoints=tuple(breakpoints))
+        self.listed = tuple(changed if one.name == name else one for one in self.listed)
+        self.changes.put_nowait(RunChanged(changed))
+        return changed
+
+    async def continue_step(self, run: str, step: str, action: str = "go") -> None:
+        if self.error is not None:
+            raise self.error
+        self.continued.append((run, step, action))
 
     async def run(self, name: str) -> Run:
         return next(one for one in self.listed if one.name == name)

@@ -69,10 +69,10 @@ async def test_footer_and_help_show_custom_keys() -> None:
 
 
 async def test_invalid_keys_are_reported_and_others_apply() -> None:
-    app = FakeWorkbench([hello(7)], options=with_keys({"app.rum": "x", "app.cluster": "X"}))
+    app = FakeWorkbench([hello(7)], options=with_keys({"app.rum": "x", "app.cluster": "Q"}))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "keys: app.rum: there is no such action; did you mean"))
-        await pilot.press("X")
+        await pilot.press("Q")
         await until(pilot, sees(app, "default › cluster"))
 
 

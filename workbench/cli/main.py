@@ -32,6 +32,7 @@ _COMMANDS = {
     "schema": ("workbench.cli.commands.lint", "Print the JSON Schema of pipeline files."),
     "runs": ("workbench.cli.commands.runs", "List runs, or show one."),
     "logs": ("workbench.cli.commands.runs", "Print the logs of a run."),
+    "hold": ("workbench.cli.commands.breakpoints", "Hold steps of a run at breakpoints."),
     "continue": ("workbench.cli.commands.breakpoints", "Let a step go on that a breakpoint holds."),
     "cancel": ("workbench.cli.commands.runs", "Cancel a run."),
     "rerun": ("workbench.cli.commands.rerun", "Run a run again, or only its steps that did not succeed."),

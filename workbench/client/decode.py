@@ -138,6 +138,7 @@ def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
         containers=_texts(raw.get("containers")),
         log=_decode_log(raw.get("log")),
         saved_workspace=_decode_workspace(raw.get("kept")),
+        held=_text(raw.get("held")),
     )
 
 
@@ -253,7 +254,12 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
         source_uids=tuple(str(uid) for uid in (raw.get("uid"), raw.get("rerunOfUid")) if uid),
         source_commit=_text(_object(status.get("source")).get("commit")),
         copy_of=_decode_copy(raw.get("copyOf")),
+        breakpoints=_decode_breakpoints(raw.get("breakpoints")),
     )
+
+
+def _decode_breakpoints(raw: object) -> tuple[tuple[str, str], ...]:
+    return tuple((str(each.get("step") or ""), str(each.get("at") or "before")) for each in _objects(raw))
 
 
 def decode_page(raw: Mapping[str, Any]) -> RunPage:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from controller.run_types.phases import FINAL_RUN_PHASES, FINAL_STEP_PHASES
+from controller.run_types.phases import FINAL_RUN_PHASES, FINAL_STEP_PHASES, StepPhase
+from controller.run_types.reasons import StepReason
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class Attempt:
     """Containers that have a log: `step`, and possibly `agent`, `svc-…`."""
     log: LogSummary | None
     saved_workspace: SavedWorkspace | None = None
+    held: str | None = None
+    """Where a breakpoint holds it, while it does: `before`, `after` or `failed`."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,25 @@ class Step:
     @property
     def last_attempt(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def held(self) -> str | None:
+        """Where a breakpoint holds the step, while it does: `before`, `after` or `failed`."""
+        if self.reason != StepReason.HELD:
+            return None
+        return (self.last_attempt.held if self.last_attempt is not None else None) or "before"
+
+    @property
+    def state(self) -> str:
+        """The phase, or `Held` while a breakpoint holds the step."""
+        return StepReason.HELD if self.held is not None else self.phase
+
+    @property
+    def can_be_held(self) -> bool:
+        """Whether a breakpoint that is set now still counts in this run: its pod is not made yet."""
+        return self.phase == StepPhase.PENDING and (
+            self.last_attempt is None or self.last_attempt.phase in FINAL_STEP_PHASES
+        )
 
     @property
     def attempt_with_workspace(self) -> Attempt | None:
@@ -238,6 +260,8 @@ class Run:
     """The commit that the run has cloned, if it is a run on a repository."""
     copy_of: CopyOf | None = None
     """Set for a debug run, which was created for a shell in a failed step."""
+    breakpoints: tuple[tuple[str, str], ...] = ()
+    """Where steps are held: the step's name, and `before`, `after` or `failed`."""
 
     @property
     def ended(self) -> bool:

@@ -19,6 +19,9 @@ def footer_actions(run: Run | None, step: Step | None) -> tuple[str, ...]:
     if run is None:
         return ("app.run", "app.edit")
     shell = ("run.shell",) if step is not None and _has_shell(step) else ()
+    if step is not None and step.held is not None:
+        later = () if step.held == "before" else ("run.retry", "run.accept")
+        return ("run.continue", "run.shell", *later, "app.cancel")
     if not run.ended:
         return (*FOLLOW, "app.cancel", *shell)
     if run.phase == "Succeeded":
@@ -27,7 +30,7 @@ def footer_actions(run: Run | None, step: Step | None) -> tuple[str, ...]:
 
 
 def _has_shell(step: Step) -> bool:
-    return step.phase == "Running" or step.attempt_with_workspace is not None
+    return step.state in ("Running", "Held") or step.attempt_with_workspace is not None
 
 
 def choose_actions(wanted: Sequence[str] | None, shown: Sequence[str], widths: Sequence[int], width: int) -> list[int]:

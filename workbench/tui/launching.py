@@ -14,6 +14,7 @@ from textual.signal import Signal
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Run
+from workbench.runs.holds import Breakpoints, NextHolds, step_names
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.base_app import BaseApp
 from workbench.tui.keys import key_label
@@ -36,6 +37,7 @@ class LaunchingApp(BaseApp[int]):
         """Starts runs of this folder's pipeline, if it has one."""
         self.make_launcher: Callable[[Path], RunLauncher] = FileLauncher
         self.find_pipeline: Callable[[], Path | None] | None = None
+        self.next_holds = NextHolds()
         self._last_params: dict[str, str] = {}
         """The parameter values of the last run."""
 
@@ -152,6 +154,7 @@ class LaunchingApp(BaseApp[int]):
             return
         for warning in result.warnings[:5]:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
+        self.next_holds.started(str(pipeline.definition["name"]))
         self.open_run(result.run.name)
 
     async def _start(
@@ -166,7 +169,7 @@ class LaunchingApp(BaseApp[int]):
         self._last_params = dict(params) or self._last_params
         packing = f"Uploading the working tree around {sanitize_label(launcher.path.name, 60)}"
         self.notify(packing, markup=False, timeout=2)
-        return await launcher.launch(controller, definition, params=params)
+        return await launcher.launch(controller, definition, params=params, breakpoints=self.take_holds(definition))
 
     async def _resume(
         self, launcher: RunLauncher, controller: ControllerApi, definition: Mapping[str, Any], earlier: str
@@ -189,7 +192,18 @@ class LaunchingApp(BaseApp[int]):
             if params is None or not await self._confirm_secrets(controller, definition):
                 return None
             self._last_params = dict(params) or self._last_params
-            return await launcher.launch(controller, definition, params=params, reuse_from=earlier, source=source)
+            held = self.take_holds(definition)
+            return await launcher.launch(
+                controller, definition, params=params, reuse_from=earlier, source=source, breakpoints=held
+            )
+
+    def take_holds(self, definition: Mapping[str, Any]) -> Breakpoints:
+        """The breakpoints of the next run of a pipeline; says which steps it no longer has."""
+        found, gone = self.next_holds.take(str(definition.get("name", "")), step_names(definition))
+        for name in gone:
+            step = sanitize_label(name, 60)
+            self.notify(f"{step} is not held: the pipeline no longer has it.", severity="warning", markup=False)
+        return found
 
     def now(self) -> datetime:
         """The time of the runs that are shown."""

@@ -66,6 +66,7 @@ PHASE_SIGNS = {
     "Pending": "●",
     "Queued": "●",
     "Running": "◐",
+    "Held": "‖",
     "Succeeded": "✓",
     "Failed": "✗",
     "Skipped": "»",
@@ -102,6 +103,7 @@ class Palette:
             "Succeeded": self.success,
             "Failed": self.error,
             "Cancelled": self.warning,
+            "Held": self.warning,
         }.get(phase, self.muted)
 
 

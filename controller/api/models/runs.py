@@ -148,6 +148,9 @@ class RerunRequest(RequestModel):
     pipeline: dict[str, Any] | None = None
     source: Source | None = None
     params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=patterns.MAX_PARAMS)
+    breakpoints: list[Breakpoint] = Field(
+        default_factory=list, max_length=patterns.MAX_BREAKPOINTS, description="where steps are held; not those it had"
+    )
 
 
 class CopyRequest(RequestModel):
@@ -185,6 +188,13 @@ class RunTrigger(ResponseModel):
     report_problem: str | None = Field(None, description="why the forge did not take the last status")
 
 
+class RunBreakpoint(ResponseModel):
+    """A point where a step of the run is held, if its pod was made after it was set."""
+
+    step: str
+    at: str
+
+
 class Run(ResponseModel):
     """A run; `definition` is absent in lists, `status` always has `phase`."""
 
@@ -211,6 +221,7 @@ class Run(ResponseModel):
     trigger: RunTrigger | None = None
     copy_of: CopyOf | None = Field(None, description="of a debug copy of a failed step")
     cancel_requested: bool = False
+    breakpoints: list[RunBreakpoint] = Field(default_factory=list, description="where steps of the run are held")
     definition: dict[str, Any] | None = None
     status: dict[str, Any]
 

@@ -192,6 +192,7 @@ def rerun(run: Mapping[str, Any], body: RerunRequest, validated: Validated, user
         rerun_of=this,
         trigger=_rerun_trigger(run),
         reuse_from=this if body.from_failed or is_changed else None,
+        breakpoints=check_breakpoints(validated[0], body.breakpoints),
     )
 
 

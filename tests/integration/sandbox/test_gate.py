@@ -188,3 +188,28 @@ def test_breakpoint_at_an_unknown_step_is_refused(c8s: C8s, tmp_path: Path) -> N
     write_pipeline(tmp_path, [f"{{name: first, {IMAGE}, commands: [exit 0]}}"], name="gate")
     for given, why in (("frist", "there is no step frist"), ("first:never", "is not STEP"), (":failed", "is not STEP")):
         assert why in c8s("run", "--no-source", "--break", given, cwd=tmp_path, expect=2).stderr
+
+
+def test_step_of_a_run_that_goes_on_is_held(c8s: C8s, tmp_path: Path) -> None:
+    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+    first = f'{{name: first, {IMAGE}, commands: ["{wait}"]}}'
+    after = f"{{name: after, {IMAGE}, commands: [exit 0], dependsOn: [first]}}"
+    last = f"{{name: last, {IMAGE}, commands: [exit 0], dependsOn: [after]}}"
+    write_pipeline(tmp_path, [first, after, last], name="gate")
+    c8s("up")
+    session = c8s.start("run", "--no-source", cwd=tmp_path)
+    try:
+        assert session.stdout is not None
+        run = next(line.split()[1] for line in session.stdout if line.startswith("run "))
+        assert "there is no step nosuch" in c8s("hold", run, "nosuch", expect=2).stderr
+        assert "is held before its commands\n" in c8s("hold", run, "after", "last:failed").stderr
+        assert f"last of {run} is not held" in c8s("hold", "--clear", run, "last").stderr
+        (tmp_path / "go").touch()
+        assert held_run(c8s, session) in ("", run)
+        c8s("continue", run, "after")
+        session.communicate(timeout=60)
+    finally:
+        session.kill()
+    found = json.loads(c8s("runs", run, "-o", "json").stdout)
+    assert (session.returncode, found["breakpoints"]) == (0, [{"step": "after", "at": "before"}])
+    assert "has ended already" in c8s("hold", run, "after", expect=1).stderr

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.client import decode
 from workbench.client.api.base import CHUNK, ApiCalls, to_params
@@ -85,7 +85,7 @@ class RunCalls(ApiCalls):
 
     async def set_breakpoints(self, name: str, breakpoints: Sequence[tuple[str, str]]) -> Run:
         """Replace the breakpoints of a run: the step's name, and `before`, `after` or `failed`."""
-        document = {"breakpoints": [{"step": step, "at": at} for step, at in breakpoints]}
+        document = {"breakpoints": _breakpoints(breakpoints)}
         path = self._path("runs", name, "breakpoints")
         answer = await self._transport.call("PUT", path, f"set the breakpoints of {name}", document=document)
         return decode.decode_run(answer)
@@ -101,14 +101,22 @@ class RunCalls(ApiCalls):
         await self._transport.call("DELETE", self._path("runs", name), f"delete run {name}")
 
     async def rerun(
-        self, name: str, *, idempotency_key: str, from_failed: bool = False, keep_on_failure: bool = False
+        self,
+        name: str,
+        *,
+        idempotency_key: str,
+        from_failed: bool = False,
+        keep_on_failure: bool = False,
+        breakpoints: Sequence[tuple[str, str]] = (),
     ) -> Run:
         """Run the pipeline of a run again, on the same source with the same parameters.
 
         With `from_failed`, steps that succeeded and would be the same are reused. With
-        `keep_on_failure`, the workspaces of failed steps are saved.
+        `keep_on_failure`, the workspaces of failed steps are saved. `breakpoints` are as for `set_breakpoints`.
         """
-        document = {"fromFailed": from_failed} | ({"keepOnFailure": True} if keep_on_failure else {})
+        document: dict[str, Any] = {"fromFailed": from_failed}
+        document |= {"keepOnFailure": True} if keep_on_failure else {}
+        document |= {"breakpoints": _breakpoints(breakpoints)} if breakpoints else {}
         path = self._path("runs", name, "rerun")
         return decode.decode_run(await self._post(path, f"rerun {name}", document, idempotency_key=idempotency_key))
 
@@ -159,3 +167,7 @@ async def _read_chunks(path: Path, progress: Callable[[int], None]) -> AsyncGene
             yield chunk
             sent += len(chunk)
             progress(sent)
+
+
+def _breakpoints(breakpoints: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"step": step, "at": at} for step, at in breakpoints]

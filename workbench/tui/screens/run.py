@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from workbench.logs.step_logs import StepLogs
 from workbench.report.report import run_duration
 from workbench.report.reuse import count_reuse
 from workbench.runs.footer import footer_actions
+from workbench.runs.holds import describe_hold
 from workbench.session.downloads import downloads_folder
 from workbench.session.view_state import Layout
 from workbench.submit.worktree import tree_root
@@ -210,13 +212,13 @@ class RunScreen(FailureActions):
         self.query_one(StepList).refresh()
 
     def _select_automatically(self, run: Run) -> None:
-        """Select a step until the user does: the first failed, else a running one, else the last that ran."""
-        phases = {"Failed": 0, "Running": 1, "Succeeded": 2, "Cancelled": 3}
+        """Select a step until the user does: one that is held, else has failed, else runs, else ran last."""
+        states = {"Held": 0, "Failed": 1, "Running": 2, "Succeeded": 3, "Cancelled": 4}
         current = next((step for step in run.steps if step.name == self.step), None)
-        if current is not None and current.phase in ("Failed", "Running"):
+        ranked = sorted(run.steps, key=lambda step: states.get(step.state, 5))
+        if current is not None and current.state in ("Held", "Failed", "Running") and ranked[0].state != "Held":
             return
-        ranked = sorted(run.steps, key=lambda step: phases.get(step.phase, 4))
-        if ranked and (ranked[0].phase in ("Failed", "Running") or current is None):
+        if ranked and (ranked[0].state in ("Held", "Failed", "Running") or current is None):
             self.step = ranked[0].name
 
     def watch_step(self) -> None:
@@ -264,9 +266,11 @@ class RunScreen(FailureActions):
         self.query_one("#run-heading", Static).update(text)
 
     def _show_step(self) -> None:
-        self.query_one(LogGrid).show_run(self.run, self._logs)
-        self._show_heading()
         run = self.run
+        following = self.workbench.next_holds.of(run.pipeline) if run is not None else {}
+        describe = partial(describe_hold, run, following=following) if run is not None else _no_hold
+        self.query_one(LogGrid).show_run(run, self._logs, describe, self.held_keys)
+        self._show_heading()
         step = run.step(self.step) if run is not None and self.step is not None else None
         self.query_one(KeyFooter).show_actions(footer_actions(run, step))
         self._stream_if_needed()
@@ -371,7 +375,7 @@ class RunScreen(FailureActions):
         For a failed step, `c8s shell` starts a copy of the step and removes it afterwards.
         """
         step = self.run.step(self.step) if self.run is not None and self.step is not None else None
-        if step is None or (step.phase != "Running" and step.attempt_with_workspace is None):
+        if step is None or (step.state not in ("Running", "Held") and step.attempt_with_workspace is None):
             self.notify(_shell_unavailable_reason(step), markup=False)
         elif self.workbench.shell is None:
             self.notify("A shell can't be opened from here; use `c8s shell`.", severity="warning")
@@ -386,6 +390,11 @@ class RunScreen(FailureActions):
         self.query_one(LogColumn).maximise(self.has_class("-log-only"))
         if self.has_class("-log-only"):
             self.action_focus_pane("logs")
+
+
+def _no_hold(_: Step) -> str | None:
+    """Where a step of a run that is not loaded will be held."""
+    return None
 
 
 def _shell_unavailable_reason(step: Step | None) -> str:

@@ -110,22 +110,27 @@ class RunActions(WorkbenchScreen):
             self.notify("There is no connection to the controller.", severity="warning")
             return
         try:
-            if not await self._confirm_secrets(controller, name, from_failed):
+            with self.workbench.hold_keys():
+                run = await controller.run(name)
+            if not await self._confirm_secrets(controller, run, from_failed):
                 return
-            run = await controller.rerun(name, idempotency_key=str(uuid.uuid4()), from_failed=from_failed)
+            held = self.workbench.take_holds({"name": run.pipeline, **(run.definition or {})})
+            key = str(uuid.uuid4())
+            again = await controller.rerun(name, idempotency_key=key, from_failed=from_failed, breakpoints=held)
         except ClientError as error:
             self.notify(
                 sanitize_label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15
             )
             return
-        self.workbench.open_run(run.name)
+        self.workbench.next_holds.started(run.pipeline)
+        self.workbench.open_run(again.name)
 
-    async def _confirm_secrets(self, controller: ControllerApi, name: str, from_failed: bool) -> bool:
+    async def _confirm_secrets(self, controller: ControllerApi, run: Run, from_failed: bool) -> bool:
         """Whether to run it again: the user decides if it would fail for missing secrets. Raises ClientError."""
         from workbench.tui.screens.secrets.question import accepted, ask_about_secrets
 
         with self.workbench.hold_keys():
-            run, options = await controller.run(name), self.workbench.command_options
+            options = self.workbench.command_options
             reused = {step.name for step in run.steps if from_failed and step.phase == "Succeeded"}
             definition = run.definition or {}
             answer = await ask_about_secrets(self.app, controller, definition, run=run, reused=reused, options=options)

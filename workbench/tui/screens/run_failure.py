@@ -15,7 +15,7 @@ from workbench.report.source_location import SourceLocation
 from workbench.submit.worktree import tree_root
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
-from workbench.tui.screens.run_actions import RunActions
+from workbench.tui.screens.run_holds import HoldActions
 from workbench.tui.services.failure_cards import FailedStep, gather_card, source_of
 from workbench.tui.terminal.editor_command import EditorCommandError, editor_command
 from workbench.tui.terminal.external_programs import run_external
@@ -24,12 +24,8 @@ from workbench.tui.widgets.log.column import LogColumn
 from workbench.tui.widgets.log.streams import select_stream
 
 
-class FailureActions(RunActions):
+class FailureActions(HoldActions):
     """A screen with a `LogColumn`."""
-
-    def _selected_step(self) -> Step | None:
-        run, name = self._selected_run(), self.current_step
-        return run.step(name) if run is not None and name is not None else None
 
     def _failed_step(self) -> tuple[Run, Step] | None:
         """The selected step, if it has failed, with its run."""
@@ -66,6 +62,7 @@ class FailureActions(RunActions):
             resume=key_label(self.app, "run.resume", "M") if run.ended and self.workbench.launcher else None,
             rerun_failed=key_label(self.app, "run.rerun-failed", "F") if run.ended else None,
             rerun=key_label(self.app, "run.rerun", "R") if run.ended else None,
+            hold=key_label(self.app, "run.hold", "b") if run.copy_of is None else None,
         )
 
     def _source_root(self) -> Path:

@@ -299,7 +299,7 @@ class RunsScreen(RunActions):
             return
         await asyncio.sleep(_PREVIEW_DELAY)
         colours, text = palette(self.app), Text(no_wrap=True, overflow="ellipsis")
-        text.append(f" {phase_sign(step.phase)} {sanitize_label(step.name, 60)}", colours.phase(step.phase))
+        text.append(f" {phase_sign(step.state)} {sanitize_label(step.name, 60)}", colours.phase(step.state))
         try:
             for line in await last_lines(controller, run, step):
                 text.append(f"\n   {line[:500]}", colours.plain)

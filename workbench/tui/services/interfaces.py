@@ -27,6 +27,7 @@ from workbench.client.models import (
 )
 from workbench.pipeline_file.load import LintOutcome
 from workbench.report.cluster_health import SandboxHealth
+from workbench.runs.holds import Breakpoints, NextHolds
 from workbench.runs.run_list import RunList
 from workbench.session.notifications import NotificationHistory
 from workbench.session.view_state import Layout
@@ -69,7 +70,18 @@ class ControllerApi(RunApi, Protocol):
 
     async def delete(self, name: str) -> None: ...
 
-    async def rerun(self, name: str, *, idempotency_key: str, from_failed: bool = False) -> Run: ...
+    async def rerun(
+        self,
+        name: str,
+        *,
+        idempotency_key: str,
+        from_failed: bool = False,
+        breakpoints: Sequence[tuple[str, str]] = (),
+    ) -> Run: ...
+
+    async def set_breakpoints(self, name: str, breakpoints: Sequence[tuple[str, str]]) -> Run: ...
+
+    async def continue_step(self, run: str, step: str, action: str = "go") -> None: ...
 
     async def run(self, name: str) -> Run: ...
 
@@ -144,6 +156,7 @@ class RunLauncher(Protocol):
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
         source: PackedSource | None = None,
+        breakpoints: Sequence[tuple[str, str]] = (),
     ) -> LaunchResult:
         """Send the working tree, or `source` if it is packed already, and create a run of what `load` has returned.
 
@@ -223,6 +236,11 @@ class WorkbenchContext(Protocol):
     @property
     def shell(self) -> ShellCommand | None: ...
 
+    @property
+    def next_holds(self) -> NextHolds:
+        """Where steps are held in the next runs that are started here."""
+        ...
+
     def saved_layout(self, state_key: str) -> Layout: ...
 
     def save_view(self) -> None: ...
@@ -246,5 +264,7 @@ class WorkbenchContext(Protocol):
     def action_launch(self) -> None: ...
 
     def launch_text(self, path: Path, text: str) -> None: ...
+
+    def take_holds(self, definition: Mapping[str, Any]) -> Breakpoints: ...
 
     def launch_with(self, launcher: RunLauncher, reuse_from: str | None = None) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,11 @@ class FileLauncher:
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
         source: PackedSource | None = None,
+        breakpoints: Sequence[tuple[str, str]] = (),
     ) -> LaunchResult:
-        submission = self._submission(RunRequest(definition, event="push", params=params, reuse_from=reuse_from))
+        submission = self._submission(
+            RunRequest(definition, event="push", params=params, reuse_from=reuse_from, breakpoints=breakpoints)
+        )
         if source is not None:
             return await self._submit(controller, submission, source)
         async with self.packed(definition) as packed:
@@ -106,7 +109,8 @@ class SavedPipelineLauncher:
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
         source: PackedSource | None = None,
+        breakpoints: Sequence[tuple[str, str]] = (),
     ) -> LaunchResult:
-        request = RunRequest(definition, event="push", params=params, reuse_from=reuse_from)
+        request = RunRequest(definition, event="push", params=params, reuse_from=reuse_from, breakpoints=breakpoints)
         submission = RunSubmission(request, new_idempotency_key())
         return LaunchResult(await submit(controller, submission, None))

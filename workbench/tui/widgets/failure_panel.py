@@ -37,6 +37,7 @@ class CardKeys:
     resume: str | None = None
     rerun_failed: str | None = None
     rerun: str | None = None
+    hold: str | None = None
 
 
 GatherCard = Callable[[], Awaitable[FailureCard]]
@@ -205,6 +206,7 @@ def _actions(card: FailureCard, keys: CardKeys, colours: Palette) -> list[Text]:
         (keys.resume, "resume"),
         (keys.rerun_failed, "rerun failed"),
         (keys.rerun, "rerun all"),
+        (keys.hold, "hold it next time"),
     )
     text = Text(" ")
     for key, action in named:

@@ -88,7 +88,7 @@ class StepList(ListView):
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         step, row = self._steps[key], self._rows[key]
-        style = colours.phase(step.phase, allowed=step.allow_failure)
+        style = colours.phase(step.state, allowed=step.allow_failure)
         room = max(width - _TIME_WIDTH - 2, 8)
         names = min(self._name_width + 4, room)
         timed = room - names >= _MIN_BAR_WIDTH
@@ -105,7 +105,7 @@ class StepList(ListView):
         segments = [
             Segment(CRITICAL_SIGN if critical else " ", colours.warning),
             Segment(row.rails, colours.line),
-            Segment(f"{phase_sign(step.phase, allowed=step.allow_failure)} ", style),
+            Segment(f"{phase_sign(step.state, allowed=step.allow_failure)} ", style),
         ]
         room = max(width - cell_width(row.rails) - 3, 1)
         name = sanitize_label(step.name, room)

@@ -15,7 +15,7 @@ from workbench.tui.theme import Palette, phase_sign
 _MAX_NAME_WIDTH = 28
 _MIN_CLOSED_MEMBERS = 4
 """Minimum size of groups that are folded by default."""
-_COUNTED_PHASES = ("Failed", "Running", "Succeeded", "Cancelled", "Skipped")
+_COUNTED_PHASES = ("Held", "Failed", "Running", "Succeeded", "Cancelled", "Skipped")
 
 
 class DagSteps:
@@ -71,14 +71,14 @@ class DagSteps:
         group = self._closed.get(box)
         if group is None:
             return box
-        ranks = {"Failed": 0, "Running": 1, "Cancelled": 2}
-        return min(group.members, key=lambda name: ranks.get(self.steps[name].phase, 3))
+        ranks = {"Held": 0, "Failed": 1, "Running": 2, "Cancelled": 3}
+        return min(group.members, key=lambda name: ranks.get(self.steps[name].state, 4))
 
     def phase(self, box: str) -> tuple[str, bool]:
         """The phase of a box, and whether its failure is allowed."""
         group = self._closed.get(box)
         if group is None:
-            return self.steps[box].phase, self.steps[box].allow_failure
+            return self.steps[box].state, self.steps[box].allow_failure
         members = [self.steps[name] for name in group.members]
         phase = common_phase({step.phase for step in members})
         return phase, all(step.allow_failure for step in members if step.phase == phase)
@@ -103,7 +103,7 @@ class DagSteps:
 
     def _phase_counts(self, box: str) -> dict[str, int]:
         group = self._closed.get(box)
-        phases = [self.steps[name].phase for name in group.members] if group is not None else []
+        phases = [self.steps[name].state for name in group.members] if group is not None else []
         return {phase: phases.count(phase) for phase in _COUNTED_PHASES if phase in phases}
 
     def widths(self) -> dict[str, int]:

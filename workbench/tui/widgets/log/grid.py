@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual import events, on
@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.message import Message
 
-from workbench.client.models import Run
+from workbench.client.models import Run, Step
 from workbench.logs.step_logs import StepLogs
 from workbench.tui.boundary import ErrorBoundary, contained, is_going
 from workbench.tui.widgets.log.pane import LogPane
@@ -91,11 +91,26 @@ class LogGrid(ErrorBoundary, Grid):
             await self.action_add(name)
         self._activate(list(self._step_names)[min(active, len(self._step_names) - 1)])
 
-    def show_run(self, run: Run | None, logs: StepLogs) -> None:
+    def show_run(
+        self,
+        run: Run | None,
+        logs: StepLogs,
+        describe_hold: Callable[[Step], str | None] = lambda _: None,
+        held_keys: Callable[[Step], str] = lambda _: "",
+    ) -> None:
+        """Show the steps of a run in a newer state.
+
+        Args:
+            describe_hold: says where a step will be held, if anywhere.
+            held_keys: says what one can do with a step that is held.
+        """
         for pane in self.panes:
             name = self._step_names[pane]
+            step = run.step(name) if run is not None and name is not None else None
+            pane.hold = describe_hold(step) if step is not None else None
+            pane.held_keys = held_keys(step) if step is not None and step.held is not None else ""
             with contained(pane):
-                pane.show_step(run.step(name) if run is not None and name is not None else None, logs)
+                pane.show_step(step, logs)
 
     def set_offline(self, since: str | None) -> None:
         """Say that lines are missing since a time, or None that they come."""

@@ -23,6 +23,8 @@ class LogStatus:
     state: StreamState = "loading"
     problem: str | None = None
     offline_since: str | None = None
+    hold: str | None = None
+    """Where the step will be held, as `is held before its commands`."""
 
 
 def heading(
@@ -45,6 +47,8 @@ def heading(
     if key is not None:
         text.append(_stream_text(step, key, view), colours.muted)
         _append_status(text, step, view, status, colours)
+    if status.hold is not None:
+        text.append(f"  {status.hold}", colours.warning)
     if filtered is not None:
         text.append(f"  {_filter_text(filtered)}", colours.accent)
     if matches is not None:
@@ -60,7 +64,7 @@ def heading(
 def _shown_phase(step: Step, key: StreamKey | None) -> str:
     """The phase of the attempt that is shown: an earlier one has failed, whatever became of the step."""
     shown = next((each for each in step.attempts if key is not None and each.number == key.attempt), None)
-    return step.phase if shown is None or shown is step.last_attempt else shown.phase
+    return step.state if shown is None or shown is step.last_attempt else shown.phase
 
 
 def _append_status(text: Text, step: Step, view: LogView, status: LogStatus, colours: Palette) -> None:
@@ -100,13 +104,26 @@ def match_text(matches: MatchIndex, line: int) -> str:
     return f"{here}{len(matches):,}{more} found"
 
 
-def status_reason(step: Step | None, first: FirstFailure | None, colours: Palette, width: int) -> Text:
-    """The reason of the step's phase, with the line that explains a failure."""
+def status_reason(
+    step: Step | None, first: FirstFailure | None, colours: Palette, width: int, held_keys: str = ""
+) -> Text:
+    """The reason of the step's phase, with the line that explains a failure, or what to do with a held step."""
     if step is None:
         return Text()
+    if step.held is not None:
+        text = Text(" ", no_wrap=True).append(f"{_held_text(step)}   ", colours.warning)
+        return text.append(sanitize_label(held_keys, max(width - text.cell_len, 0)), colours.plain)
     found = f"   line {first.line}: {first.text.strip()}" if first is not None else ""
     style = colours.phase(step.phase, allowed=step.allow_failure)
     return Text(" ", no_wrap=True).append(sanitize_label(f"{step.message or ''}{found}", width), style)
+
+
+def _held_text(step: Step) -> str:
+    if step.held == "before":
+        return "Held, not begun"
+    code = step.last_attempt.exit_code if step.last_attempt is not None else None
+    failed = f", exit code {code}" if code else ""
+    return "Held, succeeded" if step.held == "after" else f"Held, failed{failed}"
 
 
 def empty_message(

@@ -90,6 +90,10 @@ class LogPane(SearchableLog):
         self._selection_of_step: tuple[str, int | None, str | None] = ("", None, None)
         self.offline_since: str | None = None
         """The time at which the connection was lost; None while it works."""
+        self.hold: str | None = None
+        """Where the step will be held."""
+        self.held_keys = ""
+        """What one can do while the step is held."""
 
     def compose(self) -> ComposeResult:
         yield Static(classes="log-heading", markup=False)
@@ -102,8 +106,9 @@ class LogPane(SearchableLog):
     @property
     def status(self) -> LogStatus:
         if self.key is None:
-            return LogStatus(offline_since=self.offline_since)
-        return LogStatus(self._logs.state(self.key), self._logs.problem(self.key), self.offline_since)
+            return LogStatus(offline_since=self.offline_since, hold=self.hold)
+        problem = self._logs.problem(self.key)
+        return LogStatus(self._logs.state(self.key), problem, self.offline_since, self.hold)
 
     def show_step(self, step: Step | None, logs: StepLogs) -> None:
         """Show a step, or the same step in a newer state."""
@@ -191,8 +196,8 @@ class LogPane(SearchableLog):
             heading(step, self.key, view, self.status, self.search.matches, self.search.filter, colours, width)
         )
         why = self.query_one(".log-why", Static)
-        why.update(status_reason(step, first_failure(self.step, self.key), colours, width))
-        why.display = step is not None and step.phase not in ("Succeeded", "Running") and bool(step.message)
+        why.update(status_reason(step, first_failure(self.step, self.key), colours, width, self.held_keys))
+        why.display = step is not None and step.state not in ("Succeeded", "Running") and bool(step.message)
         empty = self.query_one(".log-empty", Static)
         empty.display = view.row_count == 0
         view.display = not empty.display

@@ -21,6 +21,8 @@ async def test_breakpoints_of_a_run_are_replaced(tmp_path: Path) -> None:
         assert (await api.call("PUT", f"{RUN}/breakpoints", json=body)).status == 200
         spec = api.kubernetes.objects[PIPELINE_RUNS, "a", "ci-1"]["spec"]
         assert spec["breakpoints"] == [{"step": "build", "at": "failed"}, {"step": "later", "at": "before"}]
+        shown = (await api.call("GET", RUN)).json["breakpoints"]
+        assert shown == [{"step": "build", "at": "failed"}, {"step": "later", "at": "before"}]
         api.kubernetes.status("a", "ci-1", phase="Failed")
         assert (await api.call("PUT", f"{RUN}/breakpoints", json=body)).problem == (409, "conflict")
 
@@ -49,3 +51,16 @@ async def test_who_may_not_change_a_run_continues_none_of_its_steps(tmp_path: Pa
         await run_with_step(api)
         assert (await api.call("POST", f"{RUN}/steps/build/continue", token=BOB, json={})).status == 403
         assert (await api.call("PUT", f"{RUN}/breakpoints", token=BOB, json={"breakpoints": []})).status == 403
+
+
+async def test_rerun_has_breakpoints_of_its_own(tmp_path: Path) -> None:
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        assert (await api.call("PUT", f"{RUN}/breakpoints", json={"breakpoints": [{"step": "later"}]})).status == 200
+        api.kubernetes.status("a", "ci-1", phase="Failed")
+        plain = await api.call("POST", f"{RUN}/rerun", json={})
+        assert plain.json["breakpoints"] == []
+        held = await api.call("POST", f"{RUN}/rerun", json={"breakpoints": [{"step": "build", "at": "failed"}]})
+        assert held.json["breakpoints"] == [{"step": "build", "at": "failed"}]
+        refused = await api.call("POST", f"{RUN}/rerun", json={"breakpoints": [{"step": "nosuch"}]})
+        assert refused.status == 422
