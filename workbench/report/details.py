@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
-from workbench.client.models import Attempt, Run, Step
+from workbench.client.models import Attempt, Run, RunEvent, Step
 from workbench.report.report import step_spans
 from workbench.text.format import format_duration, format_size, plural
+
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,16 @@ def run_details(run: Run) -> tuple[Detail, ...]:
         *(Detail(f"param {name}", value) for name, value in run.params.items()),
     ]
     return tuple(fact for fact in found if fact.text)
+
+
+def events_of(events: Iterable[RunEvent], step: Step | None) -> list[RunEvent]:
+    """The events about the Jobs and pods of a step, or without one all events of a run, in the order of their times."""
+    if step is not None:
+        names = {name for each in step.attempts for name in (each.job_name, each.pod_name) if name is not None}
+        events = [event for event in events if event.name in names]
+    return sorted(
+        events, key=lambda event: (event.last_time or event.first_time or _UNKNOWN, event.first_time or _UNKNOWN)
+    )
 
 
 def description(run: Run, step: Step | None) -> tuple[Detail, ...]:

@@ -37,6 +37,7 @@ from workbench.tui.screens.secrets.dialog import SetSecretDialog
 from workbench.tui.screens.secrets.screen import SecretList, SecretsScreen
 from workbench.tui.setup.app import ProviderList, SetupApp
 from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.editor.find_bar import FindBar
 from workbench.tui.widgets.editor.problem_list import ProblemList
 from workbench.tui.widgets.editor.yaml_editor import YamlEditor
 from workbench.tui.widgets.list_view import ListView
@@ -84,6 +85,7 @@ FOCUS_SCOPES = (
     FocusScope("log", _LOG),
     FocusScope("find", (Input, LogPrompt), modal=True),
     FocusScope("editor", (YamlEditor, EditorScreen)),
+    FocusScope("find in the editor", (Input, FindBar, EditorScreen), modal=True),
     FocusScope("editor's graph", (DagView, EditorScreen)),
     FocusScope("editor's problems", (ProblemList, EditorScreen)),
     FocusScope("tabs", (TabBar, DetailsScreen)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from workbench.client.models import SecretNames
 from workbench.pipeline_file.load import LintOutcome
 from workbench.runs.reuse_explanation import explain_reuse, reuse_details
 from workbench.session.source_manifests import SourceManifests
+from workbench.tui.screens.base import clock_text
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.dialogs import ChoiceDialog, ConfirmDialog
 from workbench.tui.screens.params import ParamsDialog
@@ -101,8 +103,14 @@ def shop(number: int = 1, phase: str = "Failed", *, took: float = 2) -> FakeWork
 
 async def test_details_show_the_environment_without_secrets() -> None:
     app = shop()
+    build = app.controller.listed[0].steps[0]
+    made = replace(build, attempts=(replace(build.attempts[0], job_name="shop-1-build", pod_name="shop-1-build-x"),))
+    app.controller.listed = (replace(app.controller.listed[0], steps=(made,)),)
+    later = NOW + timedelta(seconds=1.5)
     app.controller.run_events = (
-        RunEvent("Warning", "BackOff", "restarting \x1b[2Jcontainer", 3, NOW, NOW, "Pod", "shop-1-build"),
+        RunEvent("Warning", "BackOff", "restarting \x1b[2Jcontainer", 3, NOW, later, "Pod", "shop-1-build-x"),
+        RunEvent("Normal", "Created", "of another step", 1, NOW, NOW, "Job", "shop-1-test"),
+        RunEvent("Normal", "Started", "the first", 1, NOW, NOW, "Job", "shop-1-build"),
     )
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "✗ build"))
@@ -111,7 +119,10 @@ async def test_details_show_the_environment_without_secrets() -> None:
         await pilot.press("right")
         await until(pilot, sees(app, "DB_PASSWORD", "from secret db, key password; not shown", "MODE", "fast", "LEVEL"))
         await pilot.press("right")
-        await until(pilot, sees(app, "BackOff", "Pod shop-1-build", "restarting container (×3)"))
+        await until(pilot, sees(app, "BackOff", "Pod shop-1-build-x", "restarting container (×3)"))
+        lines = [line for line in shown(app).splitlines() if "shop-1-build" in line and clock_text(NOW)[:6] in line]
+        assert [line.split()[:2] for line in lines] == [[clock_text(NOW), "Started"], [clock_text(later), "BackOff"]]
+        assert "of another step" not in shown(app)
         await pilot.press("right")
         await until(pilot, sees(app, "image: alpine:3"))
         await pilot.press("escape")

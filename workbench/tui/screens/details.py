@@ -13,18 +13,26 @@ from textual.widgets import Static
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, RunEvent, Step
-from workbench.report.details import Detail, description, environment, frozen_yaml, run_details, step_details
+from workbench.report.details import (
+    Detail,
+    description,
+    environment,
+    events_of,
+    frozen_yaml,
+    run_details,
+    step_details,
+)
 from workbench.runs.reuse_explanation import ReuseExplanation, explain_reuse, reuse_details
 from workbench.session.source_manifests import default_manifests
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.keys import key_label
 from workbench.tui.screens.artifacts.actions import ArtifactActions
 from workbench.tui.screens.artifacts.artifact_list import ArtifactList
+from workbench.tui.screens.base import clock_text
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
-from workbench.tui.widgets.segments import age_text
 from workbench.tui.widgets.tab_bar import TabBar
 
 _NAME_WIDTH = 18
@@ -108,7 +116,7 @@ class DetailsScreen(ArtifactActions):
         )
         self._set_tab("why", details_text(why, colours))
         self._set_tab("environment", self._environment_text(frozen, step, colours))
-        self._set_tab("events", self._events_text(colours))
+        self._set_tab("events", self._events_text(step, colours))
         yaml = frozen_yaml(frozen, step) or (
             "Loading …" if self._run is None else "The run does not include its definition."
         )
@@ -143,13 +151,16 @@ class DetailsScreen(ArtifactActions):
             return Text("Open the details of a step to see its environment.", colours.muted)
         return details_text(environment(run, step), colours)
 
-    def _events_text(self, colours: Palette) -> Text:
+    def _events_text(self, step: Step | None, colours: Palette) -> Text:
         if self._events is None:
             return Text(self._error or "Loading …", colours.warning if self._error else colours.muted)
-        text = Text("" if self._events else "There are no events.", colours.muted)
-        for event in self._events:
+        events = events_of(self._events, step)
+        of_what = " of the Jobs and pods of this step" if step is not None else ""
+        text = Text("" if events else f"There are no events{of_what}.", colours.muted)
+        for event in events:
             style = colours.warning if event.type == "Warning" else colours.plain
-            text.append(f"{age_text(event.last_time, self.workbench.now()):>4}  ", colours.muted)
+            time = event.last_time or event.first_time
+            text.append(f"{clock_text(time) if time is not None else '':8}  ", colours.muted)
             text.append(f"{sanitize_label(event.reason, 24):<24}  ", style)
             text.append(f"{sanitize_label(f'{event.kind} {event.name}', 40)}  ", colours.muted)
             text.append(

@@ -22,13 +22,14 @@ from workbench.pipeline_file.drafts import DraftError, Drafts
 from workbench.session.view_state import Layout
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
-from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.dialogs import ConfirmDialog
+from workbench.tui.screens.editor_find import EditorFind
 from workbench.tui.services.editor import EditorController, Location, check_text, complete_pipeline, find_step
 from workbench.tui.terminal.external_programs import edit_text
 from workbench.tui.theme import palette
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.completion_list import CompletionPopup
+from workbench.tui.widgets.editor.find_bar import FindBar
 from workbench.tui.widgets.editor.problem_list import ProblemList
 from workbench.tui.widgets.editor.yaml_editor import YamlEditor
 from workbench.tui.widgets.header import HeaderBar
@@ -43,7 +44,7 @@ _DISK_POLL_SECONDS = 1.0
 """Seconds between two checks whether the file has changed on disk."""
 
 
-class EditorScreen(WorkbenchScreen):
+class EditorScreen(EditorFind):
     """Edits one file. `EditorController` holds its state; this screen connects it to the widgets."""
 
     CSS_PATH = "editor.tcss"
@@ -67,6 +68,8 @@ class EditorScreen(WorkbenchScreen):
         self.controller = EditorController(path, drafts)
         self._check_timer: Timer | None = None
         self._draft_timer: Timer | None = None
+        self._graph_stale = False
+        """Whether the text can't be read, so that the graph is that of an earlier one."""
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
@@ -75,6 +78,7 @@ class EditorScreen(WorkbenchScreen):
         with Horizontal(id="editor-body"):
             yield YamlEditor(complete_pipeline, id="editor")
             yield DagView(id="editor-dag")
+        yield FindBar(id="editor-find")
         yield ProblemList(id="editor-problems")
         yield CompletionPopup(id="editor-choices")
         yield KeyFooter()
@@ -97,10 +101,6 @@ class EditorScreen(WorkbenchScreen):
     @property
     def path(self) -> Path:
         return self.controller.path
-
-    @property
-    def editor(self) -> YamlEditor:
-        return self.query_one("#editor", YamlEditor)
 
     @property
     def current_file(self) -> str | None:
@@ -169,6 +169,7 @@ class EditorScreen(WorkbenchScreen):
         problem_list.display = bool(checked.problems)
         if checked.steps is not None:
             self.query_one(DagView).show_steps(checked.steps)
+        self._graph_stale = checked.steps is None and bool(text.strip())
         self._show_heading()
 
     def _show_heading(self) -> None:
@@ -179,6 +180,8 @@ class EditorScreen(WorkbenchScreen):
         errors = sum(problem.severity == "error" for problem in self.controller.problems)
         if errors:
             text.append(f"   ✗ {errors} error{'s' if errors > 1 else ''}", colours.error)
+        if self._graph_stale:
+            text.append("   graph of the last readable text", colours.warning)
         problem = self.editor.problem_at_cursor()
         if problem is not None:
             hint = f": {sanitize_label(problem.hint, 200)}" if problem.hint else ""

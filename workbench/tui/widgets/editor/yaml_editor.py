@@ -40,6 +40,12 @@ class YamlEditor(PaneBoundary, TextArea):
         Binding("ctrl+y", "redo", "Redo", show=False, id="editor.redo", tooltip="Redo"),
         Binding("ctrl+slash,ctrl+underscore", "comment", "Comment", show=False, id="editor.comment",
                 tooltip="Comment or uncomment the lines"),
+        Binding("ctrl+home", "document_edge(-1)", "Start", show=False, id="editor.start", tooltip="Go to the start"),
+        Binding("ctrl+end", "document_edge(1)", "End", show=False, id="editor.end", tooltip="Go to the end"),
+        Binding("ctrl+shift+home", "document_edge(-1, True)", "Select to start", show=False, id="editor.select-start",
+                tooltip="Select to the start"),
+        Binding("ctrl+shift+end", "document_edge(1, True)", "Select to end", show=False, id="editor.select-end",
+                tooltip="Select to the end"),
     ]  # fmt: skip
 
     @dataclass
@@ -118,8 +124,12 @@ class YamlEditor(PaneBoundary, TextArea):
         row, column = self.cursor_location
         start = self._completions.start
         self.close_completions()
-        self.replace(insert, (row, min(start, column)), (row, column), maintain_selection_offset=False)
-        if insert.endswith((" ", "[")):
+        opens = insert.endswith("[")
+        closed = f"{insert}]" if opens else insert
+        self.replace(closed, (row, min(start, column)), (row, column), maintain_selection_offset=False)
+        if opens:
+            self.move_cursor_relative(columns=-1)
+        if opens or insert.endswith(" "):
             self.action_complete()
 
     def action_complete(self) -> None:
@@ -164,11 +174,23 @@ class YamlEditor(PaneBoundary, TextArea):
             self._new_line()
         elif event.key == "shift+tab":
             self._outdent()
+        elif event.character == "]" and self._is_before_bracket:
+            # The one that a completion has inserted.
+            self.move_cursor_relative(columns=1)
         else:
             self._typing = (event.is_printable and event.character not in (" ", None)) or event.key == "backspace"
             return
         event.stop()
         event.prevent_default()
+
+    @property
+    def _is_before_bracket(self) -> bool:
+        row, column = self.cursor_location
+        return self.selection.is_empty and self.document.get_line(row)[column : column + 1] == "]"
+
+    def action_document_edge(self, direction: int, select: bool = False) -> None:
+        """Go to the start (-1) or the end (1) of the text."""
+        self.move_cursor((0, 0) if direction < 0 else self.document.end, select=select)
 
     # -- lines
 
