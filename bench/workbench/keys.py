@@ -61,24 +61,30 @@ async def keys(pane: str) -> None:
             await asyncio.sleep(0.01)
         await pilot.press(_PANES[pane])
         await pilot.pause(0.1)
-        took = []
+        took: list[float] = []
+        computed: list[float] = []
         while not flooding.done():
             for key in ("k", "j"):
-                painted, started_at = asyncio.Event(), time.perf_counter()
+                painted, started_at, before = asyncio.Event(), time.perf_counter(), time.thread_time()
                 app.simulate_key(key)
                 view.call_after_refresh(painted.set)
                 await painted.wait()
                 took.append(time.perf_counter() - started_at)
+                computed.append(time.thread_time() - before)
                 await asyncio.sleep(0.05)
         await flooding
         while view.line_count < sent[names[0]]:
             await asyncio.sleep(0.01)
-        took.sort()
+        lines = f"{view.line_count:,} of {sent[names[0]]:,} lines of the first step are there"
         print(
-            f"key to paint in the {pane} beside {sum(sent.values()) / _SECONDS:,.0f} lines/s of {_STEPS} steps: p50 "
-            f"{statistics.median(took) * 1000:.0f} ms, p95 {took[int(len(took) * 0.95)] * 1000:.0f} ms "
-            f"({len(took)} keys); {view.line_count:,} of {sent[names[0]]:,} lines of the first step are there"
+            f"key to paint in the {pane} beside {sum(sent.values()) / _SECONDS:,.0f} lines/s of {_STEPS} steps: "
+            f"{_spread(took)} ({len(took)} keys), processor time {_spread(computed)}; {lines}"
         )
+
+
+def _spread(seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    return f"p50 {statistics.median(ordered) * 1000:.0f} ms, p95 {ordered[int(len(ordered) * 0.95)] * 1000:.0f} ms"
 
 
 async def scroll() -> None:

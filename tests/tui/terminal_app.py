@@ -2,7 +2,7 @@
 
 `python -m tests.tui.terminal_app` shows a run whose log contains control sequences.
 `python -m tests.tui.terminal_app FILE` opens the workbench on that pipeline with the preferences
-of the test's user; ctrl+g makes it crash.
+of the test's user; f12 makes it crash.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fail(app: FakeWorkbench) -> None:
 def main() -> int:
     if len(sys.argv) > 1:
         app = FakeWorkbench([hello(7)], launcher=FakeLauncher(None, Path(sys.argv[1])), options=load_options())
-        app.bind("ctrl+g", "fail")
+        app.bind("f12", "fail")
         app.action_fail = partial(fail, app)  # type: ignore[attr-defined]
     else:
         made = run("hostile-1", "Running", [step("print", (), "Running")])

@@ -57,7 +57,7 @@ async def test_a_label_opens_a_tab() -> None:
         await pilot.press("ctrl+o")
         await until(pilot, lambda: isinstance(app.screen, JumpScreen))
         await pilot.press(label)
-        await until(pilot, sees(app, "There are no events."))
+        await until(pilot, sees(app, "There are no events of the Jobs"))
 
 
 async def test_another_key_or_escape_jumps_nowhere() -> None:

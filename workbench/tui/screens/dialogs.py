@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
@@ -77,8 +77,8 @@ class ChoiceDialog(ErrorBoundary, ModalScreen[str | None]):
         with Vertical(classes="dialog"):
             yield Static(Text(sanitize_label(self._question, 60)), classes="dialog-title", markup=False)
             yield Static(Text(self._detail), classes="dialog-text", markup=False)
-            layout = "dialog-buttons" if len(self._choices) <= _MAX_IN_A_ROW else "dialog-choices"
-            with Container(classes=layout):
+            in_a_row = len(self._choices) <= _MAX_IN_A_ROW
+            with Horizontal(classes="dialog-buttons") if in_a_row else Vertical(classes="dialog-choices"):
                 for key, label in self._choices.items():
                     yield Button(Text(label), id=f"choice-{key}", compact=True)
                 yield Button("Back", id="choice--back", compact=True)

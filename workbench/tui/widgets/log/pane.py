@@ -88,6 +88,8 @@ class LogPane(SearchableLog):
         self._refresh_scheduled = False
         self._pending_line: int | None = None
         self._selection_of_step: tuple[str, int | None, str | None] = ("", None, None)
+        self._said: dict[str, Text] = {}
+        """The texts around the lines."""
         self.offline_since: str | None = None
         """The time at which the connection was lost; None while it works."""
         self.hold: str | None = None
@@ -192,19 +194,28 @@ class LogPane(SearchableLog):
         colours, step, view = palette(self.app), self.step, self.view
         view.growing = step is not None and not step.ended
         width = max(self.size.width - 2, 10)
-        self.query_one(".log-heading", Static).update(
-            heading(step, self.key, view, self.status, self.search.matches, self.search.filter, colours, width)
-        )
-        why = self.query_one(".log-why", Static)
-        why.update(status_reason(step, first_failure(self.step, self.key), colours, width, self.held_keys))
+        text = heading(step, self.key, view, self.status, self.search.matches, self.search.filter, colours, width)
+        self._say(".log-heading", text)
+        reason = status_reason(step, first_failure(self.step, self.key), colours, width, self.held_keys)
+        why = self._say(".log-why", reason)
         why.display = step is not None and step.state not in ("Succeeded", "Running") and bool(step.message)
-        empty = self.query_one(".log-empty", Static)
+        message = sanitize_label(empty_message(step, self.key, self.status, self.search.filter), 400)
+        empty = self._say(".log-empty", Text(message))
         empty.display = view.row_count == 0
         view.display = not empty.display
-        empty.update(Text(sanitize_label(empty_message(step, self.key, self.status, self.search.filter), 400)))
-        chip = self.query_one(".log-chip", Static)
-        chip.display = not view.follow and view.unread > 0
-        chip.update(Text(f" ↓ {view.unread:,} new lines · {key_label(self.app, 'log.end', 'G')} follows "))
+        unread = f" ↓ {view.unread:,} new lines · {key_label(self.app, 'log.end', 'G')} follows "
+        behind = not view.follow and view.unread > 0
+        self._say(".log-chip", Text(unread if behind else "")).display = behind
+
+    def _say(self, place: str, text: Text) -> Static:
+        """Show a text, unless it is there already: many lines a second must not draw everything around them again."""
+        shown = self.query_one(place, Static)
+        before = self._said.get(place)
+        if before != text:
+            self._said[place] = text
+            # Those that are as wide as their text need a new layout when it gets longer.
+            shown.update(text, layout=before is None or before.cell_len != text.cell_len)
+        return shown
 
     def action_first_error(self) -> None:
         first = first_failure(self.step, self.key)

@@ -167,10 +167,11 @@ class ScrollingLog(PaneBoundary, ScrollView, can_focus=True):
     def _scroll_to_position(self, position: ViewportPosition) -> None:
         """Scroll without treating it as scrolling by the user."""
         self._scrolling_by_code = True
-        self._skipped_rows = position.skip
+        if position.skip != self._skipped_rows:
+            self._skipped_rows = position.skip
+            self.refresh()
         self.scroll_to(y=position.line, animate=False, force=True, immediate=True)
         self._scrolling_by_code = False
-        self.refresh()
 
     def _update_virtual_size(self) -> None:
         """Set the size for the scrollbars so that the last scroll position shows the end of the log."""
@@ -181,7 +182,9 @@ class ScrollingLog(PaneBoundary, ScrollView, can_focus=True):
         else:
             size = Size(self._max_line_width, self.row_count)
         if size != self.virtual_size:
-            self.virtual_size = size
+            # Not by assignment, which lays out the whole screen: the view has the height that its pane leaves.
+            self.set_reactive(ScrollingLog.virtual_size, size)
+            self._scroll_update(size)
 
     def _scroll_to_end(self) -> None:
         self._scroll_to_end_if_following()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.selection import Selection
 from textual.strip import Strip
@@ -23,6 +25,15 @@ from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, Ren
 from workbench.tui.widgets.log.rows import MAX_COPIED_LINES, LineSelection, LogRows
 from workbench.tui.widgets.log.scrolling import ScrollingLog
 from workbench.tui.widgets.segments import line
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the lines of one drawing share. `rows`: the row of each line, and the part of its wrapped text."""
+
+    style: LineStyle
+    rows: Sequence[tuple[int, int]]
+    base: Style
 
 
 class LogView(ScrollingLog):
@@ -60,7 +71,8 @@ class LogView(ScrollingLog):
         super().__init__(id=id)
         self._query: Query | None = None
         self._renderer = LineRenderer()
-        self._row_layout: tuple[object, list[tuple[int, int]]] = (None, [])
+        self._frame: Frame | None = None
+        """Set while lines are drawn."""
 
     def shows(self, line: int) -> bool:
         """Whether the filter keeps this line."""
@@ -213,6 +225,8 @@ class LogView(ScrollingLog):
 
     @property
     def _line_style(self) -> LineStyle:
+        if self._frame is not None:
+            return self._frame.style
         digits = max(4, len(str(self.line_count))) if self.numbers else 0
         # As if there were a scrollbar: with the width of the moment, whether one is needed could depend on itself.
         width = max(self.size.width - self.styles.scrollbar_size_vertical, 1)
@@ -225,20 +239,25 @@ class LogView(ScrollingLog):
     def _rows_of(self, row: int) -> int:
         return len(self._rendered(row).rows) if self.wrap else 1
 
-    def _visible_rows(self) -> list[tuple[int, int]]:
+    def _visible_rows(self) -> Sequence[tuple[int, int]]:
         """The row and the part of its wrapped line for each row of the screen."""
+        if self._frame is not None:
+            return self._frame.rows
         place = ViewportPosition(self.scroll_offset.y, self._skipped_rows if self.wrap else 0)
-        state = (place, self.visible_row_count, self.row_count, self._line_style)
-        if self._row_layout[0] != state:
-            self._row_layout = (
-                state,
-                viewport.visible_rows(place, self.visible_row_count, self.row_count, self._rows_of),
-            )
-        return self._row_layout[1]
+        return viewport.visible_rows(place, self.visible_row_count, self.row_count, self._rows_of)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # What all lines share is computed once: each access to a style goes up all ancestors.
+        try:
+            self._frame = Frame(self._line_style, self._visible_rows(), self.rich_style)
+            return super().render_lines(crop)
+        finally:
+            self._frame = None
 
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
-        shown = self._visible_rows()
+        frame = self._frame
+        base = frame.base if frame is not None else self.rich_style
+        width, shown = self.size.width, self._visible_rows()
         if self._rows.log_file is None or y >= len(shown):
             return Strip.blank(width, base)
         row, part = shown[y]
