@@ -223,8 +223,8 @@ def _misplaced_field_hint(key: str, path: _Path) -> str:
     if key.startswith("."):
         return f"a field whose name begins with x- is ignored: `{EXTENSION_PREFIX}{sanitize(key[1:], 60)}`"
     pipeline = strict_schema()["properties"]
-    if path and key in pipeline:
-        return f"`{key}` belongs to the pipeline, not to {'a step' if path[0] == 'steps' else 'this part of it'}"
+    if path[:1] == ("steps",) and len(path) == 2 and key in pipeline:
+        return f"`{key}` belongs to the pipeline, not to a step"
     if not path and key in pipeline["steps"]["items"]["properties"]:
         return f"`{key}` belongs to a step"
     return ""

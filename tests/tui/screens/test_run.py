@@ -243,3 +243,24 @@ async def test_deleted_run_is_reported() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "The run gone-1 no longer exists."))
         assert app.screen.query_one("#run-heading", Static).display
+
+
+async def test_step_that_waits_for_its_next_attempt_says_so() -> None:
+    failed = replace(step("flaky", (), "Failed", attempts=2), phase="Pending", reason="Retrying")
+    waiting = replace(failed, message="attempt 2 failed (exit code 1); the next begins in 4 s")
+    app = FakeWorkbench([run("shop-1", "Running", [waiting])], open_run="shop-1")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "retry 3", "attempt 2 failed (exit code 1); the next begins in 4 s"))
+        await until(pilot, sees(app, "attempt 2 of 2"))
+        await pilot.press("3", "A")
+        await until(pilot, sees(app, "attempt 1 of 2"))
+        await pilot.press("A")
+        await until(pilot, sees(app, "attempt 2 of 2"))
+
+
+async def test_step_without_artifacts_says_so() -> None:
+    app = FakeWorkbench([run("shop-1", "Succeeded", [step("build", (), "Succeeded")])], open_run="shop-1")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✓ build"))
+        await pilot.press("d", "left")
+        await until(pilot, sees(app, "No artifacts."))

@@ -22,6 +22,7 @@ def test_valid_file_has_no_diagnostics() -> None:
         (GOOD + "maxparallel: 2\n", "7:1 error unknown-field", "did you mean `maxParallel`?"),
         (GOOD + "    dependson: [a]\n", "7:5 error unknown-field", "unknown field `dependson` in the step `a` | did you mean `dependsOn`?"),
         (GOOD + "    branches: [main]\n", "7:5 error unknown-field", "`branches` belongs to the pipeline, not to a step"),
+        (GOOD + "    secrets: [{secretRef: db, key: p, env: DB}]\n", "7:39 error unknown-field", "`steps[0].secrets[0]` | did you mean `envVar`?"),
         (GOOD + "image: x\n", "7:1 error unknown-field", "`image` belongs to a step"),
         (GOOD.replace("    image: busybox:1.36\n", ""), "4:5 error missing-field", "`image` is missing in the step `a` | add `image:`"),
         (GOOD.replace("    commands: ['true']\n", ""), "4:5 error missing-field", "`commands` is missing in the step `a`"),
