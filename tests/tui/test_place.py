@@ -66,7 +66,7 @@ async def test_removed_filter_stays_at_its_line() -> None:
         await until(pilot, sees(app, "line 300"))
         view = app.screen.query_one(LogView)
         await pilot.press("3", "g", "ampersand", *"ERROR", "enter")
-        await until(pilot, sees(app, "only 4 kept"))
+        await until(pilot, sees(app, "filter: 4 lines"))
         assert view.cursor == 49
         await pilot.press("j", "j")
         await until(pilot, lambda: view.cursor == 149)
@@ -94,7 +94,9 @@ async def test_filter_shows_lines_of_context() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "line 300"))
         await pilot.press("3", "g", "ampersand", "minus", "C", "2", "space", *"ERROR", "enter")
-        await until(pilot, sees(app, "only 4 kept with 2 around", "line 48", "line 50 ERROR", "line 52", "line 148"))
+        await until(
+            pilot, sees(app, "filter: 4 lines with 2 around", "line 48", "line 50 ERROR", "line 52", "line 148")
+        )
         assert app.screen.query_one(LogView).cursor == 49, "on the match, not on the line above it"
         assert "line 47\n" not in shown(app)
         assert "line 53\n" not in shown(app)
@@ -106,7 +108,7 @@ async def test_filtered_live_log_still_follows() -> None:
         await until(pilot, sees(app, "line 300"))
         view = app.screen.query_one(LogView)
         await pilot.press("3", "ampersand", *"ERROR", "enter")
-        await until(pilot, sees(app, "only 4 kept", "following"))
+        await until(pilot, sees(app, "filter: 4 lines", "following"))
         await pilot.press("k")
         await until(pilot, lambda: view.cursor == 279 and not view.follow)
         await pilot.press("G")

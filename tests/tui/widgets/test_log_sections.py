@@ -105,7 +105,7 @@ async def test_filter_shows_lines_only() -> None:
     async with app.run_test(size=WIDE) as pilot:
         await focus_log(app, pilot, "$ make test")
         await pilot.press("ampersand", "t", "enter")
-        await until(pilot, sees(app, "2 kept"))
+        await until(pilot, sees(app, "filter: 2 lines"))
         assert "$ make" not in shown(app)
 
 

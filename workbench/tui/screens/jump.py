@@ -20,9 +20,9 @@ class JumpScreen(ErrorBoundary, ModalScreen[JumpTarget | None]):
 
     CSS_PATH = "jump.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+o", "dismiss(None)", "Back", id="jump.back", tooltip="Jump nowhere"),
+        Binding("escape,ctrl+o", "dismiss(None)", "Back", id="jump.back", tooltip="Leave jump mode"),
         Binding("backspace", "take_back", "Take back", show=False, id="jump.take-back",
-                tooltip="Take back the first letter of a label"),
+                tooltip="Remove the letter that was typed"),
     ]  # fmt: skip
 
     def __init__(self, targets: list[JumpTarget]) -> None:

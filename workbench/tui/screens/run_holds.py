@@ -61,7 +61,7 @@ class HoldActions(RunActions):
         if run is None or step is None:
             self.notify("No step is selected to be held.")
         elif run.copy_of is not None:
-            self.notify("This run is a copy of a failed step; its step is held already.")
+            self.notify("This run is a copy of a failed step, whose commands do not run.")
         else:
             self._hold(run, step)
 

@@ -25,7 +25,7 @@ class FindBar(ErrorBoundary, Horizontal):
 
     HELP_TITLE: ClassVar[str] = "Find in the editor"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", show=False, id="editor-find.leave", tooltip="Go back to where one was"),
+        Binding("escape", "leave", "Leave", show=False, id="editor-find.leave", tooltip="Close the field, and go back"),
     ]  # fmt: skip
 
     @dataclass

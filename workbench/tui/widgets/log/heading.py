@@ -10,6 +10,7 @@ from workbench.client.models import FirstFailure, Step, StreamKey
 from workbench.logs.search.context import ContextIndex
 from workbench.logs.search.matches import MatchIndex
 from workbench.logs.step_logs import StreamState
+from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
 from workbench.tui.theme import Palette, phase_sign
@@ -91,7 +92,8 @@ def _stream_text(step: Step, key: StreamKey, view: LogView) -> str:
 
 def _filter_text(filtered: MatchIndex) -> str:
     around = f" with {filtered.context} around" if isinstance(filtered, ContextIndex) else ""
-    return f"{'without' if filtered.inverted else 'only'} {len(filtered):,} kept{around}"
+    name = "inverted filter" if filtered.inverted else "filter"
+    return f"{name}: {plural(len(filtered), 'line')}{around}"
 
 
 def match_text(matches: MatchIndex, line: int) -> str:
