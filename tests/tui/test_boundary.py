@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual import events
+from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import Static
 
@@ -173,3 +175,16 @@ async def test_escape_keeps_the_list_of_runs() -> None:
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         app.pop_screen()
         await until(pilot, sees(app, "runs (4)"))
+
+
+async def test_click_on_a_widget_that_was_just_removed_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FakeWorkbench([hello(7)])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        gone = Static()  # As one that was removed since the last layout, it has no parent.
+        with monkeypatch.context() as patched:
+            patched.setattr(app.screen, "get_widget_at", lambda *_: (gone, gone.region))
+            patched.setattr(app.screen, "get_widget_and_offset_at", lambda *_: (gone, Offset(0, 0)))
+            down = events.MouseDown(None, 5, 5, 0, 0, 1, False, False, False, screen_x=5, screen_y=5)
+            await app.on_event(down)
+        assert app.failures == {}

@@ -33,15 +33,13 @@ def with_keys(keys: dict[Any, Any]) -> AppOptions:
 
 async def test_custom_key_replaces_the_default() -> None:
     launcher = FakeLauncher(hello(8, "Running"))
-    app = FakeWorkbench(
-        [hello(7)], launcher=launcher, options=with_keys({"app.run": "x", "app.help": ["f6", "ctrl+g"]})
-    )
+    app = FakeWorkbench([hello(7)], launcher=launcher, options=with_keys({"app.run": "x", "app.help": ["f6", "alt+g"]}))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "hello-7"))
         await pilot.press("r", "question_mark")
         assert isinstance(app.screen, RunsScreen)
         assert launcher.launches == 0
-        await pilot.press("ctrl+g")
+        await pilot.press("alt+g")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         await pilot.press("escape", "x")
         await until(pilot, lambda: launcher.launches == 1)

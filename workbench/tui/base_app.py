@@ -8,9 +8,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
+from textual import events
 from textual.actions import ActionParseResult
 from textual.app import App, ReturnType
 from textual.dom import DOMNode
+from textual.errors import NoWidget
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -146,6 +148,20 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         # A worker that goes on while its screen is removed would query widgets that no longer exist.
         self.workers.cancel_all()
         await super()._shutdown()
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.MouseEvent) and not event.is_forwarded and self._is_on_removed_widget(event):
+            return
+        await super().on_event(event)
+
+    def _is_on_removed_widget(self, event: events.MouseEvent) -> bool:
+        """Whether the mouse is on a widget that is still on the screen but no longer part of it: Textual then fails."""
+        if self.mouse_captured is not None:
+            return False
+        try:
+            return is_going(self.get_widget_at(event.x, event.y)[0])
+        except NoWidget:
+            return False
 
     # -- crashes
 

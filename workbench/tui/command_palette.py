@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rich.text import Text
+from textual.actions import parse
 from textual.app import App, SystemCommand
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.markup import escape
@@ -173,9 +174,10 @@ def _pipeline_files(path: Path) -> list[Path]:
 
 
 def palette_commands(app: App[Any], screen: Screen[object]) -> Iterator[SystemCommand]:
-    """A command for each action, including those of widgets without the focus, but none that only moves a cursor."""
+    """A command for each action that is possible, also of widgets without the focus; none that only moves a cursor."""
     for title, node, binding in actions_of(screen):
-        if (binding.id or "").rpartition(".")[2] in _MOTIONS:
+        _, action, parameters = parse(binding.action)
+        if (binding.id or "").rpartition(".")[2] in _MOTIONS or node.check_action(action, parameters) is False:
             continue
         call: Callable[[], Awaitable[bool]] = partial(app.run_action, binding.action, node)
         yield SystemCommand(
