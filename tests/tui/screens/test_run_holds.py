@@ -80,8 +80,8 @@ async def test_rerun_holds_steps_too() -> None:
     ("at", "words", "keys"),
     [
         ("before", "Held, not begun", "u continue"),
-        ("failed", "Held, failed, exit code 3", "u continue  X retry  P accept"),
-        ("after", "Held, succeeded", "u continue  X retry  P accept"),
+        ("failed", "Held, failed, exit code 3", "u continue  X retry  V accept"),
+        ("after", "Held, succeeded", "u continue  X retry  V accept"),
     ],
 )
 async def test_held_step_says_what_can_be_done(at: str, words: str, keys: str) -> None:
@@ -89,7 +89,7 @@ async def test_held_step_says_what_can_be_done(at: str, words: str, keys: str) -
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "‖ test", words, "S shell", keys))
         assert "u Continue" in " ".join(shown(app).splitlines()[-1].split())
-        await pilot.press("X", "P", "u")
+        await pilot.press("X", "V", "u")
         done = ["retry", "accept", "go"] if at != "before" else ["go"]
         await until(pilot, lambda: app.controller.continued == [("shop-1", "test", action) for action in done])
 
@@ -98,7 +98,7 @@ async def test_keys_of_held_steps_do_nothing_elsewhere() -> None:
     app = FakeWorkbench([going(step("test", ("build",)))], open_run="shop-1")
     async with app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(app, "● test"))
-        await pilot.press("end", "u", "X", "P")
+        await pilot.press("end", "u", "X", "V")
         await pilot.pause()
         assert app.controller.continued == []
 

@@ -33,7 +33,7 @@ class HoldActions(RunActions):
                 tooltip="Let a held step begin, or end as its commands did"),
         Binding("X", "continue_step('retry')", "Retry", show=False, id="run.retry",
                 tooltip="Run the commands of a held step again, in the same container"),
-        Binding("P", "continue_step('accept')", "Accept", show=False, id="run.accept",
+        Binding("V", "continue_step('accept')", "Accept", show=False, id="run.accept",
                 tooltip="Count a held step as succeeded"),
     ]  # fmt: skip
 
@@ -53,7 +53,7 @@ class HoldActions(RunActions):
         ways = [("run.shell", "S", "shell")] if self.workbench.shell is not None else []
         ways.append(("run.continue", "u", "continue"))
         if step.held != "before":
-            ways += [("run.retry", "X", "retry"), ("run.accept", "P", "accept")]
+            ways += [("run.retry", "X", "retry"), ("run.accept", "V", "accept")]
         return "  ".join(f"{key_label(self.app, name, default)} {text}" for name, default, text in ways)
 
     def action_hold(self) -> None:
