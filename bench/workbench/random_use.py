@@ -241,8 +241,11 @@ async def _live_sequences(seed: int, length: int, played: list[int]) -> None:
 
 def _describe(error: Exception) -> str:
     cause = getattr(error, "error", error)
-    own = [frame for frame in traceback.extract_tb(cause.__traceback__) if "/workbench/" in frame.filename][-3:]
-    at = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(own))
+    frames = traceback.extract_tb(cause.__traceback__)
+    own = [frame for frame in frames if "/workbench/" in frame.filename][-3:]
+    # Where it was raised, and the last places of the workbench on the way there.
+    shown = [*(frame for frame in own if frame not in frames[-5:]), *frames[-5:]]
+    at = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(shown))
     return f"{type(cause).__name__}: {cause} ({at})"[:3000]
 
 

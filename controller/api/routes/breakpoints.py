@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api import serializers
+from controller.api.artifacts.keys import find_step
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import runs as models
@@ -22,10 +23,15 @@ from controller.kube import PIPELINE_RUNS, ApiError
 from controller.kube.exec import ExitStatus, execute
 from controller.operator.names import AGENT_CONTAINER
 from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.reasons import StepReason
 
 _NOT_HELD_EXIT_CODE = 4
 """Of the agent, for a step that does not wait, or not so that the action is possible."""
 _EXEC_SECONDS = 20.0
+_SIGNAL_EXIT_CODE = 128
+"""Exit codes above it are of processes that a signal has ended."""
+_STATUS_CHECKS, _STATUS_INTERVAL = 30, 0.1
+"""How often, and at what interval in seconds, it is looked whether a step has gone on."""
 
 log = logging.getLogger("c8s.api")
 
@@ -62,13 +68,28 @@ async def continue_step(request: Request, ns: str, run: str, step: str, body: mo
         raise
     if ended.code == _NOT_HELD_EXIT_CODE:
         raise ApiProblemError("conflict", f"the step {step} is not held where it could {body.action}")
-    if ended.code != 0:
+    if ended.code != 0 and not (_was_killed(ended) and await _has_gone_on(state, ns, run, step)):
         raise ApiProblemError("conflict", f"the step {step} could not be continued: the log of its agent says more")
     log.info(
         "step continued",
         extra={"namespace": ns, "run": run, "step": step, "action": body.action, "user": request.state.user.name},
     )
     return Response(status_code=202)
+
+
+def _was_killed(ended: ExitStatus) -> bool:
+    """Whether the process did not end by itself, as one whose pod ends: a short step may end before it does."""
+    return ended.code is None or ended.code > _SIGNAL_EXIT_CODE
+
+
+async def _has_gone_on(state: AppState, ns: str, run: str, step: str) -> bool:
+    """Whether the step is not held any more; its status follows what became of its pod."""
+    for _ in range(_STATUS_CHECKS):
+        status = find_step(await find_run(state, ns, run), step)
+        if status is None or status.get("reason") != StepReason.HELD:
+            return True
+        await asyncio.sleep(_STATUS_INTERVAL)
+    return False
 
 
 async def _run_in_agent(state: AppState, namespace: str, pod: str, command: list[str]) -> ExitStatus:

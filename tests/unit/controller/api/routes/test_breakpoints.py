@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from controller.api.routes import breakpoints
 from controller.kube import PIPELINE_RUNS
+from controller.kube.exec import ExitStatus
+from controller.operator.names import AGENT_CONTAINER
 from tests.unit.controller.api.fakes import BOB, run_api
 from tests.unit.controller.api.http.transfers import run_with_step
 
@@ -64,3 +67,29 @@ async def test_rerun_has_breakpoints_of_its_own(tmp_path: Path) -> None:
         assert held.json["breakpoints"] == [{"step": "build", "at": "failed"}]
         refused = await api.call("POST", f"{RUN}/rerun", json={"breakpoints": [{"step": "nosuch"}]})
         assert refused.status == 422
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "status"),
+    [(0, "Held", 202), (137, "Completed", 202), (None, None, 202), (137, "Held", 409), (1, "Completed", 409)],
+)
+async def test_step_that_ends_before_the_answer_has_gone_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None, reason: str | None, status: int
+) -> None:
+    async def pod(*_: Any) -> dict[str, Any]:
+        return {
+            "metadata": {"name": "p"},
+            "spec": {"initContainers": [{"name": AGENT_CONTAINER, "command": ["a", "b"]}]},
+        }
+
+    async def answer(*_: Any) -> ExitStatus:
+        return ExitStatus(code)
+
+    monkeypatch.setattr(breakpoints, "find_step_pod", pod)
+    monkeypatch.setattr(breakpoints, "_run_in_agent", answer)
+    monkeypatch.setattr(breakpoints, "_STATUS_INTERVAL", 0.001)
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
+        step = {"name": "build", "slug": "build", "reason": reason, "attempts": [{"number": 1}]}
+        api.kubernetes.status("a", "ci-1", phase="Running", steps=[step])
+        assert (await api.call("POST", f"{RUN}/steps/build/continue", json={"action": "go"})).status == status
