@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -299,3 +300,28 @@ async def test_notification_does_not_cover_the_problems(tmp_path: Path) -> None:
         await until(pilot, sees(app, "look at this"))
         problems = app.screen.query_one(ProblemList)
         await until(pilot, lambda: app.screen.query_one(Toast).region.bottom < problems.region.y)
+
+
+async def test_text_can_be_drawn_after_any_undo(session: EditorSession) -> None:
+    """Textual loses count of the lines when several edits are undone at once that add and remove lines."""
+    random = Random(36)
+
+    def somewhere() -> tuple[int, int]:
+        row = random.randrange(editor.document.line_count)
+        return row, random.randrange(len(editor.document.get_line(row)) + 1)
+
+    async with session.open() as pilot:
+        editor = session.screen.editor
+        for _ in range(150):
+            acts: list[Callable[[], object]] = [
+                lambda: editor.insert(random.choice("xy"), somewhere()),
+                lambda: editor.replace(random.choice(["z", "1\n2\n3", ""]), somewhere(), somewhere()),
+                lambda: editor.delete(somewhere(), somewhere()),
+                editor.undo,
+                editor.undo,
+                editor.redo,
+            ]
+            random.choice(acts)()
+            assert editor.wrapped_document.height == editor.document.line_count
+        await pilot.pause()
+        assert session.app.failures == {}

@@ -6,7 +6,8 @@ Highlighting uses tree-sitter if it can be loaded, else `highlighting`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
-from textual.widgets.text_area import TextAreaTheme
+from textual.widgets.text_area import Edit, TextAreaTheme
 
 from controller.pipeline.diagnostics import Diagnostic
 from workbench.pipeline_file.completion import NO_COMPLETIONS, CompletionList
@@ -89,6 +90,28 @@ class YamlEditor(PaneBoundary, TextArea):
         self.history.checkpoint()
         self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
         self.history.checkpoint()
+
+    def _undo_batch(self, edits: Sequence[Edit]) -> None:
+        with self._whole_rows():
+            super()._undo_batch(edits)
+
+    def _redo_batch(self, edits: Sequence[Edit]) -> None:
+        with self._whole_rows():
+            super()._redo_batch(edits)
+
+    @contextmanager
+    def _whole_rows(self) -> Iterator[None]:
+        """Compute the rows of the whole text within the block.
+
+        Textual computes them for one range around several edits, and gets the number of lines wrong if some add lines
+        and others remove them. The text could then not be drawn any more.
+        """
+        document = self.wrapped_document
+        setattr(document, "wrap_range", lambda *_: document.wrap(self.wrap_width, self.indent_width))  # noqa: B010
+        try:
+            yield
+        finally:
+            delattr(document, "wrap_range")
 
     def show_problems(self, problems: Sequence[Diagnostic]) -> None:
         """Underline these in the text."""
