@@ -105,14 +105,17 @@ class _Watch:
         self._started_at = time.monotonic()
 
     async def run(self) -> int:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._options.jobs):
-                group.create_task(self._keep_playing())
-        taken = time.monotonic() - self._started_at
-        print(
-            f"{self._played:,} sequences of {self._options.length} acts ({self._acts:,} keys, clicks and changes) "
-            f"in {taken:.0f} s: {len(self._failures)} different failures"
-        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._options.jobs):
+                    group.create_task(self._keep_playing())
+        finally:
+            # Also after Ctrl-C.
+            taken = time.monotonic() - self._started_at
+            print(
+                f"{self._played:,} sequences of {self._options.length} acts ({self._acts:,} keys, clicks and changes) "
+                f"in {taken:.0f} s: {len(self._failures)} different failures"
+            )
         return 1 if self._failures else 0
 
     async def _keep_playing(self) -> None:
