@@ -91,3 +91,46 @@ def test_each_named_and_numeric_reference_is_known(written: str, char: str) -> N
 )
 def test_a_value_is_hidden_as_cat_shows_it(value: bytes, shown: bytes) -> None:
     assert masked([value], b"<" + shown + b">\n") == b"<***>\n"
+
+
+_BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw"
+
+
+@pytest.mark.parametrize(
+    ("secret", "member"),
+    [
+        ("A=1\nTOKEN=abcdefgh1234\n", "abcdefgh1234"),
+        ("A=1\n\texport\tTOKEN = 'abcdefgh 1234' \t\n", "abcdefgh 1234"),
+        ('A=1\n  MY.TOKEN_2= "abcdefgh 1234"', "abcdefgh 1234"),
+        (
+            f"-----BEGIN RSA KEY-----\nProc-Type: 4,ENCRYPTED\n\n{_BODY}\n{_BODY}\n-----END RSA KEY-----",
+            _BODY * 2,
+        ),
+        (f"text before -----BEGIN EC KEY-----\r\n{_BODY}\r\n-----END EC KEY----- and after", _BODY),
+        ("- abcdefgh1234\n- other\n", "abcdefgh1234"),
+        ('? abcdefgh1234\n: [[{k: [zyxwvuts9876]}]]\n"a key": 1\nb: 2\n', "zyxwvuts9876"),
+        ('  ["x", {"k": ["abcdefgh1234"]}]', "abcdefgh1234"),
+        (json.dumps(json.dumps({"k": "abcdefgh1234"})), "abcdefgh1234"),
+        ("amqp://:abcdefgh1234@host/vhost", "abcdefgh1234"),
+        ("see redis://user:abcdefgh1234@host:6379 and ftp://u:zyxwvuts9876@h", "zyxwvuts9876"),
+    ],
+)
+def test_members_are_found_however_the_document_is_written(secret: str, member: str) -> None:
+    assert member.encode() in secret_members(secret.encode())
+    assert masked([secret.encode()], f"<{member}>\n".encode()) == b"<***>\n"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "A=1\nTOKEN=abcdefg\n",
+        "http://host/path",
+        "-----BEGIN KEY-----\nabc",
+        "a: b: c: d",
+        "{not json",
+        "[",
+        "a b\nc d",
+    ],
+)
+def test_what_is_no_document_has_no_members(secret: str) -> None:
+    assert secret_members(secret.encode()) == []
