@@ -51,10 +51,14 @@ def _parse(headers: Headers, payload: Payload) -> Parsed:
         return _push(payload, repository)
     # Gitea names a push to a pull request `pull_request_sync` in another header, and `pull_request` in this one.
     if name in ("pull_request", "pull_request_sync"):
-        return read_pull_request(payload, repository, _ACTIONS, ("merge_base", "base.sha"))
+        return read_pull_request(payload, repository, _ACTIONS, _base)
     if name in ("create", "delete"):
         return Ignored(f"the event {name} starts no run: the push does", *repository)
     return Ignored(f"the event {name or 'without a name'} starts no run", *repository)
+
+
+def _base(request: Payload) -> str:
+    return request.optional_commit("merge_base") or request.optional_commit("base.sha")
 
 
 def _push(payload: Payload, repository: NamedRepository) -> Parsed:

@@ -50,12 +50,16 @@ def _parse(headers: Headers, payload: Payload) -> Parsed:
     if name == "push":
         return _push(payload)
     if name == "pull_request":
-        return read_pull_request(payload, read_repository(payload, _URLS), _ACTIONS, ("base.sha",))
+        return read_pull_request(payload, read_repository(payload, _URLS), _ACTIONS, _base)
     # Events of organizations and of apps have no repository.
     about = read_repository(payload, _URLS) if payload.has("repository") else ("", ())
     if name == "ping":
         return Ignored("GitHub tries the connection", *about, is_ping=True)
     return Ignored(f"the event {name or 'without a name'} starts no run", *about)
+
+
+def _base(request: Payload) -> str:
+    return request.commit("base.sha")
 
 
 def _push(payload: Payload) -> Parsed:

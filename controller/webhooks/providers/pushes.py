@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from controller.webhooks.event import Ignored, Parsed, PullRequest, RepositoryEvent
 from controller.webhooks.payload import MAX_URL_LENGTH, Payload
@@ -27,13 +27,13 @@ def read_ref(payload: Payload, repository: NamedRepository) -> tuple[str, str, b
 
 
 def read_pull_request(
-    payload: Payload, repository: NamedRepository, actions: Sequence[str], bases: Sequence[str]
+    payload: Payload, repository: NamedRepository, actions: Sequence[str], read_base: Callable[[Payload], str]
 ) -> Parsed:
     """The event of a pull request. Raises PayloadError.
 
     Args:
         actions: those that start runs.
-        bases: the fields with the commit to compare with; the first that is there counts.
+        read_base: returns the commit to compare with, of a pull request; empty if there is none.
     """
     name, urls = repository
     action = payload.text("action", "")
@@ -49,7 +49,7 @@ def read_pull_request(
         commit=request.commit("head.sha"),
         ref=f"refs/pull/{number}/head",
         branch=request.ref("base.ref"),
-        base=next((commit for field in bases if (commit := request.optional_commit(field))), ""),
+        base=read_base(request),
         message=request.message("title"),
         sender=payload.text("sender.login", ""),
         pull_request=PullRequest(
