@@ -121,6 +121,14 @@ def _refusal(status: int) -> web.Response:
     return web.json_response(document, status=status)
 
 
+async def _cancel_others() -> None:
+    """End what still waits for connections that were cut off."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 @contextmanager
 def fault_proxy(target: str, trouble: Faults, seed: int = 1) -> Iterator[str]:
     """The address of a proxy to `target`, which runs on a thread of its own."""
@@ -146,6 +154,7 @@ def fault_proxy(target: str, trouble: Faults, seed: int = 1) -> Iterator[str]:
     finally:
         trouble.partitioned = False
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(_cancel_others(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
