@@ -134,3 +134,17 @@ def test_members_are_found_however_the_document_is_written(secret: str, member: 
 )
 def test_what_is_no_document_has_no_members(secret: str) -> None:
     assert secret_members(secret.encode()) == []
+
+
+@pytest.mark.parametrize("before", ['""', '"', "''", '\\"', "x "])
+def test_a_folded_secret_beside_a_quote_is_hidden_wherever_the_output_is_cut(before: str) -> None:
+    patterns = SecretPatterns([b'say "hello world" to all'])
+    text = f'{before}say ""hello\n  world"" to all\nend\n'.encode()
+
+    def output(*pieces: bytes) -> bytes:
+        mask = SecretMasker(patterns)
+        return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()])
+
+    expected = output(text)
+    assert expected.endswith(b"***\n***\nend\n")
+    assert {output(text[:cut], text[cut:]) for cut in range(len(text))} == {expected}
