@@ -155,7 +155,7 @@ async def test_narrow_terminal_hides_the_graph() -> None:
 async def test_new_lines_are_followed_until_scrolled_up() -> None:
     app = _live()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "No output yet."))
+        await until(pilot, sees(app, "No line yet; a line is shown when it has ended."))
         app.controller.live_frames["work"].put_nowait(_lines(1, *(f"line {n}" for n in range(1, 101))))
         await until(pilot, sees(app, "line 100", "following"))
         await pilot.press("3", "up")

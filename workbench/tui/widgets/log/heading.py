@@ -143,4 +143,9 @@ def empty_message(
     if filtered is not None and len(filtered.log):
         done = filtered.complete and status.state != "loading"
         return "No line matches the filter." if done else "No line matches the filter yet; still searching …"
-    return {"loading": "Loading the log …", "live": "No output yet.", "complete": "No output."}[status.state]
+    return {
+        "loading": "Loading the log …",
+        # There may be the beginning of one, such as a progress bar.
+        "live": "No line yet; a line is shown when it has ended.",
+        "complete": "No output.",
+    }[status.state]
