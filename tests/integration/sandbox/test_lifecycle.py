@@ -82,7 +82,7 @@ def test_sandbox_recovers_when_all_processes_are_killed(fresh: C8s, tmp_path: Pa
     wait_until(lambda: len(attempts()) == 2)
     assert attempts()[0]["reason"] == "Disrupted"
     assert sum(line.split()[1:] == ["sleep", "300"] for line in fresh.processes()) <= 1
-    fresh("down")
+    assert "warning: this interrupts 1 run in progress: default/mine-1" in fresh("down").stderr
     assert fresh.processes() == []
 
 
