@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
 
 from tests.tui.driver import WIDE, sees, until
 from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.client import SavedPipeline
 from workbench.client.errors import UnreachableError
+from workbench.tui.command_palette import ThemePalette
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.run import RunScreen
@@ -113,3 +114,13 @@ async def test_palette_works_without_the_controller(monkeypatch: pytest.MonkeyPa
         await until(pilot, sees(app, "✗ test"))
         await choose(pilot, app, "hello-7", "Run hello-7")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.current_run == "hello-7")
+
+
+async def test_themes_are_listed_without_a_failure_where_nothing_fits() -> None:
+    app = busy_app()
+    async with app.run_test(size=(2, 2), notifications=True) as pilot:
+        app.action_change_theme()
+        await until(pilot, lambda: isinstance(app.screen, ThemePalette) and bool(app.screen.query(CommandList)))
+        app.screen._action_command_list("page_down")  # type: ignore[attr-defined]
+        await pilot.press("pagedown", "pageup", "escape")
+        assert app.failures == {}

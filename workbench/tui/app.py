@@ -246,6 +246,11 @@ class Workbench(OpeningApp):
         if self.use_command_palette and not ActionPalette.is_open(self):
             self.push_screen(ActionPalette(id="--command-palette"))
 
+    def search_themes(self) -> None:
+        from workbench.tui.command_palette import ThemePalette
+
+        self.push_screen(ThemePalette())
+
     def watch_run(self, name: str) -> None:
         """Say it on the terminal when this run, which was started or opened here, has ended."""
         run = self.feed.runs.get(name)

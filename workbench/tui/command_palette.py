@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.markup import escape
 from textual.screen import Screen
+from textual.theme import ThemeProvider
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, SavedPipeline
@@ -50,16 +51,27 @@ _DETAILS = (
 )
 
 
-class ActionPalette(ErrorBoundary, CommandPalette):
+class Palette(ErrorBoundary, CommandPalette):
     """Textual's palette, without its errors while it is closed or has no commands yet."""
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__([EverythingProvider], placeholder="Actions, runs, steps, files, pipelines …", id=id)
 
     def _action_command_list(self, action: str) -> None:
         # Its list fails on a page up or down between a change of its commands and their layout.
         with suppress(KeyError):
             super()._action_command_list(action)
+
+
+class ActionPalette(Palette):
+    """The palette of everything that can be done or opened."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__([EverythingProvider], placeholder="Actions, runs, steps, files, pipelines …", id=id)
+
+
+class ThemePalette(Palette):
+    """The palette of themes."""
+
+    def __init__(self) -> None:
+        super().__init__([ThemeProvider], placeholder="Themes …")
 
 
 class EverythingProvider(Provider):
