@@ -127,7 +127,7 @@ def test_failed_step_is_held_and_goes_on_as_wanted(c8s: C8s, tmp_path: Path, act
 
 def test_services_go_on_and_artifacts_wait_while_a_step_is_held(c8s: C8s, tmp_path: Path) -> None:
     (tmp_path / "given.txt").write_text("given\n")
-    tick = "while :; do date +%s%N > tick; sleep 0.05; done"
+    tick = "while :; do date +%s%N > next; mv next tick; sleep 0.05; done"
     service = f'{{name: clock, {IMAGE}, commands: ["{tick}"], ready: {{exec: ["test", "-e", "tick"]}}}}'
     first = (
         f'{{name: first, {IMAGE}, commands: ["test -e tick", "echo one > made.txt"], artifacts: [made.txt], '
