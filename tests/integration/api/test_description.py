@@ -23,13 +23,13 @@ EXAMPLES = int(os.environ.get("C8S_SCHEMATHESIS_EXAMPLES", "5"))
 LIVE = ["streamLogs", "execStep", "watchRuns"]
 
 # What a schema can't say of a good request: that a pipeline makes sense, which fields exclude each other, that a token
-# for the next page was given by a list, that a link was signed, that a body has its digest, that a day is in the
-# calendar.
+# for the next page was given by a list, that a link was signed, that stored credentials are for this host, that a body
+# has its digest, that a day is in the calendar.
 REFUSALS = {
     "createRun": [404, 422],
     "rerunRun": [404, 409, 422],
     "putPipeline": [422],
-    "putConnection": [422],
+    "putConnection": [409, 422],
     "putSecret": [403, 413, 422],
     "putSource": [415, 422],
     "listRuns": [400],

@@ -134,11 +134,26 @@ def test_unsaved_workspace_error_names_the_command(c8s: C8s, folder: Path) -> No
 def test_debug_run_that_cannot_start_is_deleted(c8s: C8s, folder: Path) -> None:
     run = failed_run(c8s, folder, "--keep-on-failure")
     kubectl = ["kubectl", "--kubeconfig", c8s("kubeconfig").stdout.strip()]
-    subprocess.run([*kubectl, "create", "quota", "none", "--hard=pods=0"], check=True, timeout=30)
+    # With a scope, which the admission webhook leaves out: whether it is for a pod is known once there is one.
+    quota = ["create", "quota", "none", "--hard=pods=0", "--scopes=Terminating"]
+    subprocess.run([*kubectl, *quota], check=True, timeout=30)
     try:
         output = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
     finally:
         subprocess.run([*kubectl, "delete", "quota", "none"], check=True, timeout=30)
     assert "could not start" in output
     assert "quota none" in output
+    assert_nothing_stays(c8s)
+
+
+def test_debug_run_that_can_never_start_is_refused_at_once(c8s: C8s, folder: Path) -> None:
+    run = failed_run(c8s, folder, "--keep-on-failure")
+    kubectl = ["kubectl", "--kubeconfig", c8s("kubeconfig").stdout.strip()]
+    subprocess.run([*kubectl, "create", "quota", "never", "--hard=pods=0"], check=True, timeout=30)
+    try:
+        output = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
+    finally:
+        subprocess.run([*kubectl, "delete", "quota", "never"], check=True, timeout=30)
+    assert "can't start a copy of step test" in output
+    assert "the quota never has pods 0: no step can ever run in the namespace" in output
     assert_nothing_stays(c8s)
