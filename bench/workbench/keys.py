@@ -23,7 +23,7 @@ _PANES = {"steps": "2", "log": "3"}
 
 async def keys(pane: str) -> None:
     """Presses a key that moves in a log or to another step's, and waits until the screen has been drawn after it."""
-    from tests.tui.fakes import FakeWorkbench, run, step
+    from tests.support.tui.fakes import FakeWorkbench, run, step
     from workbench.client import Lines, LogLine, StreamEnd, StreamKey
     from workbench.tui.startup import tune_garbage_collector
     from workbench.tui.widgets.log.view import LogView
@@ -89,7 +89,7 @@ def _spread(seconds: list[float]) -> str:
 
 async def scroll() -> None:
     """Moves the cursor down a list of 10,000 runs and waits for each picture."""
-    from tests.tui.fakes import FakeWorkbench, hello
+    from tests.support.tui.fakes import FakeWorkbench, hello
     from workbench.tui.widgets.runs_table import RunsTable
 
     app = FakeWorkbench([hello(number, created_ago=number) for number in range(1, 10_001)])

@@ -55,7 +55,7 @@ def search() -> None:
 
 
 async def open_million() -> None:
-    from tests.tui.fakes import FakeWorkbench, run, step
+    from tests.support.tui.fakes import FakeWorkbench, run, step
     from workbench.client.models import LogSummary
     from workbench.tui.startup import tune_garbage_collector
     from workbench.tui.widgets.log.view import LogView

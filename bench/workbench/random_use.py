@@ -202,7 +202,7 @@ def _play(options: argparse.Namespace) -> int:
 
 
 async def _fake_sequences(seed: int, length: int, played: list[int]) -> None:
-    from tests.tui.random_use import RandomUser, play_sequences
+    from tests.support.tui.random_use import RandomUser, play_sequences
 
     def count(user: RandomUser) -> None:
         played[0] += 1
@@ -220,7 +220,7 @@ async def _fake_sequences(seed: int, length: int, played: list[int]) -> None:
 
 
 async def _live_sequences(seed: int, length: int, played: list[int]) -> None:
-    from tests.tui.random_use import RandomUser
+    from tests.support.tui.random_use import RandomUser
     from workbench.sandbox import Sandboxes
     from workbench.tui.app import Workbench, WorkbenchOptions
     from workbench.tui.services.launcher import FileLauncher

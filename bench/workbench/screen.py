@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _START = """
 import time; started_at = time.perf_counter()
-from tests.tui.fakes import busy_app
+from tests.support.tui.fakes import busy_app
 app = busy_app()
 async def main():
     async with app.run_test(size=(140, 45)) as pilot:
@@ -35,7 +35,7 @@ def start() -> float:
 
 async def flood() -> tuple[float, float]:
     """Lines a second taken in and shown, and the worst lateness of the event loop in seconds."""
-    from tests.tui.fakes import FakeWorkbench, run, step
+    from tests.support.tui.fakes import FakeWorkbench, run, step
     from workbench.client import Lines, LogLine, StreamKey
     from workbench.tui.widgets.log.view import LogView
 
@@ -61,7 +61,7 @@ async def flood() -> tuple[float, float]:
 
 async def idle(seconds: float = 5.0) -> float:
     """Share of a core that the app takes when nothing runs."""
-    from tests.tui.fakes import FakeWorkbench, hello
+    from tests.support.tui.fakes import FakeWorkbench, hello
 
     app = FakeWorkbench([hello(7)])
     async with app.run_test(size=(140, 45)) as pilot:

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
 
             continue_step(AgentSettings(os.environ), arguments[1])
         elif arguments == ["source"]:
-            from .clone import clone
+            from .git.clone import clone
 
             clone(AgentSettings(os.environ))
         else:

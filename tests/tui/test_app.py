@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from controller.pipeline.diagnostics import Diagnostic
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from workbench.client.errors import InvalidError, UnauthorizedError
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog

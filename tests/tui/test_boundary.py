@@ -10,8 +10,8 @@ from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import Static
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeWorkbench, busy_app, hello, run, step, webshop
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeWorkbench, busy_app, hello, run, step, webshop
 from workbench.session.view_state import ViewState
 from workbench.tui import app as app_module
 from workbench.tui.boundary import is_going

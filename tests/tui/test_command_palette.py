@@ -9,8 +9,8 @@ import pytest
 from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
 
-from tests.tui.driver import WIDE, sees, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
+from tests.support.tui.driver import WIDE, sees, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.client import SavedPipeline
 from workbench.client.errors import UnreachableError
 from workbench.tui.command_palette import ThemePalette

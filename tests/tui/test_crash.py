@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, sees, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, hello
 from workbench.cli.commands.workbench import set_up_sandbox
 from workbench.session.crash_report import Crash
 from workbench.session.view_state import ViewState

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.tmux import Terminal
+from tests.support.tui.tmux import Terminal
 from workbench.config.contexts import config_path
 
 pytestmark = [pytest.mark.needs("tmux"), pytest.mark.xdist_group("tmux")]
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs("tmux"), pytest.mark.xdist_group("tmux")]
 @pytest.fixture
 def terminal(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Terminal]:
     socket = tmp_path_factory.mktemp("tmux") / "socket"
-    command = f"{sys.executable} -m tests.tui.terminal_app; echo left with $?; exec cat"
+    command = f"{sys.executable} -m tests.support.tui.terminal_app; echo left with $?; exec cat"
     opened = Terminal(socket, command, repository)
     yield opened
     opened.close()
@@ -78,7 +78,7 @@ def open_editor(tmp_path: Path, repository: Path) -> Iterator[Callable[[], Termi
     file.write_text("name: shop\n")
 
     def start() -> Terminal:
-        program = f"echo $$ > {pid}; exec {shlex.quote(sys.executable)} -m tests.tui.terminal_app {file}"
+        program = f"echo $$ > {pid}; exec {shlex.quote(sys.executable)} -m tests.support.tui.terminal_app {file}"
         command = f"sh -c {shlex.quote(program)}; echo left with $?; exec cat"
         opened.append(Terminal(tmp_path / f"socket{len(opened)}", command, repository))
         return opened[-1]

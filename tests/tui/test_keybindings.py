@@ -15,8 +15,8 @@ from textual.command import CommandPalette
 from textual.dom import DOMNode
 
 import workbench.tui
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from tools import keys_reference
 from workbench.tui import key_table, keybindings
 from workbench.tui.app import Workbench

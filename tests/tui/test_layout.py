@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.color import ColorType
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.live import C8s, write_pipeline
-from tests.tui.driver import sees, until
-from tests.tui.tmux import Terminal
+from tests.support.tui.driver import sees, until
+from tests.support.tui.tmux import Terminal
 from workbench.sandbox import Sandboxes
 from workbench.tui.app import Workbench, WorkbenchOptions
 from workbench.tui.screens.dialogs import ConfirmDialog

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.tui.driver import WIDE, sees, shown, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
+from tests.support.tui.driver import WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.notifications import NotificationsScreen
 from workbench.tui.screens.runs import RunsScreen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.random_use import play_sequences
+from tests.support.tui.random_use import play_sequences
 
 
 @pytest.mark.parametrize("seed", [2, 3, 15])

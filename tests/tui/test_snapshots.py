@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.driver import SMALL, WIDE, sees, until
-from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app
+from tests.support.tui.driver import SMALL, WIDE, sees, until
+from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app
 from tests.tui.screens.test_cluster import HEALTH, status
 from tests.tui.screens.test_run_failure import failed_app, failed_run
 from tests.tui.setup.test_setup_app import FakeProvider

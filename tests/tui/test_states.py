@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.tui.driver import WIDE, sees, shown, until
-from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step
+from tests.support.tui.driver import WIDE, sees, shown, until
+from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.client import BacklogEnd, Lines, LogLine, StreamKey
 from workbench.client.errors import NotFoundError, ServerError
 from workbench.tui import app as app_module

@@ -11,8 +11,8 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
-from tests.tui.driver import WIDE, sees, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
+from tests.support.tui.driver import WIDE, sees, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.ordered_input import KeyHandled, OrderedInput
 from workbench.tui.screens.dialogs import ConfirmDialog

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from tests.tui.setup.test_setup_app import FakeProvider
 from workbench.config.preferences import Preferences
 from workbench.session.view_state import Layout, SavedView, ViewState

@@ -31,7 +31,7 @@ SEARCHES = {"search", "sub", "subn", "finditer", "findall", "split"}
 CALLS = {*SEARCHES, "match", "fullmatch", "compile"}
 SHORT_TEXTS = {
     "controller.operator.decision.capacity._EXCEEDED": "a message of 1,000 characters",
-    "controller.agent.clone._PASSWORD": "a URL of 2,048 characters",
+    "controller.agent.git.clone._PASSWORD": "a URL of 2,048 characters",
 }
 """Expressions that are quadratic, with the bound of what they are applied to."""
 

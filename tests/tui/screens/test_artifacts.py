@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeWorkbench, run, step
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeWorkbench, run, step
 from workbench.tui.screens.artifacts.preview import PreviewScreen
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.terminal.external_programs import temporary_folder

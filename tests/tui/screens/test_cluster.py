@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import NOW, FakeWorkbench, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import NOW, FakeWorkbench, hello
 from workbench.client import (
     ComponentHealth,
     Health,

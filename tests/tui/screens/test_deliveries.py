@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeWorkbench, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeWorkbench, hello
 from workbench.client.connections import Connection, Delivery, DeliveryRun
 from workbench.client.errors import ClientError
 from workbench.tui.screens.deliveries import DeliveriesScreen

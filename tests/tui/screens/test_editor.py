@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 from textual.widgets._toast import Toast
 
 from controller.pipeline.diagnostics import Diagnostic
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, hello
 from workbench.pipeline_file.drafts import Drafts
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog

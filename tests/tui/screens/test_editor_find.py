@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.driver import until
+from tests.support.tui.driver import until
 from tests.tui.screens.test_editor import GOOD, EditorSession
 from workbench.tui.screens.editor import EditorScreen
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.tui.driver import SMALL, WIDE, sees, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.jump import JumpScreen
 from workbench.tui.screens.run import RunScreen

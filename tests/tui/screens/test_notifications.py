@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.driver import SMALL, sees, shown, until
-from tests.tui.fakes import FakeWorkbench, hello
+from tests.support.tui.driver import SMALL, sees, shown, until
+from tests.support.tui.fakes import FakeWorkbench, hello
 from workbench.tui.screens.notifications import NotificationsScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.terminal import clipboard

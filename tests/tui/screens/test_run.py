@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from textual.widgets import Static
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeWorkbench, busy_app, hello, run, step, webshop
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeWorkbench, busy_app, hello, run, step, webshop
 from workbench.client import (
     Lines,
     LogLine,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.client import Reused, Run, RunEvent
 from workbench.client.errors import ConflictError, NotFoundError
 from workbench.client.models import SecretNames

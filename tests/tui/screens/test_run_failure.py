@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import NOW, FakeController, FakeLauncher, FakeWorkbench, run, step
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import NOW, FakeController, FakeLauncher, FakeWorkbench, run, step
 from workbench.client import FirstFailure, Run, SavedWorkspace
 from workbench.client.models import StepCommand
 from workbench.tui.screens.run import RunScreen

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, hello, run, step
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, hello, run, step
 from workbench.client.errors import ConflictError
 from workbench.client.models import Run, Step
 from workbench.pipeline_file.load import LintOutcome

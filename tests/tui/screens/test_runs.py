@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step, webshop
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step, webshop
 from workbench.client import (
     CopyOf,
     SavedPipeline,

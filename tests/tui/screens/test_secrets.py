@@ -7,8 +7,8 @@ from dataclasses import replace
 from textual import events
 from textual.widgets import Input
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, hello
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, hello
 from workbench.client import SecretNames
 from workbench.client.errors import ClientError
 from workbench.pipeline_file.load import LintOutcome

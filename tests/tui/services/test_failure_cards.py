@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.tui.fakes import NOW, FakeController, run, step
+from tests.support.tui.fakes import NOW, FakeController, run, step
 from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import FirstFailure, LogSummary, Run, Step, StepCommand, StreamKey
 from workbench.report.failure_card import CardLine, FailedCommand

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.fakes import FakeController, hello
+from tests.support.tui.fakes import FakeController, hello
 from workbench.client import Run
 from workbench.client.run_request import ArchiveSource, RunRequest
 from workbench.pipeline_file.load import LintOutcome, lint_pipeline

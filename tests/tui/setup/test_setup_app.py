@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, sees, until
+from tests.support.tui.driver import SMALL, WIDE, sees, until
 from workbench.client.endpoint import Endpoint
 from workbench.session.startup_progress import ProgressEvent, StartupProgress, StepEvent
 from workbench.tui.setup.app import SetupApp

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tui.driver import WIDE, sees, shown, until
-from tests.tui.fakes import busy_app
+from tests.support.tui.driver import WIDE, sees, shown, until
+from tests.support.tui.fakes import busy_app
 from workbench.text.width import cell_width
 from workbench.tui.options import AppOptions
 from workbench.tui.terminal.ascii_filter import supports_unicode, to_ascii

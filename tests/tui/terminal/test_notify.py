@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.driver import WIDE, sees, until
-from tests.tui.fakes import FakeWorkbench, hello
+from tests.support.tui.driver import WIDE, sees, until
+from tests.support.tui.fakes import FakeWorkbench, hello
 from workbench.config.preferences import NOTIFY_WAYS, Preferences
 from workbench.tui.options import AppOptions
 from workbench.tui.terminal.notify import RESTORE_TITLE, SAVE_TITLE, notification_sequences

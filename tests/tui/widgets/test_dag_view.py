@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from textual.app import App, ComposeResult
 
-from tests.tui.driver import WIDE, sees, until
-from tests.tui.fakes import FakeWorkbench, run, step
+from tests.support.tui.driver import WIDE, sees, until
+from tests.support.tui.fakes import FakeWorkbench, run, step
 from workbench.client.models import Step
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.step_list import StepList

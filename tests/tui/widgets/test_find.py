@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.tui.driver import WIDE, sees, shown, until
+from tests.support.tui.driver import WIDE, sees, shown, until
 from tests.tui.widgets.test_log import one_log, view
 
 LINES = [f"line {n}{' needle' if n % 1000 == 0 else ''}" for n in range(1, 3001)]

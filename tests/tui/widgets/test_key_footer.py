@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.driver import SMALL, WIDE, shown, until
-from tests.tui.fakes import FakeWorkbench, busy_app, hello
+from tests.support.tui.driver import SMALL, WIDE, shown, until
+from tests.support.tui.fakes import FakeWorkbench, busy_app, hello
 from workbench.tui.widgets.log.view import LogView
 
 

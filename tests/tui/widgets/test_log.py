@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.tui.fakes import FakeWorkbench, run, step
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeWorkbench, run, step
 from workbench.client import Lines, LogLine, StreamKey
 from workbench.tui.widgets.log.grid import LogGrid
 from workbench.tui.widgets.log.view import LogView

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from textual.pilot import Pilot
 
-from tests.tui.driver import WIDE, sees, shown, until
-from tests.tui.fakes import FakeWorkbench, run, step
+from tests.support.tui.driver import WIDE, sees, shown, until
+from tests.support.tui.fakes import FakeWorkbench, run, step
 from workbench.client import Lines, LogLine, StreamKey
 from workbench.client.models import CommandStarted, StepCommand
 from workbench.tui.widgets.log.grid import LogGrid

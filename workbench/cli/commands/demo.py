@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workbench.cli.commands.samples import find_sample
+from workbench.cli.commands.pipelines.samples import find_sample
 from workbench.cli.options import runtime_option
 from workbench.cli.output.console import console_style
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.fakes import NOW, run, step
+from tests.support.tui.fakes import NOW, run, step
 from workbench.report.compare import Difference, LineReader, first_difference, normalize_line, pair_steps
 
 

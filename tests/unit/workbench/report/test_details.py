@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tui.fakes import run, step
+from tests.support.tui.fakes import run, step
 from workbench.report.details import Detail, description, run_details
 
 

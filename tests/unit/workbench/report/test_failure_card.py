@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.tui.fakes import NOW, run, step
+from tests.support.tui.fakes import NOW, run, step
 from workbench.client.models import FirstFailure, Run, StepCommand
 from workbench.report.compare import Difference
 from workbench.report.failure_card import (

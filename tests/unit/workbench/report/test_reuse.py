@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.tui.fakes import NOW, run, step
+from tests.support.tui.fakes import NOW, run, step
 from workbench.client.models import Reused, Run
 from workbench.report.reuse import FileChanges, changed_files, count_reuse, explain_reruns
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.tui.fakes import NOW
+from tests.support.tui.fakes import NOW
 from tests.unit.workbench.report.test_reuse import BUILD, TEST, shop
 from workbench.client.models import Run
 from workbench.pipeline_file.preview import planned_steps

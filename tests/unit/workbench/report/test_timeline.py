@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tui.fakes import NOW, run, step, webshop
+from tests.support.tui.fakes import NOW, run, step, webshop
 from tests.unit.workbench.client.fake_api import TIME, run_json, step_json
 from workbench.client.decode import decode_run
 from workbench.report.report import PhaseSpan, build_report

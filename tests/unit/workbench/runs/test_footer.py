@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.tui.fakes import hello, step
+from tests.support.tui.fakes import hello, step
 from workbench.client.models import SavedWorkspace
 from workbench.runs.footer import FOLLOW, choose_actions, footer_actions
 

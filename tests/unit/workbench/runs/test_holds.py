@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tui.fakes import run, step
+from tests.support.tui.fakes import run, step
 from workbench.client.models import Run, Step
 from workbench.runs.holds import NextHolds, describe_hold, holds_now, step_names, with_breakpoint
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.tui.fakes import hello
+from tests.support.tui.fakes import hello
 from workbench.client import CopyOf, RunChanged, RunDeleted, RunsListed
 from workbench.runs.run_list import RunList
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.tui.fakes import NOW, hello, run
+from tests.support.tui.fakes import NOW, hello, run
 from workbench.runs.run_filter import RunFilter
 from workbench.runs.run_query import parse_query
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.tui.fakes import run, step
+from tests.support.tui.fakes import run, step
 from workbench.cli.interruption import INTERRUPTED
 from workbench.cli.output.console import CommandError
 from workbench.cli.run_session.debug_copy import debug_copy, find_attempt, run_interruptible

@@ -10,7 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-from workbench.cli.commands.samples import list_samples, samples
+from workbench.cli.commands.pipelines.samples import list_samples, samples
 from workbench.cli.main import cli
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from .errors import UsageError
+from ..errors import UsageError
 
 _DEFAULT_PORTS = {"http": "80", "https": "443", "ssh": "22"}
 

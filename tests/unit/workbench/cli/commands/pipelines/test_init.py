@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.project_layouts import LAYOUTS
-from workbench.cli.commands.init import init
+from workbench.cli.commands.pipelines.init import init
 
 
 @pytest.fixture(autouse=True)

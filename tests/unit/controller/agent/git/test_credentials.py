@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.agent.clone import Git
 from controller.agent.errors import AgentError
-from controller.agent.git_credentials import Server, parse_server, prepare_credentials
+from controller.agent.git.clone import Git
+from controller.agent.git.credentials import Server, parse_server, prepare_credentials
 
 
 class Host:

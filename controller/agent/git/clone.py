@@ -16,15 +16,15 @@ import subprocess
 import tempfile
 import time
 
-from .archive.pack import Packed, pack
-from .archive.scratch_file import read_chunks, scratch_file
-from .archive.summary import describe_archive
-from .archive.unpack import check_link, split_path
-from .client import AgentClient
+from ..archive.pack import Packed, pack
+from ..archive.scratch_file import read_chunks, scratch_file
+from ..archive.summary import describe_archive
+from ..archive.unpack import check_link, split_path
+from ..client import AgentClient
+from ..errors import AgentError, printable
+from ..settings import AgentSettings
+from .credentials import prepare_credentials
 from .definition import read_definition
-from .errors import AgentError, printable
-from .git_credentials import prepare_credentials
-from .settings import AgentSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

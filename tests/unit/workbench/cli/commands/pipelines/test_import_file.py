@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.workbench.importer.github.test_workflow import CI
-from workbench.cli.commands.import_file import import_file
+from workbench.cli.commands.pipelines.import_file import import_file
 from workbench.cli.main import main
 from workbench.pipeline_file.load import lint_pipeline
 

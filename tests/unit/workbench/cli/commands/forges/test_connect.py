@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.cli.commands.connect import default_name, default_provider
+from workbench.cli.commands.forges.connect import default_name, default_provider
 from workbench.cli.output.console import InputError
 from workbench.client.connections import Delivery, DeliveryRun, decode_connection
 

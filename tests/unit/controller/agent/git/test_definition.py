@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.agent.clone import Git
-from controller.agent.definition import read_definition
+from controller.agent.git.clone import Git
+from controller.agent.git.definition import read_definition
 from controller.agent.settings import AgentSettings
 from tests.support.git_server import GitServer, Repository, git, git_server
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .errors import AgentError, printable
+from ..errors import AgentError, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .settings import AgentSettings
+    from ..settings import AgentSettings
 
     RunGit = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -14,7 +14,7 @@ from textual import events
 from textual.app import App
 from textual.geometry import Size
 
-from tests.tui.fakes import FakeController, FakeLauncher, FakeWorkbench, hello, run, step, webshop
+from tests.support.tui.fakes import FakeController, FakeLauncher, FakeWorkbench, hello, run, step, webshop
 from workbench.client import (
     BacklogEnd,
     Frame,

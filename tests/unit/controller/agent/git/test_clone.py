@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from controller.agent import clone as module
-from controller.agent.clone import Git, clone
 from controller.agent.errors import AgentError, UsageError
+from controller.agent.git import clone as module
+from controller.agent.git.clone import Git, clone
 from controller.agent.settings import AgentSettings
 
 

@@ -1,7 +1,7 @@
 """The workbench on a fake controller as a program, for tests in a real terminal.
 
-`python -m tests.tui.terminal_app` shows a run whose log contains control sequences.
-`python -m tests.tui.terminal_app FILE` opens the workbench on that pipeline with the preferences
+`python -m tests.support.tui.terminal_app` shows a run whose log contains control sequences.
+`python -m tests.support.tui.terminal_app FILE` opens the workbench on that pipeline with the preferences
 of the test's user; f12 makes it crash.
 """
 
@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from tests.tui.fakes import FakeLauncher, FakeWorkbench, hello, run, step
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, hello, run, step
 from workbench.tui.startup import exit_code, load_options, run_until_exit
 
 HOSTILE = [

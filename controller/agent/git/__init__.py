@@ -1,0 +1,1 @@
+"""Clones the repository of a run, and reads its pipeline there."""

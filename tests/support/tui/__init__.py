@@ -1,0 +1,1 @@
+"""Apps with fakes behind them, and programs that drive the workbench."""

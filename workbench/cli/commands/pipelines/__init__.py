@@ -1,0 +1,1 @@
+"""Commands that write, convert and check pipeline files."""
