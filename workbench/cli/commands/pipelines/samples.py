@@ -43,7 +43,7 @@ def samples_folder() -> Path:
     Raises:
         CommandError: the samples are not installed.
     """
-    package = Path(__file__).parents[2]
+    package = Path(__file__).parents[3]
     for folder in (package / "samples", package.parent / "samples"):
         if (folder / "hello.yaml").is_file():
             return folder
