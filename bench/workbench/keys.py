@@ -66,7 +66,11 @@ async def keys(pane: str) -> None:
         while not flooding.done():
             for key in ("k", "j"):
                 painted, started_at, before = asyncio.Event(), time.perf_counter(), time.thread_time()
+                number = app._number
                 app.simulate_key(key)
+                while app._number == number or app._in_flight is not None:
+                    await asyncio.sleep(0)
+                # The key has been handled; now what it has changed is drawn.
                 view.call_after_refresh(painted.set)
                 await painted.wait()
                 took.append(time.perf_counter() - started_at)
