@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.integration.agent.test_agent import FakeAgentApi, Pod, ended, packed
+from tests.integration.agent.fake_api import FakeAgentApi
+from tests.integration.agent.pod import Pod, ended, packed
 from tests.support.waiting import wait_until_async
 
 JOB = {"C8S_EARLY_JOB": "uid-of-job"}

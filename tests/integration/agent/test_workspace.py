@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agent.test_agent import FakeAgentApi, Pod, api, pod
-
-__all__ = ["api", "pod"]
+from tests.integration.agent.fake_api import FakeAgentApi
+from tests.integration.agent.pod import Pod
 
 
 async def end(pod: Pod, code: str | None, *globs: str) -> tuple[int, str]:
