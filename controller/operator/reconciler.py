@@ -15,7 +15,7 @@ from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClien
 from controller.operator import names
 from controller.operator.approval import is_awaiting_approval, time_left, unapproved_status
 from controller.operator.cache.resource_cache import ResourceCache
-from controller.operator.cache.run_plan import InvalidRunError, is_unresolved
+from controller.operator.cache.run_plan import InvalidRunError, RunPlan, is_unresolved
 from controller.operator.cache.run_state import RunState, new_run_state
 from controller.operator.cache.timers import DeletionTimers
 from controller.operator.decision import concurrency, finalizer
@@ -53,6 +53,8 @@ _log = logging.getLogger(__name__)
 
 _PLAN_RETRY_DELAY = timedelta(seconds=1)
 _RESTORE_DELAY = timedelta(seconds=0.5)
+_LARGE_RUN = 100
+"""Steps."""
 _READS = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob | WithdrawJob
 """Actions whose results change the next decision."""
 
@@ -83,6 +85,12 @@ def _with_resolved_spec(run: RunObject, state: RunState) -> RunObject:
         return run
     pipeline_fields = {name: state.resolved[name] for name in ("pipeline", "changedFiles") if name in state.resolved}
     return as_run({**run, "spec": {**run["spec"], **pipeline_fields}})
+
+
+async def _yield_if_large(plan: RunPlan) -> None:
+    """Of a large run each part takes long, and the rest of the process has its turn between them; others just wait."""
+    if len(plan.steps) >= _LARGE_RUN:
+        await asyncio.sleep(0)
 
 
 def utc_now() -> datetime:
@@ -257,13 +265,12 @@ class Reconciler:
             run = _with_resolved_spec(run, state)
             await self._load_existing(key, run, state)
             observation = self._observations.build(key, run, state, await self._find_blocking_runs(run, state))
-            # Of a large run, each part takes long: whatever else is to be done has its turn in between.
-            await asyncio.sleep(0)
+            await _yield_if_large(state.plan)
             known: RunObject = {**run, "status": state.status.current}
             plan = state.plan
             now = self._now()
             decision = decide(known, plan.pipeline, plan.steps, observation, now, self._settings)
-            await asyncio.sleep(0)
+            await _yield_if_large(plan)
             if any(early.lacks_room for early in observation.early.values()):
                 self._cache.room.note_refusal(observation.monotonic)
             failures = await self._executor.execute(run, state, decision.actions)
