@@ -5,7 +5,7 @@ which authenticated the user and checked permissions that Kubernetes does not kn
 steps. The signature covers the spec, so that it can't be moved to another run; its time is compared with that of the
 object's creation, so that it can't be used again for a later run of the same name.
 
-The receiver of webhooks, an open door, has a key of its own, which is derived from the controller's: with it, it can
+The receiver of webhooks, which strangers reach, has a key of its own, derived from the controller's. With it, it can
 sign runs of deliveries and nothing else.
 """
 

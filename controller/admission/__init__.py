@@ -1,1 +1,1 @@
-"""The validating admission webhook: pipelines, runs and connections that can't be right are refused at the door."""
+"""The validating admission webhook: pipelines, runs and connections that can't be right are not stored."""

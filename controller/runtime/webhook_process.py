@@ -1,4 +1,4 @@
-"""The process of the role `webhook` alone: an open door, so that it has no other role, and no object store."""
+"""The process of the role `webhook` alone: strangers reach it, so that it has no other role, and no object store."""
 
 from __future__ import annotations
 

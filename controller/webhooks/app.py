@@ -1,4 +1,4 @@
-"""The receiver over HTTP: an open door, so that what comes in is bounded before it is looked at.
+"""The receiver over HTTP: strangers reach it, so that what comes in is bounded before it is looked at.
 
 `POST /webhooks/{provider}` and `POST /webhooks/{provider}/{namespace}/{connection}`.
 """
