@@ -11,7 +11,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-import time
 from collections.abc import Iterator
 from re import _parser as sre_parse  # type: ignore[attr-defined]  # the syntax tree of an expression
 from types import ModuleType
@@ -23,6 +22,7 @@ import controller
 import embedded
 import kind
 import workbench
+from tests.support.processor_time import processor_seconds
 
 LENGTH = 4_000
 SECONDS = 0.02
@@ -127,17 +127,11 @@ def longest(expression: re.Pattern[Any], is_searched: bool, length: int = LENGTH
     for text in texts(expression, length):
         for call in (expression.match, expression.fullmatch, *([expression.search] if is_searched else [])):
             # Twice: what else the process did in the first one must not count.
-            spent = min(timed(call, text), timed(call, text))
+            spent = min(processor_seconds(call, text), processor_seconds(call, text))
             slowest = max(slowest, spent)
             if slowest > SECONDS:
                 return slowest
     return slowest
-
-
-def timed(call: Any, text: str | bytes) -> float:
-    began = time.thread_time()
-    call(text)
-    return time.thread_time() - began
 
 
 EXPRESSIONS = expressions()

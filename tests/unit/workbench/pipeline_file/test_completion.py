@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.pipeline.lint import schema
+from tests.support.processor_time import takes_at_most
 from workbench.pipeline_file.completion import CompletionList, complete
 
 SCHEMA = schema()
@@ -71,9 +71,8 @@ def test_letters_in_order_match() -> None:
 
 def test_long_names_in_the_file_cost_little() -> None:
     name = "a" * 200_000
-    began = time.process_time()
-    assert labels(f"steps:\n- name: {name}\n- name: b\n  dependsOn: [{'a' * 20}b@]") == []
-    assert time.process_time() - began < 1
+    with takes_at_most(1):
+        assert labels(f"steps:\n- name: {name}\n- name: b\n  dependsOn: [{'a' * 20}b@]") == []
 
 
 def test_step_offers_step_fields() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.processor_time import takes_at_most
 from workbench.text.sanitize import LIMIT, PLAIN, Segment, Style, sanitize_label, sanitize_line, segments, truncate
 from workbench.text.width import cell_width
 
@@ -171,8 +171,7 @@ def test_truncation_counts_columns() -> None:
 
 
 def test_hostile_megabyte_is_sanitized_quickly() -> None:
-    started = time.process_time()
-    sanitize_line("\x1b]" * 500_000, colour=True)
-    sanitize_line("\x1b[" + "0;" * 500_000, colour=True)
-    sanitize_line("\x9b\x9d" * 500_000, colour=True, limit=None)
-    assert time.process_time() - started < 5
+    with takes_at_most(10):
+        sanitize_line("\x1b]" * 500_000, colour=True)
+        sanitize_line("\x1b[" + "0;" * 500_000, colour=True)
+        sanitize_line("\x9b\x9d" * 500_000, colour=True, limit=None)

@@ -4,13 +4,13 @@ import gzip
 import io
 import os
 import tarfile
-import time
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
 from controller.api.artifacts.archive import read_file
 from controller.storage.errors import BrokenArchiveError
+from tests.support.processor_time import takes_at_most
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
@@ -76,10 +76,8 @@ async def test_a_link_in_the_place_of_a_file_is_not_followed() -> None:
 
 async def test_a_bomb_is_aborted_while_it_is_unpacked() -> None:
     bomb = archive({"zeros": bytes(200_000_000), "a": b"x"})
-    began = time.process_time()
-    with pytest.raises(BrokenArchiveError, match="more than"):
+    with takes_at_most(0.5), pytest.raises(BrokenArchiveError, match="more than"):
         await read(bomb, "a", 1, limit=1_000_000)
-    assert time.process_time() - began < 0.5
 
 
 async def test_huge_extension_headers_are_refused() -> None:

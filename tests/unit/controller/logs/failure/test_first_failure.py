@@ -1,6 +1,5 @@
 """The line that says why a step failed."""
 
-import time
 from array import array
 
 import pytest
@@ -14,6 +13,7 @@ from controller.logs.failure.first_failure import (
     last_line,
 )
 from controller.logs.model import Block
+from tests.support.processor_time import processor_seconds
 
 PYTEST = """\
 ============================= test session starts ==============================
@@ -173,14 +173,12 @@ def hostile_line(start: bytes, repeated: bytes, end: bytes, length: int) -> byte
 def search_seconds(line: bytes) -> float:
     """The processor time of a search in nothing but this line; of the faster one of two."""
     text = (line + b"\n") * (SEARCH_BYTES // 4 // (len(line) + 1))
-    return min(_timed_search(text) for _ in range(2))
+    return min(processor_seconds(_search, text) for _ in range(2))
 
 
-def _timed_search(text: bytes) -> float:
-    started = time.thread_time()
+def _search(text: bytes) -> None:
     first_failure(blocks(text))
     last_line(blocks(text))
-    return time.thread_time() - started
 
 
 def test_only_the_last_lines_are_searched() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.processor_time import takes_at_most
 from workbench.logs.search.query import Query, QueryError
 from workbench.logs.search.regex import Regex, RegexError
 
@@ -37,10 +36,9 @@ def test_whole_text_search_equals_line_by_line_search(pattern: str, text: str) -
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(a*)*b", ".*.*.*.*=b", "a?" * 24 + "a" * 24])
 def test_catastrophic_patterns_take_linear_time(pattern: str) -> None:
     query = Query(pattern, regex=True)
-    started = time.process_time()
-    query.find_spans("a" * 5_000 + "!")
-    list(query.matching_lines("a" * 200_000 + "!"))
-    assert time.process_time() - started < 1
+    with takes_at_most(1):
+        query.find_spans("a" * 5_000 + "!")
+        list(query.matching_lines("a" * 200_000 + "!"))
 
 
 def test_matches_are_found_with_their_positions() -> None:
