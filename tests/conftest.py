@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.tools import find_tool
+
+# An example that a pause of the machine or a garbage collection hits is not wrong.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests and all modules out of garbage collections, which take up to a second with them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
