@@ -47,7 +47,7 @@ TEKTON_RUNS = Resource("tekton.dev", "v1", "pipelineruns", "PipelineRun")
 FILES = 100
 WIDTH = 10
 MANY, SHORT = 20, 3
-PATIENCE = 900.0
+TIMEOUT = 900.0
 
 
 def call(command: Sequence[str], environment: Mapping[str, str], stdin: str = "") -> str:
@@ -76,7 +76,7 @@ async def until(client: KubeClient, resource: Resource, obj: Json, is_over: Call
     """Create an object and watch it until something holds; the object then."""
     made = await client.create(resource, obj, NAMESPACE)
     selector = f"metadata.name={made['metadata']['name']}"
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         async for event in client.watch(
             resource, NAMESPACE, resource_version=made["metadata"]["resourceVersion"], field_selector=selector
         ):

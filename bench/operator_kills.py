@@ -38,7 +38,7 @@ _ROOT = Path(__file__).parent.parent
 _TOKEN = "kill-token"
 _RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
 _LAYERS, _WIDTH = 5, 4
-_PATIENCE = 300.0
+_TIMEOUT = 300.0
 _LINES = 40
 _FINAL = ("Succeeded", "Failed", "Cancelled")
 _FRESH_PAUSE = (0.4, 1.0)
@@ -340,7 +340,7 @@ def _without_store(on: Stage, name: str, seconds: float) -> None:
 
 
 def _ended(on: Stage, name: str) -> Json:
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _TIMEOUT
     while time.monotonic() < end and _phase(on, name) not in _FINAL:
         time.sleep(0.1)
     return on.call("GET", f"{_RUNS}/{name}").get("status") or {}

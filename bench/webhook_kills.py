@@ -27,7 +27,7 @@ from bench.webhooks import FINAL, SPACE, Json, Stage, stage
 from tests.integration.operator.faults import Faults, fault_proxy
 from tests.support.waiting import wait_until
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 _NOT_COUNTED = ("tokenreviews", "subjectaccessreviews", "/events")
 """Writes that leave nothing behind, or nothing that matters."""
 
@@ -117,10 +117,10 @@ class Deliveries:
         def check() -> object:
             if self._on.controller.poll() is not None:
                 self._on.start()
-                wait_until(self._on.is_ready, _PATIENCE, what="the controller is ready again")
+                wait_until(self._on.is_ready, _TIMEOUT, what="the controller is ready again")
             return condition()  # type: ignore[operator]
 
-        return wait_until(check, _PATIENCE, what=what)  # type: ignore[return-value]
+        return wait_until(check, _TIMEOUT, what=what)  # type: ignore[return-value]
 
     def _check(self, guid: str, name: str, run: Json, said: list[str], how: str) -> None:
         on, wrong = self._on, self.result.wrong
@@ -135,7 +135,7 @@ class Deliveries:
             wrong.append(f"{how}: the steps of {name} have {attempts} attempts")
         final = said.index("success") if "success" in said else 0
         if set(said[final:]) != {"success"}:
-            wrong.append(f"{how}: the forge was told {said} of {name}")
+            wrong.append(f"{how}: the forge received {said} of {name}")
         number = (run["metadata"].get("labels") or {}).get("c8s.dev/run-number")
         numbers = [(each["metadata"].get("labels") or {}).get("c8s.dev/run-number") for each in runs]
         if number is None or numbers.count(number) != 1:
@@ -156,7 +156,7 @@ def kill_at_writes(folder: Path, *, every: int = 1, rounds: int = 1) -> Result:
         killer = Killer(on)
         trouble.on_write = killer.on_write
         on.start()
-        wait_until(on.is_ready, _PATIENCE, what="the controller is ready")
+        wait_until(on.is_ready, _TIMEOUT, what="the controller is ready")
         deliveries = Deliveries(on, killer)
         deliveries.one(0, is_after=False)
         # Of the second: the first one also waits for imports and lists.

@@ -68,7 +68,7 @@ sys.exit(main(sys.argv[1:]))
 
 @dataclass
 class Stage:
-    """A cluster with one connection, a repository, and the forge that is told of runs.
+    """A cluster with one connection, a repository, and the forge that statuses are reported to.
 
     Attributes:
         port: where the controller listens.

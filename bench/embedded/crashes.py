@@ -33,7 +33,7 @@ Json = dict[str, Any]
 _TOKEN = "crash-token"
 _MAPS, _PODS = "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces/default/pods"
 _JOBS = "/apis/batch/v1/namespaces/default/jobs"
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 _SCRIPTS = (
     "true",
     "exec sleep 300",
@@ -154,7 +154,7 @@ def crash(folder: Path, seed: int, milliseconds: float) -> Acknowledged:
         time.sleep(milliseconds / 1000)
         os.kill(cluster.pid, signal.SIGKILL)
         for writer in writers:
-            writer.join(_PATIENCE)
+            writer.join(_TIMEOUT)
     return known
 
 
@@ -195,7 +195,7 @@ def _lost(cluster: Cluster, known: Acknowledged) -> list[str]:
 
 def _unfinished(cluster: Cluster, known: Acknowledged) -> list[str]:
     """Each Job ends, and each of its pods counts once. Pods that first run after the start are left to run."""
-    by = time.monotonic() + _PATIENCE
+    by = time.monotonic() + _TIMEOUT
     while time.monotonic() < by:
         jobs = {job["metadata"]["name"]: job for job in cluster.call("GET", _JOBS)[1]["items"]}
         pods = cluster.call("GET", _PODS)[1]["items"]
@@ -215,7 +215,7 @@ def _unfinished(cluster: Cluster, known: Acknowledged) -> list[str]:
 
 def _left_running(cluster: Cluster, mine: set[str]) -> list[str]:
     """Processes of pods that are over or gone; those of pods that run now are theirs."""
-    by = time.monotonic() + _PATIENCE / 6
+    by = time.monotonic() + _TIMEOUT / 6
     while True:
         found = [(pid, uid) for pid, uid in marked() if uid in mine]
         pods = cluster.call("GET", _PODS)[1]["items"]

@@ -57,7 +57,7 @@ class AdmissionServer:
         """Reviews by outcome."""
 
     async def run(self) -> None:
-        """Serve until cancelled. The API server is told of it once it is served."""
+        """Serve until cancelled. It is registered with the API server once it is served."""
         from aiohttp import web
 
         runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=TIMEOUT_SECONDS)

@@ -63,6 +63,6 @@ class Publisher:
         request = checks.update_request(repository, report, token, check, annotate=not has_annotations)
         sent = await self._forge.send(request)
         if sent.status == 404:
-            # Somebody deleted it.
+            # It was deleted.
             return await self._publish_check(repository, app, report, None)
         return Published(sent, check)

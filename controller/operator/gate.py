@@ -1,6 +1,6 @@
 """The gate of a Job that is made ahead: while it is closed, the commands of the step can't begin.
 
-The Job itself says whether its gate is open. So that is decided once, whoever decides it: a Job is deleted only in the
+The Job itself says whether its gate is open. So that is decided once, by any replica: a Job is deleted only in the
 version in which its gate was seen closed, and a deletion and an opening at the same time exclude each other.
 """
 

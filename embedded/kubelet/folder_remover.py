@@ -17,7 +17,7 @@ _DELAY = 0.1
 
 
 class FolderRemover:
-    """Removes folders, whoever their files belong to.
+    """Removes folders, also with files of other users.
 
     Args:
         runtime: takes over files that belong to another user.

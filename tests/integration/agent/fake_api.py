@@ -1,7 +1,9 @@
 """A fake of the agent API, with objects that a test provides."""
 
 import hashlib
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -131,3 +133,20 @@ class FakeAgentApi:
         assert f"upload-{slug}" in self.objects
         self.manifests[slug] = await request.json()
         return web.Response(status=204)
+
+
+Api = TypeVar("Api", bound=FakeAgentApi)
+
+
+@asynccontextmanager
+async def serving(api: Api) -> AsyncIterator[Api]:
+    """Serve a fake on a port of its own; it learns its URL."""
+    runner = web.AppRunner(api.app(), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    api.url = f"http://{host}:{port}"
+    try:
+        yield api
+    finally:
+        await runner.cleanup()

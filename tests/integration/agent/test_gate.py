@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.integration.agent.fake_api import FakeAgentApi
+from tests.integration.agent.fake_api import FakeAgentApi, serving
 from tests.integration.agent.pod import Pod, ended, packed
 from tests.support.waiting import wait_until_async
 
@@ -46,15 +46,8 @@ class GatedApi(FakeAgentApi):
 
 @pytest.fixture
 async def api() -> AsyncIterator[GatedApi]:
-    found = GatedApi()
-    runner = web.AppRunner(found.app(), shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    found.url = f"http://{host}:{port}"
-    yield found
-    await runner.cleanup()
+    async with serving(GatedApi()) as found:
+        yield found
 
 
 @pytest.fixture

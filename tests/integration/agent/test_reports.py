@@ -114,12 +114,12 @@ async def test_agent_that_is_started_again_beside_the_step_fetches_nothing(api: 
     (pod.workspace / "a").write_bytes(b"a")
     second = await pod.start(again=True, C8S_FETCH_SOURCE="1", C8S_ARTIFACTS='["a"]')
 
-    def told() -> bool:
+    def is_reported() -> bool:
         # What is written while no agent listens is lost.
         pod.tell("end 0")
         return bool(api.reports and "ended" in api.reports[-1])
 
-    await wait_until_async(told, 20, what="the report of the end")
+    await wait_until_async(is_reported, 20, what="the report of the end")
     second.send_signal(signal.SIGTERM)
     code, out = await ended(second)
     assert (code, "fetched" in out, "build" in api.manifests) == (0, False, True)

@@ -1,4 +1,4 @@
-"""What kubectl is told by the admission webhook of a sandbox, which is on by default."""
+"""What the admission webhook answers kubectl of a sandbox, which is on by default."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ DELIVERED: dict[str, Any] = {
 
 
 def delivered(key: bytes, user: str = "c8s-webhook", **spec: Any) -> dict[str, Any]:
-    """A run that somebody with this key signed for this user."""
+    """A run that a holder of this key signed for this user."""
     run = copy.deepcopy(RUN)
     run["spec"] = {**DELIVERED, **spec}
     run["metadata"]["annotations"]["c8s.dev/created-by"] = user

@@ -37,7 +37,7 @@ class Settings:
 
 
 class Step(StopSignal):
-    """The first process of a step, which answers what it is told, and a clock that passes only while the agent waits.
+    """The first process of a step, which answers what it reads, and a clock that passes only while the agent waits.
 
     `answers`: what it reports after each line that it reads at its gate, and the seconds until then.
     """
@@ -48,7 +48,7 @@ class Step(StopSignal):
         self.answers = list(answers)
         self.now = 0.0
         self.written: list[tuple[float, str]] = []
-        """The lines that it was told, and when."""
+        """The lines that were written to it, and when."""
 
     def clock(self) -> float:
         return self.now

@@ -1,4 +1,4 @@
-"""The watch of gates that all agents share: when those who wait are told."""
+"""The watch of gates that all agents share: when those who wait are answered."""
 
 from __future__ import annotations
 

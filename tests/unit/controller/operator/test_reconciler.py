@@ -309,9 +309,9 @@ async def test_report_of_an_agent_causes_a_reconcile_and_other_progress_of_a_job
     active = {**job, "status": {"active": 1}}
     assert harness.cache.on_job(active, deleted=False, before=job) is None
     annotations = {"c8s.dev/agent-report": '{"began":"2026-01-01T00:00:00Z"}'}
-    told = {**active, "metadata": {**job["metadata"], "annotations": annotations}}
-    assert harness.cache.on_job(told, deleted=False, before=active) == KEY
-    assert harness.cache.on_job({**told, "status": {"ready": 1}}, deleted=False, before=told) is None
+    reported = {**active, "metadata": {**job["metadata"], "annotations": annotations}}
+    assert harness.cache.on_job(reported, deleted=False, before=active) == KEY
+    assert harness.cache.on_job({**reported, "status": {"ready": 1}}, deleted=False, before=reported) is None
 
 
 async def test_start_error_is_shown_once_secrets_in_it_are_masked() -> None:

@@ -201,12 +201,12 @@ class Simulation(World):
             for need in self.needs[name]
         )
 
-    def began_on_a_told_success(self, name: str) -> bool:
-        """Whether a step has begun because one upstream told its success, which failed after that all the same."""
+    def began_on_a_reported_success(self, name: str) -> bool:
+        """Whether a step has begun because one upstream reported a success, which failed after that all the same."""
         above = [place for place in self.reports if place[0] in self.needs[name] and self.reports[place].code == 0]
-        told = any(self.step_status(slug)["phase"] == "Failed" for slug, _ in above)
+        disputed = any(self.step_status(slug)["phase"] == "Failed" for slug, _ in above)
         return bool(self.step_status(name).get("attempts")) and (
-            told or any(self.began_on_a_told_success(need) for need in self.needs[name])
+            disputed or any(self.began_on_a_reported_success(need) for need in self.needs[name])
         )
 
 
@@ -231,7 +231,7 @@ def test_every_run_ends_and_ends_right(plan: Plan, data: st.DataObject) -> None:
     assert world.is_finished, world.status
     if plan.cancel_at is None:
         for name, phase in world.phases().items():
-            assert (phase == "Skipped") == world.failed_above(name) or world.began_on_a_told_success(name)
+            assert (phase == "Skipped") == world.failed_above(name) or world.began_on_a_reported_success(name)
             assert phase in ("Succeeded", "Failed", "Skipped")
         failed = [s for s in world.status["steps"] if s["phase"] == "Failed" and not s["allowFailure"]]
         assert world.phase == ("Failed" if failed else "Succeeded")

@@ -133,8 +133,8 @@ def test_open_error_names_the_database(tmp_path: Path) -> None:
 def test_what_is_read_and_told_is_what_is_stored(steps: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "db")
-        told: list[StoreEvent] = []
-        store.subscribe(told.append)
+        received: list[StoreEvent] = []
+        store.subscribe(received.append)
         start = store.revision
         for number, (name, what) in enumerate(steps):
             old = store.get(_key(name))
@@ -143,11 +143,11 @@ def test_what_is_read_and_told_is_what_is_stored(steps: list[tuple[str, str]]) -
             elif what == "delete" and old:
                 store.delete(_key(name), json.loads(old))
             # As a watcher does with some of the changes, but not with all.
-            decoded = [(event.object, event.previous) for event in told[::2]]
-            assert decoded == [(json.loads(e.body), json.loads(e.previous_body or b"null")) for e in told[::2]]
+            decoded = [(event.object, event.previous) for event in received[::2]]
+            assert decoded == [(json.loads(e.body), json.loads(e.previous_body or b"null")) for e in received[::2]]
         stored = store.events_since(start)
-        assert told == stored
-        assert [event.previous for event in told] == [event.previous for event in stored]
+        assert received == stored
+        assert [event.previous for event in received] == [event.previous for event in stored]
         assert dict(store.scan("configmaps")) == {k: b for k in map(_key, "abcd") if (b := store.get(k)) is not None}
         store.close()
 

@@ -12,7 +12,7 @@ from tests.unit.controller.operator.world import MANIFEST, World, step
 Json = dict[str, Any]
 
 
-def told(*more: Json, code: int = 0, **of_step: Any) -> World:
+def reported(*more: Json, code: int = 0, **of_step: Any) -> World:
     """A step `a` that has reported its end, before anything else shows it."""
     world = World(step("a", **of_step), step("b", "a"), *more).reconcile()
     world.start_step("a")
@@ -22,7 +22,7 @@ def told(*more: Json, code: int = 0, **of_step: Any) -> World:
 
 
 def test_next_step_starts_when_the_end_is_told() -> None:
-    world = told()
+    world = reported()
     attempt = world.step_status("a")["attempts"][0]
     assert (world.phases()["a"], world.started) == ("Succeeded", [("a", 1), ("b", 1)])
     assert (attempt["unconfirmed"], attempt["exitCode"]) == (True, 0)
@@ -45,7 +45,7 @@ def test_run_does_not_end_before_the_kubelet_has_confirmed() -> None:
 
 def test_failure_is_the_kubelets_to_tell() -> None:
     """It knows whether the memory was too little, or the node went away."""
-    world = told(code=137)
+    world = reported(code=137)
     assert (world.phases()["a"], world.started) == ("Running", [("a", 1)])
     assert world.step_status("a")["message"] == "its commands ended with exit code 137"
     world.end_step("a", 137, reason="OOMKilled")
@@ -56,7 +56,7 @@ def test_failure_is_the_kubelets_to_tell() -> None:
 
 @pytest.mark.parametrize("more", [{}, {"reason": "OOMKilled"}])
 def test_verdict_of_the_kubelet_is_recorded_and_what_began_goes_on(more: Json) -> None:
-    world = told(step("c", "a", "b"))
+    world = reported(step("c", "a", "b"))
     world.start_step("b")
     world.reconcile()
     world.end_step("a", 0 if more else 3, phase="Running", **more)
@@ -74,28 +74,28 @@ def test_verdict_of_the_kubelet_is_recorded_and_what_began_goes_on(more: Json) -
 
 
 def test_disputed_attempt_is_not_tried_again() -> None:
-    world = told(retryPolicy={"maxRetries": 2})
+    world = reported(retryPolicy={"maxRetries": 2})
     world.end_step("a", 1)
     world.reconcile().pass_time(3600)
     assert world.reconcile().started == [("a", 1), ("b", 1)]
 
 
 def test_other_code_that_a_failed_step_told_is_noted() -> None:
-    world = told(code=2)
+    world = reported(code=2)
     world.end_step("a", 137)
     attempt = world.reconcile().step_status("a")["attempts"][0]
     assert (attempt["exitCode"], attempt["reportedExitCode"]) == (137, 2)
 
 
 def test_failure_that_was_told_and_did_not_happen_is_a_success() -> None:
-    world = told(code=2)
+    world = reported(code=2)
     world.end_step("a", 0)
     attempt = world.reconcile().step_status("a")["attempts"][0]
     assert (attempt["phase"], attempt["reportedExitCode"]) == ("Succeeded", 2)
 
 
 def test_disruption_after_the_end_changes_nothing() -> None:
-    world = told()
+    world = reported()
     world.disrupt("a")
     attempt = world.reconcile().step_status("a")["attempts"][0]
     assert (attempt["phase"], "unconfirmed" in attempt) == ("Succeeded", False)
@@ -126,7 +126,7 @@ def test_end_that_is_told_by_a_stopped_step_is_not_believed(why: str) -> None:
 
 
 def test_container_that_goes_on_after_its_told_end_is_stopped() -> None:
-    world = told()
+    world = reported()
     assert world.requeue_at is not None
     world.pass_time(59)
     assert not world.reconcile().actions
@@ -161,7 +161,7 @@ def test_artifacts_that_were_not_stored_fail_with_the_pod() -> None:
 
 
 def test_unconfirmed_success_outlives_a_restart() -> None:
-    world = told()
+    world = reported()
     world.milestones.clear()
     world.timers = type(world.timers)()
     world.end_step("a", 5)

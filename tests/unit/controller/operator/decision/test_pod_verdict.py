@@ -249,8 +249,8 @@ def test_commands_run_once_the_agent_tells_that_they_began() -> None:
     status = {"phase": "Running", "containerStatuses": [container("step", {"running": {}})], **AGENT_RUNS}
     milestones = update_milestones(pod(status), Milestones(), NOW)
     assert (milestones.fetching, milestones.running) == (NOW, None)
-    told = AgentReport(began=NOW + timedelta(seconds=2))
-    view = AttemptView(pod=pod(status), report=told, milestones=milestones.with_report(told))
+    report = AgentReport(began=NOW + timedelta(seconds=2))
+    view = AttemptView(pod=pod(status), report=report, milestones=milestones.with_report(report))
     assert view.milestones.running == NOW + timedelta(seconds=2)
     assert evaluate_pod(view, artifacts=False, memory_limit=None).reason == "Running"
 
