@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from workbench.client.exec import ExecSession
 
 _CHUNK = 4096
+_STATUS_DELAY = 2.0
+"""Seconds until the status of a run shows what its log has shown."""
 _MIN_LIFETIME, _MAX_LIFETIME = 60, 24 * 3600
 """Limits of a debug run's lifetime in seconds."""
 
@@ -108,7 +110,7 @@ class ShellRequest:
 
 async def _shell(target: Target, request: ShellRequest) -> int:
     async with open_client(target, start=False) as client:
-        run = await client.run(request.run)
+        run = await _current_run(client, request)
         step = _find_step(run, request.step)
         if _is_running(step) and request.attempt is None:
             return await _run_in_step(client, run.name, step.slug, request, "the step continues")
@@ -116,6 +118,33 @@ async def _shell(target: Target, request: ShellRequest) -> int:
 
         attempt = find_attempt(run, step, request.attempt)
         return await run_interruptible(_in_copy(client, run, step, attempt.number, request))
+
+
+async def _current_run(client: Client, request: ShellRequest) -> Run:
+    """The run; of a pending step, as it is once the step has started, or after a moment.
+
+    The log says that a step has started a little before the status of its run does.
+    """
+    run = await client.run(request.run)
+    if not _is_pending(run, request.step):
+        return run
+    from workbench.client import RunChanged, RunsListed
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STATUS_DELAY), contextlib.aclosing(client.watch_runs(run.name)) as changes:
+            async for change in changes:
+                if isinstance(change, RunChanged):
+                    run = change.run
+                elif isinstance(change, RunsListed) and change.runs:
+                    run = change.runs[0]
+                if not _is_pending(run, request.step):
+                    break
+    return run
+
+
+def _is_pending(run: Run, name: str) -> bool:
+    step = run.step(name)
+    return step is not None and step.phase == StepPhase.PENDING and not _is_running(step)
 
 
 def _is_running(step: Step) -> bool:
