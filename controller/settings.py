@@ -39,6 +39,7 @@ class Settings:
     agent_image: str
     step_agents: str
     prestart: int
+    watch_retention: float
     pod_security: str
     agent_key_file: Path | None
     webhook_key_file: Path | None
@@ -124,6 +125,13 @@ FLAGS = (
         "pods of a run that may be made ahead, while the steps that theirs depend on run; 0: none; pipelines and runs "
         "may say otherwise",
         "2",
+    ),
+    Flag(
+        "watch-retention-hours",
+        "HOURS",
+        "how long runs that were started because a file was saved (`c8s run --watch`) are kept, with their logs and "
+        "artifacts",
+        "24",
     ),
     Flag(
         "pod-security", "PROFILE", "Pod Security profile of step pods", "baseline", choices=("baseline", "restricted")
@@ -279,6 +287,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         agent_image=values["agent_image"],
         step_agents=values["step_agents"],
         prestart=_parse_int("prestart", values["prestart"], 0, MAX_PRESTART),
+        watch_retention=_parse_int("watch-retention-hours", values["watch_retention_hours"], 1, 24 * 365) * 3600.0,
         pod_security=values["pod_security"],
         agent_key_file=Path(values["agent_key_file"]) if values["agent_key_file"] else None,
         webhook_key_file=Path(values["webhook_key_file"]) if values["webhook_key_file"] else None,

@@ -74,7 +74,7 @@ def _restore_one(settings: AgentSettings, client: AgentClient, key: str) -> bool
         _report(key, "not found")
         return False
     started = time.monotonic()
-    files, size = download_and_extract(client, link, settings.workspace, "the cache", retry=False, any_link=True)
+    files, size, _ = download_and_extract(client, link, settings.workspace, "the cache", retry=False, any_link=True)
     _report(key, f"{describe_archive(files, size)}, in {time.monotonic() - started:.2f} s")
     return True
 

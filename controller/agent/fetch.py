@@ -23,7 +23,19 @@ def fetch_source(settings: AgentSettings, client: AgentClient) -> None:
     if settings.flag("C8S_FETCH_KEPT"):
         _fetch(settings, client, "source", "the saved workspace", any_link=True)
     elif settings.flag("C8S_FETCH_SOURCE"):
-        _fetch(settings, client, "source", "the source", skip_git=not settings.flag("C8S_FETCH_GIT"))
+        with_git = settings.flag("C8S_FETCH_GIT")
+        selects = _input_selector(settings, with_git=with_git)
+        _fetch(settings, client, "source", "the source", skip_git=not with_git, selects=selects)
+
+
+def _input_selector(settings: AgentSettings, *, with_git: bool) -> Callable[[str], bool] | None:
+    """Which files of the source the step gets; None for all of them."""
+    if settings.optional("C8S_INPUTS") is None:
+        return None
+    from .inputs import input_selector
+
+    globs = settings.json_strings("C8S_INPUTS")
+    return input_selector([*globs, ".git"] if with_git else globs)
 
 
 def fetch_results(settings: AgentSettings, client: AgentClient) -> None:
@@ -88,12 +100,14 @@ def _fetch(
     *,
     any_link: bool = False,
     skip_git: bool = False,
+    selects: Callable[[str], bool] | None = None,
     record: Callable[[str, str], None] | None = None,
 ) -> None:
     started = time.monotonic()
     link = client.download_link(path)
-    files, size = download_and_extract(
-        client, link, settings.workspace, what, any_link=any_link, skip_git=skip_git, record=record
+    files, size, left_out = download_and_extract(
+        client, link, settings.workspace, what, any_link=any_link, skip_git=skip_git, selects=selects, record=record
     )
     took = time.monotonic() - started
-    print(f"fetched {what}: {describe_archive(files, size)}, in {took:.2f} s", flush=True)
+    without = f", without {left_out} that are not among the inputs of the step" if selects is not None else ""
+    print(f"fetched {what}: {describe_archive(files, size)}{without}, in {took:.2f} s", flush=True)

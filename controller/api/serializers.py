@@ -41,6 +41,9 @@ def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
         "trigger": _trigger(run, spec),
         "copyOf": _debug_source(spec),
         "cancelRequested": bool(spec.get("cancel")),
+        "verifyInputs": bool(spec.get("verifyInputs")),
+        "reuse": bool(spec.get("reuse", pipeline.get("reuse"))),
+        "watch": bool(spec.get("watch")),
         "breakpoints": [
             {"step": each.get("step", ""), "at": each.get("at", "before")} for each in spec.get("breakpoints") or []
         ],

@@ -22,7 +22,6 @@ from controller.operator.decision import concurrency, finalizer
 from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob, WithdrawJob
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun, PipelineVerdict
-from controller.operator.decision.reuse import ReusableStep
 from controller.operator.decision.run_status import invalid_status
 from controller.operator.decision.started_steps import find_settled_attempts, find_settled_steps
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
@@ -30,7 +29,9 @@ from controller.operator.effects.event_recorder import EventRecorder, audit_fiel
 from controller.operator.effects.executor import ActionExecutor, JobCreateError
 from controller.operator.effects.pipeline_resolver import PipelineResolver
 from controller.operator.effects.reuse_loader import ReuseLoader
+from controller.operator.effects.run_inputs import RunInputs
 from controller.operator.effects.run_numbering import RunNumbering
+from controller.operator.effects.source_files import SourceFiles
 from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs, CloneTokens
@@ -166,11 +167,23 @@ class Reconciler:
         self._observations = ObservationBuilder(cache, dependencies.logs, dependencies.monotonic, settings)
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         retention = timedelta(seconds=settings.retention)
-        self._reuse = ReuseLoader(self._client, dependencies.store, retention, self._now)
         self._numbering = RunNumbering(self._client, list_runs, lambda: self._now().timestamp())
         self._resolver = PipelineResolver(self._client, dependencies.store, self._plans, self._numbering)
         self._executor = ActionExecutor(
             self._client, dependencies.store, settings, self._now, self._monotonic, dependencies.clone_tokens
+        )
+        self._inputs = RunInputs(
+            SourceFiles(self._client, dependencies.store, self._now),
+            ReuseLoader(
+                self._client,
+                dependencies.store,
+                retention,
+                self._now,
+                list_runs,
+                timedelta(seconds=settings.watch_retention),
+            ),
+            self._executor,
+            self._recorder,
         )
         self._writer = StatusWriter(
             self._client,
@@ -308,14 +321,7 @@ class Reconciler:
         if has_started and not state.secrets.ready:
             # No log may be followed before the secrets to mask in it are known.
             await self._executor.prepare_secrets(run, state)
-        if state.reusable is None and run["spec"].get("reuseFrom"):
-            state.reusable = await self._load_reusable_steps(run)
-
-    async def _load_reusable_steps(self, run: RunObject) -> dict[str, ReusableStep]:
-        found = await self._reuse.load(run)
-        if found.problem:
-            self._recorder.record(run, "Warning", "NothingReused", f"nothing is reused: {found.problem}")
-        return dict(found.steps)
+        await self._inputs.load(run, state, has_started=has_started)
 
     async def _find_blocking_runs(self, run: RunObject, state: RunState) -> tuple[BlockingRun, ...]:
         """The runs of its concurrency group that it waits for; none once it holds the group's lock."""

@@ -40,6 +40,8 @@ class OperatorSettings:
     """Ended runs that are kept for each pipeline; their stored objects are kept for `retention`."""
     retention: float = 30 * 24 * 3600.0
     """How long logs, artifacts, sources and caches are kept that no run needs."""
+    watch_retention: float = 24 * 3600.0
+    """How long runs that were started by watching are kept, with what they have stored."""
     sweep_interval: float = 3600.0
     """Between two sweeps."""
     job_ttl: int = 3600

@@ -17,6 +17,7 @@ _DROPPED_FIELDS = (
     "dependsOn",
     "artifacts",
     "optionalArtifacts",
+    "inputs",
     "cache",
     "conditional",
     "retryPolicy",

@@ -195,6 +195,9 @@ class Step(Model):
     """Globs below the workspace: files to keep, and to hand to every step downstream."""
     optional_artifacts: list[Glob] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Like `artifacts`, but a glob may match nothing. The normalized form of artifacts with `optional: true`."""
+    inputs: list[Glob] | None = Field(default=None, max_length=MAX_LIST_ENTRIES)
+    """Globs: the files of the source that the step reads; `!` in front leaves files out, and the last glob that matches
+    a file decides. Its result can be reused while these are unchanged. By default all files, except the pipeline's."""
     cache: list[Cache] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Folders that are kept from run to run."""
     services: list[Service] = Field(default=[], max_length=MAX_LIST_ENTRIES)
@@ -259,5 +262,8 @@ class Pipeline(Model):
     """For steps that don't say themselves whether the workspace of a failed attempt is kept."""
     concurrency: Concurrency | None = None
     """Runs that must not run side by side."""
+    reuse: bool = False
+    """Steps whose inputs are those of a step that succeeded in an earlier run of the pipeline take its result; also in
+    runs that events start. `c8s run --reuse` and `--no-reuse` say otherwise for one run."""
     steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
     """What is done. Steps run side by side unless they depend on each other."""

@@ -312,6 +312,9 @@ class RunSpec(TypedDict, total=False):
     cancel: bool
     prestart: int
     breakpoints: list[Breakpoint]
+    verifyInputs: bool
+    reuse: bool
+    watch: bool
 
 
 class ObjectMeta(TypedDict, total=False):

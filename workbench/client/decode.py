@@ -251,6 +251,8 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
         group=_text(status.get("group")),
         created_by=_text(raw.get("createdBy")),
         reuse_from=_text(raw.get("reuseFrom")),
+        reuse=raw.get("reuse") is True,
+        watch=raw.get("watch") is True,
         source_uids=tuple(str(uid) for uid in (raw.get("uid"), raw.get("rerunOfUid")) if uid),
         source_commit=_text(_object(status.get("source")).get("commit")),
         copy_of=_decode_copy(raw.get("copyOf")),

@@ -254,6 +254,10 @@ class Run:
     """The authenticated user who created the run; None if that is not proven. `triggered_by` is what they said."""
     reuse_from: str | None = None
     """The earlier run whose succeeded steps are reused where they would be the same."""
+    reuse: bool = False
+    """Whether steps may take results of any earlier run of the pipeline."""
+    watch: bool = False
+    """Whether the run was started because a file was saved."""
     source_uids: tuple[str, ...] = ()
     """The uids of the run and of the one that it reruns: both have the same source."""
     source_commit: str | None = None
@@ -266,6 +270,11 @@ class Run:
     @property
     def ended(self) -> bool:
         return self.phase in FINAL_RUN_PHASES
+
+    @property
+    def may_reuse(self) -> bool:
+        """Whether it was started to reuse what earlier runs have done."""
+        return self.reuse or self.reuse_from is not None
 
     def step(self, name: str) -> Step | None:
         """The step with this name or slug."""

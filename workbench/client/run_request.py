@@ -61,6 +61,12 @@ class RunRequest:
     """Pods that may be made ahead; None as the pipeline says, else as the controller is set."""
     breakpoints: Sequence[tuple[str, str]] = ()
     """Where steps are held: the step's name, and `before`, `after` or `failed`."""
+    verify_inputs: bool = False
+    """Whether a step with `inputs` gets only these files."""
+    reuse: bool | None = None
+    """Whether steps take results of any earlier run of the pipeline; None as the pipeline says."""
+    watch: bool = False
+    """Whether the run is started because a file was saved."""
 
     def to_json(self) -> dict[str, Any]:
         """The JSON of the request; fields without a value are absent."""
@@ -77,6 +83,9 @@ class RunRequest:
             reuseFrom=self.reuse_from,
             prestart=self.prestart,
             breakpoints=[{"step": step, "at": at} for step, at in self.breakpoints] or None,
+            verifyInputs=self.verify_inputs or None,
+            reuse=self.reuse,
+            watch=self.watch or None,
         )
 
 

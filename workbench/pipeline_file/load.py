@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.submit.worktree import PIPELINE_FILES, find_pipeline
+from workbench.submit.git import WorktreeError
+from workbench.submit.worktree import PIPELINE_FILES, find_pipeline, list_names, tree_root
 
 if TYPE_CHECKING:
     from controller.pipeline.diagnostics import Diagnostic
@@ -85,12 +86,29 @@ def read_bytes(path: Path) -> bytes:
         raise PipelineFileError(f"can't read {path}: {error.strerror}") from error
 
 
-def lint_pipeline(data: bytes | str) -> LintOutcome:
-    """Lint the content of a file. It never raises."""
+def lint_pipeline(data: bytes | str, files: Collection[str] | None = None) -> LintOutcome:
+    """Lint the content of a file. It never raises.
+
+    Args:
+        files: the files of the source, if they are known.
+    """
     from controller.pipeline.lint import lint
 
-    result = lint(data)
+    result = lint(data, files)
     return LintOutcome(result.diagnostics, result.pipeline)
+
+
+def lint_file(file: PipelineFile, cwd: Path) -> LintOutcome:
+    """Lint a file, together with the tree around it if steps name their inputs. It never raises."""
+    outcome = lint_pipeline(file.data)
+    if outcome.definition is None or not any("inputs" in step for step in outcome.definition["steps"]):
+        return outcome
+    try:
+        files = list_names(tree_root(file.path, cwd))
+    except WorktreeError:
+        # A run says why its files can't be read; the file may be fine.
+        return outcome
+    return lint_pipeline(file.data, files)
 
 
 def resolve_params(definition: Mapping[str, Any], given: Mapping[str, str]) -> None:

@@ -82,10 +82,12 @@ def count_reuse(run: Run, find: Callable[[str], Run | None], now: datetime) -> R
 
     `find` returns a run by its name, if it is known: the times of steps whose run is not known are not counted.
     """
-    if run.reuse_from is None:
+    if not run.may_reuse:
         return None
     reused = [step for step in run.steps if step.reused is not None]
-    return ReuseCount(run.reuse_from, len(reused), len(run.steps), sum(_seconds(step, find, now) for step in reused))
+    return ReuseCount(
+        run.reuse_from or "earlier runs", len(reused), len(run.steps), sum(_seconds(step, find, now) for step in reused)
+    )
 
 
 def _seconds(step: Step, find: Callable[[str], Run | None], now: datetime) -> float:

@@ -49,19 +49,20 @@ async def explain_reuse(api: RunReader, run: Run, manifests: SourceManifests, no
 
     Runs that were deleted, or can't be loaded, make it shorter.
     """
-    if run.reuse_from is None:
+    if not run.may_reuse:
         return None
     origins = {step.reused.run for step in run.steps if step.reused is not None} - {run.reuse_from}
     known: dict[str, Run] = {}
     problem = None
-    for name in (run.reuse_from, *sorted(origins)[:_MAX_ORIGINS]):
+    named = () if run.reuse_from is None else (run.reuse_from,)
+    for name in (*named, *sorted(origins)[:_MAX_ORIGINS]):
         try:
             known[name] = await api.run(name)
         except ClientError as error:
             problem = problem or (str(error) if name == run.reuse_from else None)
     count = count_reuse(run, known.get, now)
     assert count is not None
-    earlier = known.get(run.reuse_from)
+    earlier = known.get(run.reuse_from or "")
     if earlier is None:
         return ReuseExplanation(count, problem=problem)
     files = await asyncio.to_thread(_changed_files, manifests, earlier, run)

@@ -30,8 +30,9 @@ _TEXT_FIELDS: dict[str, Callable[[Run], Iterable[str | None]]] = {
     "commit": lambda run: (run.commit,),
     "event": lambda run: (run.event,),
     "by": lambda run: (run.created_by, run.triggered_by),
+    "watch": lambda run: ("yes" if run.watch else "no",),
 }
-_EXACT_FIELDS = frozenset(("pipeline", "branch", "event"))
+_EXACT_FIELDS = frozenset(("pipeline", "branch", "event", "watch"))
 """Fields whose value is the whole text; the others contain it."""
 _TIMES = ("age", "duration")
 FIELDS = ("status", *_TEXT_FIELDS, *_TIMES)

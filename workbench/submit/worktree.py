@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from workbench.submit.git import Git, WorktreeError, open_git, repository_root
@@ -121,6 +122,17 @@ def scan(root: Path, home: Path | None = None) -> Worktree:
         names, warnings, commit, limits = _walk_files(root), [], None, WITHOUT_GIT
     entries, left_out = _read_entries(root, names, limits)
     return Worktree(root, tuple(entries), commit, (*warnings, *left_out))
+
+
+def list_names(root: Path) -> set[str]:
+    """The names of the files that `scan` would list, without reading them; the first 20,000 without git.
+
+    Raises:
+        WorktreeError: git fails or is missing, or a folder can't be read.
+    """
+    if repository_root(root) is not None:
+        return _list_git_files(root).names
+    return set(islice(_walk_files(root), WITHOUT_GIT.files))
 
 
 def parse_status(output: bytes) -> Commit:

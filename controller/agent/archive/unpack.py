@@ -42,6 +42,7 @@ class Extractor:
         skip_links: links that lead out of the folder are left out, and listed in `skipped`.
         umask: permissions that folders do not get; those of files depend on the umask of the process.
         skip_git: `.git` and what is in it is left out.
+        selects: says of the path of each file and link whether it is extracted; the others are counted in `left_out`.
         record: called with the path and a fingerprint of the content of each file and link.
     """
 
@@ -55,9 +56,12 @@ class Extractor:
         skip_links: bool = False,
         umask: int = 0,
         skip_git: bool = False,
+        selects: Callable[[str], bool] | None = None,
         record: Callable[[str, str], None] | None = None,
     ) -> None:
         self._record = record
+        self._selects = selects
+        self.left_out = 0
         self._any_link = any_link
         self._skip_links = skip_links
         self._umask = umask
@@ -106,6 +110,9 @@ class Extractor:
     def _extract(self, member: Member, reader: TarReader) -> None:
         parts = check_member(member)
         if self._skip_git and ".git" in parts:
+            return
+        if self._selects is not None and not self._selects("/".join(parts)):
+            self.left_out += member.type != DIRECTORY
             return
         if self._skipped and any(parts[:length] in self._skipped for length in range(1, len(parts))):
             raise AgentError(f"the archive's entry {printable(member.name)} is below a link; it is refused")
@@ -249,21 +256,22 @@ def download_and_extract(
     retry: bool = True,
     any_link: bool = False,
     skip_git: bool = False,
+    selects: Callable[[str], bool] | None = None,
     record: Callable[[str, str], None] | None = None,
-) -> tuple[int, int]:
-    """Download an archive and extract it; the number of files, and the size of the archive in bytes.
+) -> tuple[int, int, int]:
+    """Download an archive and extract it; the number of files, the archive's size in bytes, and the files left out.
 
     `what` names it in errors. `retry` and the others: see `AgentClient.download` and `Extractor`.
     """
     with scratch_file(root) as archive:
         size = client.download(link, archive, what, retry=retry)
         archive.seek(0)
-        extractor = Extractor(root, any_link=any_link, skip_git=skip_git, record=record)
+        extractor = Extractor(root, any_link=any_link, skip_git=skip_git, selects=selects, record=record)
         try:
             extractor.unpack(archive)
         finally:
             extractor.close()
-    return extractor.files, size
+    return extractor.files, size, extractor.left_out
 
 
 class GzipReader:

@@ -128,6 +128,18 @@ class RunRequest(RequestModel):
     breakpoints: list[Breakpoint] = Field(
         default_factory=list, max_length=patterns.MAX_BREAKPOINTS, description="where steps are held"
     )
+    verify_inputs: bool = Field(
+        False,
+        description="a step with `inputs` gets only these files of the source, and fails by itself if it needs others",
+    )
+    reuse: bool | None = Field(
+        None,
+        description="whether steps take the results of equal steps that succeeded in earlier runs of the pipeline; "
+        "absent: as the pipeline says",
+    )
+    watch: bool = Field(
+        False, description="the run was started because a file was saved: it is marked in lists, and expires sooner"
+    )
 
 
 class ApprovalRequest(RequestModel):
@@ -221,6 +233,9 @@ class Run(ResponseModel):
     trigger: RunTrigger | None = None
     copy_of: CopyOf | None = Field(None, description="of a debug copy of a failed step")
     cancel_requested: bool = False
+    verify_inputs: bool = Field(False, description="steps with `inputs` get only these files of the source")
+    reuse: bool = Field(False, description="steps may take results of any earlier run of the pipeline")
+    watch: bool = Field(False, description="the run was started because a file was saved")
     breakpoints: list[RunBreakpoint] = Field(default_factory=list, description="where steps of the run are held")
     definition: dict[str, Any] | None = None
     status: dict[str, Any]

@@ -151,6 +151,9 @@ async def list_runs(
     ] = None,
     text: Annotated[str, Query(max_length=200, description="part of the name, branch, commit or trigger")] = "",
     copies: Annotated[bool, Query(description="include debug copies of failed steps")] = True,
+    watched: Annotated[
+        bool | None, Query(description="only runs that were started because a file was saved, or only others")
+    ] = None,
     sort: Annotated[SortOrder, Query(description="a leading - is descending")] = "-created",
 ) -> Response:
     """One page of runs, newest first unless `sort` says otherwise."""
@@ -159,7 +162,7 @@ async def list_runs(
     start = pagination.parse_time(since) if since is not None else None
     if since is not None and start is None:
         raise ApiProblemError("bad-request", "since is not a valid time; write it like 2026-01-31T12:00:00Z")
-    wanted = pagination.RunFilter(frozenset(phase or ()), pipeline, branch, start, text, copies)
+    wanted = pagination.RunFilter(frozenset(phase or ()), pipeline, branch, start, text, copies, watched)
     version = state.watch_cache.latest
     page = pagination.paginate(
         state.runs.list(ns), wanted, order=sort, limit=limit, after=continue_, now=state.wall_clock()

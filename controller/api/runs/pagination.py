@@ -29,7 +29,8 @@ SORT_ORDERS = ("-created", "created", "-duration", "duration", "-name", "name")
 class RunFilter:
     """The filters; None and the empty set match everything. `text` is matched case-insensitively.
 
-    `copies`: whether debug copies of failed steps are included.
+    `copies`: whether debug copies of failed steps are included. `watched`: only runs that were started by watching, or
+    only others.
     """
 
     phases: frozenset[str] = frozenset()
@@ -38,6 +39,7 @@ class RunFilter:
     since: datetime | None = None
     text: str = ""
     copies: bool = True
+    watched: bool | None = None
 
     def matches(self, run: Object) -> bool:
         """Whether the run matches every filter."""
@@ -48,6 +50,7 @@ class RunFilter:
             and (self.pipeline is None or pipeline_of(run) == self.pipeline)
             and (self.branch is None or spec.get("branch") == self.branch)
             and (self.since is None or _created_since(run, self.since))
+            and (self.watched is None or bool(spec.get("watch")) == self.watched)
             and (not self.text or self._contains_text(run))
         )
 

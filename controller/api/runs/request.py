@@ -65,6 +65,9 @@ class NewRun:
     trigger: Mapping[str, Any] | None = None
     breakpoints: Sequence[Mapping[str, str]] = ()
     prestart: int | None = None
+    verify_inputs: bool = False
+    reuse: bool | None = None
+    watch: bool = False
 
     @classmethod
     def from_request(
@@ -84,6 +87,9 @@ class NewRun:
             reuse_from=reuse_from,
             breakpoints=check_breakpoints(validated[0], body.breakpoints),
             prestart=body.prestart,
+            verify_inputs=body.verify_inputs,
+            reuse=body.reuse,
+            watch=body.watch,
         )
 
     @classmethod
@@ -99,6 +105,7 @@ class NewRun:
             changed_files=spec.get("changedFiles"),
             priority=spec.get("priority"),
             prestart=spec.get("prestart"),
+            verify_inputs=bool(spec.get("verifyInputs")),
         )
 
     @property
@@ -126,6 +133,9 @@ class NewRun:
             "trigger": dict(self.trigger) if self.trigger else None,
             "breakpoints": list(self.breakpoints) or None,
             "prestart": self.prestart,
+            "verifyInputs": self.verify_inputs or None,
+            "reuse": self.reuse,
+            "watch": self.watch or None,
             **(self.rerun_of.fields("rerunOf") if self.rerun_of is not None else {}),
             **(self.reuse_from.fields("reuseFrom") if self.reuse_from is not None else {}),
         }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.operator.decision.concurrency import concurrency_group
-from controller.operator.decision.reuse import definition_digests, input_digests
+from controller.operator.decision.reuse import KnownInputs, definition_digests, input_digests
 from controller.operator.run_object import status_of
 from controller.operator.workload.clone_step import ReservedNameError, add_clone_step
 from controller.operator.workload.debug_copies import debug_source
@@ -20,13 +20,16 @@ from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_ste
 from controller.pipeline.graph.run_size import oversize_reason
 from controller.pipeline.model import Pipeline
 from controller.pipeline.run_cost import RunTooExpensiveError, check_run_cost
-from controller.pipeline.variables import RunContext
+from controller.pipeline.variables import RunContext, render, template_context
 from controller.run_types.reasons import RunReason
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import RunObject, RunSpec, SourceSnapshot
+    from controller.run_types.objects import RunObject, RunSpec
 
 Json = dict[str, Any]
+
+HISTORY_FILES = (".git/HEAD", ".git/packed-refs")
+"""The files that tell one history of a repository from another: inputs of every step with `git: full`."""
 
 
 class InvalidRunError(Exception):
@@ -56,6 +59,7 @@ class RunPlan:
         group: the name of its concurrency group, with variables filled in.
         unmet_conditions: name of a step whose condition does not hold -> the reason.
         definition_digests: name of a step -> digest of its definition with variables filled in.
+        input_globs: name of a step with `inputs` -> these, with variables filled in.
     """
 
     uid: str
@@ -67,16 +71,13 @@ class RunPlan:
     group: str | None
     unmet_conditions: Mapping[str, str]
     definition_digests: Mapping[str, str]
+    input_globs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_unresolved: bool = False
     """Whether it has only the clone step so far, because the pipeline is in the repository."""
 
-    def input_digests(self, spec: RunSpec, cloned: SourceSnapshot | None) -> dict[str, str]:
-        """Name of a step -> digest of what it is made from, as far as that is known.
-
-        Args:
-            cloned: `status.source` of a run on a repository, once it is cloned.
-        """
-        return input_digests(self.steps, self.definition_digests, spec, cloned, self.source_step)
+    def input_digests(self, spec: RunSpec, known: KnownInputs) -> dict[str, str]:
+        """Name of a step -> digest of what it is made from, as far as that is known."""
+        return input_digests(self.steps, self.definition_digests, spec, known)
 
 
 def is_unresolved(spec: Mapping[str, Any]) -> bool:
@@ -152,7 +153,18 @@ def load_run_plan(run: RunObject) -> RunPlan:
         group=concurrency_group(pipeline, _group_context(context, spec)),
         unmet_conditions=find_unmet_conditions(run, steps),
         definition_digests=definition_digests(pipeline, steps, context),
+        input_globs=_input_globs(steps, context),
     )
+
+
+def _input_globs(steps: Sequence[ExpandedStep], context: RunContext) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for step in steps:
+        if step.step.inputs is not None:
+            values = template_context(context, step.matrix)
+            history = HISTORY_FILES if step.step.git == "full" else ()
+            found[step.name] = (*(render(glob, values) for glob in step.step.inputs), *history)
+    return found
 
 
 def _group_context(context: RunContext, spec: RunSpec) -> RunContext:

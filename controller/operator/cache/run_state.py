@@ -18,14 +18,14 @@ from controller.operator.decision.observation import (
     PipelineVerdict,
     update_milestones,
 )
-from controller.operator.decision.reuse import ReusableStep
+from controller.operator.decision.reuse import KnownInputs, ReusableStep
 from controller.operator.run_object import status_of
 from controller.run_types import summary
 from controller.run_types.keys import AttemptKey
 from controller.run_types.status_size import UNSHORTENED, json_size
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import RunObject, RunSpec, RunStatus, SourceSnapshot
+    from controller.run_types.objects import RunObject, RunSpec, RunStatus
 
 Json = dict[str, Any]
 
@@ -41,12 +41,14 @@ class RunSecrets:
         ready: whether they exist in the cluster.
         values: the copied values, by their key in the run's Secret.
         missing: name of a step -> the Secret or key that it lacks, as a sentence.
+        digests: name of a step with secrets, none of which is missing -> a digest of their values.
         error: why they could not be created, at the last attempt.
     """
 
     ready: bool = False
     values: Mapping[str, bytes] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
 
 
@@ -192,7 +194,8 @@ class RunState:
     Attributes:
         first_seen: when this process first reconciled it.
         creator: the user who created it, if that is proven.
-        reusable: what the run named by `reuseFrom` offers, by input digest; None before it was loaded.
+        reusable: what earlier runs offer, by input digest; None before anything was loaded.
+        looked_up: the digests that were looked for among all runs of the pipeline.
         holds_lock: whether it holds the lock of its concurrency group, which it keeps until it ends.
         is_done: whether its final status is written and nothing is left to do.
     """
@@ -211,12 +214,15 @@ class RunState:
     resolved: RunSpec | None = None
     """The run's spec with the pipeline that was read from the repository, which the informer may not show yet."""
     reusable: dict[str, ReusableStep] | None = None
+    looked_up: set[str] = field(default_factory=set)
     holds_lock: bool = False
     is_done: bool = False
     prestartable: frozenset[str] | None = None
     """Names of the steps whose pods may be made ahead by their definition; None before it was asked for."""
-    _input_digests: tuple[SourceSnapshot | None, dict[str, str]] | None = None
-    """The digests, and the source that they were computed with."""
+    input_files: Mapping[str, str] | None = None
+    """Of steps with `inputs`: the digest of the files that they select. None before the source was read."""
+    _input_digests: tuple[KnownInputs, dict[str, str]] | None = None
+    """The digests, and what they were computed from."""
 
     @property
     def uid(self) -> str:
@@ -230,13 +236,14 @@ class RunState:
         # What the steps use is only known now; the logs of the clone step are masked of its credentials meanwhile.
         self.secrets = RunSecrets()
         self.prestartable = None
-        self._input_digests = None
+        self.input_files = self._input_digests = None
 
     def input_digests(self, spec: RunSpec) -> dict[str, str]:
         """Name of a step -> digest of what it is made from, as far as that is known."""
-        source = self.status.current.get("source")
-        if self._input_digests is None or self._input_digests[0] != source:
-            self._input_digests = source, self.plan.input_digests(spec, source)
+        source, step = self.status.current.get("source"), self.plan.source_step
+        known = KnownInputs(source, step, self.input_files or {}, self.secrets.digests)
+        if self._input_digests is None or self._input_digests[0] != known:
+            self._input_digests = known, self.plan.input_digests(spec, known)
         return self._input_digests[1]
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from controller.run_types.objects import RunObject, RunStatus, SourceSnapshot, StepStatus
 
 Json = dict[str, Any]
+_ONLY_INPUTS = "the workspace had only the step's inputs: a file that it needs must be among them"
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def decide(
     statuses = [
         _with_inputs(builder, add_failure_excerpt(builder.statuses[step.name], step.step.commands)) for step in steps
     ]
+    statuses = [_with_verified_inputs(builder, step, status) for step, status in zip(steps, statuses, strict=True)]
     statuses = add_queue_times(statuses, steps, attempts.format_time(start_time))
     statuses = [_summarized(status) if len(status.get("attempts", ())) > 1 else status for status in statuses]
     return _conclude(builder, old, statuses, start_time)
@@ -112,6 +114,15 @@ def _decide_steps(builder: DecisionBuilder) -> None:
 def _with_inputs(builder: DecisionBuilder, status: StepStatus) -> StepStatus:
     digest = builder.input.observation.inputs.get(status["name"])
     return {**status, "inputs": digest} if digest and status.get("inputs") != digest else status
+
+
+def _with_verified_inputs(builder: DecisionBuilder, step: ExpandedStep, status: StepStatus) -> StepStatus:
+    """The status of a step that failed without the files that are not among its inputs says so."""
+    is_verified = builder.input.run["spec"].get("verifyInputs") and step.step.inputs is not None
+    message = status.get("message", "")
+    if not is_verified or status["phase"] != StepPhase.FAILED or _ONLY_INPUTS in message:
+        return status
+    return {**status, "message": f"{message}; {_ONLY_INPUTS}" if message else _ONLY_INPUTS}
 
 
 def _summarized(status: StepStatus) -> StepStatus:

@@ -1,7 +1,8 @@
 """Which steps need not run again, because an earlier run executed them with the same inputs.
 
-The inputs of a step are its rendered definition without the variables of the run itself, the source, the names of its
-secrets, and the inputs of all steps upstream. Two steps with the same digest would do the same.
+The inputs of a step are its rendered definition without the variables of the run itself, the source or those of its
+files that `inputs` names, the versions of its secrets, and the inputs of all steps upstream. Two steps with the same
+digest would do the same.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from controller.operator.run_object import status_of
@@ -34,7 +35,26 @@ _RUN_VARIABLES = ("run.name", "run.number")
 # How often and how long a step is tried, and what for, changes nothing of what it makes.
 _WITHOUT_EFFECT = (
     *("description", "dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional", "keepOnFailure"),
+    # What these select counts, not how that is written.
+    "inputs",
 )
+
+
+@dataclass(frozen=True)
+class KnownInputs:
+    """What is known so far of what steps are made from, besides their definitions.
+
+    Attributes:
+        cloned: `status.source` of a run on a git source, once it is there.
+        source_step: the name of the step that clones, in such a run.
+        files: of steps with `inputs`: the digest of the files that they select.
+        secrets: of steps with secrets: a digest of their values, which only the controller can compute.
+    """
+
+    cloned: SourceSnapshot | None = None
+    source_step: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,15 @@ class ReusableStep:
     """How many files it stored, and their size: `{files, bytes}`."""
     source: SourceSnapshot | None = None
     """Of the step that cloned: the snapshot."""
+
+
+def reuses_any_run(spec: RunSpec, pipeline: Pipeline) -> bool:
+    """Whether a run may take the results of any earlier run of its pipeline.
+
+    Runs of pull requests from forks take none and give none: what they store is written by strangers.
+    """
+    is_from_fork = (spec.get("trigger") or {}).get("fork")
+    return not is_from_fork and spec.get("reuse", pipeline.reuse)
 
 
 def source_identity(spec: RunSpec, cloned: SourceSnapshot | None) -> Json | None:
@@ -72,42 +101,51 @@ def input_digests(
     steps: Sequence[ExpandedStep],
     definitions: Mapping[str, str],
     spec: RunSpec,
-    cloned: SourceSnapshot | None,
-    source_step: str | None,
+    known: KnownInputs,
 ) -> dict[str, str]:
     """Step name -> digest of the step's inputs, as far as they are known.
 
     Args:
         definitions: the digests of the steps' definitions, by name.
-        cloned: `status.source` of a run on a git source, once it is there.
-        source_step: the name of the step that clones, in such a run.
     """
-    content = source_identity(spec, cloned)
+    content = source_identity(spec, known.cloned)
     found: dict[str, str] = {}
     for step in topological_order(steps):
-        if step.name == source_step:
+        if step.name == known.source_step:
             git = spec["source"]["git"]
             # Where a branch leads to may be another commit by now.
             if _is_commit(git.get("revision", "")):
                 found[step.name] = _digest(git)
             continue
-        needs = [name for name in step.depends_on if name != source_step]
-        if content is None or any(name not in found for name in needs):
+        needs = [name for name in step.depends_on if name != known.source_step]
+        files = _files_of(step, content, known)
+        is_known = files is not None and (not step.step.secrets or step.name in known.secrets)
+        if not is_known or any(name not in found for name in needs):
             continue
         made_of = {
-            "source": content,
+            "source": files,
             "step": definitions[step.name],
             "needs": [found[n] for n in needs],
         }
+        if step.step.secrets:
+            made_of["secrets"] = known.secrets[step.name]
         found[step.name] = _digest(made_of)
     return found
+
+
+def _files_of(step: ExpandedStep, source: Json | None, known: KnownInputs) -> Json | None:
+    """What names the content of the files that a step reads; None as long as that is not known."""
+    if step.step.inputs is None:
+        return source
+    digest = known.files.get(step.name)
+    return {"files": digest} if digest is not None else None
 
 
 def _resolved_definition(pipeline: Pipeline, step: ExpandedStep, facts: RunContext) -> Json:
     values = {name: value for name, value in template_context(facts, step.matrix).items() if name not in _RUN_VARIABLES}
     definition = step.step.model_dump(by_alias=True, exclude_defaults=True, mode="json")
-    for field in _WITHOUT_EFFECT:
-        definition.pop(field, None)
+    for name in _WITHOUT_EFFECT:
+        definition.pop(name, None)
     if pipeline.shell != "sh":
         definition.setdefault("shell", pipeline.shell)
     return {

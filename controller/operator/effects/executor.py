@@ -331,7 +331,8 @@ class ActionExecutor:
         except (KubeError, CloneTokenError) as error:
             state.secrets = replace(state.secrets, error=str(error)[:_MAX_MESSAGE_LENGTH])
             raise
-        state.secrets = RunSecrets(ready=True, values=copied.values, missing=missing)
+        digests = run_secrets.secret_digests(plan.steps, copied, self._settings.agent_key)
+        state.secrets = RunSecrets(ready=True, values=copied.values, missing=missing, digests=digests)
 
     async def _missing_credentials(self, run: RunObject, state: RunState) -> dict[str, str]:
         """Name of the clone step -> why it lacks the credentials for its repository; empty if it does not."""

@@ -37,6 +37,8 @@ PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/", UPLOADS
 _ORPHANED_AFTER = timedelta(hours=1)
 """After this time the workspace of an unknown run is deleted: by then every cache has the runs that exist."""
 _FIRST_SWEEP_SECONDS = 60.0
+_WATCH_MARGIN = timedelta(hours=1)
+"""What a run by watching has stored stays this much longer than the run can be reused, and then goes with it."""
 _REUSE_MARGIN = timedelta(days=1)
 """What a run has stored stays this much longer than its steps can be reused: until every cache has the reusing run."""
 
@@ -169,7 +171,8 @@ class RetentionSweeper:
         while True:
             try:
                 await self._concurrency_lock.release_finished()
-                removed, expired = await self.delete_old_runs(), await self.delete_expired_objects()
+                removed = await self.delete_watched_runs() + await self.delete_old_runs()
+                expired = await self.delete_expired_objects()
                 if removed or expired:
                     _log.info("swept: %d runs beyond the history limit, %d objects past retention", removed, expired)
             except Exception:
@@ -179,20 +182,42 @@ class RetentionSweeper:
 
     async def delete_old_runs(self) -> int:
         """Delete the runs beyond the history limit; returns how many."""
-        count = 0
-        for run in runs_over_limit(list(self._runs()), self._settings.history_limit):
-            metadata = run["metadata"]
-            try:
-                await self._client.delete(
-                    PIPELINE_RUNS, metadata["name"], namespace=metadata["namespace"], uid=metadata["uid"]
-                )
-            except (NotFoundError, ConflictError):
-                continue
-            except KubeError as error:
-                _log.warning("run %s/%s was not removed: %s", metadata["namespace"], metadata["name"], error)
+        expired = runs_over_limit(list(self._runs()), self._settings.history_limit)
+        return sum([await self._delete_run(run) for run in expired])
+
+    async def delete_watched_runs(self) -> int:
+        """Delete runs by watching after their time, with what they have stored; returns how many runs."""
+        limit, count = timedelta(seconds=self._settings.watch_retention), 0
+        for run in expired_watched_runs(list(self._runs()), self._now(), limit):
+            if not await self._delete_run(run):
                 continue
             count += 1
+            metadata = run["metadata"]
+            others = [each for each in self._runs() if each["metadata"]["uid"] != metadata["uid"]]
+            retention = timedelta(seconds=self._settings.retention)
+            if metadata["uid"] in retained_objects(others, self._now(), retention).run_uids:
+                # Others have reused it: what it has stored is swept with theirs.
+                continue
+            for kind in ("logs", "artifacts"):
+                found = [
+                    info.key async for info in self._store.list(f"{kind}/{metadata['namespace']}/{metadata['uid']}/")
+                ]
+                for key in sorted(found, key=lambda each: not each.endswith(".json")):
+                    await self._store.delete(key)
         return count
+
+    async def _delete_run(self, run: RunObject) -> bool:
+        metadata = run["metadata"]
+        try:
+            await self._client.delete(
+                PIPELINE_RUNS, metadata["name"], namespace=metadata["namespace"], uid=metadata["uid"]
+            )
+        except (NotFoundError, ConflictError):
+            return False
+        except KubeError as error:
+            _log.warning("run %s/%s was not removed: %s", metadata["namespace"], metadata["name"], error)
+            return False
+        return True
 
     async def delete_expired_objects(self) -> int:
         """Delete the stored objects that no run needs and that are old enough; returns how many."""
@@ -218,11 +243,11 @@ def runs_over_limit(runs: Iterable[RunObject], limit: int) -> list[RunObject]:
     """The oldest ended runs of each pipeline, beyond the newest `limit`, and all ended debug copies.
 
     A client deletes its debug copy when it leaves it; these are the ones that were left behind. Runs whose steps an
-    active run is going to reuse are not among them.
+    active run is going to reuse are not among them. Runs by watching are counted apart.
     """
     runs = list(runs)
     reused = _reused_runs(runs)
-    ended: dict[tuple[str, str], list[RunObject]] = defaultdict(list)
+    ended: dict[tuple[str, str, bool], list[RunObject]] = defaultdict(list)
     copies: list[RunObject] = []
     for run in runs:
         if status_of(run).get("phase") not in FINAL_RUN_PHASES or is_deleted(run):
@@ -231,12 +256,27 @@ def runs_over_limit(runs: Iterable[RunObject], limit: int) -> list[RunObject]:
             copies.append(run)
         else:
             pipeline = names.run_labels(run)[labels.PIPELINE]
-            ended[run["metadata"]["namespace"], pipeline].append(run)
+            ended[run["metadata"]["namespace"], pipeline, bool(run["spec"].get("watch"))].append(run)
     found = copies
     for each in ended.values():
         each.sort(key=_creation_order)
         found += [run for run in each[: max(0, len(each) - limit)] if reused.isdisjoint(_references(run))]
     return found
+
+
+def expired_watched_runs(runs: Iterable[RunObject], now: datetime, limit: timedelta) -> list[RunObject]:
+    """The ended runs by watching that are older than this, and a margin in which no run begins to reuse them."""
+    runs = list(runs)
+    reused = _reused_runs(runs)
+    return [
+        run
+        for run in runs
+        if run["spec"].get("watch")
+        and status_of(run).get("phase") in FINAL_RUN_PHASES
+        and not is_deleted(run)
+        and now - datetime.fromisoformat(run["metadata"]["creationTimestamp"]) > limit + _WATCH_MARGIN
+        and reused.isdisjoint(_references(run))
+    ]
 
 
 def _reused_runs(runs: Iterable[RunObject]) -> set[tuple[str, str]]:

@@ -23,6 +23,7 @@ from controller.operator.workload.clone_step import git_source
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import SecretUse
 from controller.run_types.keys import AttemptKey
+from controller.signing import derive_key, sign
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -170,6 +171,20 @@ def missing_secrets(steps: Sequence[ExpandedStep], copied: CopiedSecrets) -> dic
                 found[step.name] = _describe_missing(use, copied)
                 break
     return found
+
+
+def secret_digests(steps: Sequence[ExpandedStep], copied: CopiedSecrets, key: bytes) -> dict[str, str]:
+    """Step name -> a digest of the values of its secrets, for steps that have some and lack none.
+
+    Without the controller's key, nobody can try whether a value that they guess has this digest.
+    """
+    own = derive_key(key, "c8s versions of secrets v1")
+    versions = {name: sign(own, name, base64.b64encode(value).decode()) for name, value in copied.values.items()}
+    return {
+        step.name: sign(own, *(versions[name] for name in used))
+        for step in steps
+        if (used := [names.secret_key(use) for use in step.step.secrets]) and all(name in versions for name in used)
+    }
 
 
 def _describe_missing(use: SecretUse, copied: CopiedSecrets) -> str:

@@ -103,7 +103,7 @@ _HOLD: Json = {"type": "string", "enum": ["before", "after", "failed"], "default
 _IMMUTABLE_FIELDS = (
     *("pipelineConfigRef", "pipelineFrom", "pipelineFile", "trigger"),
     *("commit", "branch", "event", "params", "source", "priority"),
-    *("triggeredBy", "rerunOf", "rerunOfUid", "reuseFrom", "reuseFromUid"),
+    *("triggeredBy", "rerunOf", "rerunOfUid", "reuseFrom", "reuseFromUid", "verifyInputs", "reuse", "watch"),
 )
 """Fields of a run's spec that never change.
 
@@ -143,6 +143,9 @@ def pipeline_run() -> Json:
             "approved": object_schema({"by": _SHORT_TEXT, "proof": _SHORT_TEXT}, "by", "proof"),
             "cancel": {"type": "boolean"},
             "prestart": {"type": "integer", "minimum": 0, "maximum": patterns.MAX_PRESTART},
+            "verifyInputs": {"type": "boolean"},
+            "reuse": {"type": "boolean"},
+            "watch": {"type": "boolean"},
             "breakpoints": {
                 **_list(
                     object_schema({"step": text(patterns.FILE_NAME_PATTERN, 255, minLength=1), "at": _HOLD}, "step")

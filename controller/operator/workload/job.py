@@ -254,8 +254,11 @@ def _with_gated_services(agent: Json) -> Json:
     return {**agent, "env": environment, "startupProbe": probe}
 
 
-def _fetch_environment(plan: JobSpec) -> dict[str, str]:
+def _fetch_environment(plan: JobSpec, values: Mapping[str, str]) -> dict[str, str]:
+    inputs = plan.step.step.inputs if plan.run["spec"].get("verifyInputs") else None
+    only = {"C8S_INPUTS": json.dumps([render(glob, values) for glob in inputs])} if inputs is not None else {}
     return {
+        **only,
         "C8S_FETCH_SOURCE": "1" if plan.run["spec"].get("source") else "0",
         "C8S_FETCH_KEPT": "1" if debug_copies.debug_source(plan.run) else "0",
         "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
@@ -295,7 +298,7 @@ def _agent_container(plan: JobSpec, values: Mapping[str, str], settings: Operato
         "C8S_MESSAGE_FILE": names.MESSAGE_FILE,
         "C8S_STEP_SLUG": plan.step.slug,
         "C8S_ATTEMPT": str(plan.attempt),
-        **_fetch_environment(plan),
+        **_fetch_environment(plan, values),
         **_upload_environment(plan, values),
         **_cache_environment(plan.step.step.cache, values),
         **({"C8S_HOLD": ",".join(plan.holds)} if plan.holds and not plan.is_early else {}),

@@ -6,7 +6,7 @@ express. None of them imports pydantic, so that checking a file takes a fraction
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -43,8 +43,12 @@ def schema() -> Json:
     return schema_errors.editor_schema()
 
 
-def lint(text: str | bytes) -> LintResult:
-    """Check a pipeline file. Never raises, and takes at most seconds for any text."""
+def lint(text: str | bytes, files: Collection[str] | None = None) -> LintResult:
+    """Check a pipeline file. Never raises, and takes at most seconds for any text.
+
+    Args:
+        files: the files of the source, to find those that `inputs` leave out by mistake; None if they are not known.
+    """
     read = loader.load_pipeline(text, schema_errors.strict_schema())
     if read.data is None and read.diagnostics:
         return LintResult(read.diagnostics, None)
@@ -53,7 +57,7 @@ def lint(text: str | bytes) -> LintResult:
         message = f"a pipeline is a map with version, name and steps; this is {what}"
         hint = "if these are the steps, put `steps:` above them" if isinstance(read.data, list) else ""
         return LintResult((read.source_map.diagnostic((), "not-a-map", message, hint),), None)
-    pipeline, found = _check(read.data, read.source_map)
+    pipeline, found = _check(read.data, read.source_map, files)
     ordered = sorted(dict.fromkeys([*read.diagnostics, *found]), key=lambda p: (p.line, p.column, p.code, p.message))
     good = not any(diagnostic.severity == "error" for diagnostic in ordered)
     return LintResult(_limit_diagnostics(ordered), pipeline if good else None)
@@ -67,13 +71,15 @@ def check_definition(definition: Json) -> tuple[Diagnostic, ...]:
     return _limit_diagnostics([diagnostic for diagnostic in dict.fromkeys(found) if diagnostic.severity == "error"])
 
 
-def _check(data: Json, source_map: SourceMap) -> tuple[Json | None, list[Diagnostic]]:
+def _check(
+    data: Json, source_map: SourceMap, files: Collection[str] | None = None
+) -> tuple[Json | None, list[Diagnostic]]:
     """The normalized pipeline if it matches the schema, and all diagnostics."""
     with limited_suggestions():
         found = list(islice(schema_errors.validate_schema(data, source_map), MAX_DIAGNOSTICS))
         pipeline = normalize.normalize_pipeline(data) if not found else None
         # Rules skip what has the wrong shape, so they also run if the schema reports errors elsewhere.
-        found += rules.check(normalize.normalize_matrices(data), source_map, MAX_DIAGNOSTICS)
+        found += rules.check(normalize.normalize_matrices(data), source_map, MAX_DIAGNOSTICS, files)
     found += legacy_matrix_hints(data, source_map)
     return pipeline, found
 

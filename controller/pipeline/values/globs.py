@@ -175,6 +175,11 @@ def _compile(glob: str) -> _Glob:
     return _Glob(glob)
 
 
+def literal_prefix(glob: str) -> str:
+    """What every path that matches begins with: the glob up to its first wildcard, or all of it."""
+    return _compile(glob).prefix
+
+
 def match_path(glob: str, path: str) -> bool:
     """Whether a glob matches the whole path."""
     return _compile(glob).matches(path)

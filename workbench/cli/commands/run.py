@@ -40,8 +40,9 @@ With --break, a step is held, at most for an hour: `c8s shell` enters it as it i
 image, files and variables, and `c8s continue` lets it go on.
 
 With --resume, steps that succeeded in an earlier run are reused if their definition,
-files and dependencies are unchanged. Values of secrets are not compared: after a change of
-one, run without --resume.
+files, secrets and dependencies are unchanged; with --reuse, those of any earlier run of the
+pipeline, whoever started it. A step may say with `inputs` which files it reads, and
+--verify-inputs runs each such step with these files only, to find what is missing.
 
 A run that would fail because a secret does not exist is not started, and the commands that
 set what is missing are printed; --allow-missing-secrets starts it anyway.
@@ -63,6 +64,7 @@ Examples:
   c8s run --branch main --event pull_request
   c8s run --changed-since origin/main
   c8s run --resume my-app-ci-12
+  c8s run --reuse
   c8s run --break test:failed
   c8s run --git https://github.com/org/app --revision v1.2
   c8s run samples/hello.yaml --no-source
@@ -113,6 +115,14 @@ Examples:
     type=click.IntRange(0, 20),
     metavar="N",
     help="Make up to N pods ahead, while the steps before them run; 0: none.  [default: as the pipeline says]",
+)
+@click.option(
+    "--reuse/--no-reuse",
+    default=None,
+    help="Reuse the results of equal steps of any earlier run of the pipeline.  [default: as the pipeline says]",
+)
+@click.option(
+    "--verify-inputs", is_flag=True, help="Give steps with `inputs` only these files; what lacks one fails by itself."
 )
 @click.option("--allow-missing-secrets", is_flag=True, help="Start the run even if secrets that it needs are missing.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show the output of agents and services.")
@@ -170,6 +180,8 @@ def _submission(pipeline: PipelineFile, definition: Mapping[str, Any], given: Ma
         reuse_from=given["resume"],
         prestart=given["prestart"],
         breakpoints=given["breakpoints"],
+        verify_inputs=given["verify_inputs"],
+        reuse=given["reuse"],
     )
     return RunSubmission(
         request, new_idempotency_key(), tree=None if given["no_source"] or git else tree, file=pipeline.path

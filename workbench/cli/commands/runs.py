@@ -32,6 +32,7 @@ def _now() -> datetime:
 )
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
 @click.option("--copies", is_flag=True, help="Include the debug runs of c8s shell.")
+@click.option("--watched", is_flag=True, help="Include the runs of c8s run --watch.")
 @output_option
 @target_options
 def runs(
@@ -41,6 +42,7 @@ def runs(
     phase: str | None,
     pipeline: str | None,
     copies: bool,
+    watched: bool,
     output: str,
 ) -> None:
     """List runs, newest first; with RUN, show its steps.
@@ -55,10 +57,12 @@ def runs(
     if run is not None:
         run_async(_show(target, run, output))
     else:
-        run_async(_list(target, limit, phase, pipeline, copies, output))
+        run_async(_list(target, limit, phase, pipeline, output, copies=copies, watched=watched))
 
 
-async def _list(target: Target, limit: int, phase: str | None, pipeline: str | None, copies: bool, output: str) -> None:
+async def _list(
+    target: Target, limit: int, phase: str | None, pipeline: str | None, output: str, *, copies: bool, watched: bool
+) -> None:
     found: list[Run] = []
     async with open_client(target, start=False) as client:
         continue_: str | None = None
@@ -69,6 +73,7 @@ async def _list(target: Target, limit: int, phase: str | None, pipeline: str | N
                 phase=phase,
                 pipeline=pipeline,
                 copies=copies,
+                watched=None if watched else False,
             )
             found += page.items
             continue_ = page.continue_token

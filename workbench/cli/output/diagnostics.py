@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.cli.output.console import BOLD, CYAN, DIM, RED, YELLOW, ConsoleStyle, echo_error
@@ -89,9 +90,9 @@ def format_diagnostics(
 
 def require_valid(file: PipelineFile, style: ConsoleStyle) -> Mapping[str, Any] | None:
     """The definition of a valid file; None for an invalid one. Errors and warnings are printed to standard error."""
-    from workbench.pipeline_file.load import lint_pipeline
+    from workbench.pipeline_file.load import lint_file
 
-    outcome = lint_pipeline(file.data)
+    outcome = lint_file(file, Path.cwd())
     for line in format_diagnostics(file, outcome.problems, style):
         sys.stderr.write(line + "\n")
     if outcome.definition is None or outcome.has_errors:

@@ -143,7 +143,7 @@ class RunSession:
             echo_error(f"warning: the names of the files can't be saved for later comparisons: {error}")
 
     async def _reuse_lines(self, client: Client, run: Run) -> list[str]:
-        if run.reuse_from is None:
+        if not run.may_reuse:
             return []
         try:
             # The watched run has no definition.

@@ -65,9 +65,15 @@ class RunCalls(ApiCalls):
         phase: str | None = None,
         pipeline: str | None = None,
         copies: bool = True,
+        watched: bool | None = None,
     ) -> RunPage:
-        """One page of runs, newest first. Without `copies`, debug runs are left out."""
+        """One page of runs, newest first. Without `copies`, debug runs are left out.
+
+        Args:
+            watched: only runs that were started because a file was saved, or only others.
+        """
         params = to_params(limit=limit, phase=phase, pipeline=pipeline, copies=None if copies else "false")
+        params += [] if watched is None else [("watched", "true" if watched else "false")]
         params += [("continue", continue_)] if continue_ else []
         return decode.decode_page(await self._get_object(self._path("runs"), "list the runs", params))
 

@@ -125,7 +125,7 @@ class DetailsScreen(ArtifactActions):
         if sum(each.ended for each in run.steps) != self._ended_steps:
             self._ended_steps = sum(each.ended for each in run.steps)
             self._list_artifacts()
-        if run.reuse_from is not None and sum(bool(each.attempts) for each in run.steps) != self._explained_steps:
+        if run.may_reuse and sum(bool(each.attempts) for each in run.steps) != self._explained_steps:
             self._explained_steps = sum(bool(each.attempts) for each in run.steps)
             self._explain_reuse()
 

@@ -26,7 +26,7 @@ from controller.pipeline.templates import (
 
 Json = dict[str, Any]
 
-_STEP_FIELDS = ("env", "image", "artifacts", "optionalArtifacts", "cache")
+_STEP_FIELDS = ("env", "image", "artifacts", "optionalArtifacts", "inputs", "cache")
 _SERVICE_FIELDS = ("env", "image")
 # Not a template: a shell reports a bad substitution.
 _DOLLAR = re.compile(r"\$\{((?:matrix|params|run)\.[-A-Za-z0-9_.]+)\}")
@@ -126,7 +126,9 @@ def _misplaced_in(text: str, path: Path, source_map: SourceMap) -> Iterator[Diag
     for use in find_references(text):
         if _is_reference(use):
             message = f"{quote(use.text)} is not filled in this field"
-            hint = "variables are filled in env, image, artifacts, cache and concurrency; matrix.… also in commands"
+            hint = (
+                "variables are filled in env, image, artifacts, inputs, cache, concurrency; matrix.… also in commands"
+            )
             yield source_map.diagnostic(path, "template-not-here", message, hint)
 
 

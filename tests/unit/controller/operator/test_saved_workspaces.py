@@ -9,6 +9,7 @@ import pytest
 
 from controller.operator import names
 from controller.operator.cache.run_plan import load_run_plan
+from controller.operator.decision.reuse import KnownInputs
 from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects, runs_over_limit
 from controller.operator.manifests import crds
@@ -154,7 +155,7 @@ def test_keeping_what_fails_makes_no_other_step_of_it() -> None:
     def made_of(**more: Any) -> dict[str, str]:
         found = build_run([step("a", **more)], spec={"source": {"archive": {"digest": f"sha256:{'1' * 64}"}}}, **more)
         plan = load_run_plan(found)
-        return plan.input_digests(found["spec"], None)
+        return plan.input_digests(found["spec"], KnownInputs())
 
     assert made_of() == made_of(keepOnFailure=True) != made_of(env={"A": "b"})
 

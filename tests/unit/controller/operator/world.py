@@ -35,7 +35,7 @@ from controller.operator.decision.observation import (
     update_milestones,
 )
 from controller.operator.decision.pod_status import is_pod_finished
-from controller.operator.decision.reuse import ReusableStep, definition_digests, input_digests
+from controller.operator.decision.reuse import KnownInputs, ReusableStep, definition_digests, input_digests
 from controller.operator.gate import Opening, is_closed
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.clone_step import add_clone_step
@@ -106,6 +106,10 @@ class World:
         self.runtime: Json | None = None
         self.prestartable: frozenset[str] = frozenset()
         """Names of the steps whose pods may be made ahead."""
+        self.files: dict[str, str] = {}
+        """Of steps with `inputs`: the digest of their files."""
+        self.secrets: dict[str, str] = {}
+        """Of steps with secrets: the digest of their values."""
         self.is_crowded = False
         self.made_ahead: list[str] = []
         self.opened: list[str] = []
@@ -143,7 +147,12 @@ class World:
         stored = self.status if self.written_status is None else self.written_status
         facts = RunContext("ci-1", "1", "", "main", {})
         digests = definition_digests(self.pipeline, self.steps, facts)
-        made_of = input_digests(self.steps, digests, self.run["spec"], self.status.get("source"), self.source_step)
+        made_of = input_digests(
+            self.steps,
+            digests,
+            self.run["spec"],
+            KnownInputs(self.status.get("source"), self.source_step, self.files, self.secrets),
+        )
         return Observation(
             views,
             self.create_failures,

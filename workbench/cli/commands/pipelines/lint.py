@@ -16,7 +16,7 @@ from workbench.pipeline_file.load import (
     LintOutcome,
     PipelineFile,
     explain_trigger,
-    lint_pipeline,
+    lint_file,
     read_pipeline,
     schema_document,
 )
@@ -56,6 +56,9 @@ def lint(
     by the source line and a hint. With --event and --branch, also print whether that event
     would start a run, and why not.
 
+    Commands of a step with `inputs` are compared with the files around the pipeline: a
+    warning names each file that a command mentions and its inputs leave out.
+
     \b
     Exit codes: 0 no errors (warnings are allowed), 2 errors, or an unreadable file.
 
@@ -68,7 +71,7 @@ def lint(
     """
     if (branch or changed) and event is None:
         raise click.UsageError("--branch and --changed require --event")
-    found = [(file, lint_pipeline(file.data)) for file in _read(files)]
+    found = [(file, lint_file(file, Path.cwd())) for file in _read(files)]
     if output != "table":
         print_document([_plain(file, problem) for file, checked in found for problem in checked.problems], output)
     else:

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from controller.operator.decision.reuse import definition_digests, input_digests, reusable_steps
+from controller.operator.decision.reuse import (
+    KnownInputs,
+    definition_digests,
+    input_digests,
+    reusable_steps,
+    reuses_any_run,
+)
 from controller.operator.workload.clone_step import add_clone_step
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
@@ -19,13 +25,20 @@ GIT: Json = {"source": {"git": {"url": "https://example.org/x.git", "revision": 
 SNAPSHOT: Json = {"digest": "sha256:" + "1" * 64, "commit": COMMIT, "size": 9}
 
 
-def digests(*steps: Json, spec: Json | None = None, cloned: Json | None = None, **more: Any) -> dict[str, str]:
+def digests(
+    *steps: Json,
+    spec: Json | None = None,
+    cloned: Json | None = None,
+    files: Json | None = None,
+    secrets: Json | None = None,
+    **more: Any,
+) -> dict[str, str]:
     params, name = more.pop("params_given", {}), more.pop("run_name", "ci-1")
     run = build_run(steps, spec=spec, **more)
     pipeline = Pipeline.model_validate(run["spec"]["pipeline"])
     expanded, source = add_clone_step(run, expand_steps(pipeline))
     definitions = definition_digests(pipeline, expanded, RunContext(name, "1", "c", "main", params))
-    return input_digests(expanded, definitions, run["spec"], cloned, source)
+    return input_digests(expanded, definitions, run["spec"], KnownInputs(cloned, source, files or {}, secrets or {}))
 
 
 def ended_run(world: World, name: str = "ci-0") -> Json:
@@ -50,7 +63,7 @@ def test_changed_step_changes_digests_downstream() -> None:
     ],
 )
 def test_whatever_a_step_could_notice_changes_it(change: Json) -> None:
-    assert digests(step("a")) != digests(step("a", **change))
+    assert digests(step("a")) != digests(step("a", **change), secrets={"a": "1"})
 
 
 @pytest.mark.parametrize("change", [{"timeout": "5m"}, {"retryPolicy": {"maxRetries": 2}}, {"allowFailure": True}])
@@ -172,3 +185,42 @@ def test_branch_is_cloned_again_and_same_commit_is_reused() -> None:
     second.stored["source", 1] = {"files": [], "source": SNAPSHOT}
     second.run_step("source").reconcile().reconcile()
     assert second.started == [("source", 1), ("b", 1)]
+
+
+def test_step_with_inputs_depends_on_these_files_only() -> None:
+    one, two = ({"source": {"archive": {"digest": f"sha256:{digit * 64}"}}} for digit in "12")
+    reader = step("a", inputs=["src/**"])
+    assert digests(reader, spec=one, files={"a": "x"}) == digests(reader, spec=two, files={"a": "x"})
+    assert digests(reader, spec=one, files={"a": "x"}) != digests(reader, spec=one, files={"a": "y"})
+    assert digests(reader, spec=one) == {}, "its files are not listed yet"
+    same = step("a", inputs=["src/", "src/**"])
+    assert digests(reader, files={"a": "x"}) == digests(same, files={"a": "x"}), "how they are written does not count"
+
+
+def test_files_of_steps_upstream_count_downstream() -> None:
+    flow = [step("a", inputs=["src"]), step("b", "a", inputs=["docs"])]
+    before, after = digests(*flow, files={"a": "1", "b": "1"}), digests(*flow, files={"a": "2", "b": "1"})
+    assert {name for name in before if before[name] != after[name]} == {"a", "b"}
+
+
+def test_step_with_secrets_depends_on_their_values() -> None:
+    user = step("a", secrets=[{"secretRef": "db", "key": "password"}])
+    assert digests(user) == {}, "their values are not known yet"
+    assert digests(user, secrets={"a": "1"}) != digests(user, secrets={"a": "2"})
+    assert digests(user, secrets={"a": "1"}) == digests(user, secrets={"a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "in_file", "expected"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"reuse": True}, False, True),
+        ({"reuse": False}, True, False),
+        ({"trigger": {"delivery": "1"}}, True, True),
+        ({"reuse": True, "trigger": {"fork": True}}, True, False),
+    ],
+)
+def test_runs_reuse_what_their_file_or_who_started_them_says(spec: Any, in_file: bool, expected: bool) -> None:
+    pipeline = Pipeline.model_validate(build_run([step("a")], reuse=in_file)["spec"]["pipeline"])
+    assert reuses_any_run(spec, pipeline) is expected

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from controller.kube import KubeError, NotFoundError
-from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects, runs_over_limit
+from controller.operator.effects.retention import (
+    RetentionSweeper,
+    expired_watched_runs,
+    is_expired,
+    retained_objects,
+    runs_over_limit,
+)
 from controller.storage.sources import SourceId, period_at
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
@@ -155,3 +161,36 @@ async def test_runs_beyond_the_limit_are_deleted_by_their_uid(error: KubeError |
     sweeper = RetentionSweeper(client, FakeStore(), settings, lambda: runs, lambda: T0)  # type: ignore[arg-type]
     assert await sweeper.delete_old_runs() == count
     assert client.deleted == ["team/ci-1/uid-ci-1"][:count]
+
+
+DAY = timedelta(days=1)
+
+
+def test_runs_by_watching_are_counted_apart() -> None:
+    runs = [run(f"ci-{n}", days=9 - n, watch=n % 2 == 0) for n in range(6)]
+    assert [each["metadata"]["name"] for each in runs_over_limit(runs, 2)] == ["ci-0", "ci-1"]
+
+
+def test_runs_by_watching_expire_sooner() -> None:
+    runs = [
+        run("ci-1", days=2),
+        run("ci-2", days=2, watch=True),
+        run("ci-3", days=1, watch=True),
+        run("ci-4", "Running", days=2, watch=True, reuseFrom="ci-5"),
+        run("ci-5", days=2, watch=True),
+    ]
+    assert [each["metadata"]["name"] for each in expired_watched_runs(runs, T0, DAY)] == ["ci-2"]
+
+
+async def test_what_a_run_by_watching_has_stored_goes_with_it_unless_it_is_reused() -> None:
+    gone, taken, young = run("ci-1", days=2, watch=True), run("ci-2", days=2, watch=True), run("ci-3", watch=True)
+    made = {"run": "ci-2", "uid": "uid-ci-2", "slug": "a", "attempt": 1}
+    young["status"]["steps"] = [{"name": "a", "slug": "a", "phase": "Succeeded", "reused": made}]
+    keys = [
+        f"{kind}/team/uid-ci-{n}/a/1.{end}" for n in (1, 2, 3) for kind, end in (("logs", "log"), ("artifacts", "json"))
+    ]
+    store, client = FakeStore(*(Info(key, T0) for key in keys)), DeletingClient()
+    sweeper = RetentionSweeper(client, store, SETTINGS, lambda: [gone, taken, young], lambda: T0)  # type: ignore[arg-type]
+    assert await sweeper.delete_watched_runs() == 2
+    assert [name.split("/")[1] for name in client.deleted] == ["ci-1", "ci-2"]
+    assert sorted(store.deleted) == ["artifacts/team/uid-ci-1/a/1.json", "logs/team/uid-ci-1/a/1.log"]

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from controller import labels
 from controller.kube import NAMESPACES, PIPELINE_RUNS, NotFoundError
 from controller.operator.effects.reuse_loader import ReusableRun, ReuseLoader
+from controller.run_types.summary import summarize_run
 
 Json = dict[str, Any]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -101,3 +103,61 @@ async def test_nothing_of_another_or_an_expired_run_is_offered(
 ) -> None:
     found = await load(FakeReuseSources(run, STORED, STORED.replace("uid-1", "uid-9")), **spec)
     assert (found.steps, words in found.problem) == ({}, True)
+
+
+def ended(name: str, *, made: str = "k1", hours_ago: int = 1, summarized: bool = True, **spec: Any) -> Json:
+    """A run of the pipeline ci with one step that succeeded with the input digest `made`."""
+    created = (NOW - timedelta(hours=hours_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    step = {"name": "a", "slug": "a", "phase": "Succeeded", "inputs": made}
+    step["attempts"] = [{"number": 1, "phase": "Succeeded"}]
+    metadata = {"name": name, "namespace": "team", "uid": f"uid-{name}", "creationTimestamp": created}
+    metadata["labels"] = {labels.PIPELINE: spec.pop("pipeline", "ci")}
+    run: Json = {"metadata": metadata, "spec": spec, "status": {"phase": "Failed", "steps": [step]}}
+    return summarize_run(run) if summarized else run
+
+
+async def find(*runs: Json, wanted: str = "k1", **spec: Any) -> str | None:
+    """The run whose step is found."""
+    loader = ReuseLoader(
+        FakeReuseSources(None),
+        FakeReuseSources(None),
+        RETENTION,
+        lambda: NOW,
+        lambda: runs,
+        timedelta(hours=24),  # type: ignore[arg-type]
+    )
+    asking: Any = ended("ci-9", summarized=False, **spec)
+    found = await loader.find(asking, {wanted})
+    return found[wanted].reused["run"] if found else None
+
+
+async def test_newest_equal_step_of_the_pipeline_is_found() -> None:
+    runs = [ended("ci-1", hours_ago=3), ended("ci-2", hours_ago=2), ended("ci-3", made="k2")]
+    assert await find(*runs) == "ci-2"
+    assert await find(*runs, wanted="k3") is None
+    assert await find(ended("ci-1", summarized=False)) == "ci-1", "a run that is still active"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"pipeline": "other"},
+        {"trigger": {"fork": True}},
+        {"source": {"kept": {"run": "ci-0", "step": "a", "attempt": 1}}},
+        {"hours_ago": 31 * 24},
+        {"watch": True, "hours_ago": 25},
+    ],
+)
+async def test_runs_that_offer_nothing(other: dict[str, Any]) -> None:
+    assert await find(ended("ci-1", **other)) is None
+
+
+async def test_run_by_watching_offers_its_results_for_a_day() -> None:
+    assert await find(ended("ci-1", watch=True, hours_ago=23)) == "ci-1"
+
+
+async def test_result_of_a_fork_is_not_resumed_by_others() -> None:
+    earlier = {**earlier_run(), "spec": {"trigger": {"fork": True}}}
+    found = await load(FakeReuseSources(earlier, STORED), reuseFromUid="uid-1")
+    assert (found.steps, "from a fork" in found.problem) == ({}, True)
+    assert (await load(FakeReuseSources(earlier, STORED), reuseFromUid="uid-1", trigger={"fork": True})).steps

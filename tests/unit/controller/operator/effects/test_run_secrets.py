@@ -190,3 +190,16 @@ async def test_other_secrets_are_withheld_and_not_copied(labels: dict[str, str])
     assert client.secrets[names.secrets_name("ci-1", build_run(step("a"))["metadata"]["uid"])]["data"] == {}
     assert "lacks the label c8s.dev/secret=true" in missing["a"]
     assert "`kubectl label secret db c8s.dev/secret=true`" in missing["a"]
+
+
+def test_digests_tell_values_apart_only_with_the_key() -> None:
+    pipeline = build_run((step("a", secrets=[USE]),))["spec"]["pipeline"]
+    [user] = expand_steps(Pipeline.model_validate(pipeline))
+    name = names.secret_key(user.step.secrets[0])
+
+    def digest(value: bytes, key: bytes = b"k") -> str:
+        return run_secrets.secret_digests([user], run_secrets.CopiedSecrets({name: value}), key)["a"]
+
+    assert digest(b"1") == digest(b"1")
+    assert len({digest(b"1"), digest(b"2"), digest(b"1", b"other")}) == 3
+    assert run_secrets.secret_digests([user], run_secrets.CopiedSecrets({}), b"k") == {}, "one is missing"

@@ -266,3 +266,14 @@ def test_early_pod_differs_by_what_its_agent_waits_for_alone() -> None:
     more = {each["name"] for each in waiting.pop("env")} ^ {each["name"] for each in agent.pop("env")}
     assert more == {"C8S_EARLY_JOB", "C8S_HOLD"}
     assert agent == waiting
+
+
+def test_agent_gets_the_inputs_of_a_run_that_verifies_them() -> None:
+    reader = step("test", inputs=["src/**", "{{run.name}}.txt"])
+
+    def inputs_of(**spec: bool) -> str | None:
+        [agent] = pod_of(job_of(reader, spec={**ARCHIVE, **spec}))["initContainers"]
+        return {entry["name"]: entry.get("value") for entry in agent["env"]}.get("C8S_INPUTS")
+
+    assert inputs_of(verifyInputs=True) == '["src/**", "ci-1.txt"]'
+    assert inputs_of() is None
