@@ -8,64 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from controller.files import write_private
 from controller.kube import KubeClient, KubeError, connect
 from kind import apply, doctor, kustomize, lifecycle, object_store, readiness, service_account_token
+from kind.bootstrap_options import BootstrapOptions
 from kind.cluster_record import ClusterRecord, choose_ports, matches_record, read_record, write_record
 from kind.errors import ForeignClusterError, KindError, PortTakenError
 from kind.image import build as image
-from kind.image.digests import DIGESTS_FILE, DigestRecord
+from kind.image.digests import DigestRecord
+from kind.image.kept import SAMPLE_IMAGES, KeptNodeImage
+from kind.image.loading import NodeLoader
+from kind.image.node import NodeImages
 from kind.plan import ProgressCallback, Step
 from kind.tools.docker_cli import Docker
-from kind.tools.kind_cli import NODE_IMAGE, Kind, Ports, cluster_config, parse_progress
+from kind.tools.kind_cli import Kind, Ports, cluster_config, parse_progress
 from kind.tools.process import CommandRunner, run
 
-SAMPLE_IMAGES = ("busybox:1.36", "python:3.12-slim")
-"""Images of the samples: loaded onto the node if this host has them, never pulled for that."""
 _API_SECONDS = 180.0
 _READY_SECONDS = 240.0
 _CREATE_TRIES = 3
-
-
-@dataclass(frozen=True)
-class BootstrapOptions:
-    """The options of the command. `folder` holds the files of the sandbox, `cache` files that may be deleted."""
-
-    cluster: str
-    folder: Path
-    cache: Path
-    node_image: str = NODE_IMAGE
-    base_image: str = image.BASE_IMAGE
-    minio_image: str = kustomize.MINIO_TAG
-    wheels: Path | None = None
-    s3: object_store.S3Config | None = None
-    load: tuple[str, ...] = ()
-    """Further images to load onto the node."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def digests_file(self) -> Path:
-        """What the tags named when they were first used, for all clusters: it outlives them."""
-        return self.folder.parent / DIGESTS_FILE
-
-    @property
-    def record_file(self) -> Path:
-        return self.folder / "kind.json"
-
-    @property
-    def kubeconfig(self) -> Path:
-        return self.folder / "kubeconfig"
-
-    @property
-    def token(self) -> service_account_token.ServiceAccountToken:
-        return service_account_token.ServiceAccountToken(
-            self.folder / "credentials" / "workbench.token", self.kubeconfig
-        )
+_DEPLOYMENTS = ("c8s-operator", "c8s-api", "c8s-webhook")
 
 
 class Bootstrap:
@@ -85,10 +51,16 @@ class Bootstrap:
         recipe = image.ImageSpec(options.base_image, options.wheels, options.cache)
         self.builder = image.ImageBuilder(self.docker, recipe, run_command)
         self.digests = DigestRecord(options.digests_file, self.docker)
+        self.node_images = NodeImages(self.docker, options.cache)
+        node = ClusterRecord(options.cluster, Ports(0, 0), "").node
+        self.kept = KeptNodeImage(self.docker, self.node_images, options)
+        self.loader = NodeLoader(self.kind, self.docker, self.node_images, options.cluster, node)
         self.record: ClusterRecord | None = read_record(options.record_file)
         self._port_is_free = port_is_free
         self._clock = clock
         self._image = ""
+        self._is_new = False
+        """Whether the cluster was created by this plan."""
 
     def steps(self) -> list[Step]:
         """The plan."""
@@ -96,20 +68,31 @@ class Bootstrap:
 
     def _cluster_steps(self) -> list[Step]:
         o = self.options
-        create = f"kind create cluster --name {o.cluster} --image {o.node_image} --config … --wait 120s"
+        create = f"kind create cluster --name {o.cluster} --image {o.node_image} --config …, or a kept node image"
         build = f"pip download; docker build from {o.base_image}"
         overlay = f"apply kind/manifests/overlays/{self._overlay}, Deployments later"
         after = ("machine",)
         return [
             Step("machine", "Check the host", "kind version; docker info", self._check_host),
-            Step("cluster", f"Create the cluster {o.cluster}", create, self._create_cluster, self._find_cluster, after),
-            Step("image", "Build the controller image", build, self._build_image, self._find_image, after),
+            Step(
+                "cluster",
+                f"Create the cluster {o.cluster}",
+                create,
+                self._create_cluster,
+                self._find_cluster,
+                after,
+                is_long=True,
+            ),
+            Step(
+                "image", "Build the controller image", build, self._build_image, self._find_image, after, is_long=True
+            ),
             Step(
                 "load",
                 "Load the image onto the node",
-                "kind load docker-image c8s-controller:…",
+                "kind load docker-image c8s-controller:…, unless the node image has it",
                 self._load_image,
                 needs=("cluster", "image"),
+                is_long=True,
             ),
             Step("objects", "Apply CRDs, roles and settings", overlay, self._apply_objects, needs=("cluster",)),
         ]
@@ -117,27 +100,46 @@ class Bootstrap:
     def _store_steps(self) -> list[Step]:
         check = "write, read and delete an object"
         minio = f"kind load docker-image {self.options.minio_image}; apply Deployment c8s-minio"
-        minio_steps = [Step("store", "Start the object store", minio, self._start_minio, needs=("objects",))]
+        minio_steps = [
+            Step("store", "Start the object store", minio, self._start_minio, needs=("objects",), is_long=True)
+        ]
         steps = minio_steps if self.options.s3 is None else []
         needs = steps[0].name if steps else "objects"
         return [*steps, Step("bucket", "Create and check the bucket", check, self._create_bucket, needs=(needs,))]
 
     def _controller_steps(self) -> list[Step]:
         o = self.options
-        deploy = "apply Deployments c8s-operator, c8s-api and c8s-webhook; wait until they are ready"
+        deploy = "apply Deployments c8s-operator, c8s-api and c8s-webhook"
         load = "kind load docker-image, of those on this host: " + ", ".join((*SAMPLE_IMAGES, *o.load))
         account = service_account_token.ACCOUNT
         token = f"token of the service account {account}, renewed automatically; context kind-{o.cluster}"
         return [
             Step(
-                "controller",
-                "Start operator, API and receiver",
+                "deploy",
+                "Deploy operator, API and receiver",
                 deploy,
-                self._start_controller,
-                needs=("load", "bucket"),
+                self._deploy_controller,
+                needs=("load", "objects"),
+            ),
+            Step(
+                "controller",
+                "Wait until they are ready",
+                "GET /readyz of the API",
+                self._wait_for_controller,
+                needs=("deploy", "bucket"),
+                is_long=True,
             ),
             Step("images", "Load the images of the samples", load, self._load_sample_images, needs=("load",)),
             Step("context", "Create the workbench's token", token, self._create_token, needs=("controller",)),
+            Step(
+                "keep",
+                "Keep a node image for the next cluster",
+                "import the images into a copy of the node image, once for each version of them",
+                self._keep_node_image,
+                self._find_kept_image,
+                needs=("images", "controller"),
+                is_long=True,
+            ),
         ]
 
     # -- host, cluster
@@ -181,22 +183,20 @@ class Bootstrap:
 
     async def _create_cluster(self, report: ProgressCallback) -> str:
         self.options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        avoid: set[int] = set()
-        for attempt in range(1, _CREATE_TRIES + 1):
-            last = self.record.ports if self.record else None
-            chosen = {"is_free": self._port_is_free} if self._port_is_free else {}
-            ports = choose_ports(last, avoid=avoid, **chosen)
-            self._save_record(ClusterRecord(self.options.cluster, ports, self.options.node_image))
-            file = self.options.folder / "cluster.yaml"
-            file.write_text(cluster_config(ports))
-            try:
-                await self.kind.create(self.options.cluster, self.options.node_image, file, _report_progress(report))
-                break
-            except PortTakenError as error:
-                if attempt == _CREATE_TRIES:
-                    raise
-                avoid |= {ports.api, ports.s3}
-                report(f"{error.message}; trying other ports")
+        kept = await self.kept.find(await self.builder.existing_tag() or "")
+        self.loader.brought = await self.node_images.loaded(kept) if kept else {}
+        try:
+            await self._create_nodes(kept or self.options.node_image, report)
+        except PortTakenError:
+            raise
+        except KindError as error:
+            if kept is None:
+                raise
+            report(f"the kept node image failed: {error.message}")
+            await self.docker.remove_image(kept)
+            kept, self.loader.brought = None, {}
+            await self._create_nodes(self.options.node_image, report)
+        self._is_new = True
         assert self.record is not None
         container = await self.docker.container(self.record.node)
         if container is None:
@@ -207,7 +207,29 @@ class Bootstrap:
         self._save_record(replace(self.record, container=container.id))
         async with self._client() as client:
             version = await apply.wait_for_api(client, timeout=_API_SECONDS)
-        return f"Kubernetes {version}; API on {self.record.api_url}{await self._note(self.options.node_image)}"
+        which = f"{self.record.node_image} with the images in it; " if kept else ""
+        note = await self._note(self.options.node_image)
+        return f"Kubernetes {version}; {which}API on {self.record.api_url}{note}"
+
+    async def _create_nodes(self, node_image: str, report: ProgressCallback) -> None:
+        avoid: set[int] = set()
+        for attempt in range(1, _CREATE_TRIES + 1):
+            last = self.record.ports if self.record else None
+            chosen = {"is_free": self._port_is_free} if self._port_is_free else {}
+            ports = choose_ports(last, avoid=avoid, **chosen)
+            self._save_record(ClusterRecord(self.options.cluster, ports, node_image))
+            file = self.options.folder / "cluster.yaml"
+            file.write_text(cluster_config(ports))
+            try:
+                # What follows waits for the node itself: objects are applied while it gets ready.
+                progress = _report_progress(report)
+                await self.kind.create(self.options.cluster, node_image, file, progress, wait="0s")
+                return
+            except PortTakenError as error:
+                if attempt == _CREATE_TRIES:
+                    raise
+                avoid |= {ports.api, ports.s3}
+                report(f"{error.message}; trying other ports")
 
     async def _note(self, name: str) -> str:
         """Record what the image is; a warning for the step's result if it is another one than recorded."""
@@ -231,21 +253,20 @@ class Bootstrap:
         )
 
     async def _load_image(self, report: ProgressCallback) -> str:
-        await self._load_on_node(self._image, report)
-        return f"{self._image} is on the node"
+        return await self.loader.load(self._image, report)
 
     async def _load_sample_images(self, report: ProgressCallback) -> str:
-        local = [each for each in SAMPLE_IMAGES if await self.docker.image_id(each) is not None]
-        for each in (*local, *self.options.load):
-            await self._load_on_node(each, report)
-        return ", ".join((*local, *self.options.load)) or "none of them is on this host; the node pulls them"
+        images = [*await self.kept.local_samples(), *self.options.load]
+        for each in images:
+            await self.loader.load(each, report)
+        return ", ".join(images) or "none of them is on this host; the node pulls them"
 
-    async def _load_on_node(self, name: str, report: ProgressCallback) -> None:
-        if await self.docker.image_id(name) is None:
-            report(f"pulling {name}")
-            await self.docker.pull(name, report)
-        assert self.record is not None
-        await image.load(self.kind, self.docker, self.options.cluster, [self.record.node], name, report)
+    async def _find_kept_image(self) -> str | None:
+        found = await self.kept.find(self._image)
+        return f"{found} exists" if found else None if self._is_new else "not for a cluster that exists already"
+
+    async def _keep_node_image(self, report: ProgressCallback) -> str:
+        return await self.kept.build(self._image, report)
 
     # -- objects
 
@@ -273,8 +294,9 @@ class Bootstrap:
         return f"{count} objects"
 
     async def _start_minio(self, report: ProgressCallback) -> str:
-        await self._load_on_node(self.options.minio_image, report)
-        await self._deploy(["c8s-minio"], report)
+        await self.loader.load(self.options.minio_image, report)
+        await self._deploy(["c8s-minio"])
+        await self._wait_for_rollout(["c8s-minio"], report)
         return f"MinIO is ready on {self.record.s3_url if self.record else ''}"
 
     async def _create_bucket(self, report: ProgressCallback) -> str:
@@ -294,18 +316,25 @@ class Bootstrap:
             self.record.s3_url, access_key=keys["AWS_ACCESS_KEY_ID"], secret_key=keys["AWS_SECRET_ACCESS_KEY"]
         )
 
-    async def _start_controller(self, report: ProgressCallback) -> str:
-        await self._deploy(["c8s-operator", "c8s-api", "c8s-webhook"], report)
+    async def _deploy_controller(self, report: ProgressCallback) -> str:
+        await self._deploy(list(_DEPLOYMENTS))
+        return ", ".join(_DEPLOYMENTS)
+
+    async def _wait_for_controller(self, report: ProgressCallback) -> str:
+        await self._wait_for_rollout(list(_DEPLOYMENTS), report)
         assert self.record is not None
         await readiness.wait_until_ready(self.record.api_url, timeout=_READY_SECONDS)
         self._save_record(replace(self.record, image=self._image))
         return f"ready on {self.record.api_url}"
 
-    async def _deploy(self, names: list[str], report: ProgressCallback) -> None:
+    async def _deploy(self, names: list[str]) -> None:
         settings = ["c8s-settings"] if "c8s-api" in names else []
         objects = [each for each in self._render_objects() if each["metadata"]["name"] in (*names, *settings)]
         async with self._client() as client:
             await apply.apply(client, [each for each in objects if each["kind"] in ("Deployment", "ConfigMap")])
+
+    async def _wait_for_rollout(self, names: list[str], report: ProgressCallback) -> None:
+        async with self._client() as client:
             await apply.wait_for_rollout(client, names, timeout=_READY_SECONDS, report=report)
 
     async def _create_token(self, report: ProgressCallback) -> str:

@@ -15,6 +15,7 @@ from controller.kube import PIPELINE_RUNS, PODS, KubeError, connect
 from kind import apply, readiness
 from kind.cluster_record import ClusterRecord, matches_record
 from kind.errors import ForeignClusterError, KindError
+from kind.image import node
 from kind.kustomize import SYSTEM_NAMESPACE
 from kind.plan import ProgressCallback
 from kind.tools.docker_cli import Docker
@@ -89,6 +90,9 @@ async def delete(record: ClusterRecord, report: ProgressCallback, run_command: C
     container = await docker.container(record.node)
     _require_own(record, container is not None and matches_record(record, container))
     await kind.delete(record.cluster, report)
+    # The newest one makes the next cluster quick.
+    for each in await docker.prune(node.IMAGE_ROLE, node.REPOSITORY, keep=1):
+        report(f"removed the old node image {each}")
     return True
 
 

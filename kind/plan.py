@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kind.durations import Durations
 from kind.errors import KindError
 
 ProgressCallback = Callable[[str], None]
-EventKind = Literal["started", "said", "already", "done", "failed"]
+EventKind = Literal["started", "estimated", "said", "already", "done", "failed"]
 
 
 async def always_run() -> str | None:
@@ -38,17 +39,20 @@ class Step:
     check: Callable[[], Awaitable[str | None]] = always_run
     needs: tuple[str, ...] = ()
     remedy: str = ""
+    is_long: bool = False
+    """Whether it takes long enough for an estimate."""
 
 
 @dataclass(frozen=True)
 class StepEvent:
-    """Progress of a step; `seconds` counts from its start."""
+    """Progress of a step; `seconds` counts from its start, `expected` is how long it took before on this machine."""
 
     step: str
     title: str
     kind: EventKind
     text: str
     seconds: float
+    expected: float | None = None
 
 
 class StepFailedError(KindError):
@@ -62,8 +66,16 @@ class StepFailedError(KindError):
 OnEvent = Callable[[StepEvent], None]
 
 
-async def execute(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], float] = time.monotonic) -> None:
+async def execute(
+    steps: Sequence[Step],
+    on_event: OnEvent,
+    clock: Callable[[], float] = time.monotonic,
+    durations: Durations | None = None,
+) -> None:
     """Run the steps that have not been done yet.
+
+    Args:
+        durations: how long the steps took before; what they take now is recorded, and not saved.
 
     Raises:
         StepFailedError: the first step that failed; the others are cancelled.
@@ -76,7 +88,7 @@ async def execute(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], 
     async def one(step: Step) -> None:
         for need in step.needs:
             await finished[need].wait()
-        await _run_step(step, on_event, clock)
+        await _run_step(step, on_event, clock, durations)
         finished[step.name].set()
 
     try:
@@ -87,11 +99,14 @@ async def execute(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], 
         raise failed.exceptions[0] from None
 
 
-async def _run_step(step: Step, on_event: OnEvent, clock: Callable[[], float]) -> None:
+async def _run_step(
+    step: Step, on_event: OnEvent, clock: Callable[[], float], durations: Durations | None = None
+) -> None:
     started = clock()
+    expected = durations.estimate(step.name) if durations is not None and step.is_long else None
 
     def emit(kind: EventKind, text: str) -> None:
-        on_event(StepEvent(step.name, step.title, kind, text, clock() - started))
+        on_event(StepEvent(step.name, step.title, kind, text, clock() - started, expected))
 
     emit("started", step.does)
     try:
@@ -99,12 +114,22 @@ async def _run_step(step: Step, on_event: OnEvent, clock: Callable[[], float]) -
         if known is not None:
             emit("already", known)
             return
+        if durations is not None and step.is_long:
+            emit("estimated", _describe_estimate(expected))
         outcome = await step.action(lambda text: emit("said", text))
     except KindError as error:
         failure = StepFailedError(step, error)
         emit("failed", str(failure))
         raise failure from error
+    if durations is not None and step.is_long:
+        durations.record(step.name, clock() - started)
     emit("done", outcome)
+
+
+def _describe_estimate(expected: float | None) -> str:
+    if expected is None:
+        return "no estimate: it has not been done on this machine before"
+    return f"about {expected:.0f} s, by earlier times on this machine"
 
 
 def describe_plan(steps: Sequence[Step]) -> list[dict[str, Any]]:

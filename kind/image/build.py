@@ -6,6 +6,7 @@ The tag is a digest of the content, so that nothing is built twice and no node k
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,14 @@ from kind.tools.process import CommandRunner, OnLine, run
 
 BASE_IMAGE = "python:3.12-slim"
 _DOCKERFILE = Path(__file__).with_name("Dockerfile")
+_TRIM = Path(__file__).with_name("trim.py")
+IMAGE_ROLE = "dev.c8s.role=controller-image"
+"""The label that the Dockerfile sets."""
+KEPT_IMAGES = 2
+"""The newest images that a build leaves: of what is installed, and of the version before."""
 _SUFFIXES = {".py", ".json"}
+_ENVIRONMENT_MARK = "# The variables of the base: ENVIRONMENT\n"
+_DOLLAR = "\\$"
 _NO_GIT_LINE = "c8s: this image has no git"
 
 
@@ -45,7 +53,7 @@ def source_files(program: Path) -> Iterator[Path]:
 def image_tag(recipe: ImageSpec, base_id: str) -> str:
     """The full name of the image, with a tag from all its inputs."""
     digest = hashlib.sha256()
-    for part in (base_id, _DOCKERFILE.read_text(), installed_constraints(), repr(REQUIREMENTS)):
+    for part in (base_id, _DOCKERFILE.read_text(), _TRIM.read_text(), installed_constraints(), repr(REQUIREMENTS)):
         digest.update(part.encode() + b"\0")
     for file in source_files(recipe.program):
         digest.update(file.relative_to(recipe.program).as_posix().encode() + b"\0")
@@ -53,9 +61,14 @@ def image_tag(recipe: ImageSpec, base_id: str) -> str:
     return f"{CONTROLLER_IMAGE}:{digest.hexdigest()[:12]}"
 
 
-def prepare_context(recipe: ImageSpec, wheels: Path, folder: Path) -> None:
-    """Create the context of the build in a folder."""
-    shutil.copy(_DOCKERFILE, folder / "Dockerfile")
+def prepare_context(recipe: ImageSpec, wheels: Path, folder: Path, environment: Sequence[str] = ()) -> None:
+    """Create the context of the build in a folder.
+
+    Args:
+        environment: the variables of the base, as `NAME=value`: the last stage begins without them.
+    """
+    (folder / "Dockerfile").write_text(with_environment(_DOCKERFILE.read_text(), environment))
+    shutil.copy(_TRIM, folder)
     (folder / "wheels").mkdir()
     for file in (*sorted(wheels.glob("*.whl")), wheels / REQUIREMENTS_FILE):
         shutil.copy(file, folder / "wheels")
@@ -68,6 +81,14 @@ def prepare_context(recipe: ImageSpec, wheels: Path, folder: Path) -> None:
     for each in (folder / "controller", *(folder / "controller").rglob("*")):
         if each.is_dir():
             each.chmod(0o755)
+
+
+def with_environment(dockerfile: str, environment: Sequence[str]) -> str:
+    """The Dockerfile with the variables of the base where it asks for them."""
+    pairs = [each.partition("=") for each in environment if "=" in each]
+    # In double quotes, as in JSON; a dollar would name a variable.
+    lines = [f"ENV {name}={json.dumps(value, ensure_ascii=False).replace('$', _DOLLAR)}\n" for name, _, value in pairs]
+    return dockerfile.replace(_ENVIRONMENT_MARK, "".join(lines))
 
 
 @dataclass
@@ -103,6 +124,7 @@ class ImageBuilder:
         wheels = await download_wheels(
             python, self.spec.cache, source=self.spec.wheels, on_line=report, run_command=self.run_command
         )
+        environment = (await self.docker.image_config(self.spec.base) or {}).get("Env") or ()
         output: list[str] = []
 
         def handle(line: str) -> None:
@@ -110,8 +132,9 @@ class ImageBuilder:
             report(line)
 
         with tempfile.TemporaryDirectory(prefix="c8s-image-") as folder:
-            prepare_context(self.spec, wheels, Path(folder))
+            prepare_context(self.spec, wheels, Path(folder), environment)
             await self.docker.build(Path(folder), name, {"BASE": self.spec.base}, on_line=handle)
+        await self.docker.prune(IMAGE_ROLE, CONTROLLER_IMAGE, keep=KEPT_IMAGES)
         # The builder also prints the command itself, which contains the line after `echo`.
         return name, not any(line.strip().endswith(_NO_GIT_LINE) and "echo" not in line for line in output)
 
@@ -127,6 +150,6 @@ async def load(kind: Kind, docker: Docker, cluster: str, nodes: Sequence[str], i
         report(f"kind could not load {image}; loading it as an archive")
     with tempfile.TemporaryDirectory(prefix="c8s-image-") as folder:
         archive = Path(folder) / "image.tar"
-        await docker.save(image, archive)
+        await docker.save([image], archive)
         for node in nodes:
             await docker.load_archive(node, archive)

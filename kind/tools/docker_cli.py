@@ -1,4 +1,7 @@
-"""Docker by its command line: the engine, images, and the containers that are nodes of kind."""
+"""Docker by its command line: the engine, images, and the containers that are nodes of kind.
+
+The other engines that kind can use have the same commands (see `kind.tools.provider`); where they differ, it says so.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kind.errors import KindError, ProgramFailedError
-from kind.tools.process import CommandRunner, OnLine, run
+from kind.tools.process import CommandResult, CommandRunner, OnLine, run
 
 Json = dict[str, Any]
 
@@ -79,14 +82,19 @@ class ImageIdentity:
 
 
 class Docker:
-    """The program `docker`."""
+    """The program `docker`, or another one with its commands.
 
-    def __init__(self, run_command: CommandRunner = run) -> None:
+    Args:
+        program: `docker`, `podman` or `nerdctl`.
+    """
+
+    def __init__(self, run_command: CommandRunner = run, program: str = "docker") -> None:
         self._run = run_command
+        self.program = program
 
     async def info(self) -> DockerInfo:
         """The facts about the engine. Raises ProgramMissingError, or KindError if no engine responds."""
-        result = await self._run(["docker", "info", "--format", "{{json .}}"], timeout=_QUERY_TIMEOUT)
+        result = await self._run([self.program, "info", "--format", "{{json .}}"], timeout=_QUERY_TIMEOUT)
         # Without an engine it still prints JSON, and the error on stderr.
         if result.code:
             denied = "permission denied" in result.err.lower()
@@ -100,13 +108,15 @@ class Docker:
 
     async def image_id(self, image: str) -> str | None:
         """The ID of a local image, or None if there is none."""
-        result = await self._run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=_QUERY_TIMEOUT)
+        result = await self._run(
+            [self.program, "image", "inspect", "--format", "{{.Id}}", image], timeout=_QUERY_TIMEOUT
+        )
         return result.out.strip() or None if result.code == 0 else None
 
     async def image_identity(self, image: str) -> ImageIdentity | None:
         """What a local image is, or None if there is none."""
         format_ = "{{.Id}} {{json .RepoDigests}}"
-        result = await self._run(["docker", "image", "inspect", "--format", format_, image], timeout=_QUERY_TIMEOUT)
+        result = await self._run([self.program, "image", "inspect", "--format", format_, image], timeout=_QUERY_TIMEOUT)
         found, _, listed = result.out.strip().partition(" ")
         if result.code or not found:
             return None
@@ -118,14 +128,14 @@ class Docker:
 
     async def pull(self, image: str, on_line: OnLine | None = None) -> None:
         """Pull an image. Raises KindError with a remedy for a rate limit, a missing image or a missing network."""
-        result = await self._run(["docker", "pull", image], timeout=_PULL_TIMEOUT, on_line=on_line)
+        result = await self._run([self.program, "pull", image], timeout=_PULL_TIMEOUT, on_line=on_line)
         if result.code:
             raise result.to_error(pull_remedy(result.err, image))
 
     async def output(self, image: str, command: Sequence[str]) -> str:
         """The output of a program in the image, run without a network."""
         entry = ["--entrypoint", command[0], image, *command[1:]]
-        result = await self._run(["docker", "run", "--rm", "--network", "none", *entry], timeout=_STOP_TIMEOUT)
+        result = await self._run([self.program, "run", "--rm", "--network", "none", *entry], timeout=_STOP_TIMEOUT)
         if result.code:
             raise result.to_error(f"Check that {image} is the right image.")
         return result.out
@@ -135,7 +145,7 @@ class Docker:
     ) -> None:
         """Build an image, with BuildKit or the classic builder."""
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-        command = ["docker", "build", "--tag", tag, *given, "."]
+        command = [self.program, "build", "--tag", tag, *given, "."]
         result = await self._run(command, timeout=_BUILD_TIMEOUT, on_line=on_line, cwd=context)
         if result.code:
             raise result.to_error("Fix the error of the build; `c8s up --kind` builds again.")
@@ -145,25 +155,89 @@ class Docker:
                 "Another builder stores it: run `docker buildx use default`, then try again.",
             )
 
-    async def save(self, image: str, file: Path) -> None:
-        """Save the image to an archive."""
-        result = await self._run(["docker", "save", "--output", str(file), image], timeout=_BUILD_TIMEOUT)
+    async def save(self, images: Sequence[str], file: Path) -> None:
+        """Save images to one archive, with the layers that they share only once."""
+        several = ["--multi-image-archive"] if self.program == "podman" and len(images) > 1 else []
+        command = [self.program, "save", *several, "--output", str(file), *images]
+        result = await self._run(command, timeout=_BUILD_TIMEOUT)
         if result.code:
             raise result.to_error("Check the free space of the disk.")
 
     async def load_archive(self, node: str, file: Path) -> None:
         """Import an archive into containerd of a node, for this platform only: it may lack the layers of others."""
         importing = ["ctr", "--namespace=k8s.io", "images", "import", "--digests", "--snapshotter=overlayfs", "-"]
-        result = await self._run(
-            ["docker", "exec", "--interactive", node, *importing], timeout=_BUILD_TIMEOUT, stdin=file
-        )
+        result = await self.execute(node, importing, stdin=file, timeout=_BUILD_TIMEOUT)
         if result.code:
             raise result.to_error("See `c8s doctor`; a newer kind may support this Docker.")
+
+    async def execute(
+        self, container: str, command: Sequence[str], *, stdin: Path | None = None, timeout: float = _STOP_TIMEOUT
+    ) -> CommandResult:
+        """Run a program in a running container. Its exit code is up to the caller."""
+        interactive = ["--interactive"] if stdin is not None else []
+        return await self._run([self.program, "exec", *interactive, container, *command], timeout=timeout, stdin=stdin)
+
+    async def run_detached(self, name: str, image: str, options: Sequence[str], command: Sequence[str]) -> None:
+        """Start a container without a network, which is removed when it ends."""
+        given = ["--detach", "--rm", "--name", name, "--network", "none", *options, "--entrypoint", command[0]]
+        result = await self._run([self.program, "run", *given, image, *command[1:]], timeout=_STOP_TIMEOUT)
+        if result.code:
+            raise result.to_error(f"Check that `{self.program} run` works.")
+
+    async def commit(self, container: str, tag: str, changes: Sequence[str]) -> None:
+        """Make an image of a container, all at once: without its volumes, with these changes as in a Dockerfile."""
+        given = [word for each in changes for word in ("--change", each)]
+        result = await self._run([self.program, "commit", *given, container, tag], timeout=_BUILD_TIMEOUT)
+        if result.code:
+            raise result.to_error("Check the free space of the disk.")
+
+    async def remove(self, container: str) -> None:
+        """Remove a container with its anonymous volumes, running or not; none is no error."""
+        result = await self._run([self.program, "rm", "--force", "--volumes", container], timeout=_STOP_TIMEOUT)
+        if result.code and "no such container" not in result.err.lower():
+            raise result.to_error(f"`{self.program} rm -f -v {container}` removes it.")
+
+    async def image_config(self, image: str) -> Json | None:
+        """What containers of a local image start with: `Entrypoint`, `Labels` and so on; None if there is none."""
+        command = [self.program, "image", "inspect", "--format", "{{json .Config}}", image]
+        result = await self._run(command, timeout=_QUERY_TIMEOUT)
+        if result.code:
+            return None
+        try:
+            found = json.loads(result.out)
+        except ValueError:
+            found = None
+        return found if isinstance(found, dict) else {}
+
+    async def labelled_images(self, label: str) -> tuple[str, ...]:
+        """The names of the local images with this label (`KEY=VALUE`), newest first."""
+        format_ = "{{.Repository}}:{{.Tag}}"
+        command = [self.program, "image", "ls", "--filter", f"label={label}", "--format", format_]
+        result = await self._run(command, timeout=_QUERY_TIMEOUT)
+        if result.code:
+            raise result.to_error(UNREACHABLE_REMEDY)
+        return tuple(line.strip() for line in result.out.splitlines() if line.strip() and "<none>" not in line)
+
+    async def remove_image(self, image: str) -> bool:
+        """Remove an image that no container uses; False if one does, or if there is no such image."""
+        result = await self._run([self.program, "image", "rm", image], timeout=_STOP_TIMEOUT)
+        said = result.err.lower()
+        if result.code and not any(part in said for part in ("conflict", "in use", "using", "no such image")):
+            raise result.to_error(f"`{self.program} image rm {image}` removes it.")
+        return result.code == 0
+
+    async def prune(self, label: str, repository: str, *, keep: int) -> list[str]:
+        """Remove images with a label and without a container, except for the newest ones; their names.
+
+        Images that someone named otherwise, for a registry of their own, stay.
+        """
+        own = [each for each in await self.labelled_images(label) if each.startswith(f"{repository}:")]
+        return [each for each in own[keep:] if await self.remove_image(each)]
 
     async def container(self, name: str) -> Container | None:
         """A container by its name, running or not; None if there is none."""
         result = await self._run(
-            ["docker", "container", "inspect", "--format", "{{json .}}", name], timeout=_QUERY_TIMEOUT
+            [self.program, "container", "inspect", "--format", "{{json .}}", name], timeout=_QUERY_TIMEOUT
         )
         if result.code == 0:
             return parse_container(json.loads(result.out))
@@ -173,7 +247,7 @@ class Docker:
 
     async def start(self, container: str) -> None:
         """Start an existing container; a running one stays as it is."""
-        result = await self._run(["docker", "start", container], timeout=_STOP_TIMEOUT)
+        result = await self._run([self.program, "start", container], timeout=_STOP_TIMEOUT)
         if result.code:
             taken = "address already in use" in result.err or "port is already allocated" in result.err
             raise result.to_error(
@@ -182,7 +256,7 @@ class Docker:
 
     async def stop(self, container: str) -> None:
         """Stop a container; it can be started again."""
-        result = await self._run(["docker", "stop", container], timeout=_STOP_TIMEOUT)
+        result = await self._run([self.program, "stop", container], timeout=_STOP_TIMEOUT)
         if result.code:
             raise result.to_error(UNREACHABLE_REMEDY)
 

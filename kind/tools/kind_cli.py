@@ -79,10 +79,12 @@ class Kind:
             raise result.to_error(UNREACHABLE_REMEDY)
         return tuple(result.out.split())
 
-    async def create(self, name: str, image: str, config: Path, on_line: OnLine | None = None) -> None:
-        """Create a cluster and wait for its node. Raises PortTakenError, or ProgramFailedError with a remedy."""
+    async def create(
+        self, name: str, image: str, config: Path, on_line: OnLine | None = None, *, wait: str = _READY_TIMEOUT
+    ) -> None:
+        """Create a cluster and wait for its node, `0s` for not. Raises PortTakenError, or ProgramFailedError."""
         command = ["kind", "create", "cluster", "--name", name, "--image", image]
-        command += ["--config", str(config), "--wait", _READY_TIMEOUT]
+        command += ["--config", str(config), "--wait", wait]
         result = await self._run(command, timeout=_CREATE_TIMEOUT, on_line=on_line)
         if result.code:
             raise create_failure(result, image)

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from workbench.sandbox.paths import SandboxPaths, state_root
 from workbench.sandbox.status import ComponentStatus, SandboxStatus
 
 if TYPE_CHECKING:
-    from kind.bootstrap import BootstrapOptions
+    from kind.bootstrap_options import BootstrapOptions
     from kind.cluster_record import ClusterRecord
     from kind.plan import OnEvent
     from kind.service_account_token import ServiceAccountToken
@@ -42,7 +42,7 @@ def is_cluster(folder: SandboxPaths) -> bool:
 
 def options_for(name: str, state: Path | None = None) -> BootstrapOptions:
     """The default options of this sandbox's cluster, with its folders."""
-    from kind.bootstrap import BootstrapOptions
+    from kind.bootstrap_options import BootstrapOptions
 
     folder = SandboxPaths.named(name, state or state_root())
     return BootstrapOptions(name, folder.root, Path(platformdirs.user_cache_dir("c8s")))
@@ -62,6 +62,7 @@ async def up(options: BootstrapOptions, on_event: OnEvent) -> Endpoint:
         KindError: a step failed; the message says what to do.
     """
     from kind.bootstrap import Bootstrap
+    from kind.durations import DURATIONS_FILE, Durations
     from kind.plan import execute
     from workbench.config.contexts import config_path, write_context
 
@@ -70,7 +71,12 @@ async def up(options: BootstrapOptions, on_event: OnEvent) -> Endpoint:
         raise SandboxError(f"the sandbox {folder.name} is an embedded one; choose another name with --name")
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with _exclusive(folder):
-        await execute(Bootstrap(options).steps(), on_event)
+        durations = Durations(options.cache / DURATIONS_FILE)
+        try:
+            await execute(Bootstrap(options).steps(), on_event, durations=durations)
+        finally:
+            with suppress(OSError):  # An estimate is not worth a failure: without it, the next start has none.
+                durations.save()
         found = endpoint(folder)
         write_context(config_path(), _record(folder).context, found)
         return found

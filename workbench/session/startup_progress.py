@@ -56,7 +56,7 @@ class StartupProgress:
 
     def apply(self, event: StepEvent) -> StartupProgress:
         """The progress after an event."""
-        if event.kind == "said":
+        if event.kind in ("said", "estimated"):
             title = next((step.title for step in self.steps if step.name == event.step), event.step)
             return replace(self, output=(*self.output, f"{title}: {event.text}")[-_MAX_OUTPUT:])
         states: dict[str, State] = {"started": "running", "done": "done", "already": "already", "failed": "failed"}

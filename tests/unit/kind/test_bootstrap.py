@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from kind.bootstrap import Bootstrap, BootstrapOptions, dry_run
+from kind.bootstrap import Bootstrap, dry_run
+from kind.bootstrap_options import BootstrapOptions
 from kind.cluster_record import ClusterRecord, choose_ports, matches_record, read_record, write_record
 from kind.errors import ForeignClusterError, KindError
 from kind.plan import Step
@@ -85,13 +88,13 @@ async def test_old_kind_is_rejected(tmp_path: Path, programs: Programs) -> None:
 
 async def test_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, programs: Programs) -> None:
     taken = "ERROR: failed: Error starting userland proxy: listen tcp4 127.0.0.1:18080: bind: address already in use"
-    programs.answers = {"kind create cluster": (1, taken)}
+    programs.answers = {"kind create cluster": (1, taken), "docker image inspect": (1, "No such image")}
     made = bootstrap(tmp_path, programs)
     with pytest.raises(KindError, match="18080"):
         await find_step(made, "cluster").action(ignore)
     assert made.record is not None
     assert made.record.ports.api not in (18080, 18900)
-    assert len(programs.asked) == 3
+    assert sum(each.startswith("kind create") for each in programs.asked) == 3
 
 
 async def test_existing_image_is_not_built_again(tmp_path: Path, programs: Programs) -> None:
@@ -104,7 +107,7 @@ async def test_existing_image_is_not_built_again(tmp_path: Path, programs: Progr
 def test_dry_run_sends_no_request(tmp_path: Path) -> None:
     plan = dry_run(BootstrapOptions("c8s", tmp_path / "none", tmp_path))
     names = [each["step"] for each in plan]
-    made = "machine cluster image load objects store bucket controller images context"
+    made = "machine cluster image load objects store bucket deploy controller images context keep"
     assert names == made.split()
     assert all(names.index(need) < names.index(each["step"]) for each in plan for need in each["needs"])
     assert not (tmp_path / "none").exists()
@@ -141,9 +144,81 @@ async def test_base_image_that_is_another_one_than_before_is_told(tmp_path: Path
         "docker run": (0, said),
         f"{sys.executable} -m pip": (0, ""),
         "docker build": (0, ""),
+        "docker image ls": (0, ""),
     }
     assert "WARNING" not in await find_step(bootstrap(tmp_path / "c8s", programs), "image").action(ignore)
     programs.answers["docker image inspect"] = (0, 'sha256:2 ["python@sha256:22"]')
     result = await find_step(bootstrap(tmp_path / "c8s", programs), "image").action(ignore)
     assert "WARNING: python:3.12-slim is sha256:22, but was sha256:11 when it was first used" in result
     assert "python@sha256:11" in result
+
+
+class FakeApi:
+    """Stands for the new cluster's API in a plan, which reaches it by a kubeconfig otherwise."""
+
+    async def version(self) -> dict[str, str]:
+        return {"gitVersion": "v1.36.2"}
+
+
+def create_with_kept_image(folder: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Bootstrap:
+    programs.answers = {
+        "docker image inspect": (0, "sha256:1"),
+        "docker image inspect --format {{json .Config}}": (0, json.dumps({"Labels": {"dev.c8s.images": "{}"}})),
+        "docker image rm localhost/c8s-node:": (0, ""),
+        "kind create cluster": (0, ""),
+        "kind get kubeconfig": (0, "apiVersion: v1"),
+        INSPECT: (0, container()),
+    }
+    made = bootstrap(folder, programs)
+
+    @contextlib.asynccontextmanager
+    async def client() -> AsyncIterator[FakeApi]:
+        yield FakeApi()
+
+    monkeypatch.setattr(made, "_client", client)
+    return made
+
+
+async def test_new_cluster_uses_the_kept_node_image_and_does_not_wait_for_its_node(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create_with_kept_image(tmp_path, programs, monkeypatch)
+    result = await find_step(made, "cluster").action(ignore)
+    (created,) = (each for each in programs.asked if each.startswith("kind create"))
+    assert " --image localhost/c8s-node:" in created
+    assert created.endswith("--wait 0s")
+    assert "with the images in it" in result
+    await find_step(made, "image").check()
+    assert "exists" in (await find_step(made, "keep").check() or "")
+
+
+async def test_kept_node_image_that_fails_is_removed_and_replaced(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create_with_kept_image(tmp_path, programs, monkeypatch)
+    programs.answers["kind create cluster --name c8s --image localhost/"] = (1, "could not find a log line")
+    said: list[str] = []
+    result = await find_step(made, "cluster").action(said.append)
+    images = [each.split()[6] for each in programs.asked if each.startswith("kind create")]
+    assert [each.partition(":")[0] for each in images] == ["localhost/c8s-node", "kindest/node"]
+    assert any(each.startswith("docker image rm localhost/c8s-node:") for each in programs.asked)
+    assert any("kept node image failed" in each for each in said)
+    assert "with the images in it" not in result
+
+
+async def test_first_cluster_is_kept_as_a_node_image_afterwards(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {
+        "docker image inspect": (0, "sha256:1"),
+        "docker image inspect --format {{.Id}} localhost/c8s-node:": (1, "No such image"),
+        "docker image inspect --format {{json .Config}}": (0, "{}"),
+        "docker run --detach": (1, "no space left on device"),
+        "docker rm --force": (0, ""),
+    }
+    made = bootstrap(tmp_path, programs)
+    made._image = "c8s-controller:1"
+    assert await find_step(made, "keep").check() == "not for a cluster that exists already"
+    made._is_new = True
+    assert await find_step(made, "keep").check() is None
+    result = await find_step(made, "keep").action(ignore)
+    assert result.startswith("NOT kept, the next cluster takes as long as this one:")
+    assert "no space left" in result

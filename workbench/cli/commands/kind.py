@@ -45,12 +45,15 @@ class Progress:
     def __call__(self, event: StepEvent) -> None:
         text = sanitize_line(" ".join(event.text.split()), colour=False)
         if event.kind == "said":
-            self._over(f"  {event.title}: {text}")
+            of = f" ({event.seconds:.0f} of about {event.expected:.0f} s)" if event.expected else ""
+            self._over(f"  {event.title}{of}: {text}")
             return
         self._over("")
         seconds = f"{event.seconds:6.1f} s"
         if event.kind == "started":
             self._line(f"{'':>8}  {event.title} …", DIM)
+        elif event.kind == "estimated":
+            self._line(f"{'':>8}  {event.title}: {text}", DIM)
         elif event.kind == "failed":
             self._line(f"{seconds}  ✗ {event.title}", RED)
         else:

@@ -60,7 +60,7 @@ def test_build_context_is_readable_by_all_users(tmp_path: Path) -> None:
     build.prepare_context(recipe, wheels, folder)
     found = sorted(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
     program_files = ["controller/agent/schema.json", "controller/main.py"]
-    assert found == ["Dockerfile", *program_files, "wheels/a-1-py3-none-any.whl", "wheels/requirements.txt"]
+    assert found == ["Dockerfile", *program_files, "trim.py", "wheels/a-1-py3-none-any.whl", "wheels/requirements.txt"]
     assert (folder / "controller" / "main.py").stat().st_mode & 0o777 == 0o644
 
 
@@ -193,10 +193,26 @@ async def test_build_reports_whether_the_image_has_git(tmp_path: Path, programs:
         "docker image inspect": (0, "sha256:1"),
         "docker run": (0, said),
         f"{sys.executable} -m pip": (0, ""),
+        "docker image ls": (0, "c8s-controller:new\nc8s-controller:before\nc8s-controller:old\ntheirs/c8s:1"),
+        "docker image rm c8s-controller:old": (0, ""),
         "docker build": (0, 'Step 7/12 : RUN command -v git || echo "c8s: this image has no git"\n ---> Running in 1'),
     }
     builder = build.ImageBuilder(Docker(programs), program(tmp_path), programs)
     name, has_git = await builder.build(lambda _: None)
     assert has_git
+    assert programs.asked[-1] == "docker image rm c8s-controller:old"
     programs.answers["docker build"] = (0, "Step 7/12 : RUN …\n ---> Running in 1\nc8s: this image has no git")
     assert await builder.build(lambda _: None) == (name, False)
+
+
+def test_variables_of_the_base_come_before_those_of_the_image() -> None:
+    given = ["PATH=/opt/python/bin:/usr/bin", 'NOTE=costs "$5"', "EMPTY=", "nonsense"]
+    lines = build.with_environment(build._DOCKERFILE.read_text(), given).splitlines()
+    first = lines.index('ENV PATH="/opt/python/bin:/usr/bin"')
+    assert lines[first : first + 3] == [
+        'ENV PATH="/opt/python/bin:/usr/bin"',
+        r'ENV NOTE="costs \"\$5\""',
+        'ENV EMPTY=""',
+    ]
+    assert lines[first - 1].startswith("ENV PATH=/usr/local/bin")
+    assert lines[first + 3].startswith("ENV PYTHONPATH=")
