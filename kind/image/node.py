@@ -35,7 +35,7 @@ _CONTENTS_LABEL = "dev.c8s.images"
 _FORMAT = "1"
 _BUILD_SECONDS = 900
 _START_SECONDS = 30
-_CONTAINERD = "nohup containerd >/tmp/containerd.log 2>&1 &"
+_CONTAINERD = "nohup containerd >/tmp/containerd.log 2>&1 & echo $! >/tmp/containerd.pid"
 _WAIT_FOR_CONTAINERD = f"""
 i=0
 until [ -S /run/containerd/containerd.sock ] && ctr version >/dev/null 2>&1; do
@@ -44,15 +44,16 @@ until [ -S /run/containerd/containerd.sock ] && ctr version >/dev/null 2>&1; do
   sleep 0.2
 done
 """
+# It is the child of a process that collects no ended children: it stays as a zombie, with its database closed.
 _STOP_CONTAINERD = """
-pkill -x containerd
+pid=$(cat /tmp/containerd.pid) && kill "$pid" || exit 1
 i=0
-while pgrep -x containerd >/dev/null; do
+while grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$pid/status"; do
   i=$((i + 1))
   [ $i -lt 100 ] || exit 1
   sleep 0.1
 done
-rm -f /tmp/containerd.log
+rm -f /tmp/containerd.log /tmp/containerd.pid
 """
 _IMPORT = ("ctr", "--namespace=k8s.io", "images", "import", "--label=io.cri-containerd.pinned=pinned")
 _UNPACK = """
