@@ -1,14 +1,16 @@
 """Removes from the controller's image what it never uses. Runs while the image is built, with the base's own Python.
 
-    python3 trim.py site      libraries: data of services other than S3, tests, sources of extensions
+    python3 trim.py site      libraries: data of services other than S3, tests, and sources once they are compiled
     python3 trim.py git       git that was installed for the image: what needs Perl or is a server, and Perl with it
-    python3 trim.py system    the base: pip, parts of the standard library with a screen, documentation, package lists
+    python3 trim.py system    the base: pip, parts of the standard library with a screen, documentation, packages' tools
 
 Standard library only, and no import of this project: it is copied into the build alone.
 """
 
 from __future__ import annotations
 
+import compileall
+import py_compile
 import shutil
 import sys
 import sysconfig
@@ -23,6 +25,11 @@ _SOURCES = {".pyi", ".pyx", ".pxd", ".c", ".cpp", ".h"}
 _UNUSED_STDLIB = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo")
 _UNUSED_SITE = ("pip", "pip-*.dist-info", "setuptools", "setuptools-*.dist-info", "wheel", "wheel-*.dist-info")
 _SYSTEM = (
+    "usr/bin/apt*",
+    "usr/bin/dpkg*",
+    "usr/lib/*/gconv",
+    "usr/lib/*/libapt-*",
+    "usr/lib/apt",
     "usr/share/doc",
     "usr/share/info",
     "usr/share/locale",
@@ -41,6 +48,7 @@ _GIT = (
     "usr/lib/git-core/git-http-fetch",
     "usr/lib/git-core/git-http-push",
     "usr/lib/git-core/git-imap-send",
+    "usr/lib/git-core/git-sh-i18n--envsubst",
     "usr/lib/git-core/git-shell",
     "usr/lib/git-core/scalar",
     "usr/lib/*/libperl*",
@@ -77,6 +85,23 @@ def unused_in_git(root: Path) -> Iterator[Path]:
     yield from (found for pattern in _GIT for found in sorted(root.glob(pattern)))
 
 
+def compile_only(site: Path) -> Iterator[Path]:
+    """Compile the libraries; yields the sources that are not needed then. Lines of tracebacks are still numbered."""
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(site, quiet=2, legacy=True, invalidation_mode=mode)
+    yield from (each for each in sorted(site.rglob("*.py")) if each.with_suffix(".pyc").exists())
+
+
+def link_second_git(root: Path) -> int:
+    """Debian has the program git twice; the bytes that a link saves."""
+    program, second = root / "usr/bin/git", root / "usr/lib/git-core/git"
+    if not program.is_file() or not second.is_file() or second.is_symlink():
+        return 0
+    size = remove(second)
+    second.symlink_to("../../bin/git")
+    return size
+
+
 def remove(path: Path) -> int:
     """Remove a file, a link or a folder; the bytes that it had. None is no error."""
     if path.is_dir() and not path.is_symlink():
@@ -91,14 +116,15 @@ def remove(path: Path) -> int:
 
 
 def main(part: str) -> int:
-    root = Path("/")
+    root, size = Path("/"), 0
     if part == "site":
-        found = list(unused_in_site(SITE))
+        size = sum(map(remove, list(unused_in_site(SITE))))
+        size += sum(map(remove, list(compile_only(SITE))))
     elif part == "git":
-        found = list(unused_in_git(root))
+        size = sum(map(remove, list(unused_in_git(root)))) + link_second_git(root)
     else:
-        found = list(unused_in_system(root, Path(sysconfig.get_path("stdlib"))))
-    print(f"c8s: removed {sum(map(remove, found)) / 1e6:.1f} MB from the {part}")
+        size = sum(map(remove, list(unused_in_system(root, Path(sysconfig.get_path("stdlib"))))))
+    print(f"c8s: removed {size / 1e6:.1f} MB from the {part}")
     return 0
 
 
