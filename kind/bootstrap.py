@@ -20,9 +20,9 @@ from kind.cluster_record import ClusterRecord, choose_ports, matches_record, rea
 from kind.errors import ForeignClusterError, KindError, PortTakenError
 from kind.image import build as image
 from kind.image.digests import DigestRecord
-from kind.image.kept import SAMPLE_IMAGES, KeptNodeImage
 from kind.image.loading import NodeLoader
 from kind.image.node import NodeImages
+from kind.kept_node_image import SAMPLE_IMAGES, KeptNodeImage
 from kind.plan import ProgressCallback, Step
 from kind.tools.docker_cli import Docker
 from kind.tools.kind_cli import Kind, Ports, cluster_config, parse_progress
