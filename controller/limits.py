@@ -32,6 +32,8 @@ from controller.pipeline import conditions, diagnostics, lint, model, run_cost
 from controller.pipeline.graph import matrix
 from controller.pipeline.reader import composer, loader
 from controller.pipeline.schema import structural_schema
+from controller.test_results import model as tests
+from controller.test_results.history import KEPT_RUNS
 from controller.worker import WorkLimits
 
 Json = dict[str, Any]
@@ -217,6 +219,25 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
                 "it is not saved",
             ),
             Limit("an unpacked archive", _bytes(tar_stream.MAX_BYTES), "packing or unpacking fails"),
+            Limit("reports of tests of an attempt", f"{tests.MAX_FILES:,} files", "a warning; the others are not read"),
+            Limit("a report of tests", _bytes(tests.MAX_FILE_BYTES), "a warning; it is not read"),
+            Limit(
+                "all reports of tests of an attempt",
+                f"{_bytes(tests.MAX_TOTAL_BYTES)}, packed {_bytes(tests.MAX_PACKED_BYTES)}",
+                "a warning; the others are not read",
+            ),
+            Limit("tests of an attempt that are listed", f"{tests.MAX_TESTS:,}", "a warning; all are counted"),
+            Limit(
+                "the failure of a test, and its output",
+                f"{tests.MAX_TEXT_LENGTH:,} characters each",
+                "the middle is left out",
+            ),
+            Limit(
+                "the texts of all tests of an attempt",
+                f"{tests.MAX_TEXTS_LENGTH:,} characters",
+                "the tests are listed without them",
+            ),
+            Limit("runs of a pipeline in the history of a test", f"{KEPT_RUNS}", "the oldest are removed"),
             Limit("files and folders in an archive", f"{tar_stream.MAX_ENTRIES:,}", "packing or unpacking fails"),
         ),
     ),

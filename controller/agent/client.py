@@ -94,6 +94,34 @@ class AgentClient:
             return None
         return [str(each) for each in holds] if isinstance(holds, list) else []
 
+    def send_reports(self, slug: str, attempt: str, body: Callable[[], Iterable[bytes]], size: int) -> dict[str, Any]:
+        """Send the reports of tests; what the API has counted in them. `body` is called for each try."""
+        url = f"{self._url}{_ROUTES}tests/{slug}/{attempt}"
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/gzip"}
+
+        def attempt_once() -> dict[str, Any]:
+            response = http_client.request("PUT", url, headers, body(), size)
+            try:
+                if response.status >= 300:
+                    raise _response_error("storing the reports", response)
+                content = response.body()
+            finally:
+                response.close()
+            try:
+                found = json.loads(content)
+                return {"total": int(found["total"]), "failed": int(found["failed"]), **found}
+            except (ValueError, KeyError, TypeError):
+                raise AgentError("the API's response to the reports is not understood") from None
+
+        return http_client.retry(attempt_once)
+
+    def failed_tests(self) -> list[dict[str, Any]]:
+        """The tests that the step is to run: how the list names them (`rerun`), `suite` and `name`."""
+        found = self._call("GET", "tests/failed", None).get("tests")
+        if not isinstance(found, list) or not all(isinstance(each, dict) and "rerun" in each for each in found):
+            raise AgentError("the API's response about the failed tests is not understood")
+        return found
+
     def report(self, slug: str, attempt: str, document: dict[str, Any]) -> None:
         """Report how far the step is; tried once, for a few seconds."""
         self._call_once("PUT", f"reports/{slug}/{attempt}", document, http_client.SHORT_TIMEOUT)

@@ -45,6 +45,10 @@ def fetch_results(settings: AgentSettings, client: AgentClient) -> None:
         from .caches import restore
 
         restore(settings, client)
+    if settings.flag("C8S_FETCH_FAILED_TESTS"):
+        from .reports import fetch_failed_tests
+
+        fetch_failed_tests(settings, client)
     if users_may_differ():
         grant_access(settings.workspace)
 

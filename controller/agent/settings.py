@@ -57,6 +57,16 @@ class AgentSettings:
             raise UsageError(f"the environment variable {name} is not a JSON list of strings")
         return found
 
+    def globs_by_name(self, name: str) -> dict[str, list[str]]:
+        """The value of a variable that is a JSON object of lists of strings. Raises UsageError."""
+        try:
+            found = json.loads(self.require(name))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or not all(isinstance(each, list) for each in found.values()):
+            raise UsageError(f"the environment variable {name} is not a JSON object of lists")
+        return {key: [str(each) for each in globs] for key, globs in found.items()}
+
     def caches(self, name: str) -> list[dict[str, Any]]:
         """The value of a variable that is a JSON list of caches, `{"key": …, "paths": […]}`. Raises UsageError."""
         try:

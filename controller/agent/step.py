@@ -62,6 +62,7 @@ def run_step(settings: AgentSettings, *, early: bool = False) -> None:
     problem = _store_artifacts(settings, client, reporter)
     if gate.ended is not None and not stop.wait(_END_DELAY):
         reporter.try_report()
+    _send_reports(settings, client, gate, reporter)
     _store_rest(settings, client, gate, incomplete=problem is not None)
     while gate.ended is not None and not reporter.has_reported_end and not stop.requested:
         reporter.try_report()
@@ -154,6 +155,17 @@ def _store_artifacts(settings: AgentSettings, client: AgentClient, reporter: Rep
     return None
 
 
+def _send_reports(settings: AgentSettings, client: AgentClient, gate: Gate, reporter: Reporter) -> None:
+    """Send the reports of tests, for which no other step waits, and report what is in them."""
+    if not settings.optional("C8S_REPORTS"):
+        return
+    from .reports import send_reports
+
+    reporter.tests = send_reports(settings, client, gate.exit_code())
+    if reporter.tests is not None:
+        reporter.try_report()
+
+
 def _store_rest(settings: AgentSettings, client: AgentClient, gate: Gate, *, incomplete: bool) -> None:
     """Store what no other step waits for."""
     if settings.optional("C8S_CACHES") or settings.flag("C8S_KEEP_WORKSPACE"):
@@ -174,6 +186,8 @@ class Reporter:
         self._client = client
         self._gate = gate
         self.stored: bool | None = None
+        self.tests: dict[str, Any] | None = None
+        """What the API has counted in the reports of tests, once they are stored."""
         self.has_reported_end = False
         self._reported: tuple[str | None, str | None] = (None, None)
         self._pending: tuple[str | None, str | None] = (None, None)
@@ -217,6 +231,7 @@ class Reporter:
             "code": int(code) if code else None,
             "stored": self.stored,
             "held": self._gate.held,
+            "tests": self.tests,
         }
         return {name: value for name, value in found.items() if value is not None}
 

@@ -35,10 +35,12 @@ from controller.api.routes import (
     secrets,
     sources,
     system,
+    tests,
     watch,
 )
 from controller.api.routes.agent import artifacts as agent
 from controller.api.routes.agent import caches, gate, reports, source, workspaces
+from controller.api.routes.agent import tests as agent_tests
 from controller.api.state import AppState
 from controller.kube import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
 from controller.logs import BadArchiveError, LogError, LogNotFoundError
@@ -58,6 +60,7 @@ ROUTERS: Sequence[APIRouter] = (
     exec.router,
     breakpoints.router,
     debug_copies.router,
+    tests.router,
     artifacts.router,
     sources.router,
     secrets.router,
@@ -67,6 +70,7 @@ ROUTERS: Sequence[APIRouter] = (
     caches.router,
     workspaces.router,
     reports.router,
+    agent_tests.router,
     gate.router,
     objects.router,
 )

@@ -32,6 +32,10 @@ MAX_MANIFESTS = 2
 """How many manifests of artifacts are received and checked at a time."""
 
 
+MAX_REPORTS = 2
+"""How many attempts' reports of tests are received and read at a time: as many as their worker has processes."""
+
+
 class RunCache(Protocol):
     """The informer's cache of PipelineRuns; its objects must not be changed."""
 
@@ -120,6 +124,9 @@ class AppState:
     manifest_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_MANIFESTS))
     locks: dict[tuple[str, str], KeyedLock] = field(default_factory=dict)
     worker: LimitedWorker = field(default_factory=LimitedWorker)
+    report_worker: LimitedWorker = field(default_factory=LimitedWorker)
+    """Reads reports of tests."""
+    report_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_REPORTS))
     plans: "dict[str, RunPlan]" = field(default_factory=dict)
     """The plans of runs whose agents have called, by uid; the oldest are dropped."""
     namespace_uids: dict[str, str] = field(default_factory=dict)

@@ -18,6 +18,8 @@ _DROPPED_FIELDS = (
     "artifacts",
     "optionalArtifacts",
     "inputs",
+    "reports",
+    "rerunFailed",
     "cache",
     "conditional",
     "retryPolicy",

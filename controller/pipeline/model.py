@@ -51,6 +51,7 @@ Environment = Annotated[
     dict[VariableName, EnvValue], Field(max_length=MAX_VARIABLES), BeforeValidator(normalize.normalize_env)
 ]
 Description = Annotated[str, StringConstraints(max_length=4000)]
+Command = Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
 Shell = Literal["sh", "bash"]
 
 
@@ -133,6 +134,20 @@ class Cache(Model):
     """Files and folders below the workspace to keep."""
 
 
+class Reports(Model):
+    junit: Globs = []
+    """Globs below the workspace: JUnit XML, as pytest, Maven, Gradle, Jest and many others write it."""
+    tap: Globs = []
+    """Globs below the workspace: the Test Anything Protocol, versions 12 to 14."""
+    gotest: Globs = []
+    """Globs below the workspace: the output of `go test -json`."""
+
+    def by_format(self) -> dict[str, list[str]]:
+        """The globs of each format that has any."""
+        found = {"junit": self.junit, "tap": self.tap, "gotest": self.gotest}
+        return {name: list(globs) for name, globs in found.items() if globs}
+
+
 class Ready(Model):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Ready when this port accepts connections."""
@@ -198,6 +213,11 @@ class Step(Model):
     inputs: list[Glob] | None = Field(default=None, max_length=MAX_LIST_ENTRIES)
     """Globs: the files of the source that the step reads; `!` in front leaves files out, and the last glob that matches
     a file decides. Its result can be reused while these are unchanged. By default all files, except the pipeline's."""
+    reports: Reports | None = None
+    """Results of tests that the commands write: shown by test. They are read also when the step fails."""
+    rerun_failed: Command | None = None
+    """Run instead of the commands when only the tests that failed are run again. $C8S_FAILED_TESTS names a file with
+    one of them in each line."""
     cache: list[Cache] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Folders that are kept from run to run."""
     services: list[Service] = Field(default=[], max_length=MAX_LIST_ENTRIES)
@@ -219,6 +239,11 @@ class Step(Model):
 
     git: Literal["full"] | None = None
     """`full`: the workspace has the repository's `.git`, with its history and tags. Without it there is no `.git`."""
+
+    @property
+    def report_globs(self) -> dict[str, list[str]]:
+        """The globs of the reports of tests by their format; empty for a step without any."""
+        return self.reports.by_format() if self.reports is not None else {}
 
     @property
     def has_artifacts(self) -> bool:

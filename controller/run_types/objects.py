@@ -67,6 +67,16 @@ class SavedWorkspace(TypedDict, total=False):
     problem: Annotated[str, "Why nothing was saved."]
 
 
+class TestCounts(TypedDict, total=False):
+    """How many tests the reports of an attempt have; the tests are in the object store."""
+
+    total: Annotated[int, "Number of tests."]
+    failed: Annotated[int, "Tests that failed, or ended with an error."]
+    skipped: Annotated[int, "Tests that were skipped."]
+    warnings: Annotated[int, "Number of reports that could not be read, and of limits that were reached."]
+    warning: Annotated[str, "The first of these warnings."]
+
+
 class AttemptTimes(TypedDict, total=False):
     """When an attempt reached each point; absent until it has."""
 
@@ -104,6 +114,7 @@ class AttemptStatus(TypedDict, total=False):
     containers: Annotated[list[str], "Containers that have a log."]
     log: Annotated[LogSummary, Schema(is_open=True), "The archived log of the container `step`."]
     kept: Annotated[SavedWorkspace, "The saved workspace of a failed attempt."]
+    tests: Annotated[TestCounts, "How many tests its reports have."]
 
 
 class ArtifactCount(TypedDict):
@@ -288,6 +299,21 @@ class Breakpoint(TypedDict, total=False):
     at: str
 
 
+class FailedStep(TypedDict):
+    """A step of which only the failed tests are run again, and the attempt in which they failed."""
+
+    step: str
+    attempt: int
+
+
+class FailedTests(TypedDict):
+    """The run whose failed tests are run again."""
+
+    run: str
+    uid: str
+    steps: list[FailedStep]
+
+
 class RunSpec(TypedDict, total=False):
     """The spec of a PipelineRun."""
 
@@ -311,6 +337,7 @@ class RunSpec(TypedDict, total=False):
     reuseFromUid: str
     cancel: bool
     prestart: int
+    failedTests: FailedTests
     breakpoints: list[Breakpoint]
     verifyInputs: bool
     reuse: bool

@@ -45,6 +45,7 @@ _SUMMARY_FIELDS = (
     "reportedExitCode",
     "containers",
     "kept",
+    "tests",
 )
 _SUMMARY_TIMES = ("queued", "created", "running", "finished")
 _SUMMARY_LOG = ("lines", "bytes", "archived")
@@ -158,6 +159,8 @@ def _without_texts(step: Mapping[str, Any]) -> Json:
 
 def _without_log_texts(attempt: Mapping[str, Any]) -> Json:
     fresh = {**attempt, "message": _cut(str(attempt.get("message", "")), _MAX_SUMMARY_MESSAGE)}
+    if "tests" in attempt:
+        fresh["tests"] = {key: value for key, value in attempt["tests"].items() if key != "warning"}
     if "log" in attempt:
         fresh["log"] = {key: value for key, value in attempt["log"].items() if key not in _LOG_TEXTS}
     return fresh

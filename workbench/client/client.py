@@ -13,6 +13,7 @@ from workbench.client.api.cluster import ClusterCalls
 from workbench.client.api.connections import ConnectionCalls
 from workbench.client.api.logs import LogCalls
 from workbench.client.api.runs import RunCalls
+from workbench.client.api.test_results import TestCalls
 from workbench.client.backoff import Backoff
 from workbench.client.endpoint import Endpoint
 from workbench.client.models import Change, Frame, StreamKey
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from workbench.client.streams import Streams
 
 
-class Client(RunCalls, LogCalls, ArtifactCalls, ClusterCalls, ConnectionCalls):
+class Client(RunCalls, LogCalls, TestCalls, ArtifactCalls, ClusterCalls, ConnectionCalls):
     """A controller's REST API in the namespace of `endpoint`. Every call raises only `ClientError`s.
 
     `reconnect_timeout` is how many seconds a stream tries to reconnect before it raises; None means

@@ -44,6 +44,7 @@ from workbench.client.models import (
     StreamEnd,
     StreamKey,
     Summary,
+    TestCounts,
 )
 
 
@@ -139,7 +140,16 @@ def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
         log=_decode_log(raw.get("log")),
         saved_workspace=_decode_workspace(raw.get("kept")),
         held=_text(raw.get("held")),
+        tests=_decode_test_counts(raw.get("tests")),
     )
+
+
+def _decode_test_counts(raw: object) -> TestCounts | None:
+    found = _object(raw)
+    if not found:
+        return None
+    total, failed, skipped, warnings = (_number(found.get(name)) for name in ("total", "failed", "skipped", "warnings"))
+    return TestCounts(total, failed, skipped, warnings, _text(found.get("warning")))
 
 
 def _decode_workspace(raw: object) -> SavedWorkspace | None:

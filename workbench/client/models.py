@@ -82,6 +82,21 @@ class SavedWorkspace:
 
 
 @dataclass(frozen=True)
+class TestCounts:
+    """How many tests the reports of an attempt have."""
+
+    __test__ = False
+
+    total: int
+    failed: int
+    skipped: int
+    warnings: int = 0
+    """Number of reports that could not be read."""
+    warning: str | None = None
+    """The first of these warnings."""
+
+
+@dataclass(frozen=True)
 class Attempt:
     number: int
     job_name: str | None
@@ -97,6 +112,7 @@ class Attempt:
     saved_workspace: SavedWorkspace | None = None
     held: str | None = None
     """Where a breakpoint holds it, while it does: `before`, `after` or `failed`."""
+    tests: TestCounts | None = None
 
 
 @dataclass(frozen=True)

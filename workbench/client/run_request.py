@@ -57,6 +57,8 @@ class RunRequest:
     triggered_by: str | None = None
     reuse_from: str | None = None
     """A run whose succeeded steps are reused where they would be the same."""
+    failed_tests_of: str | None = None
+    """A run of which only the failed tests are run again, by steps that say how; the others are as for `reuse_from`."""
     prestart: int | None = None
     """Pods that may be made ahead; None as the pipeline says, else as the controller is set."""
     breakpoints: Sequence[tuple[str, str]] = ()
@@ -81,6 +83,7 @@ class RunRequest:
             priority=self.priority,
             triggeredBy=self.triggered_by,
             reuseFrom=self.reuse_from,
+            failedTestsOf=self.failed_tests_of,
             prestart=self.prestart,
             breakpoints=[{"step": step, "at": at} for step, at in self.breakpoints] or None,
             verifyInputs=self.verify_inputs or None,

@@ -54,6 +54,8 @@ class RerunSubmission:
     run: str
     idempotency_key: str
     from_failed: bool = False
+    failed_tests: bool = False
+    """Like `from_failed`, and steps that say how run only the tests that failed."""
     keep_on_failure: bool = False
 
 

@@ -31,11 +31,11 @@ async def file_name_check(client: SecretClient, run: Mapping[str, Any]) -> PathC
 
     It raises a problem for a path that contains one. None if there is nothing to look for.
     """
-    patterns = SecretPatterns(await _secret_values(client, run))
+    patterns = SecretPatterns(await secret_values(client, run))
     return partial(_check_paths, patterns) if patterns else None
 
 
-async def _secret_values(client: SecretClient, run: Mapping[str, Any]) -> frozenset[bytes]:
+async def secret_values(client: SecretClient, run: Mapping[str, Any]) -> frozenset[bytes]:
     """The values of the run's own Secret; asks Kubernetes only if the run may have one."""
     spec = run.get("spec") or {}
     pipeline = spec.get("pipeline")

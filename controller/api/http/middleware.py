@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
 from controller.api.http.problems import MEDIA_TYPE, ApiProblemError, encode_problem
+from controller.test_results.model import MAX_PACKED_BYTES
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -31,6 +32,7 @@ CLOSE_INTERNAL_ERROR = 1011
 _CONNECTIONS = ("http", "websocket")
 _RESPONSE_STARTS = ("http.response.start", "websocket.http.response.start")
 _UPLOAD_PATH = re.compile(r"/api/v1/(objects/|namespaces/[^/]+/sources/)")
+_REPORTS_PATH = re.compile(r"/api/v1/agent/tests/[^/]+/[^/]+")
 _MANIFEST_PATH = re.compile(r"/api/v1/agent/artifacts/[^/]+/[^/]+/manifest")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[-a-z0-9_.]+)(?::[0-9]{1,5})?")
 _SECURITY_HEADERS = (
@@ -261,6 +263,8 @@ def body_limit(path: str, max_json_bytes: int = MAX_JSON_BYTES) -> int | None:
     """How many bytes a body for this path may have; None for uploads, whose routes count for themselves."""
     if _UPLOAD_PATH.match(path):
         return None
+    if _REPORTS_PATH.fullmatch(path):
+        return MAX_PACKED_BYTES
     return MAX_MANIFEST_BYTES if _MANIFEST_PATH.fullmatch(path) else max_json_bytes
 
 

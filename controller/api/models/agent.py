@@ -89,6 +89,30 @@ class WorkspaceReport(RequestModel):
     problem: str | None = Field(None, min_length=1, max_length=1000)
 
 
+class TestCounts(RequestModel):
+    """How many tests the reports of an attempt have, and how many of the reports could not be read."""
+
+    total: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    skipped: int = Field(ge=0)
+    warnings: int = Field(0, ge=0)
+    warning: str | None = Field(None, max_length=1000, description="the first of the warnings")
+
+
+class FailedTest(ResponseModel):
+    """A test that a step is to run: as the list for `rerunFailed` names it, and as its report does."""
+
+    rerun: str
+    suite: str
+    name: str
+
+
+class FailedTestNames(ResponseModel):
+    """The tests that a step is to run."""
+
+    tests: list[FailedTest]
+
+
 class AgentReport(RequestModel):
     """How far the commands of a step are, as the first process of the step reports it to its agent."""
 
@@ -97,6 +121,7 @@ class AgentReport(RequestModel):
     code: int | None = Field(None, ge=0, le=999, description="their exit code")
     stored: bool | None = Field(None, description="whether the artifacts are stored; absent for a step without any")
     held: BreakpointTime | None = Field(None, description="where the step is held, while it is")
+    tests: TestCounts | None = Field(None, description="how many tests its reports have, once they are stored")
 
 
 class GateState(ResponseModel):

@@ -118,6 +118,12 @@ class RunRequest(RequestModel):
         pattern=NAME_PATTERN,
         description="a run whose successful, identical steps are reused",
     )
+    failed_tests_of: str | None = Field(
+        None,
+        pattern=NAME_PATTERN,
+        description="a run of which only the failed tests are run again, by steps with `rerunFailed`; identical steps "
+        "of it are reused",
+    )
     prestart: int | None = Field(
         None,
         ge=0,
@@ -154,6 +160,11 @@ class RerunRequest(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"fromFailed": True}]})
 
     from_failed: bool = Field(False, description="reuse steps that succeeded and are identical")
+    failed_tests: bool = Field(
+        False,
+        description="like `fromFailed`, and steps with `rerunFailed` run only the tests that failed; refused (409) "
+        "where there are none",
+    )
     keep_on_failure: bool = Field(
         False, description="save the workspaces of failed steps, unless a step says otherwise"
     )
@@ -163,6 +174,68 @@ class RerunRequest(RequestModel):
     breakpoints: list[Breakpoint] = Field(
         default_factory=list, max_length=patterns.MAX_BREAKPOINTS, description="where steps are held; not those it had"
     )
+
+
+class TestResult(ResponseModel):
+    """The result of one test. Texts are bounded and masked; those of tests that passed are left out."""
+
+    step: str = Field(description="slug of the step")
+    attempt: int
+    key: str = Field(description="identifies the test of this step in histories")
+    name: str
+    suite: str = Field("", description="class, module or package")
+    outcome: Literal["passed", "failed", "error", "skipped"]
+    seconds: float | None = None
+    file: str | None = Field(None, description="path as the test tool has printed it")
+    line: int | None = Field(None, description="line in the file, from 1: of the failure, else of the test")
+    message: str | None = None
+    details: str | None = Field(None, description="differences, a traceback")
+    output: str | None = None
+    rerun: str | None = Field(None, description="how the list for `rerunFailed` names a test that failed")
+
+
+class StepTests(ResponseModel):
+    """The reports of one step: of its last attempt that has stored any."""
+
+    step: str
+    name: str
+    attempt: int
+    total: int
+    failed: int
+    skipped: int
+    seconds: float = Field(description="sum of the durations of the tests")
+    can_rerun_failed: bool = Field(description="whether the step says how only its failed tests are run")
+    partial: bool = Field(False, description="whether only tests were run that had failed in an earlier run")
+    warnings: list[str] = Field(default_factory=list, description="reports that could not be read, and why")
+
+
+class TestList(ResponseModel):
+    """The tests of a run, by step, those that failed first; `continue` if there are more."""
+
+    steps: list[StepTests]
+    items: list[TestResult]
+    continue_: str | None = Field(None, alias="continue")
+
+
+class TestAttempt(ResponseModel):
+    """An attempt of the step in a run of the pipeline."""
+
+    run: str
+    number: int | None
+    attempt: int
+    commit: str | None = None
+
+
+class TestHistory(ResponseModel):
+    """The outcomes of a step's tests in the last runs of the pipeline, also of runs that are removed.
+
+    In `tests`, each test has a letter for each of the `attempts`, oldest first: `P` passed, `F` failed, `S` skipped,
+    `-` not run. `flaky` are tests that have failed and passed on the same inputs.
+    """
+
+    attempts: list[TestAttempt]
+    tests: dict[str, str]
+    flaky: list[str]
 
 
 class CopyRequest(RequestModel):

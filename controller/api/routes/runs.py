@@ -20,6 +20,7 @@ from controller.api.routes.sources import keep_source
 from controller.api.runs import pagination, validation
 from controller.api.runs.computing import compute
 from controller.api.runs.create import create_pipeline_run
+from controller.api.runs.failed_tests import failed_tests_spec
 from controller.api.runs.find import find_run, reread_run
 from controller.api.runs.request import Idempotency, NewRun, RunReference, idempotency, merge_params, rerun
 from controller.api.state import AppState, get_state
@@ -66,10 +67,15 @@ async def create_run(
         commit=body.commit,
         changed_files=body.changed_files,
     )
-    reuse_from = None
-    if body.reuse_from is not None:
+    reuse_from, failed_tests = None, None
+    if body.failed_tests_of is not None:
+        if body.reuse_from not in (None, body.failed_tests_of):
+            raise ApiProblemError("invalid", "failedTestsOf and reuseFrom name different runs: give one of them")
+        found = await find_run(get_state(request), ns, body.failed_tests_of)
+        failed_tests, reuse_from = failed_tests_spec(found, validated[0]), RunReference.of(found)
+    elif body.reuse_from is not None:
         reuse_from = RunReference.of(await find_run(get_state(request), ns, body.reuse_from))
-    new = NewRun.from_request(body, validated, user, reuse_from)
+    new = NewRun.from_request(body, validated, user, reuse_from, failed_tests)
     return await _create_response(get_state(request), ns, new, key)
 
 
@@ -106,7 +112,8 @@ async def rerun_run(
         commit=spec.get("commit"),
         changed_files=spec.get("changedFiles"),
     )
-    return await _create_response(state, ns, rerun(found, body, validated, user), key)
+    failed_tests = failed_tests_spec(found, validated[0]) if body.failed_tests else None
+    return await _create_response(state, ns, rerun(found, body, validated, user, failed_tests), key)
 
 
 async def _definition(request: Request, namespace: str, body: models.RunRequest) -> Mapping[str, Any]:

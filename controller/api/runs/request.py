@@ -68,10 +68,16 @@ class NewRun:
     verify_inputs: bool = False
     reuse: bool | None = None
     watch: bool = False
+    failed_tests: Mapping[str, Any] | None = None
 
     @classmethod
     def from_request(
-        cls, body: RunRequest, validated: Validated, user: str, reuse_from: RunReference | None = None
+        cls,
+        body: RunRequest,
+        validated: Validated,
+        user: str,
+        reuse_from: RunReference | None = None,
+        failed_tests: Mapping[str, Any] | None = None,
     ) -> "NewRun":
         """The run of a request, which reuses steps of `reuse_from`. Raises a problem for an invalid source."""
         return cls(
@@ -90,6 +96,7 @@ class NewRun:
             verify_inputs=body.verify_inputs,
             reuse=body.reuse,
             watch=body.watch,
+            failed_tests=failed_tests,
         )
 
     @classmethod
@@ -136,6 +143,7 @@ class NewRun:
             "verifyInputs": self.verify_inputs or None,
             "reuse": self.reuse,
             "watch": self.watch or None,
+            "failedTests": dict(self.failed_tests) if self.failed_tests else None,
             **(self.rerun_of.fields("rerunOf") if self.rerun_of is not None else {}),
             **(self.reuse_from.fields("reuseFrom") if self.reuse_from is not None else {}),
         }
@@ -192,7 +200,13 @@ def _contains_password(url: str) -> bool:
         return True
 
 
-def rerun(run: Mapping[str, Any], body: RerunRequest, validated: Validated, user: str) -> NewRun:
+def rerun(
+    run: Mapping[str, Any],
+    body: RerunRequest,
+    validated: Validated,
+    user: str,
+    failed_tests: Mapping[str, Any] | None = None,
+) -> NewRun:
     """The same run again, with what the request replaces; `validated` are its definition and parameters."""
     this = RunReference.of(run)
     is_changed = body.pipeline is not None or body.source is not None
@@ -201,7 +215,8 @@ def rerun(run: Mapping[str, Any], body: RerunRequest, validated: Validated, user
         source=source_spec(body.source) or rerun_source(run),
         rerun_of=this,
         trigger=_rerun_trigger(run),
-        reuse_from=this if body.from_failed or is_changed else None,
+        reuse_from=this if body.from_failed or body.failed_tests or is_changed else None,
+        failed_tests=failed_tests,
         breakpoints=check_breakpoints(validated[0], body.breakpoints),
     )
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from controller import labels
 from controller.operator import names
 from controller.operator.decision.pod_status import agent_container, agent_status
+
+if TYPE_CHECKING:
+    from controller.run_types.objects import TestCounts
 
 Json = dict[str, Any]
 
@@ -21,7 +24,7 @@ FETCH_FAILED_EXIT_CODE = 3
 """Of an agent that could not fetch what the step needs."""
 
 
-_FETCHED = ("C8S_FETCH_ARTIFACTS", "C8S_CACHES")
+_FETCHED = ("C8S_FETCH_ARTIFACTS", "C8S_CACHES", "C8S_FETCH_FAILED_TESTS")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class AgentReport:
     """Whether the artifacts are stored; None also for a step without any."""
     held: str = ""
     """Where the step is held: `before`, `after` or `failed`; empty if it is not."""
+    tests: TestCounts | None = None
+    """How many tests its reports have, once they are stored."""
 
 
 NOTHING_REPORTED = AgentReport()
@@ -83,9 +88,23 @@ def _parse(text: str) -> AgentReport | None:
             found["code"] if isinstance(found.get("code"), int) else None,
             found["stored"] if isinstance(found.get("stored"), bool) else None,
             str(found.get("held") or ""),
+            _test_counts(found.get("tests")),
         )
     except (ValueError, AttributeError, RecursionError):
         return None
+
+
+_COUNTS = ("total", "failed", "skipped", "warnings")
+_MAX_WARNING_LENGTH = 300
+
+
+def _test_counts(found: object) -> TestCounts | None:
+    """What the API has counted, as the agent repeats it; None for anything else."""
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), int) for name in _COUNTS):
+        return None
+    counts = {name: max(0, found[name]) for name in _COUNTS}
+    warning = str(found.get("warning") or "")[:_MAX_WARNING_LENGTH]
+    return cast("TestCounts", counts | ({"warning": warning} if warning else {}))
 
 
 def _time(text: object) -> datetime | None:

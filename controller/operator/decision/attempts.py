@@ -92,6 +92,8 @@ def update_attempt(
             fresh["times"].setdefault("ended", format_time(now))
     if view.log is not None:
         fresh["log"] = view.log
+    if view.report.tests is not None:
+        fresh["tests"] = view.report.tests
     if attempt["phase"] in FINAL_STEP_PHASES:
         if is_unconfirmed(attempt):
             return confirm(fresh, view, step)

@@ -37,6 +37,7 @@ _WITHOUT_EFFECT = (
     *("description", "dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional", "keepOnFailure"),
     # What these select counts, not how that is written.
     "inputs",
+    *("reports", "rerunFailed"),
 )
 
 
@@ -109,6 +110,10 @@ def input_digests(
         definitions: the digests of the steps' definitions, by name.
     """
     content = source_identity(spec, known.cloned)
+    failed_tests = spec.get("failedTests")
+    partial = (
+        {each["step"]: [failed_tests["uid"], each["attempt"]] for each in failed_tests["steps"]} if failed_tests else {}
+    )
     found: dict[str, str] = {}
     for step in topological_order(steps):
         if step.name == known.source_step:
@@ -122,13 +127,16 @@ def input_digests(
         is_known = files is not None and (not step.step.secrets or step.name in known.secrets)
         if not is_known or any(name not in found for name in needs):
             continue
-        made_of = {
+        made_of: Json = {
             "source": files,
             "step": definitions[step.name],
             "needs": [found[n] for n in needs],
         }
         if step.step.secrets:
             made_of["secrets"] = known.secrets[step.name]
+        if step.slug in partial:
+            # It is no result of the whole step.
+            made_of["failedTests"] = partial[step.slug]
         found[step.name] = _digest(made_of)
     return found
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/", UPLOADS)
+PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/", "reports/", UPLOADS)
 _ORPHANED_AFTER = timedelta(hours=1)
 """After this time the workspace of an unknown run is deleted: by then every cache has the runs that exist."""
 _FIRST_SWEEP_SECONDS = 60.0
@@ -133,7 +133,7 @@ def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: dat
         return is_sweepable(key, now) and sha256_of_key(key) not in retained.sources
     if kind == "workspaces" and len(parts) > 1:
         return parts[1] not in retained.workspace_uids
-    if kind in ("logs", "artifacts") and len(parts) > 1:
+    if kind in ("logs", "artifacts", "reports") and len(parts) > 1:
         return parts[1] not in retained.run_uids
     return False
 

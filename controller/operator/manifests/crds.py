@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controller.pipeline.conditions import MAX_CHANGED_FILES
+from controller.pipeline.model import MAX_STEPS
 from controller.pipeline.schema import structural_schema
 from controller.run_types import patterns
 from controller.run_types.patterns import PROVIDERS
@@ -104,6 +105,7 @@ _IMMUTABLE_FIELDS = (
     *("pipelineConfigRef", "pipelineFrom", "pipelineFile", "trigger"),
     *("commit", "branch", "event", "params", "source", "priority"),
     *("triggeredBy", "rerunOf", "rerunOfUid", "reuseFrom", "reuseFromUid", "verifyInputs", "reuse", "watch"),
+    "failedTests",
 )
 """Fields of a run's spec that never change.
 
@@ -146,6 +148,7 @@ def pipeline_run() -> Json:
             "verifyInputs": {"type": "boolean"},
             "reuse": {"type": "boolean"},
             "watch": {"type": "boolean"},
+            "failedTests": _failed_tests(),
             "breakpoints": {
                 **_list(
                     object_schema({"step": text(patterns.FILE_NAME_PATTERN, 255, minLength=1), "at": _HOLD}, "step")
@@ -196,6 +199,15 @@ def pipeline_run() -> Json:
     found = crd("pipelineruns", "PipelineRun", "pr", spec, run_status_schema(), columns)
     root_schema(found)["x-kubernetes-validations"] = [name_rule("PipelineRun")]
     return found
+
+
+def _failed_tests() -> Json:
+    step = object_schema(
+        {"step": _NAME, "attempt": {"type": "integer", "minimum": 1, "maximum": patterns.MAX_ATTEMPT}},
+        *("step", "attempt"),
+    )
+    steps = {**_list(step), "maxItems": MAX_STEPS}
+    return object_schema({"run": _NAME, "uid": _UID, "steps": steps}, "run", "uid", "steps")
 
 
 def _trigger() -> Json:

@@ -57,11 +57,26 @@ class JobSpec:
 
     @property
     def has_fetch(self) -> bool:
-        return bool(self.upstream or self.run["spec"].get("source") or self.step.step.cache)
+        return bool(self.upstream or self.run["spec"].get("source") or self.step.step.cache or self.runs_failed_tests)
 
     @property
     def has_upload(self) -> bool:
-        return bool(self.step.step.has_artifacts or self.saves_caches) or self.saves_workspace
+        stores = self.step.step.has_artifacts or self.saves_caches or self.step.step.report_globs
+        return bool(stores) or self.saves_workspace
+
+    @property
+    def runs_failed_tests(self) -> bool:
+        """Whether only the tests of the step are run that failed in an earlier run."""
+        failed = self.run["spec"].get("failedTests")
+        steps = failed["steps"] if failed is not None else []
+        return bool(self.step.step.rerun_failed) and any(each["step"] == self.step.slug for each in steps)
+
+    @property
+    def commands(self) -> list[str]:
+        """What the step runs."""
+        if self.runs_failed_tests:
+            return [str(self.step.step.rerun_failed)]
+        return fill_commands(self.step.step.commands, self.step.matrix)
 
     @property
     def saves_caches(self) -> bool:
@@ -168,7 +183,7 @@ def _step_container(plan: JobSpec, settings: OperatorSettings) -> Json:
         "name": names.STEP_CONTAINER,
         "image": render(step.image, template_context(plan.run_context, plan.step.matrix)),
         "command": entrypoint.build_command(
-            fill_commands(step.commands, plan.step.matrix),
+            plan.commands,
             shell=step.shell or plan.pipeline.shell,
             gate=names.GATE_PIPE if plan.has_agent else "",
             reports=names.REPORT_PIPE if plan.has_agent else "",
@@ -209,6 +224,8 @@ def _step_environment(plan: JobSpec) -> list[Json]:
             reference = {"name": secret_name, "key": names.secret_key(use)}
             environment.pop(name, None)
             environment[name] = {"name": name, "valueFrom": {"secretKeyRef": reference}}
+    if plan.runs_failed_tests:
+        environment["C8S_FAILED_TESTS"] = {"name": "C8S_FAILED_TESTS", "value": names.FAILED_TESTS_FILE}
     if any(use.file for use in step.secrets):
         environment["C8S_SECRETS"] = {"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER}
     if step.git == "full" and "GIT_CONFIG_COUNT" not in environment:
@@ -263,6 +280,7 @@ def _fetch_environment(plan: JobSpec, values: Mapping[str, str]) -> dict[str, st
         "C8S_FETCH_KEPT": "1" if debug_copies.debug_source(plan.run) else "0",
         "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
         "C8S_FETCH_GIT": "1" if plan.step.step.git == "full" else "0",
+        **({"C8S_FETCH_FAILED_TESTS": "1"} if plan.runs_failed_tests else {}),
     }
 
 
@@ -272,6 +290,8 @@ def _upload_environment(plan: JobSpec, values: Mapping[str, str]) -> dict[str, s
     if step.optional_artifacts:
         globs = [render(glob, values) for glob in step.optional_artifacts]
         environment["C8S_OPTIONAL_ARTIFACTS"] = json.dumps(globs)
+    if step.report_globs:
+        environment["C8S_REPORTS"] = json.dumps(step.report_globs)
     if plan.step.step.cache and not plan.saves_caches:
         environment["C8S_CACHES_READ_ONLY"] = "1"
     if plan.saves_workspace:

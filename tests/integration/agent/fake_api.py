@@ -52,10 +52,15 @@ class FakeAgentApi:
         self.reports: list[dict[str, Any]] = []
         self.report_status = 204
         self.workspaces = Workspaces()
+        self.test_reports = b""
+        self.test_report_status = 200
+        self.failed_tests: list[dict[str, str]] = []
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=2**30)
         self.workspaces.add_to(app)
+        app.router.add_get("/api/v1/agent/tests/failed", self._failed_tests)
+        app.router.add_put("/api/v1/agent/tests/build/1", self._take_tests)
         app.router.add_get("/api/v1/agent/{what:.+}", self._link)
         app.router.add_post("/api/v1/agent/artifacts/{slug}/{attempt}", self._upload)
         app.router.add_put("/api/v1/agent/artifacts/{slug}/{attempt}/manifest", self._manifest)
@@ -127,6 +132,14 @@ class FakeAgentApi:
     async def _report(self, request: web.Request) -> web.Response:
         self.reports.append(await request.json())
         return web.Response(status=self.report_status)
+
+    async def _take_tests(self, request: web.Request) -> web.Response:
+        self.test_reports = await request.read()
+        counts = {"total": 2, "failed": 1, "skipped": 0, "warnings": 1, "warning": "a.xml:1: broken"}
+        return web.json_response(counts, status=self.test_report_status)
+
+    async def _failed_tests(self, _: web.Request) -> web.Response:
+        return web.json_response({"tests": self.failed_tests})
 
     async def _manifest(self, request: web.Request) -> web.Response:
         slug = request.match_info["slug"]

@@ -122,3 +122,24 @@ def test_demo_in_a_named_sandbox_keeps_its_run(fresh: C8s) -> None:
 
 def test_the_projects_own_pipeline_is_valid(c8s: C8s, repository: Path) -> None:
     c8s("lint", str(repository / ".c8s.yaml"))
+
+
+def test_tests_shows_a_broken_test_and_runs_only_that_again(c8s: C8s, repository: Path) -> None:
+    run(c8s, repository, "tests.yaml")
+    assert "3 tests, none failed" in c8s("tests", "tests-1").stdout
+    out = c8s("run", str(repository / "samples/tests.yaml"), "--param", "total=41", "--no-source", expect=1).stdout
+    assert parse_step_table(out) == {"unit-tests": "Failed", "publish": "Skipped"}
+    failed = c8s("tests", "tests-2", "--failed").stdout
+    assert "✗ shop.cart › has_a_total" in failed
+    assert "cart.sh:12" in failed
+    assert "expected 42, got 41" in failed
+    document = json.loads(c8s("tests", "tests-2", "-o", "json").stdout)
+    assert [each["outcome"] for each in document["tests"]] == ["failed", "passed", "passed"]
+    assert document["tests"][0]["history"] == "PF"
+    fixed = ("run", str(repository / "samples/tests.yaml"), "--no-source", "--failed-tests", "tests-2")
+    assert parse_step_table(c8s(*fixed).stdout) == {"unit-tests": "Succeeded", "publish": "Succeeded"}
+    again = c8s("tests", "tests-3").stdout
+    assert "1 tests, none failed" in again
+    assert "only the tests that had failed were run" in again
+    refused = c8s("rerun", "tests-3", "--failed-tests", expect=1).stderr
+    assert "has failed with tests that failed" in refused

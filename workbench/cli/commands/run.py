@@ -44,6 +44,9 @@ files, secrets and dependencies are unchanged; with --reuse, those of any earlie
 pipeline, whoever started it. A step may say with `inputs` which files it reads, and
 --verify-inputs runs each such step with these files only, to find what is missing.
 
+With --failed-tests, steps with `rerunFailed` run only the tests that failed in an earlier run, on
+the files as they are now; the other steps are as with --resume.
+
 A run that would fail because a secret does not exist is not started, and the commands that
 set what is missing are printed; --allow-missing-secrets starts it anyway.
 
@@ -90,6 +93,9 @@ Examples:
 )
 @click.option("--priority", type=click.Choice(["high", "normal", "low"]), help="The run's priority in the queue.")
 @click.option("--resume", metavar="RUN", help="Reuse the steps of this run that succeeded and are unchanged.")
+@click.option(
+    "--failed-tests", metavar="RUN", help="Run only the tests that failed in this run, and what did not succeed in it."
+)
 @click.option(
     "--source",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -151,6 +157,8 @@ def _reject_contradictions(given: Mapping[str, Any]) -> None:
     if len(sources) > 1:
         first, second = (f"--{name.replace('_', '-')}" for name in sources[:2])
         raise click.UsageError(f"{first} and {second} exclude each other")
+    if given["resume"] and given["failed_tests"]:
+        raise click.UsageError("--resume and --failed-tests exclude each other: --failed-tests resumes, too")
     if given["changed_since"] and given["git"]:
         raise click.UsageError("--changed-since compares your working tree, which --git does not use")
     for option in ("revision", "submodules", "git_secret"):
@@ -178,6 +186,7 @@ def _submission(pipeline: PipelineFile, definition: Mapping[str, Any], given: Ma
         params=params,
         priority=given["priority"],
         reuse_from=given["resume"],
+        failed_tests_of=given["failed_tests"],
         prestart=given["prestart"],
         breakpoints=given["breakpoints"],
         verify_inputs=given["verify_inputs"],

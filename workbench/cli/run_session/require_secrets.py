@@ -62,7 +62,7 @@ async def require_secrets(
 async def _rerun(client: Client, submission: RerunSubmission) -> _PlannedRun:
     run = await client.run(submission.run)
     succeeded = (step.name for step in run.steps if step.phase == StepPhase.SUCCEEDED)
-    reused = frozenset(succeeded if submission.from_failed else ())
+    reused = frozenset(succeeded if submission.from_failed or submission.failed_tests else ())
     return _PlannedRun(run.definition or {}, trigger_context(run.event, run.branch), reused)
 
 

@@ -161,6 +161,7 @@ class RunSession:
                 rerun.run,
                 idempotency_key=rerun.idempotency_key,
                 from_failed=rerun.from_failed,
+                failed_tests=rerun.failed_tests,
                 keep_on_failure=rerun.keep_on_failure,
             )
         return await submit(client, self.submission, source, on_create)

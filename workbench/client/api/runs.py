@@ -112,15 +112,18 @@ class RunCalls(ApiCalls):
         *,
         idempotency_key: str,
         from_failed: bool = False,
+        failed_tests: bool = False,
         keep_on_failure: bool = False,
         breakpoints: Sequence[tuple[str, str]] = (),
     ) -> Run:
         """Run the pipeline of a run again, on the same source with the same parameters.
 
-        With `from_failed`, steps that succeeded and would be the same are reused. With
+        With `from_failed`, steps that succeeded and would be the same are reused. With `failed_tests`
+        also, and steps that say how run only the tests that failed. With
         `keep_on_failure`, the workspaces of failed steps are saved. `breakpoints` are as for `set_breakpoints`.
         """
         document: dict[str, Any] = {"fromFailed": from_failed}
+        document |= {"failedTests": True} if failed_tests else {}
         document |= {"keepOnFailure": True} if keep_on_failure else {}
         document |= {"breakpoints": _breakpoints(breakpoints)} if breakpoints else {}
         path = self._path("runs", name, "rerun")

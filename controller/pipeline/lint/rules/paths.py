@@ -37,6 +37,23 @@ def _artifacts(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
             seen.add(glob)
 
 
+def _reports(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    for index, step in iter_steps(data):
+        reports = step.get("reports")
+        for name, globs in (reports if isinstance(reports, dict) else {}).items():
+            for n, glob in iter_strings(globs):
+                if _escapes_workspace(glob):
+                    message = f"{quote(glob)} does not stay below the workspace"
+                    hint = "reports are named from the workspace's root, without a leading / and without .."
+                    yield source_map.diagnostic(("steps", index, "reports", name, n), "report-outside", message, hint)
+        if "rerunFailed" in step and not reports:
+            message = "without reports it is not known which tests have failed, and this is never run"
+            hint = "add `reports`, such as `reports: {junit: [junit.xml]}`"
+            yield source_map.diagnostic(
+                ("steps", index, "rerunFailed"), "rerun-without-reports", message, hint, severity="warning"
+            )
+
+
 def _overlapping_artifacts(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     """The same glob in two steps that don't depend on each other, while a third one gets the files of both."""
     graph = dependencies(data)
@@ -91,4 +108,4 @@ def _escapes_workspace(path: str) -> bool:
     return path.startswith("/") or ".." in parts or not parts
 
 
-RULES = (_artifacts, _overlapping_artifacts, _folders)
+RULES = (_artifacts, _reports, _overlapping_artifacts, _folders)

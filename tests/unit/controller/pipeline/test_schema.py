@@ -109,6 +109,8 @@ def test_examples_of_the_reference_are_valid() -> None:
         _accepts(text + example + "\n")
     for field, example in re.findall(r"^\| `(\w+)` \|.*\| `(.*)` \|$", of_step, re.MULTILINE):
         fields = {"name": "name: a", "image": "image: b:1", "commands": "commands: [x]"} | {field: example}
+        # It means nothing without them.
+        fields |= {"reports": "reports: {junit: [x.xml]}"} if field == "rerunFailed" else {}
         _accepts(head + step + "- " + "\n  ".join(fields.values()) + "\n")
 
 
