@@ -30,6 +30,7 @@ EARLIER_AGENT = "upload"
 """Of pods of an earlier version, which may go on while the controller is upgraded. It reports nothing."""
 
 _MAX_NAME_LENGTH = 63
+_AGENT_VOLUME_PREFIX = "agent-"
 # The Job controller appends a suffix to the names of pods.
 _MAX_JOB_NAME_LENGTH = _MAX_NAME_LENGTH - 6
 
@@ -80,12 +81,18 @@ def token_volume(run: RunObject, slug: str, attempt: int, role: str) -> Json:
     """The volume with the token of one agent, which only that agent mounts."""
     name = agent_secret_name(run["metadata"]["name"], run["metadata"]["uid"], slug, attempt)
     secret = {"secretName": name, "items": [{"key": role, "path": "token"}]}
-    return {"name": f"agent-{role}", "secret": {**secret, "defaultMode": 0o444}}
+    return {"name": f"{_AGENT_VOLUME_PREFIX}{role}", "secret": {**secret, "defaultMode": 0o444}}
+
+
+def has_token_volume(job: Json) -> bool:
+    """Whether a Job's pods mount the tokens of agents, so that it has a Secret with them."""
+    volumes = job["spec"]["template"]["spec"].get("volumes") or []
+    return any(volume["name"].startswith(_AGENT_VOLUME_PREFIX) for volume in volumes)
 
 
 def token_mount(role: str) -> Json:
     """The mount of the volume with the token of one agent."""
-    return {"name": f"agent-{role}", "mountPath": TOKEN_FOLDER, "readOnly": True}
+    return {"name": f"{_AGENT_VOLUME_PREFIX}{role}", "mountPath": TOKEN_FOLDER, "readOnly": True}
 
 
 def secret_key(use: SecretUse) -> str:

@@ -17,11 +17,12 @@ from typing import Any
 
 import aiohttp
 
-from embedded.api.scheme import NAMESPACES, VALIDATING_WEBHOOKS, ObjectRef, ResourceType
+from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, VALIDATING_WEBHOOKS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import User
 from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
+from embedded.storage.sqlite import StoreEvent
 from embedded.validation import webhooks
 
 Json = dict[str, Any]
@@ -38,17 +39,17 @@ class WebhookAdmission:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._configured: list[Json] | None = None
-        registry.store.subscribe(
-            lambda event: self._invalidate() if event.key.resource == VALIDATING_WEBHOOKS.key else None
-        )
+        self._by_request_kind: dict[tuple[str, ResourceType, str], Sequence[Json]] = {}
+        """The webhooks whose rules match, by operation, resource and subresource."""
+        registry.store.subscribe(self._on_change)
 
-    def _invalidate(self) -> None:
-        self._configured = None
+    def _on_change(self, event: StoreEvent) -> None:
+        if event.key.resource in (VALIDATING_WEBHOOKS.key, CUSTOM_RESOURCE_DEFINITIONS.key):
+            self._by_request_kind.clear()
 
-    def is_configured(self) -> bool:
-        """Whether there is any webhook."""
-        return bool(self._webhooks())
+    def reviews(self, operation: str, resource: ResourceType) -> bool:
+        """Whether the rules of any webhook match writes of this kind."""
+        return bool(self._webhooks(operation, resource, ""))
 
     async def review(self, change: PreparedWrite, user: User) -> list[str]:
         """Review a create or update.
@@ -59,24 +60,35 @@ class WebhookAdmission:
         Raises:
             ApiError: a webhook denies it, or one with failurePolicy Fail can't be called.
         """
-        if not self._webhooks() or (change.old is not None and change.old == change.new):
-            return []
         operation, how = "UPDATE" if change.old else "CREATE", change.options
-        return await self._call_webhooks(
-            self._attributes(operation, change.resource, change.new, change.old, user, how.dry_run, how.subresource)
+        found = self._webhooks(operation, change.resource, how.subresource or "")
+        if not found or (change.old is not None and change.old == change.new):
+            return []
+        return await _call_webhooks(
+            found,
+            self._attributes(operation, change.resource, change.new, change.old, user, how.dry_run, how.subresource),
         )
 
     async def review_deletion(self, resource: ResourceType, obj: Json, user: User, dry_run: bool) -> list[str]:
         """Review a deletion; see `review`."""
-        if not self._webhooks():
+        found = self._webhooks("DELETE", resource, "")
+        if not found:
             return []
-        return await self._call_webhooks(self._attributes("DELETE", resource, None, obj, user, dry_run, None))
+        return await _call_webhooks(found, self._attributes("DELETE", resource, None, obj, user, dry_run, None))
 
-    def _webhooks(self) -> list[Json]:
-        if self._configured is None:
-            found = self._registry.list(VALIDATING_WEBHOOKS)
-            self._configured = [webhook for each in found for webhook in each.get("webhooks") or []]
-        return self._configured
+    def _webhooks(self, operation: str, resource: ResourceType, subresource: str) -> Sequence[Json]:
+        """The webhooks whose rules match requests of this kind. Every write asks, and few are reviewed."""
+        if resource is VALIDATING_WEBHOOKS:
+            # Otherwise a webhook that denies everything could never be removed.
+            return ()
+        kind = (operation, resource, subresource)
+        found = self._by_request_kind.get(kind)
+        if found is None:
+            configurations = self._registry.list(VALIDATING_WEBHOOKS)
+            configured = [webhook for each in configurations for webhook in each.get("webhooks") or []]
+            found = [webhook for webhook in configured if webhooks.rules_match(webhook, *kind)]
+            self._by_request_kind[kind] = found
+        return found
 
     def _attributes(
         self,
@@ -97,22 +109,21 @@ class WebhookAdmission:
         where = (subresource or "", namespace, metadata["name"])
         return webhooks.AdmissionAttributes(operation, resource, *where, new, old, user.to_json(), dry_run, labels)
 
-    async def _call_webhooks(self, request: webhooks.AdmissionAttributes) -> list[str]:
-        if request.resource is VALIDATING_WEBHOOKS:
-            # Otherwise a webhook that denies everything could never be removed.
-            return []
-        matching = [webhook for webhook in self._webhooks() if webhooks.matches_request(webhook, request)]
-        matching = [webhook for webhook in matching if webhooks.conditions_match(webhook, request)]
-        if not matching:
-            return []
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_review_with(webhook, request)) for webhook in matching]
-        warnings: list[str] = []
-        for task in tasks:
-            if isinstance(answer := task.result(), ApiError):
-                raise answer
-            warnings += answer
-        return warnings
+
+async def _call_webhooks(found: Sequence[Json], request: webhooks.AdmissionAttributes) -> list[str]:
+    """Call those of the webhooks that match the request; returns their warnings. Raises ApiError: one denies it."""
+    matching = [webhook for webhook in found if webhooks.selectors_match(webhook, request)]
+    matching = [webhook for webhook in matching if webhooks.conditions_match(webhook, request)]
+    if not matching:
+        return []
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_review_with(webhook, request)) for webhook in matching]
+    warnings: list[str] = []
+    for task in tasks:
+        if isinstance(answer := task.result(), ApiError):
+            raise answer
+        warnings += answer
+    return warnings
 
 
 async def _review_with(webhook: Json, request: webhooks.AdmissionAttributes) -> Sequence[str] | ApiError:

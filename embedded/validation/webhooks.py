@@ -186,10 +186,13 @@ def _validate_client_config(client: JsonObject, path: str) -> list[FieldError]:
 # -- matching
 
 
-def matches_request(webhook: JsonObject, request: AdmissionAttributes) -> bool:
-    """Whether the webhook's rules and selectors match a request."""
-    if not any(_rule_matches(rule, request, webhook) for rule in webhook.get("rules") or []):
-        return False
+def rules_match(webhook: JsonObject, operation: str, resource: ResourceType, subresource: str) -> bool:
+    """Whether a rule of the webhook matches requests of this kind: an operation on a resource or its subresource."""
+    return any(_rule_matches(rule, operation, resource, subresource, webhook) for rule in webhook.get("rules") or [])
+
+
+def selectors_match(webhook: JsonObject, request: AdmissionAttributes) -> bool:
+    """Whether the webhook's selectors match the object of a request and its namespace."""
     if (request.resource.namespaced or request.resource is NAMESPACES) and not matches_label_selector(
         webhook.get("namespaceSelector") or {}, request.namespace_labels
     ):
@@ -199,25 +202,26 @@ def matches_request(webhook: JsonObject, request: AdmissionAttributes) -> bool:
     return not selector or any(matches_label_selector(selector, obj["metadata"].get("labels") or {}) for obj in objects)
 
 
-def _rule_matches(rule: JsonObject, request: AdmissionAttributes, webhook: JsonObject) -> bool:
+def _rule_matches(
+    rule: JsonObject, operation: str, resource: ResourceType, subresource: str, webhook: JsonObject
+) -> bool:
     def lists(field: str, value: str) -> bool:
         values = rule.get(field) or []
         return "*" in values or value in values
 
-    resource = request.resource
     if rule.get("scope", "*") == ("Cluster" if resource.namespaced else "Namespaced"):
         return False
     # All versions of a resource are equivalent; the webhook receives the version of the request.
     versions = lists("apiVersions", resource.version) or (
         resource.needs_conversion and webhook["matchPolicy"] == "Equivalent"
     )
-    if not (lists("operations", request.operation) and lists("apiGroups", resource.group) and versions):
+    if not (lists("operations", operation) and lists("apiGroups", resource.group) and versions):
         return False
     expected = rule.get("resources") or []
-    if not request.subresource:
+    if not subresource:
         return "*" in expected or "*/*" in expected or resource.plural in expected
-    sub = request.subresource
-    return any(each in expected for each in ("*/*", f"{resource.plural}/{sub}", f"{resource.plural}/*", f"*/{sub}"))
+    wildcards = ("*/*", f"{resource.plural}/{subresource}", f"{resource.plural}/*", f"*/{subresource}")
+    return any(each in expected for each in wildcards)
 
 
 def conditions_match(webhook: JsonObject, request: AdmissionAttributes) -> bool:

@@ -226,7 +226,8 @@ class StatusWriter:
         for job in jobs:
             name = job["metadata"]["name"]
             if job["spec"].get("ttlSecondsAfterFinished") is None:
-                await self._delete_tokens(key, uid, name)
+                if names.has_token_volume(job):
+                    await self._delete_tokens(key, uid, name)
                 with contextlib.suppress(NotFoundError):
                     await self._client.patch(JOBS, name, patch, namespace=key.namespace)
         state = self._states.get(key)

@@ -22,6 +22,8 @@ from embedded.types import copy_json
 Json = dict[str, Any]
 
 _MIN_RETRY_DELAY, _MAX_RETRY_DELAY = 1.0, 60.0
+_BATCH_PERIOD = 0.01
+"""Seconds in which changes of a Job's pods are collected, unless one has ended; a real controller takes a second."""
 _MAX_SYNC_ROUNDS = 8
 """How many decisions may follow one another before other tasks run; counting and ending take three."""
 
@@ -82,6 +84,7 @@ class JobController:
 
     def _observe_pod(self, event: StoreEvent) -> None:
         pod, owner = event.object, _controller_reference(event.object)
+        has_ended = pod["status"].get("phase") in ("Succeeded", "Failed")
         key = (event.key.namespace, owner["name"]) if owner is not None else ("", "")
         job = self._jobs.get(key)
         if owner is None or job is None or job["metadata"]["uid"] != owner["uid"]:
@@ -92,8 +95,9 @@ class JobController:
             self.sync(key)
         elif self._is_newer(owner["uid"], pod):
             self._track_pod(pod)
-            self.sync(key)
-        if event.type == "DELETED" or pod["status"].get("phase") in ("Succeeded", "Failed"):
+            # Those that watch the pod learn of its end before its Job's status is written.
+            self._enqueue_after(self.sync, key, 0.0 if has_ended else _BATCH_PERIOD)
+        if event.type == "DELETED" or has_ended:
             self._retry_failed_creates(event.key.namespace)
 
     def _is_newer(self, uid: str, pod: Json) -> bool:
@@ -132,6 +136,11 @@ class JobController:
             return False
         if decision.create and (missing := self._create_pods(key, job, decision.create)):
             self._write_status(key, job, _without_pods(decision.status, missing))
+            return False
+        if decision.create and not (decision.delete or decision.discard or decision.release):
+            # The pods start first; the status is written with their next changes.
+            due = decision.requeue_after
+            self._enqueue_after(self.sync, key, _BATCH_PERIOD if due is None else min(due, _BATCH_PERIOD))
             return False
         for name in decision.discard:
             self._release_pod(key, uid, name)

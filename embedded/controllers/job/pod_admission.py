@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from embedded.api.scheme import PODS
+from embedded.api.scheme import PODS, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import AUTHENTICATED, User
 from embedded.registry.options import WriteOptions
@@ -26,8 +26,8 @@ _JOB_CONTROLLER = User("system:serviceaccount:kube-system:job-controller", "", _
 class AdmissionReviewer(Protocol):
     """Reviews writes, for example by webhooks."""
 
-    def is_configured(self) -> bool:
-        """Whether writes need a review at all."""
+    def reviews(self, operation: str, resource: ResourceType) -> bool:
+        """Whether writes of this kind need a review."""
         ...
 
     async def review(self, change: PreparedWrite, user: User) -> list[str]:
@@ -49,7 +49,8 @@ class PodAdmission:
 
     @property
     def is_required(self) -> bool:
-        return self._reviewer is not None and self._reviewer.is_configured()
+        """Whether new pods need a review."""
+        return self._reviewer is not None and self._reviewer.reviews("CREATE", PODS)
 
     def create_pods(self, namespace: str, pods: Sequence[Json], done: OnPodsCreated) -> None:
         """Create pods in a task of its own, one after the other until one is denied; calls `done` in any case."""

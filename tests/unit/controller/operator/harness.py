@@ -38,6 +38,7 @@ class FakeApiServer:
         self.refuse: Exception | None = None
         self.lose_secrets = False
         self.created: list[str] = []
+        self.deletes: list[tuple[Any, str]] = []
 
     def put(self, resource: Any, obj: Json) -> Json:
         self.version += 1
@@ -89,6 +90,7 @@ class FakeApiServer:
         uid: str | None = None,
         resource_version: str | None = None,
     ) -> None:
+        self.deletes.append((resource, name))
         found = await self.get(resource, name)
         if uid not in (None, found["metadata"]["uid"]):
             raise ConflictError("another", status=409)

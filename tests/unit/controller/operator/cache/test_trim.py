@@ -79,11 +79,14 @@ def test_a_trimmed_pod_is_judged_like_the_pod() -> None:
 def test_nothing_large_is_kept() -> None:
     job = {
         "metadata": METADATA,
-        "spec": {"template": pod(), "ttlSecondsAfterFinished": 60},
+        "spec": {"template": {"spec": pod()["spec"]}, "ttlSecondsAfterFinished": 60},
         "status": {"conditions": [{"type": "Complete"}], "uncountedTerminatedPods": {}},
     }
     event = {"metadata": METADATA, "involvedObject": {"uid": "u1"}, "message": "m", "reason": "Pulling", "count": 1}
-    assert trim_job(job)["spec"] == {"ttlSecondsAfterFinished": 60}
+    assert trim_job(job)["spec"] == {
+        "ttlSecondsAfterFinished": 60,
+        "template": {"spec": {"volumes": [{"name": "w"}]}},
+    }
     assert trim_job(job)["status"] == {"conditions": [{"type": "Complete"}]}
     assert trim_event(event)["involvedObject"] == {"uid": "u1"}
     assert all(len(str(each)) < 1200 for each in (trim_job(job), trim_pod(pod()), trim_event(event)))

@@ -8,6 +8,7 @@ from typing import Any
 from controller.kube import (
     JOBS,
     PIPELINE_RUNS,
+    SECRETS,
     TooLargeError,
 )
 from controller.operator.effects.status_writer import WriteResult
@@ -42,6 +43,20 @@ async def test_what_a_run_left_to_expire_expires_also_after_a_restart() -> None:
     harness.restart()
     await harness.reconcile()
     assert harness.cluster.objects[JOBS, "ci-1--a-1"]["spec"]["ttlSecondsAfterFinished"] == 3600
+
+
+async def test_only_secrets_that_there_are_get_deleted_when_a_run_has_ended() -> None:
+    harness = ReconcilerHarness(step("a"), step("b", artifacts=["dist/*"]))
+    await harness.reconcile()
+    await harness.reconcile()
+    for name in "ab":
+        harness.pod(name, {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    harness.restart()
+    await harness.reconcile()
+    deleted = [name for resource, name in harness.cluster.deletes if resource is SECRETS]
+    assert [name.split("-agent-")[0] for name in deleted] == ["ci-1--b-1"]
 
 
 async def test_concurrent_cancel_does_not_lose_the_status_write() -> None:
