@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from tests.support.tui.driver import SMALL, WIDE, sees, until
 from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app
 from tests.tui.screens.test_cluster import HEALTH, status
+from tests.tui.screens.test_deliveries import EXAMPLES, connected
 from tests.tui.screens.test_run_failure import failed_app, failed_run
 from tests.tui.setup.test_setup_app import FakeProvider
 from tests.tui.widgets.test_dag_view import matrix_app
@@ -142,6 +143,13 @@ def test_cluster(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     app = FakeWorkbench([], sandbox=status)
     app.controller.health_report = HEALTH
     settle = after(app, "No runs yet", "images ignored", press=("C",), then="the disk is full")
+    assert snap_compare(app, terminal_size=size, run_before=settle)
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
+def test_deliveries(snap_compare: SnapCompare, utc: None, size: tuple[int, int]) -> None:
+    app = connected(*EXAMPLES)
+    settle = after(app, "hello-7", "images ignored", press=("P", "down"), then="pipeline hello: the branch topic")
     assert snap_compare(app, terminal_size=size, run_before=settle)
 
 

@@ -297,14 +297,14 @@ class Workbench(OpeningApp):
             self.pop_screen()
         self._open_editor(path)
 
-    def open_run(self, name: str, step: str | None = None) -> None:
-        """Show a run above the list of runs, with this step selected."""
+    def open_run(self, name: str, step: str | None = None, *, above: bool = False) -> None:
+        """Show a run above the list of runs, with this step selected; `above`: above the current screen."""
         from workbench.tui.screens.run import RunScreen
 
         if isinstance(self.screen, RunScreen) and self.screen.current_run == name and step is not None:
             self.screen.show_step(step)
             return
-        while len(self.screen_stack) > 2:
+        while not above and len(self.screen_stack) > 2:
             self.pop_screen()
         self.push_screen(RunScreen(name, step))
         self.watch_run(name)

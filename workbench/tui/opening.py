@@ -39,10 +39,15 @@ class OpeningApp(LaunchingApp):
         self.push_screen(SecretsScreen(run=screen.current_run if len(self.screen_stack) > 2 else None))
 
     def action_deliveries(self) -> None:
-        """Show the pushes and pull requests that forges reported."""
+        """Show the pushes and pull requests that forges reported; one comes back to them where one left."""
         from workbench.tui.screens.deliveries import DeliveriesScreen
 
-        if not self.screen.is_modal and not isinstance(self.screen, DeliveriesScreen):
+        if self.screen.is_modal:
+            return
+        if any(isinstance(screen, DeliveriesScreen) for screen in self.screen_stack):
+            while not isinstance(self.screen, DeliveriesScreen):
+                self.pop_screen()
+        else:
             self.push_screen(DeliveriesScreen())
 
     def action_jump(self) -> None:

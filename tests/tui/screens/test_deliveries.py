@@ -20,6 +20,23 @@ IGNORED = Delivery(
     "app", "d2", "2026-11-29T10:01:00Z", "push", "Ignored", "push to topic",
     reason="pipeline hello: the branch topic matches none of: main",
 )  # fmt: skip
+EXAMPLES = (
+    STARTED,
+    IGNORED,
+    Delivery(
+        "app", "d3", "2026-11-29T10:02:00Z", "pull_request", "Started", "pull request 12 of octo", "b" * 40,
+        runs=(DeliveryRun("hello-8", "Queued", "ApprovalRequired", "waits for an approval: it is from a fork"),),
+    ),
+    Delivery(
+        "infrastructure-of-the-whole-company", "d4", "2026-11-29T09:02:00Z", "push", "Refused", "push to main",
+        reason="the signature is not valid",
+    ),
+    Delivery(
+        "app", "d5", "2026-11-29T08:02:00Z", "tag", "Started", "tag v1.0", "d" * 40,
+        runs=(DeliveryRun("hello-6", "Succeeded", "", ""), DeliveryRun("hello-5", None, None, None)),
+        replayed="c8s-workbench",
+    ),
+)  # fmt: skip
 
 
 def connected(*deliveries: Delivery) -> FakeWorkbench:
@@ -43,9 +60,31 @@ async def test_says_why_each_delivery_did_or_did_not_start_a_run() -> None:
         await until(pilot, sees(app, "push to main at aaaaaaaaaaaa", "The run hello-7: Failed"))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
-        await pilot.press("escape", "P")
+        await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, DeliveriesScreen))
+        assert "push to main at aaaaaaaaaaaa" in shown(app), "the cursor is where it was"
         await pilot.press("P")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+
+
+async def test_back_returns_to_where_one_was() -> None:
+    app = connected(STARTED)
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        first = app.screen
+        await pilot.press("P")
+        await until(pilot, sees(app, "push to main at aaaaaaaaaaaa"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        assert app.screen is not first
+        await pilot.press("P")
+        await until(pilot, lambda: isinstance(app.screen, DeliveriesScreen))
+        assert len(app.screen_stack) == 4, "the list, the run, the deliveries: not another list of deliveries"
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is first)
+        await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
 

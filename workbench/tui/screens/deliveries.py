@@ -19,14 +19,15 @@ from workbench.runs.delivery_list import DeliveryRow, delivery_rows, explain, su
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.dialogs import ConfirmDialog
-from workbench.tui.theme import Palette
+from workbench.tui.theme import Palette, phase_sign
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import cell
 
 REFRESH_SECONDS = 5.0
-_SIGNS = {"Succeeded": "✓", "Failed": "✗", "Refused": "✗", "Running": "●", "Ignored": " "}
+_SIGNS = {"Refused": "✗", "Waiting": "‖", "Ignored": "»"}
+"""Of states that are not phases of a run."""
 
 
 class DeliveryList(ListView):
@@ -55,19 +56,17 @@ class DeliveryList(ListView):
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         row = self.rows[key]
         delivery, state = row.delivery, row.state
-        style = {"Succeeded": colours.success, "Failed": colours.error, "Refused": colours.error}.get(
-            state, colours.muted if state == "Ignored" else colours.plain
-        )
+        style = {"Refused": colours.error, "Waiting": colours.warning}.get(state, colours.phase(state))
         name = max(min(width // 5, 24), 8)
         about = max(min(width // 4, 32), 10)
-        rest = max(width - 3 - 17 - name - about - 11, 0)
+        rest = max(width - 3 - 17 - name - about - 12, 0)
         why = delivery.reason or next((run.message or "" for run in delivery.runs), "")
         return Strip(
             [
-                Segment(f" {_SIGNS.get(state, '○')} ", style),
+                Segment(f" {_SIGNS.get(state) or phase_sign(state)} ", style),
                 cell(_local(delivery.time), 17, colours.muted),
-                cell(sanitize_label(delivery.connection, name), name, colours.plain),
-                cell(sanitize_label(delivery.about or delivery.event, about), about, colours.plain),
+                cell(sanitize_label(delivery.connection, name - 1), name, colours.plain),
+                cell(sanitize_label(delivery.about or delivery.event, about - 1), about, colours.plain),
                 cell(f" {sanitize_label(state, 9)}", 11, style),
                 cell(sanitize_label(why, rest), rest, colours.muted),
             ]
@@ -106,7 +105,7 @@ class DeliveriesScreen(WorkbenchScreen):
     async def _load(self) -> None:
         controller, said = self.workbench.feed.controller, self.query_one("#deliveries-summary", Static)
         if controller is None:
-            said.update("There is no connection to the controller yet.")
+            said.update("Connecting …")
             return
         try:
             connections = await controller.connections()
@@ -135,7 +134,7 @@ class DeliveriesScreen(WorkbenchScreen):
         if row is None:
             return
         if row.run is not None:
-            self.workbench.open_run(row.run)
+            self.workbench.open_run(row.run, above=True)
         else:
             self.notify("It has no run; why is below the list.", markup=False)
 
