@@ -141,6 +141,11 @@ class Sandboxes:
             problem,
         )
 
+    def is_stopped(self, name: str) -> bool:
+        """Whether an embedded sandbox of this name would have to be started first."""
+        folder = self.folder(name)
+        return not kind_sandbox.is_cluster(folder) and not _runs(folder)
+
     def has_clients(self, name: str) -> bool:
         """Whether a workbench or another command uses the running sandbox."""
         folder = self.folder(name)

@@ -14,6 +14,8 @@ from workbench.cli.options import DEFAULT_SANDBOX, Target, supports_fullscreen
 from workbench.cli.output.console import InputError, echo_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workbench.sandbox import Endpoint
     from workbench.submit.submit import RunSubmission
 
@@ -37,10 +39,17 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
                 if name is None:
                     return code
                 target = replace(target, name=name)
-            endpoint = runner.run(_attached(stack, target))
-            name = runner.run(_started(endpoint, initial_run)) if initial_run is not None else None
             from workbench.sandbox import Sandboxes
             from workbench.sandbox.disk import sandbox_disk
+
+            if target.endpoint is None and Sandboxes().is_stopped(target.name):
+                opened = open_sandbox(stack, target, initial_run)
+                if isinstance(opened, int):
+                    return opened
+                endpoint, name = opened
+            else:
+                endpoint = runner.run(_attached(stack, target))
+                name = runner.run(_started(initial_run, endpoint)) if initial_run is not None else None
             from workbench.tui.startup import run_workbench
 
             return run_workbench(
@@ -78,6 +87,44 @@ def set_up_sandbox(name: str, runtime: str | None) -> tuple[str | None, int]:
     return (endpoint.sandbox if endpoint is not None else None), exit_code(app)
 
 
+def open_sandbox(
+    stack: AsyncExitStack, target: Target, initial_run: RunSubmission | None
+) -> tuple[Endpoint, str | None] | int:
+    """Start the sandbox, and the run to show first, on a screen; the exit code if that failed or was given up.
+
+    Args:
+        stack: stays attached to the sandbox until it is closed, also from another event loop.
+    """
+    from workbench.sandbox import Sandboxes
+    from workbench.tui.setup.app import SetupApp
+    from workbench.tui.setup.providers import OpeningProvider
+    from workbench.tui.startup import exit_code, load_options, run_until_exit
+
+    sandboxes = Sandboxes(runtime=target.runtime)
+
+    async def attach(progress: Callable[[str], None]) -> Endpoint:
+        return await stack.enter_async_context(sandboxes.attach(target.name, progress=progress))
+
+    submit = partial(_started, initial_run) if initial_run is not None else None
+    what = f"the pipeline {initial_run.request.pipeline.get('name')}" if initial_run is not None else ""
+    provider = OpeningProvider(target.name, attach, submit, what, load_workbench)
+    app = SetupApp([provider], load_options(), starts_at_once=True)
+    endpoint = run_until_exit(app)
+    if endpoint is not None:
+        return endpoint, provider.run
+    if provider.failure is not None:
+        echo_error(str(provider.failure))
+        return 1
+    return exit_code(app)
+
+
+def load_workbench() -> None:
+    """Load what the workbench consists of, so that it opens at once."""
+    import workbench.client.client
+    import workbench.tui.app
+    import workbench.tui.screens.run  # noqa: F401 - loaded for later
+
+
 def shell_command(target: Target, run: str, step: str, container: str) -> list[str]:
     """The command line of `c8s shell` on the same controller."""
     named = ["--context", target.context] if target.context else ["--name", target.name]
@@ -101,7 +148,7 @@ async def _start_again(target: Target) -> None:
         pass
 
 
-async def _started(endpoint: Endpoint, submission: RunSubmission) -> str:
+async def _started(submission: RunSubmission, endpoint: Endpoint) -> str:
     """Create a run without a source; its name."""
     from workbench.client import Client
     from workbench.submit.submit import submit

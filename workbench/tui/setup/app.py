@@ -1,4 +1,4 @@
-"""The setup app, which `c8s` shows while there is no sandbox. It returns the endpoint of a new sandbox, or None.
+"""The setup app, which `c8s` shows while no sandbox runs. It returns the endpoint of a sandbox, or None.
 
 It is a separate app, so that the workbench always has an endpoint.
 """
@@ -57,13 +57,22 @@ class SetupApp(BaseApp[Endpoint | None]):
         Binding("q", "leave", "Quit", id="start.quit", tooltip="Quit"),
     ]  # fmt: skip
 
-    def __init__(self, providers: Sequence[SandboxProvider], options: AppOptions = DEFAULT_OPTIONS) -> None:
+    def __init__(
+        self,
+        providers: Sequence[SandboxProvider],
+        options: AppOptions = DEFAULT_OPTIONS,
+        *,
+        starts_at_once: bool = False,
+    ) -> None:
+        """With `starts_at_once`, the first provider is started without a question."""
         super().__init__(options)
+        self._starts_at_once = starts_at_once
         self._providers = providers
         self._requirements: dict[int, Sequence[Requirement] | None] = {}
         self._progress: StartupProgress | None = None
         self._error: SandboxStartError | None = None
         self._start_worker: Worker[None] | None = None
+        self._shown_index = 0
 
     def compose(self) -> ComposeResult:
         yield Static(id="start-title", markup=False)
@@ -74,8 +83,11 @@ class SetupApp(BaseApp[Endpoint | None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        title = Text("There is no sandbox yet. ", self._palette.bold)
-        title.append("Choose where your pipelines run; Enter starts it.", self._palette.muted)
+        if self._starts_at_once:
+            title = Text("The sandbox is being started.", self._palette.bold)
+        else:
+            title = Text("There is no sandbox yet. ", self._palette.bold)
+            title.append("Choose where your pipelines run; Enter starts it.", self._palette.muted)
         self.query_one("#start-title", Static).update(title)
         ways = self.query_one(ProviderList)
         ways.show_keys([str(place) for place in range(len(self._providers))])
@@ -83,6 +95,8 @@ class SetupApp(BaseApp[Endpoint | None]):
         for place in range(len(self._providers)):
             self._check_requirements(place)
         self._draw_details()
+        if self._starts_at_once:
+            self._start_selected()
 
     @property
     def _palette(self) -> Palette:
@@ -99,8 +113,9 @@ class SetupApp(BaseApp[Endpoint | None]):
 
     @on(ListView.CursorMoved)
     def _provider_changed(self) -> None:
-        if self._start_worker is None:
+        if self._start_worker is None and self._selected_index != self._shown_index:
             self._progress = self._error = None
+        self._shown_index = self._selected_index
         self._draw_details()
 
     @on(ListView.Opened)

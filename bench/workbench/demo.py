@@ -1,0 +1,122 @@
+"""How soon `c8s demo` shows its screen, and how soon after the sandbox is ready its first running step.
+
+.venv/bin/python bench/workbench/demo.py
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import pty
+import select
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from fcntl import ioctl
+from pathlib import Path
+from termios import TIOCSWINSZ
+
+ROOT = Path(__file__).parents[2]
+_TRIES = 5
+_SECONDS = 120.0
+_ALTERNATE_SCREEN = b"\x1b[?1049h"
+_RUNNING = "◐".encode()
+
+
+class _Terminal:
+    """Reads what a program writes, and when."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self.started_at = time.perf_counter()
+        self._ours, theirs = pty.openpty()
+        ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+        self.written = b""
+
+    def read_until(self, text: bytes, start: int = 0) -> tuple[float, int]:
+        """When a text was written behind a position, in seconds since the start, and where it ends."""
+        until = time.perf_counter() + _SECONDS
+        while (at := self.written.find(text, start)) < 0:
+            if time.perf_counter() > until:
+                raise TimeoutError(f"{text!r} was not written: {self.written[-2000:]!r}")
+            if select.select([self._ours], [], [], 0.1)[0]:
+                self.written += os.read(self._ours, 65_536)
+        return time.perf_counter() - self.started_at, at + len(text)
+
+    def close(self) -> None:
+        os.write(self._ours, b"q")
+        reader = threading.Thread(target=self._drain, daemon=True)
+        reader.start()
+        self.process.wait(60)
+
+    def _drain(self) -> None:
+        try:
+            while os.read(self._ours, 65_536):
+                pass
+        except OSError:
+            pass  # It has ended.
+
+
+def _time_ready(terminal: _Terminal, found: list[float]) -> None:
+    """Note when the controller of the sandbox is ready."""
+    from workbench.sandbox.paths import SandboxPaths, read_state, state_root
+    from workbench.sandbox.status import check_ready
+
+    folder = SandboxPaths.named("bench", state_root())
+    while terminal.process.poll() is None:
+        state = read_state(folder) if folder.root.is_dir() else None
+        if state is not None and check_ready(state.api_port).ready:
+            found.append(time.perf_counter() - terminal.started_at)
+            return
+        time.sleep(0.01)
+
+
+def demo() -> tuple[float, float, float]:
+    """Seconds from the command to its screen, to a sandbox that is ready, and to the first running step."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("TMUX", "NO_COLOR")}
+    c8s = [sys.executable, "-P", "-m", "workbench"]
+    terminal = _Terminal([*c8s, "demo", "--name", "bench", "--runtime", "process"], environment | {"TERM": "xterm"})
+    ready: list[float] = []
+    watcher = threading.Thread(target=_time_ready, args=(terminal, ready))
+    watcher.start()
+    try:
+        _, opened = terminal.read_until(_ALTERNATE_SCREEN)
+        screen, _ = terminal.read_until(b"bench", opened)
+        _, workbench = terminal.read_until(_ALTERNATE_SCREEN, opened)
+        running, _ = terminal.read_until(_RUNNING, workbench)
+    finally:
+        terminal.close()
+        watcher.join()
+    return screen, ready[0], running
+
+
+def main() -> None:
+    sys.path.insert(0, str(ROOT))
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
+    screens, readies, afterwards = [], [], []
+    for _ in range(_TRIES):
+        with tempfile.TemporaryDirectory(prefix="c8s-demo-") as folder:
+            for name in ("STATE", "DATA", "CONFIG", "CACHE"):
+                os.environ[f"XDG_{name}_HOME"] = str(Path(folder) / name.lower())
+            os.environ["PYTHONPATH"] = str(ROOT)
+            screen, ready, running = demo()
+            screens.append(screen)
+            readies.append(ready)
+            afterwards.append(running - ready)
+    print(
+        f"c8s demo: screen after {statistics.median(screens):.2f} s, sandbox ready after "
+        f"{statistics.median(readies):.2f} s, first running step {statistics.median(afterwards):.2f} s later "
+        f"(at most {max(afterwards):.2f} s); median of {_TRIES}"
+    )
+
+
+if __name__ == "__main__":
+    main()
