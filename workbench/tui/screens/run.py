@@ -88,6 +88,7 @@ class RunScreen(FailureActions):
         self._active_requests: frozenset[LogRequest] = frozenset()
         self._steps_width: int | None = None
         """Columns of the list of steps, if the user has dragged its border."""
+        self._heading: Text | None = None
         self._saved_layout: Layout = {}
         """The saved layout, until the run is loaded."""
         self._feed = LogFeed(run, self._logs, self._lines_received, self._log_failed)
@@ -263,7 +264,10 @@ class RunScreen(FailureActions):
                 text.append(f"   {reuse}", colours.plain)
             text.append(f"   {sanitize_label(run.message or '', 120)}", colours.muted)
             text.append(f"   {_origin_text(run)}", colours.faint)
-        self.query_one("#run-heading", Static).update(text)
+        if text != self._heading:
+            self._heading = text
+            # It is one row, whatever it says: a new layout of the whole screen is not needed.
+            self.query_one("#run-heading", Static).update(text, layout=False)
 
     def _show_step(self) -> None:
         run = self.run

@@ -52,6 +52,7 @@ class FailurePanel(ErrorBoundary, Static):
         self._key: _CardKey | None = None
         self._card: FailureCard | None = None
         self._keys = CardKeys("W", "o")
+        self._drawn: Text | None = None
         self._rows = MAX_ROWS
         self._gathered: dict[_CardKey, FailureCard] = {}
         self._worker: Worker[None] | None = None
@@ -102,8 +103,11 @@ class FailurePanel(ErrorBoundary, Static):
         if self._card is None:
             return
         rows = card_rows(self._card, self._keys, palette(self.app), max(self.size.width, 20), self._rows)
-        self.styles.height = len(rows)
-        self.update(Text("\n", no_wrap=True, overflow="ellipsis").join(rows))
+        text = Text("\n", no_wrap=True, overflow="ellipsis").join(rows)
+        if text != self._drawn:
+            self._drawn = text
+            self.styles.height = len(rows)
+            self.update(text, layout=False)
 
 
 def _card_key(run: Run, step: Step, green: Run | None) -> _CardKey:

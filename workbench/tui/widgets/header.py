@@ -31,6 +31,8 @@ class HeaderBar(ErrorBoundary, Vertical):
     disk_problem: reactive[str | None] = reactive(None)
     """Set while the disk of the sandbox is full."""
 
+    _drawn: Text | None = None
+
     @dataclass
     class CrumbClicked(Message):
         """A breadcrumb other than the last was clicked. `index` counts from the outermost."""
@@ -97,4 +99,7 @@ class HeaderBar(ErrorBoundary, Vertical):
         blank = self.size.width - cell_width(text.plain) - cell_width(note) - 1
         text.append(" " * max(blank, 0))
         text.append(note, colours.faint)
-        self.query_one("#top-crumbs", Static).update(text)
+        if text != self._drawn:
+            self._drawn = text
+            # Its place depends on no text: a new layout of the whole screen is not needed.
+            self.query_one("#top-crumbs", Static).update(text, layout=False)
