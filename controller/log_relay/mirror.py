@@ -180,7 +180,7 @@ class LogMirror:
         assert self._session is not None
         address = await self._find_leader()
         have = [[each.slug, each.attempt, each.container, number] for each, number in replica.cursors().items()]
-        body = json.dumps({"namespace": run.namespace, "uid": run.uid, "have": have}).encode()
+        body = json.dumps({"namespace": run.namespace, "uid": run.uid, "have": have, "partial": True}).encode()
         nonce = self._new_nonce()
         headers = {"Authorization": sign_request(self._key, address, body, now=self._wall_clock(), nonce=nonce)}
         decoder = Decoder(*run)

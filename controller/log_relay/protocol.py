@@ -13,7 +13,7 @@ from controller.log_relay.errors import RelayProtocolError
 from controller.logs.archive.chunk import pack, unpack
 from controller.logs.errors import BadArchiveError
 from controller.logs.live.hub import ChunkRef
-from controller.logs.model import Block, CommandStart, Stream
+from controller.logs.model import Block, CommandStart, PartialLine, Stream
 
 MAX_HEAD_BYTES = 8 * 1024 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -55,6 +55,14 @@ class LinesAppended:
 
 
 @dataclass(frozen=True)
+class PartialLineChanged:
+    """The line that a stream is writing has another state. Only for mirrors that ask for it."""
+
+    stream: Stream
+    line: PartialLine
+
+
+@dataclass(frozen=True)
 class StreamEnded:
     """A stream has ended; `next` is the number after its last line."""
 
@@ -91,6 +99,7 @@ Message = (
     | CommandsAdded
     | ChunksStored
     | LinesAppended
+    | PartialLineChanged
     | StreamEnded
     | StreamArchived
     | RunDropped
@@ -102,6 +111,7 @@ _WIRE_TYPES: Mapping[type[Message], str] = {
     CommandsAdded: "commands",
     ChunksStored: "stored",
     LinesAppended: "printed",
+    PartialLineChanged: "partial",
     StreamEnded: "ended",
     StreamArchived: "archived",
     RunDropped: "forgotten",
@@ -128,6 +138,9 @@ def encode(message: Message) -> bytes:
             head["next"] = message.next
         case StreamArchived():
             head |= {"next": message.next, "commands": message.commands}
+        case PartialLineChanged():
+            head |= {"line": message.line.number, "time": message.line.time_ns}
+            body = message.line.data
         case LinesAppended():
             body = pack(message.block, 0)
     written = json.dumps(head, separators=(",", ":")).encode()
@@ -178,6 +191,9 @@ class Decoder:
                     return ChunksStored(stream, _decode_chunks(head["chunks"]))
                 case "printed":
                     return LinesAppended(stream, unpack(body, stream.key).block)
+                case "partial":
+                    line = PartialLine(int(head["line"]), int(head["time"]), body)
+                    return PartialLineChanged(stream, line)
                 case "ended":
                     return StreamEnded(stream, int(head["next"]))
                 case "archived":

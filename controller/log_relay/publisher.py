@@ -14,6 +14,7 @@ from controller.log_relay.protocol import (
     Heartbeat,
     LinesAppended,
     Message,
+    PartialLineChanged,
     RunDropped,
     SnapshotEnd,
     StreamArchived,
@@ -22,7 +23,7 @@ from controller.log_relay.protocol import (
 )
 from controller.logs.blocks import READ_BYTES
 from controller.logs.live.hub import LiveLog, LogHub
-from controller.logs.model import Stream
+from controller.logs.model import PartialLine, Stream
 
 HEARTBEAT_SECONDS = 1.0
 BATCH_SECONDS = 0.005
@@ -39,12 +40,14 @@ class _PublishedState:
     commands: int = 0
     ended: bool = False
     archived: bool = False
+    partial: PartialLine | None = None
 
 
 class RunLogPublisher:
     """Publishes one run to one mirror.
 
-    `cursors` are the next lines that the mirror wants of streams it knows; `is_open` says whether to go on.
+    `cursors` are the next lines that the mirror wants of streams it knows; `is_open` says whether to go on. With
+    `partial_lines` it also gets the states of unfinished lines.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class RunLogPublisher:
         cursors: Mapping[Stream, int],
         is_open: Callable[[], bool],
         *,
+        partial_lines: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._has_partial_lines = partial_lines
         self._hub = hub
         self._namespace = namespace
         self._run_uid = run_uid
@@ -118,6 +123,10 @@ class RunLogPublisher:
                 break
             published.next = block.end
             yield LinesAppended(log.stream, block)
+        partial = log.partial if self._has_partial_lines else None
+        if partial is not None and partial != published.partial and published.next >= log.ring.end:
+            published.partial = partial
+            yield PartialLineChanged(log.stream, partial)
         if log.archived:
             if not published.archived:
                 published.ended = published.archived = True

@@ -9,6 +9,7 @@ from controller.log_relay.protocol import (
     CommandsAdded,
     LinesAppended,
     Message,
+    PartialLineChanged,
     RunDropped,
     StreamArchived,
     StreamEnded,
@@ -52,6 +53,10 @@ class HubReplica:
                     self._hub.add_commands(log, message.commands)
             case LinesAppended():
                 self._apply_lines(message)
+            case PartialLineChanged():
+                log = self._hub.get(message.stream)
+                if log is not None:
+                    self._hub.set_partial(log, message.line)
             case StreamEnded():
                 log = self._hub.get(message.stream)
                 if log is not None and not log.ended and log.ring.end >= message.next:

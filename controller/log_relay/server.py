@@ -85,9 +85,11 @@ class OperatorServer:
                 Stream(namespace, run_uid, str(slug), int(attempt), str(container)): int(number)
                 for slug, attempt, container, number in asked["have"]
             }
+            # An API of an earlier version does not know the message.
+            partial_lines = asked.get("partial") is True
         except (ValueError, KeyError, TypeError, RecursionError):
             return PlainTextResponse("the request can't be read\n", 400)
-        feed = RunLogPublisher(self.hub, namespace, run_uid, have, self.is_leader)
+        feed = RunLogPublisher(self.hub, namespace, run_uid, have, self.is_leader, partial_lines=partial_lines)
         headers = {PROOF_HEADER: sign_response(self.key, nonce), "Cache-Control": "no-store"}
         return StreamingResponse(_encode_messages(feed), media_type="application/octet-stream", headers=headers)
 

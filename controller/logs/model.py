@@ -153,6 +153,33 @@ class Lines:
         return self.block.lines()
 
 
+class PartialLine(NamedTuple):
+    """The beginning of a line whose end has not come, such as a progress bar.
+
+    Attributes:
+        number: the number that the line will have.
+        time_ns: when it began, in nanoseconds since 1970, or `UNKNOWN_TIME`.
+        data: its masked text after the last carriage return: what a terminal would show now.
+    """
+
+    number: int
+    time_ns: int
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        """The text; invalid UTF-8 is replaced."""
+        return self.data.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class LinePart:
+    """The present state of the line that a stream is writing; it replaces the one before."""
+
+    stream: Stream
+    line: PartialLine
+
+
 @dataclass(frozen=True)
 class CommandsStarted:
     """Commands of the step that have started since the last frame of this kind, or since the beginning."""
@@ -190,4 +217,4 @@ class RunEnd:
     """The run and all its streams have ended."""
 
 
-Frame = Lines | CommandsStarted | BacklogEnd | MissedLines | StreamEnd | RunEnd
+Frame = Lines | LinePart | CommandsStarted | BacklogEnd | MissedLines | StreamEnd | RunEnd

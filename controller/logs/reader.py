@@ -93,13 +93,17 @@ class LogReader:
         steps: Set[str] | None = None,
         after: Mapping[Stream, int] | None = None,
         reused_logs: ReusedLogs | None = None,
+        partial_lines: bool = False,
     ) -> AsyncGenerator[Frame, None]:
         """A run's logs as they come, until `finished` is set and every stream has ended.
 
         For each stream: the backlog, BacklogEnd, what follows, StreamEnd; at last RunEnd. `steps` are slugs, None means
         all; later streams are included, and those of `reused_logs`. `after` is the last line of a stream that the
-        caller has. The caller sets `finished` when the run has ended, which implies that its logs are archived.
+        caller has. With `partial_lines`, also the states of lines that are being written. The caller sets `finished`
+        when the run has ended, which implies that its logs are archived.
         """
-        reading = RunLogStream(self._hub, self._store, namespace, run_uid, steps, after or {}, reused_logs)
+        reading = RunLogStream(
+            self._hub, self._store, namespace, run_uid, steps, after or {}, reused_logs, partial_lines=partial_lines
+        )
         async for frame in reading.frames(finished):
             yield frame

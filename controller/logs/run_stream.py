@@ -16,8 +16,10 @@ from controller.logs.model import (
     CommandsStarted,
     CommandStart,
     Frame,
+    LinePart,
     Lines,
     MissedLines,
+    PartialLine,
     RunEnd,
     Stream,
     StreamEnd,
@@ -47,7 +49,8 @@ class _Cursor:
     """The position of the reader in one stream.
 
     `next` is the number of the next line, `command` the index of the last command that the reader has been sent,
-    `source` the stream that holds the lines, `log` the live log last read from.
+    `source` the stream that holds the lines, `log` the live log last read from, `partial` the state of an unfinished
+    line that the reader has.
     """
 
     stream: Stream
@@ -57,10 +60,15 @@ class _Cursor:
     ended: bool = False
     log: LiveLog | None = None
     command: int = -1
+    partial: PartialLine | None = None
 
 
 class RunLogStream:
-    """One reader of one run. `steps` are slugs, None for all; `after` the last lines that the reader has."""
+    """One reader of one run. `steps` are slugs, None for all; `after` the last lines that the reader has.
+
+    With `partial_lines`, the reader also gets the states of unfinished lines; those that it is too slow for are left
+    out.
+    """
 
     def __init__(
         self,
@@ -71,8 +79,11 @@ class RunLogStream:
         steps: Set[str] | None,
         after: Mapping[Stream, int],
         reused_logs: ReusedLogs | None = None,
+        *,
+        partial_lines: bool = False,
     ) -> None:
         self._hub = hub
+        self._has_partial_lines = partial_lines
         self._store = store
         self._namespace = namespace
         self._run_uid = run_uid
@@ -176,6 +187,10 @@ class RunLogStream:
         if block is not None:
             cursor.next = block.end
             yield Lines(cursor.stream, block)
+        partial = log.partial if self._has_partial_lines and cursor.next >= log.ring.end else None
+        if partial is not None and partial != cursor.partial:
+            cursor.partial = partial
+            yield LinePart(cursor.stream, partial)
         if log.ended and cursor.next >= log.ring.end:
             cursor.ended = True
             yield StreamEnd(cursor.stream, log.ring.end - 1)

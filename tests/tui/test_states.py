@@ -84,7 +84,7 @@ async def test_running_step_has_no_output_only_after_its_backlog() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "Loading the log …"))
         waiting.set()
-        await until(pilot, sees(app, "No line yet; a line is shown when it has ended."))
+        await until(pilot, sees(app, "No output yet."))
 
 
 async def test_heading_has_the_phase_of_the_shown_attempt() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from workbench.client.models import CommandStarted, Frame, Lines, Missed, StreamEnd, StreamKey
+from workbench.client.models import CommandStarted, Frame, LinePart, Lines, Missed, StreamEnd, StreamKey
 
 _FIRST_DELAY = 0.1
 _MAX_DELAY = 5.0
@@ -85,6 +85,8 @@ class LogCursor:
                 return None
             self.seen[frame.key] = frame.last
             return Missed(frame.key, max(frame.first, seen + 1), frame.last)
+        if isinstance(frame, LinePart) and frame.number <= self.seen.get(frame.key, 0):
+            return None
         if isinstance(frame, StreamEnd):
             if frame.key in self.ended:
                 return None

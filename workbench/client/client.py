@@ -70,14 +70,20 @@ class Client(RunCalls, LogCalls, TestCalls, ArtifactCalls, ClusterCalls, Connect
         return self._streams().watch_runs(run)
 
     def stream_logs(
-        self, run: str, steps: Iterable[str] = (), after: Mapping[StreamKey, int] | None = None
+        self,
+        run: str,
+        steps: Iterable[str] = (),
+        after: Mapping[StreamKey, int] | None = None,
+        *,
+        partial_lines: bool = False,
     ) -> AsyncGenerator[Frame, None]:
         """Live log frames of a run: of these steps (slugs), or of every step as it starts.
 
-        `after` holds the last line already received of each stream. It reconnects by itself and
+        `after` holds the last line already received of each stream. With `partial_lines`, there are
+        also frames about lines that are being written (`LinePart`). It reconnects by itself and
         resumes without a gap or a repeat; the last frame is `RunEnd`.
         """
-        return self._streams().stream_logs(run, steps, after or {})
+        return self._streams().stream_logs(run, steps, after or {}, partial_lines=partial_lines)
 
     def _streams(self) -> Streams:
         from workbench.client.streams import Streams

@@ -24,6 +24,7 @@ from workbench.client.models import (
     FirstFailure,
     Frame,
     Health,
+    LinePart,
     Lines,
     LintResponse,
     LogLine,
@@ -304,6 +305,9 @@ def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
         return Lines(
             key, _number(raw.get("first")), tuple(LogLine(_microseconds(time), str(text)) for time, text in pairs)
         )
+    if kind == "partial":
+        read = LogLine(_microseconds(raw.get("time")), str(raw.get("text") or ""))
+        return LinePart(key, _number(raw.get("line")), read)
     if kind == "command":
         index, line = _number(raw.get("index")), _number(raw.get("line"))
         return CommandStarted(key, index, line, _microseconds(raw.get("time")), str(raw.get("text") or ""))

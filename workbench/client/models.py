@@ -354,6 +354,18 @@ class Lines:
 
 
 @dataclass(frozen=True)
+class LinePart:
+    """What the line that a stream is writing shows now, such as a progress bar; it replaces the one before.
+
+    `number` is the number that the line will have.
+    """
+
+    key: StreamKey
+    number: int
+    line: LogLine
+
+
+@dataclass(frozen=True)
 class BacklogEnd:
     """All lines written before the stream was opened have been sent."""
 
@@ -412,7 +424,7 @@ class StepCommand:
     exit_code: int | None
 
 
-Frame = Lines | CommandStarted | BacklogEnd | StreamEnd | Missed | RunEnd
+Frame = Lines | LinePart | CommandStarted | BacklogEnd | StreamEnd | Missed | RunEnd
 
 
 @dataclass(frozen=True)

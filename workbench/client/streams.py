@@ -89,10 +89,13 @@ class Streams:
                     yield event
 
     async def stream_logs(
-        self, run: str, steps: Iterable[str], after: Mapping[StreamKey, int]
+        self, run: str, steps: Iterable[str], after: Mapping[StreamKey, int], *, partial_lines: bool = False
     ) -> AsyncGenerator[Frame, None]:
         cursor = LogCursor.after(after)
         step_params = [("step", step) for step in steps]
+        if partial_lines:
+            # Not said otherwise: it means nothing to a controller of an earlier version.
+            step_params.append(("partial", "true"))
         path, action = self.path("runs", run, "logs", "stream"), f"stream the logs of run {run}"
         while True:
             try:

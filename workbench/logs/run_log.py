@@ -19,6 +19,7 @@ from workbench.client.models import (
     BacklogEnd,
     CommandStarted,
     Frame,
+    LinePart,
     Lines,
     Missed,
     Run,
@@ -62,6 +63,8 @@ class RunLog:
     """Takes frames and statuses, and returns the items to show now. With `show_all`, no lines are held back."""
 
     show_all: bool = False
+    unfinished: Line | None = None
+    """The line that was written last and has not ended, such as a progress bar."""
     _held_back: dict[StreamKey, deque[Line]] = field(default_factory=dict)
     _blamed: set[StreamKey] = field(default_factory=set)
     _complete: set[StreamKey] = field(default_factory=set)
@@ -71,12 +74,16 @@ class RunLog:
     _commands: dict[StreamKey, deque[CommandStarted]] = field(default_factory=dict)
     """Commands whose output begins after the last line that has come."""
     _last_lines: dict[StreamKey, int] = field(default_factory=dict)
+    _unfinished_key: StreamKey | None = None
     _holds: dict[str, str] = field(default_factory=dict)
     """Why each held step is held."""
 
     def frame(self, frame: Frame) -> list[LogItem]:
         if isinstance(frame, Lines):
+            self._line_ended(frame.key)
             return self._lines(frame)
+        if isinstance(frame, LinePart):
+            return self._part(frame)
         if isinstance(frame, CommandStarted):
             self._commands.setdefault(frame.key, deque()).append(frame)
             return self._due_commands(frame.key)
@@ -84,12 +91,25 @@ class RunLog:
             self._last_lines[frame.key] = frame.last
             return [self._missed(frame)] if self._is_shown(frame.key) else []
         if isinstance(frame, StreamEnd):
+            self._line_ended(frame.key)
             self._complete.add(frame.key)
             return self._flush_failures()
         if isinstance(frame, RunEnd):
             return self.flush()
         assert isinstance(frame, BacklogEnd)
         return []
+
+    def _part(self, frame: LinePart) -> list[LogItem]:
+        key = frame.key
+        if not self._is_shown(key):
+            return []
+        self._unfinished_key = key
+        self.unfinished = Line(key.step, frame.number, frame.line.time, frame.line.text, _aside(key))
+        return self._start_events(key)
+
+    def _line_ended(self, key: StreamKey) -> None:
+        if key == self._unfinished_key:
+            self.unfinished = self._unfinished_key = None
 
     def status(self, run: Run) -> list[LogItem]:
         """The items to show after a new status of the run."""
@@ -107,7 +127,7 @@ class RunLog:
 
     def _lines(self, frame: Lines) -> list[LogItem]:
         key = frame.key
-        aside = None if key.container == STEP else key.container
+        aside = _aside(key)
         lines = [
             Line(key.step, frame.first + index, line.time, line.text, aside) for index, line in enumerate(frame.lines)
         ]
@@ -206,6 +226,11 @@ class RunLog:
 
 _UPLOADING = ("agent", "upload")
 """The container that stores artifacts; runs of earlier versions had one for that alone."""
+
+
+def _aside(key: StreamKey) -> str | None:
+    """The container of a stream, if it is not the step's own."""
+    return None if key.container == STEP else key.container
 
 
 def failing_containers(attempt: Attempt) -> Iterable[str]:

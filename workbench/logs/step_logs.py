@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from workbench.client.models import BacklogEnd, CommandStarted, Frame, Lines, LogLine, Missed, StreamEnd, StreamKey
+from workbench.client.models import (
+    BacklogEnd,
+    CommandStarted,
+    Frame,
+    LinePart,
+    Lines,
+    LogLine,
+    Missed,
+    StreamEnd,
+    StreamKey,
+)
 from workbench.logs.log_file import LogFile
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +43,9 @@ class Stream:
     """Why the last attempt to load the lines failed, until one succeeds."""
     commands: list[CommandStarted] = field(default_factory=list)
     """The commands of the step that have started, of a step with several."""
+
+    partial: LogLine | None = None
+    """The line after the last one, which is still being written."""
 
     def add_commands(self, commands: Iterable[CommandStarted]) -> None:
         """Add commands; one that is known already is not added again."""
@@ -73,6 +86,7 @@ class StoredLogLoader:
         return len(times)
 
     def finish(self) -> None:
+        self._stream.partial = None
         self._stream.live = self._stream.ended = True
 
     def _behind(self, data: bytes) -> bytes:
@@ -140,6 +154,10 @@ class StepLogs:
         match frame:
             case Lines(key, first, lines):
                 return self._append(self.stream(key), first, lines)
+            case LinePart(key, number, line):
+                stream = self.stream(key)
+                if number == len(stream.log) + 1 and not stream.ended:
+                    stream.partial = line
             case CommandStarted(key):
                 self.stream(key).add_commands((frame,))
             case Missed(key, first, _):
@@ -149,6 +167,7 @@ class StepLogs:
             case StreamEnd(key, lines=count):
                 stream = self.stream(key)
                 stream.live = stream.ended = len(stream.log) >= count
+                stream.partial = None
                 return stream.ended
         return True
 
@@ -158,6 +177,7 @@ class StepLogs:
             return False
         fresh = lines[have + 1 - first :]
         if fresh:
+            stream.partial = None
             stream.log.append([line.text for line in fresh], [line.time for line in fresh])
         return True
 

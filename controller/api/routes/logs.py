@@ -18,7 +18,7 @@ from controller.api.auth.authorize import authorize_websocket
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models.runs import StepCommandList
-from controller.api.openapi import binary_response, describe_websocket, query_list, redirect_response
+from controller.api.openapi import binary_response, describe_websocket, query, query_list, redirect_response
 from controller.api.runs.find import find_run
 from controller.api.serializers import phase_of
 from controller.api.state import AppState, get_state
@@ -111,6 +111,7 @@ async def list_commands(
     query=[
         query_list("step", "a step's slug; default: all steps"),
         query_list("after", "<slug>:<attempt>:<container>:<line>: resume after it"),
+        query("partial", type="boolean", default=False, description="also what unfinished lines show"),
     ],
 )
 async def stream_logs(
@@ -119,6 +120,7 @@ async def stream_logs(
     run: str,
     step: Annotated[list[str] | None, Query(max_length=MAX_STEPS)] = None,
     after: Annotated[list[str] | None, Query(max_length=4 * MAX_STEPS)] = None,
+    partial_lines: Annotated[bool, Query(alias="partial")] = False,
     ticket: Annotated[str | None, Query(max_length=200)] = None,
 ) -> None:
     """Sends frames of the run's logs (docs/api.md), until the run and all its streams have ended."""
@@ -136,6 +138,7 @@ async def stream_logs(
         steps=slugs or None,
         after=resume_points(ns, run_uid, after or ()),
         reused_logs=borrowed,
+        partial_lines=partial_lines,
     )
     await socket.accept()
     state.metrics.change_subscribers("logs", +1)

@@ -129,6 +129,15 @@ class FrameQueue:
         named = {} if stream is None else _stream_fields(stream)
         self._append(stream, _PendingFrame({"type": kind, **named, **rest}))
 
+    def put_partial(self, stream: StreamId, **line: Any) -> None:
+        """Adds the state of an unfinished line; one of the stream that waits at its end is replaced."""
+        head = {"type": "partial", **_stream_fields(stream), **line}
+        last = self._last.get(stream)
+        if last is not None and last.head["type"] == "partial":
+            last.head = head
+        else:
+            self._append(stream, _PendingFrame(head))
+
     def take(self) -> str:
         """The next frame as JSON."""
         frame = self._pending.popleft()

@@ -2,7 +2,7 @@
 
 from controller.api.step_commands import CommandTexts
 from controller.api.streaming.log_frames import EncodedLines, FrameQueue, LineEncoder
-from controller.logs import BacklogEnd, CommandsStarted, Frame, Lines, MissedLines, RunEnd, StreamEnd
+from controller.logs import BacklogEnd, CommandsStarted, Frame, LinePart, Lines, MissedLines, RunEnd, StreamEnd
 from controller.logs.model import UNKNOWN_TIME, Block
 
 
@@ -15,6 +15,9 @@ def enqueue_frame(encoder: LineEncoder, texts: CommandTexts, queue: FrameQueue, 
     match frame:
         case Lines():
             queue.put_lines(stream, _encode_lines(encoder, frame))
+        case LinePart():
+            time = None if frame.line.time_ns == UNKNOWN_TIME else frame.line.time_ns // 1000
+            queue.put_partial(stream, line=frame.line.number, time=time, text=frame.line.text)
         case CommandsStarted():
             for start in frame.commands:
                 time = None if start.time_ns == UNKNOWN_TIME else start.time_ns // 1000

@@ -1,18 +1,24 @@
 """Turns output into numbered blocks of masked lines. Pure.
 
 Whole lines are passed on at once; the beginning of a line waits for its end, so that readers never see half a line and
-the mask rarely has to hold text back. A line longer than the limit is truncated, visibly.
+the mask rarely has to hold text back. A line longer than the limit is truncated, visibly. What a line that is being
+written looks like meanwhile, such as a progress bar, is told apart from the blocks (`partial`).
 """
 
 from array import array
 
 from controller.logs.collect.mark_reader import MarkReader
+from controller.logs.masking.control_sequences import strip_controls
 from controller.logs.masking.mask import SecretMasker
-from controller.logs.model import UNKNOWN_TIME, Block, CommandStart
+from controller.logs.model import UNKNOWN_TIME, Block, CommandStart, PartialLine
 from controller.logs.timestamps import ParsedChunk
 
 MAX_LINE_BYTES = 1024 * 1024
 _MASK_AT = 64 * 1024
+_MAX_BLANK_STATES = 4
+"""States that only clear the line, behind which the last one with text is looked for."""
+_MAX_PARTIAL_BYTES = 4096
+"""Of the state of an unfinished line, so much is shown at most."""
 
 
 class LineNumberer:
@@ -68,6 +74,25 @@ class LineNumberer:
             return []
         found, self._marks.found = self._marks.found, []
         return found
+
+    @property
+    def has_partial(self) -> bool:
+        """Whether a line has begun whose end has not come."""
+        return bool(self._raw_size or self._line or self._within_line)
+
+    def partial(self) -> PartialLine | None:
+        """What the unfinished line shows now: its text after the last carriage return; None if that is not known.
+
+        It is not known while there is none, while earlier lines are held back by the mask, and at a mark.
+        """
+        raw = b"".join(self._raw)
+        if self._held or (self._marks is not None and self._marks.may_be_in(raw)):
+            return None
+        text = last_state(self._line[-_MAX_PARTIAL_BYTES:] + self._mask.preview(raw))
+        if not text:
+            return None
+        time = self._times[0] if self._times else UNKNOWN_TIME
+        return PartialLine(self._next, time, text[:_MAX_PARTIAL_BYTES])
 
     def _without_marks(self, whole: bytes) -> bytes:
         if self._marks is None:
@@ -132,10 +157,20 @@ class LineNumberer:
         return line + self._truncation_notice() + masked[end:]
 
     def _extend_line(self, masked: bytes) -> None:
-        """Extends the waiting line, up to the limit."""
-        room = self._limit - len(self._line)
-        self._line += masked[:room] if len(masked) > room else masked
-        self._dropped += max(0, len(masked) - room)
+        """Extends the waiting line, up to the limit: of a progress bar its end is kept, otherwise the beginning."""
+        if len(self._line) == self._limit and b"\r" not in masked:
+            self._dropped += len(masked)
+            return
+        self._line += masked
+        if len(self._line) <= self._limit:
+            return
+        cut = self._line.find(b"\r", len(self._line) - self._limit // 2) + 1
+        if cut in (0, len(self._line)):
+            self._dropped += len(self._line) - self._limit
+            self._line = self._line[: self._limit]
+        else:
+            self._dropped += cut
+            self._line = self._line[cut:]
 
     def _truncation_notice(self) -> bytes:
         if not self._dropped:
@@ -157,3 +192,13 @@ class LineNumberer:
         block = Block(self._next, times, data)
         self._next = block.end
         return block
+
+
+def last_state(line: bytes) -> bytes:
+    """What a line shows after its carriage returns: the text behind the last one that visible text follows.
+
+    >>> last_state(b"10%\\r 20%\\r")
+    b' 20%'
+    """
+    states = line.rstrip(b"\r").rsplit(b"\r", _MAX_BLANK_STATES)
+    return next((state for state in reversed(states) if strip_controls(state).strip()), b"")

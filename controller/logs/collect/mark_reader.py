@@ -54,6 +54,11 @@ class MarkReader:
         begin = data.rfind(b"\x1b", max(0, len(data) - MAX_MARK_BYTES))
         return len(data) - begin if begin >= 0 else 0
 
+    def may_be_in(self, data: bytes) -> bool:
+        """Whether the data has a mark, or ends in what may be the beginning of one."""
+        begin = data.rfind(b"\x1b", max(0, len(data) - MAX_MARK_BYTES))
+        return self._prefix in data or (begin >= 0 and self._prefix.startswith(data[begin:]))
+
     def _add(self, index: int, line: int, time: int) -> None:
         """A command that is marked again, as in a loop, has started before."""
         if index > self._latest:

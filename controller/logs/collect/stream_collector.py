@@ -14,6 +14,7 @@ from controller.logs.archive.writer import ArchiveWriter
 from controller.logs.collect.follower import Finished, Follower, Gap, ReconnectPolicy, Sleep
 from controller.logs.collect.line_numbering import LineNumberer
 from controller.logs.collect.mark_reader import MarkReader
+from controller.logs.collect.partial_lines import PartialLines
 from controller.logs.collect.pod_log_source import LogClient, PodId, PodLogSource
 from controller.logs.collect.resume import ResumePoint
 from controller.logs.collect.run_sizes import RunSizes
@@ -103,9 +104,20 @@ class StreamCollector:
 
     async def _follow(self, writer: StreamWriter) -> int | None:
         """Follow the stream to its end; the container's exit code if it is known."""
-        sizes, archive = self._context.sizes, writer.archive
+        context, archive = self._context, writer.archive
         marks = _mark_reader(self._stream, archive)
         numberer = LineNumberer(SecretMasker(self._patterns), archive.lines + 1, archive.gaps, marks=marks)
+        partial_lines = PartialLines(numberer, writer.log, context.hub, self._group, context.sleep)
+        try:
+            return await self._read_lines(writer, numberer, partial_lines)
+        finally:
+            partial_lines.close()
+
+    async def _read_lines(
+        self, writer: StreamWriter, numberer: LineNumberer, partial_lines: PartialLines
+    ) -> int | None:
+        """Pass all lines on; the container's exit code if it is known."""
+        sizes, archive = self._context.sizes, writer.archive
         # An earlier process may have cut it off.
         is_cut = sizes.is_exceeded(self._stream) and archive.lines > 0
         bytes_since_yield = 0
@@ -123,6 +135,7 @@ class StreamCollector:
                 continue
             writer.add(numberer.add(event), numberer.gaps)
             writer.add_commands(numberer.take_commands())
+            partial_lines.output_came()
             if sizes.is_exceeded(self._stream):
                 is_cut = True
                 self._cut_off(writer, numberer)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from controller.logs.live.ring_buffer import MAX_STREAM_BYTES, RingBuffer
-from controller.logs.model import Block, CommandStart, Stream
+from controller.logs.model import Block, CommandStart, PartialLine, Stream
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 
@@ -20,7 +20,8 @@ class LiveLog:
     """A stream that is being followed, or was until recently.
 
     `chunks` are what the archive has of it so far, `commands` the commands that have started; `ended` says that no line
-    will follow, `archived` that the store has all of it.
+    will follow, `archived` that the store has all of it. `partial` is the line that is being written, if it has a state
+    to show.
     """
 
     stream: Stream
@@ -29,6 +30,7 @@ class LiveLog:
     ended: bool = False
     archived: bool = False
     commands: "list[CommandStart]" = field(default_factory=list)
+    partial: PartialLine | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,10 @@ class LogHub:
         """The bytes in all ring buffers."""
         return self._size
 
+    def has_readers(self, namespace: str, run_uid: str) -> bool:
+        """Whether anybody reads the live logs of a run."""
+        return bool(self._subscriptions.get((namespace, run_uid)))
+
     def open(
         self, stream: Stream, first: int, chunks: "list[ChunkRef]", commands: Iterable[CommandStart] = ()
     ) -> LiveLog:
@@ -123,11 +129,18 @@ class LogHub:
     def publish(self, log: LiveLog, block: Block) -> None:
         """Appends new lines."""
         before = log.ring.size
+        log.partial = None
         log.ring.append(block)
         self._size += log.ring.size - before
         if self._size > self._total_bytes:
             self._enforce_limit()
         self._notify(log.stream)
+
+    def set_partial(self, log: LiveLog, partial: PartialLine) -> None:
+        """Replaces the state of the line that is being written; one of a line that is complete is dropped."""
+        if partial != log.partial and partial.number == log.ring.end and not log.ended:
+            log.partial = partial
+            self._notify(log.stream)
 
     def add_commands(self, log: LiveLog, commands: Iterable[CommandStart]) -> None:
         """Adds commands that have started; one that is known already is not added again."""
@@ -140,12 +153,14 @@ class LogHub:
     def mark_ended(self, log: LiveLog) -> None:
         """Marks that no line will follow."""
         log.ended = True
+        log.partial = None
         self._notify(log.stream)
 
     def mark_archived(self, log: LiveLog) -> None:
         """Marks that the store has all of it; the ring buffer stays for current readers while there is room."""
         log.ended = log.archived = True
         log.chunks = []
+        log.partial = None
         self._notify(log.stream)
 
     def forget(self, namespace: str, run_uid: str) -> None:

@@ -12,6 +12,8 @@ from controller.logs.masking.patterns import SecretPatterns
 from controller.logs.masking.wrapped import MIN_RUN
 
 MASK = b"***"
+_MAX_STATES = 4
+"""States of a line, between its carriage returns, that are tried for one that can be shown whole."""
 
 
 class SecretMasker:
@@ -51,6 +53,40 @@ class SecretMasker:
         """The rest: the stream has ended, so what was held back is not an occurrence."""
         held, self._held = self._held, b""
         return self._mask(held, len(held)) if held else b""
+
+    def preview(self, data: bytes) -> bytes:
+        """What could be passed on by now if this came next, masked; nothing is passed on.
+
+        Without the end that may be the beginning of an occurrence: what is shown of a line that is being written never
+        has a part of a secret. Nothing at all while earlier lines are held back.
+        """
+        if not self._patterns:
+            return self._held + data
+        data = self._held + data
+        if b"\n" in data or self._hidden or self._found:
+            return b""
+        decided = self._previewed_end(data)
+        out: list[bytes] = []
+        position = 0
+        for start, end in sorted(self._patterns.find(data, self._before, is_line_start=self._is_line_start)):
+            if start >= decided:
+                break
+            if start >= position:
+                out += (data[position:start], MASK)
+            position = max(position, end)
+        return b"".join((*out, data[position:decided]))
+
+    def _previewed_end(self, data: bytes) -> int:
+        """Where what can be shown of an unfinished line ends: if possible, behind its last state or one before."""
+        decided = self._patterns.pending_start(data, self._before)
+        end = len(data)
+        for _ in range(_MAX_STATES):
+            end = data.rfind(b"\r", 0, end)
+            if end < decided:
+                break
+            if self._patterns.pending_start_of_state(data[: end + 1], self._before) > end:
+                return end + 1
+        return decided
 
     @property
     def _is_line_start(self) -> bool:

@@ -30,6 +30,7 @@ from controller.logs.masking.wrapped import WrappedPatterns
 MAX_HELD_BYTES = 128 * 1024
 """At most so much is held back, or twice the longest pattern: a step can't make the mask remember its whole output."""
 _MAX_BACKSLASHES = 16
+_MIN_BEGINNING = 4
 _HEAD_BYTES = 6
 """Most data has none of the patterns' first bytes, which are found four times as fast as all of the patterns."""
 
@@ -148,6 +149,18 @@ class SecretPatterns:
         # Not within an escape: the rest of `\n` would be taken for text.
         before_start = data[max(0, start - _MAX_BACKSLASHES) : start]
         return start - len(before_start) + len(before_start.rstrip(b"\\"))
+
+    def pending_start_of_state(self, data: bytes, before: bytes = b"") -> int:
+        """The same for data that ends in a carriage return, behind which the line is written anew.
+
+        What may be the beginning of a dump or of an escape ends there. The beginning of a secret may go on behind it,
+        unless it has only so few bytes that it is one by chance.
+        """
+        line = data.rstrip(b"\r") + b"\n"
+        start = self.pending_start(line, before)
+        if start < len(line) or self._pending_length(strip_controls(data)) < _MIN_BEGINNING:
+            return min(start, len(data))
+        return self.pending_start(data, before)
 
     def _pending_in(self, layer: Layer, before: bytes) -> list[int]:
         """Where the same begins for one layer of the data, if there is any."""

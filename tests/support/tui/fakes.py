@@ -301,7 +301,12 @@ class FakeController:
             yield change
 
     async def stream_logs(
-        self, run: str, steps: Iterable[str] = (), after: Mapping[StreamKey, int] | None = None
+        self,
+        run: str,
+        steps: Iterable[str] = (),
+        after: Mapping[StreamKey, int] | None = None,
+        *,
+        partial_lines: bool = False,
     ) -> AsyncGenerator[Frame, None]:
         (slug,) = steps
         self.log_requests.append((slug, dict(after or {})))

@@ -87,7 +87,12 @@ class ScriptedController(FakeController):
             yield block
 
     async def stream_logs(
-        self, run: str, steps: Iterable[str] = (), after: Mapping[StreamKey, int] | None = None
+        self,
+        run: str,
+        steps: Iterable[str] = (),
+        after: Mapping[StreamKey, int] | None = None,
+        *,
+        partial_lines: bool = False,
     ) -> AsyncGenerator[Frame, None]:
         await self.delay()
         sent = {slug: (after or {}).get(StreamKey(slug, 1, "step"), 0) for slug in steps}

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeWorkbench, busy_app, hello, run, step, webshop
 from workbench.client import (
+    LinePart,
     Lines,
     LogLine,
     Missed,
@@ -155,7 +156,7 @@ async def test_narrow_terminal_hides_the_graph() -> None:
 async def test_new_lines_are_followed_until_scrolled_up() -> None:
     app = _live()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "No line yet; a line is shown when it has ended."))
+        await until(pilot, sees(app, "No output yet."))
         app.controller.live_frames["work"].put_nowait(_lines(1, *(f"line {n}" for n in range(1, 101))))
         await until(pilot, sees(app, "line 100", "following"))
         await pilot.press("3", "up")
@@ -165,6 +166,45 @@ async def test_new_lines_are_followed_until_scrolled_up() -> None:
         assert "following" not in shown(app)
         await pilot.press("G")
         await until(pilot, sees(app, "line 102", "following"))
+
+
+async def test_unfinished_line_is_replaced_in_place() -> None:
+    app = _live()
+    key = StreamKey("work", 1, "step")
+    frames = app.controller.live_frames["work"]
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "No output yet."))
+        frames.put_nowait(LinePart(key, 1, LogLine(None, "\x1b[32m 10%")))
+        await until(pilot, sees(app, "   1   10%"))
+        frames.put_nowait(_lines(1, "got it"))
+        frames.put_nowait(LinePart(key, 2, LogLine(None, " 20%")))
+        await until(pilot, sees(app, "   1  got it", "   2   20%"))
+        frames.put_nowait(LinePart(key, 2, LogLine(None, " 30%")))
+        await until(pilot, sees(app, "   2   30%"))
+        assert "20%" not in shown(app)
+        assert "1 line" in shown(app)
+        frames.put_nowait(_lines(2, " 20%\r 30%\r100%"))
+        await until(pilot, sees(app, "   2  100%", "2 lines"))
+        assert "30%" not in shown(app)
+
+
+async def test_unfinished_line_waits_below_for_one_who_has_scrolled_up() -> None:
+    app = _live()
+    frames = app.controller.live_frames["work"]
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "No output yet."))
+        frames.put_nowait(_lines(1, *(f"line {n}" for n in range(1, 101))))
+        await until(pilot, sees(app, "line 100", "following"))
+        await pilot.press("3", "g")
+        await until(pilot, lambda: "line 100" not in shown(app))
+        frames.put_nowait(LinePart(StreamKey("work", 1, "step"), 101, LogLine(None, "50%")))
+        await pilot.pause()
+        assert "new line" not in shown(app)
+        await pilot.press("G")
+        await until(pilot, sees(app, " 101  50%"))
+        await pilot.press("m", "k", "y", "ampersand", *"line", "enter")
+        await until(pilot, sees(app, "filter: 100 lines"))
+        assert "50%" not in shown(app)
 
 
 async def test_following_continues_on_another_step() -> None:

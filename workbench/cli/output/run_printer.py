@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -56,6 +57,16 @@ class RunPrinter:
             if isinstance(item, Line) or not self.quiet or item.kind == "command"
         ]
 
+    def unfinished(self, line: Line | None) -> str:
+        """What is shown of a line that has not ended, at most one row of the terminal; empty if there is nothing."""
+        if line is None or self.style.width is None:
+            return ""
+        prefix = self._prefix(line.slug)
+        text = sanitize_line(line.text, colour=False)
+        if line.container is not None:
+            text = f"[{sanitize_line(line.container, colour=False)}] {text}"
+        return prefix + truncate(text, self.style.width - self._width - len(" | ") - 1)
+
     def _add(self, slug: str, name: str) -> StepPrefix:
         label = truncate(sanitize_line(name, colour=False), _MAX_NAME_WIDTH)
         self._width = max(self._width, cell_width(label))
@@ -92,6 +103,21 @@ def format_command(text: str, style: ConsoleStyle) -> str:
 
 
 @dataclass
+class LiveRow:
+    """The row below the printed lines, which is written again and again, such as a progress bar."""
+
+    shown: str = ""
+
+    def text(self, lines: list[str], row: str) -> str:
+        """What to write so that these lines are printed above the row, which is then `row` (empty: none)."""
+        if not lines and row == self.shown:
+            return ""
+        clear = "\r\x1b[K" if self.shown else ""
+        self.shown = row
+        return clear + "".join(f"{line}\n" for line in lines) + row
+
+
+@dataclass
 class Output:
     """Standard output, written in a thread so that a paused reader does not block Ctrl-C."""
 
@@ -99,10 +125,15 @@ class Output:
     on_close: Callable[[], None] = lambda: echo_error(
         "the output was closed; this command keeps waiting for the run (Ctrl-C cancels it)"
     )
+    _row: LiveRow = field(default_factory=LiveRow)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def write(self, lines: list[str]) -> None:
-        if lines and not self.closed:
-            await run_in_daemon_thread(self._write, "\n".join(lines) + "\n")
+    async def write(self, lines: list[str], row: str = "") -> None:
+        """Write lines, and below them a row that the next call replaces."""
+        async with self._lock:
+            text = self._row.text(lines, row)
+            if text and not self.closed:
+                await run_in_daemon_thread(self._write, text)
 
     def _write(self, text: str) -> None:
         try:

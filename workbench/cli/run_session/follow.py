@@ -84,12 +84,15 @@ class RunFollower:
                     raise CommandError(f"run {self.run.name} was deleted while in progress")
 
     async def _stream(self, queue: asyncio.Queue[Run | Frame]) -> None:
-        async with aclosing(self.client.stream_logs(self.run.name)) as frames:
+        async with aclosing(
+            self.client.stream_logs(self.run.name, partial_lines=self.printer.style.width is not None)
+        ) as frames:
             async for frame in frames:
                 await queue.put(frame)
 
     async def _cancel_on_interrupt(self) -> None:
         await self.interrupts.requested.wait()
+        await self.output.write([])
         name = self.run.name
         echo_error(f"cancelling run {name}; press Ctrl-C again to exit without waiting")
         later = f"cancel it later with `c8s cancel {name}{self.hint}`"
@@ -137,7 +140,7 @@ class RunFollower:
             async with self._limit:
                 self._watch_the_clock(self.run)
                 while not (self._complete and self.run.ended):
-                    await self._show(await queue.get())
+                    await self._show(await queue.get(), is_last=queue.empty())
         except TimeoutError:
             if self._surrender is not None:
                 echo_error(self._surrender)
@@ -148,7 +151,8 @@ class RunFollower:
         late = [line for frame in self._early for line in self.log.frame(frame)]
         await self.output.write(self.printer.lines(late + self.log.flush()))
 
-    async def _show(self, item: Run | Frame) -> None:
+    async def _show(self, item: Run | Frame, *, is_last: bool) -> None:
+        """Print what an item brings; below it the unfinished line, if nothing waits that may change it at once."""
         if isinstance(item, Run):
             self._watch_the_clock(item)
             self.run = item
@@ -163,7 +167,12 @@ class RunFollower:
         else:
             shown = self.log.frame(item)
         self._complete = self._complete or isinstance(item, RunEnd)
-        await self.output.write(self.printer.lines(shown))
+        row = ""
+        if is_last and self.run.steps and not self.interrupts.requested.is_set():
+            row = self.printer.unfinished(self.log.unfinished)
+        lines = self.printer.lines(shown)
+        if lines or is_last:
+            await self.output.write(lines, row)
 
     def _watch_the_clock(self, run: Run) -> None:
         if run.ended and not self._ending:

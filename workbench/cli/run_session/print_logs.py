@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from workbench.cli.options import Target, open_client
 from workbench.cli.output.console import CommandError, ConsoleStyle, console_style, echo, echo_error, print_table
-from workbench.cli.output.run_printer import RunPrinter, format_command
+from workbench.cli.output.run_printer import LiveRow, RunPrinter, format_command
 from workbench.client import Client, NotFoundError, Run, Step
 from workbench.client.models import CommandStarted, Lines, LogLine, RunEnd, StepCommand, StreamKey
 from workbench.logs.run_log import STEP, Line, LogItem, RunLog
 from workbench.text.format import format_duration, format_timestamp
-from workbench.text.sanitize import sanitize_line
+from workbench.text.sanitize import sanitize_line, truncate
 
 _BATCH = 500
 
@@ -129,15 +129,31 @@ async def follow_logs(target: Target, selection: LogSelection) -> None:
         printer.update_steps(run)
         log = RunLog()
         alone = len(selection.steps) == 1
-        async with aclosing(client.stream_logs(selection.run, steps)) as frames:
-            async for frame in frames:
-                if isinstance(frame, RunEnd):
-                    break
-                shown = [item for item in log.frame(frame) if _is_printed(item, selection)]
-                if shown:
+        row, following = LiveRow(), client.stream_logs(selection.run, steps, partial_lines=style.width is not None)
+        try:
+            async with aclosing(following) as frames:
+                async for frame in frames:
+                    if isinstance(frame, RunEnd):
+                        break
+                    shown = [item for item in log.frame(frame) if _is_printed(item, selection)]
                     texts = [format_alone(item, style, timestamps=selection.timestamps) for item in shown]
-                    echo("\n".join(texts if alone else printer.lines(shown)))
-                    sys.stdout.flush()
+                    unfinished = _unfinished(log, style) if alone else printer.unfinished(log.unfinished)
+                    _write(row.text(texts if alone else printer.lines(shown), unfinished))
+        finally:
+            _write(row.text([], ""))
+
+
+def _write(text: str) -> None:
+    if text:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _unfinished(log: RunLog, style: ConsoleStyle) -> str:
+    """What the line shows that the only step is writing, at most one row of the terminal."""
+    if log.unfinished is None or style.width is None:
+        return ""
+    return truncate(sanitize_line(log.unfinished.text, colour=False), style.width - 1)
 
 
 def _is_printed(item: LogItem, selection: LogSelection) -> bool:

@@ -102,7 +102,12 @@ class ControllerApi(RunApi, Protocol):
     def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]: ...
 
     def stream_logs(
-        self, run: str, steps: Iterable[str] = (), after: Mapping[StreamKey, int] | None = None
+        self,
+        run: str,
+        steps: Iterable[str] = (),
+        after: Mapping[StreamKey, int] | None = None,
+        *,
+        partial_lines: bool = False,
     ) -> AsyncGenerator[Frame, None]: ...
 
 

@@ -128,7 +128,9 @@ class LogFeed:
             seen = {key: line for slug in slugs for key, line in self._logs.cursors(slug).items()}
             whole = True
             try:
-                async with aclosing(controller.stream_logs(self._run, sorted(slugs), seen)) as frames:
+                async with aclosing(
+                    controller.stream_logs(self._run, sorted(slugs), seen, partial_lines=True)
+                ) as frames:
                     async for frame in frames:
                         whole = self._logs.apply(frame)
                         self._set_problem(None, *requests)

@@ -18,6 +18,7 @@ from controller.log_relay.protocol import (
     Heartbeat,
     LinesAppended,
     Message,
+    PartialLineChanged,
     RunDropped,
     SnapshotEnd,
     StreamArchived,
@@ -29,7 +30,7 @@ from controller.log_relay.publisher import RunLogPublisher
 from controller.log_relay.replica import HubReplica
 from controller.logs.archive.chunk import pack
 from controller.logs.live.hub import ChunkRef, LogHub
-from controller.logs.model import UNKNOWN_TIME, Block, CommandStart, Lines, MissedLines, Stream, StreamEnd
+from controller.logs.model import UNKNOWN_TIME, Block, CommandStart, Lines, MissedLines, PartialLine, Stream, StreamEnd
 from controller.logs.reader import LogReader
 from controller.storage import DirectoryStore
 
@@ -53,10 +54,12 @@ def text(hub: LogHub) -> bytes:
     return b"" if found is None else found.data
 
 
-async def published_messages(hub: LogHub, have: dict[Stream, int] | None = None) -> list[Message]:
+async def published_messages(
+    hub: LogHub, have: dict[Stream, int] | None = None, *, partial_lines: bool = False
+) -> list[Message]:
     """All that a mirror receives at once."""
     found = []
-    feed = RunLogPublisher(hub, "ns", "run-1", have or {}, lambda: True)
+    feed = RunLogPublisher(hub, "ns", "run-1", have or {}, lambda: True, partial_lines=partial_lines)
     async with aclosing(feed.messages()) as messages:
         async for message in messages:
             found.append(message)
@@ -70,6 +73,7 @@ MESSAGES: list[Message] = [
     CommandsAdded(STREAM, COMMANDS),
     ChunksStored(STREAM, (CHUNK,)),
     LinesAppended(STREAM, block(3, "a", "\xff\x00")),
+    PartialLineChanged(STREAM, PartialLine(5, UNKNOWN_TIME, b"90%\xff")),
     StreamEnded(STREAM, 5),
     StreamArchived(STREAM, 5, COMMANDS),
     RunDropped(),
@@ -118,6 +122,24 @@ async def test_mirror_learns_of_commands_once_each() -> None:
     mirrored = mirror.get(STREAM)
     assert mirrored is not None
     assert mirrored.commands == list(COMMANDS)
+
+
+async def test_mirror_that_asks_for_it_has_the_unfinished_line() -> None:
+    hub, mirror, partial = LogHub(), LogHub(), PartialLine(3, 7, b"90%")
+    log = hub.open(STREAM, 1, [])
+    hub.publish(log, numbers(1, 3))
+    hub.set_partial(log, partial)
+    assert not any(isinstance(message, PartialLineChanged) for message in await published_messages(hub))
+    replica = HubReplica(mirror, "ns", "run-1")
+    for message in await published_messages(hub, partial_lines=True):
+        replica.apply(message)
+    copy = mirror.get(STREAM)
+    assert copy is not None
+    assert copy.partial == partial
+    replica.apply(LinesAppended(STREAM, numbers(3, 4)))
+    assert copy.partial is None
+    replica.apply(PartialLineChanged(STREAM, partial))
+    assert copy.partial is None, "the line has ended"
 
 
 async def test_archived_log_is_referenced_without_lines() -> None:

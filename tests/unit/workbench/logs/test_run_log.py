@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.workbench.client.fake_api import run_json, step_json
 from workbench.client.decode import decode_run
-from workbench.client.models import CommandStarted, Lines, LogLine, Missed, Run, RunEnd, StreamEnd, StreamKey
+from workbench.client.models import CommandStarted, LinePart, Lines, LogLine, Missed, Run, RunEnd, StreamEnd, StreamKey
 from workbench.logs.run_log import Line, LogItem, RunLog, StepTransition
 
 
@@ -31,6 +31,19 @@ def test_end_of_a_step_follows_its_last_line() -> None:
     assert _said(log.frame(_lines("last"))) == ["last"]
     assert _said(log.frame(StreamEnd(StreamKey("build", 1, "step"), 1))) == ["<ended Succeeded>"]
     assert _said(log.status(_run(step_json("build", "Succeeded")))) == []
+
+
+def test_unfinished_line_is_the_newest_one_that_is_shown() -> None:
+    log, agent = RunLog(), StreamKey("build", 1, "agent")
+    assert _said(log.frame(LinePart(StreamKey("build", 1, "step"), 1, LogLine(None, "50%")))) == ["<started Running>"]
+    assert log.unfinished == Line("build", 1, None, "50%", None)
+    assert log.frame(LinePart(agent, 1, LogLine(None, "fetching"))) == []
+    assert log.unfinished is not None
+    assert log.unfinished.text == "50%", "lines of the agent are held back"
+    log.frame(_lines("of the agent", container="agent"))
+    assert log.unfinished is not None
+    log.frame(_lines("100%"))
+    assert log.unfinished is None
 
 
 def test_commands_come_before_the_first_line_of_their_output() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.client import BacklogEnd, Lines, LogLine, Missed, StreamEnd, StreamKey
+from workbench.client.models import LinePart
 from workbench.logs.step_logs import StepLogs, StoredLogLoader, parse_microseconds
 
 KEY = StreamKey("build", 1, "step")
@@ -54,6 +55,20 @@ def test_stream_is_complete_with_all_its_lines(logs: StepLogs) -> None:
     logs.apply(lines(2, "two"))
     assert logs.apply(StreamEnd(KEY, 2))
     assert logs.is_complete(KEY)
+
+
+def test_unfinished_line_is_there_until_it_ends(logs: StepLogs) -> None:
+    state, stream = LogLine(None, "50%"), logs.stream(KEY)
+    assert logs.apply(LinePart(KEY, 1, state))
+    assert stream.partial == state
+    assert len(stream.log) == 0
+    assert logs.apply(lines(1, "100%"))
+    assert stream.partial is None
+    logs.apply(LinePart(KEY, 1, state))
+    assert stream.partial is None, "a state that came late"
+    logs.apply(LinePart(KEY, 2, state))
+    logs.apply(StreamEnd(KEY, 1))
+    assert stream.partial is None
 
 
 def test_backlog_end_marks_the_stream_live(logs: StepLogs) -> None:

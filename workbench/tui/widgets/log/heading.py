@@ -145,7 +145,6 @@ def empty_message(
         return "No line matches the filter." if done else "No line matches the filter yet; still searching …"
     return {
         "loading": "Loading the log …",
-        # There may be the beginning of one, such as a progress bar.
-        "live": "No line yet; a line is shown when it has ended.",
+        "live": "No output yet.",
         "complete": "No output.",
     }[status.state]

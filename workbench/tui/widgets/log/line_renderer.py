@@ -10,6 +10,7 @@ from rich.style import Style
 from textual.cache import LRUCache
 from textual.strip import Strip
 
+from workbench.client.models import LogLine
 from workbench.logs.log_file import LogFile
 from workbench.logs.search.query import Query, is_error
 from workbench.text.sanitize import segments
@@ -81,11 +82,17 @@ class LineRenderer:
 
 def _render(log: LogFile, line: int, style: LineStyle) -> RenderedLine:
     read = log.read(line, 1)
-    pieces = [Segment(text, rich_style(style)) for text, style in segments(read[0] if read else "")]
+    time = log.time(line) if read and style.show_times else None
+    return render_line(LogLine(time, read[0] if read else ""), line, style)
+
+
+def render_line(read: LogLine, line: int, style: LineStyle) -> RenderedLine:
+    """Render a line, whose position (from 0) is `line`."""
+    pieces = [Segment(text, rich_style(style)) for text, style in segments(read.text)]
     text = "".join(piece.text for piece in pieces)
     if style.query is not None:
         pieces = apply_style(pieces, style.query.find_spans(text), style.palette.match)
-    head = _gutter(log, line, style, text)
+    head = _gutter(read.time, line, style, text)
     if not style.wrap_width:
         return RenderedLine(text, (Strip([*head, *pieces]),), (0,))
     starts = wrap_offsets(text, max(style.wrap_width - style.margin, 8))
@@ -96,12 +103,12 @@ def _render(log: LogFile, line: int, style: LineStyle) -> RenderedLine:
     )
 
 
-def _gutter(log: LogFile, line: int, style: LineStyle, text: str) -> list[Segment]:
+def _gutter(time: int | None, line: int, style: LineStyle, text: str) -> list[Segment]:
     head: list[Segment] = []
     if style.number_width:
         head.append(Segment(f"{line + 1:>{style.number_width}} ", style.palette.faint))
     if style.show_times:
-        head.append(Segment(f"{format_time(log.time(line))} ", style.palette.faint))
+        head.append(Segment(f"{format_time(time)} ", style.palette.faint))
     return [*head, Segment("▎", style.palette.error) if is_error(text) else Segment(" ")]
 
 

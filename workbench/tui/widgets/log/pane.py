@@ -138,9 +138,13 @@ class LogPane(SearchableLog):
         if self.search.filter is not None and not self.search.filter.complete:
             self._scan_filter(self.search.filter)
         self._update_sections()
+        self._show_partial()
         self.view.log_grew()
         self._go_to_pending_line()
         self.update_status()
+
+    def _show_partial(self) -> None:
+        self.view.set_partial(self._logs.stream(self.key).partial if self.key is not None else None)
 
     def _update_sections(self) -> None:
         """Show the commands that have started, and the groups found so far."""
@@ -168,6 +172,7 @@ class LogPane(SearchableLog):
         self._groups = GroupScanner(log) if log is not None else None
         self._found_sections = (0, [])
         self.attach(log)
+        self._show_partial()
         self._update_sections()
         first = first_failure(self.step, key)
         self._pending_line = first.line if first is not None else None
@@ -213,8 +218,9 @@ class LogPane(SearchableLog):
         before = self._said.get(place)
         if before != text:
             self._said[place] = text
-            # Those that are as wide as their text need a new layout when it gets longer.
-            shown.update(text, layout=before is None or before.cell_len != text.cell_len)
+            # Only what is as wide as its text needs a new layout when that gets longer.
+            is_resized = place == ".log-chip" and (before is None or before.cell_len != text.cell_len)
+            shown.update(text, layout=is_resized)
         return shown
 
     def action_first_error(self) -> None:

@@ -1,12 +1,14 @@
 """Rows and lines: a *line* is a position in a log, a *row* one in what is shown.
 
-A filter shows only the lines that it keeps. Without one, sections have headings, and those that are folded only these.
+A filter shows only the lines that it keeps. Without one, sections have headings, and those that are folded only these;
+and the line that is being written has a row behind all lines of the log.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workbench.client.models import LogLine
 from workbench.logs.folding import Folding
 from workbench.logs.log_file import LogFile
 from workbench.logs.search.matches import MatchIndex
@@ -24,6 +26,9 @@ class LogRows:
     filter: MatchIndex | None = None
     folding: Folding | None = None
     """The rows without a filter; None if each line is a row."""
+    partial: LogLine | None = None
+    """What the line at position `partial_at` shows, which is being written; outdated as soon as the log has it."""
+    partial_at: int = -1
 
     @property
     def line_count(self) -> int:
@@ -31,9 +36,27 @@ class LogRows:
 
     @property
     def row_count(self) -> int:
+        return self._rows_of_lines(self.line_count + self._has_partial)
+
+    @property
+    def _has_partial(self) -> bool:
+        return self.partial is not None and self.partial_at == self.line_count
+
+    @property
+    def whole_row_count(self) -> int:
+        """The rows without that of the line that is being written."""
+        return self._rows_of_lines(self.line_count)
+
+    def _rows_of_lines(self, count: int) -> int:
         if self.filter is not None:
             return self.filter.row_count
-        return self.folding.row_count(self.line_count) if self.folding is not None else self.line_count
+        return self.folding.row_count(count) if self.folding is not None else count
+
+    def is_partial(self, row: int) -> bool:
+        """Whether this is the row of the line that is being written."""
+        if not self._has_partial or self.filter is not None or self.section_at(row) is not None:
+            return False
+        return (self.folding.line_at(row) if self.folding is not None else row) == self.line_count
 
     def line_at(self, row: int) -> int:
         """The line of a row; of a heading, the first line of its section; beyond the end, the last line."""

@@ -101,16 +101,17 @@ class ScrollingLog(PaneBoundary, ScrollView, can_focus=True):
 
     def log_grew(self) -> None:
         """Update the view after lines were added to the log or its filter."""
-        if self.row_count == self._seen_rows and self._seen_rows:
+        count = self._rows.whole_row_count
+        if count == self._seen_rows and self._seen_rows:
             return
         self._update_virtual_size()
         if self.follow:
-            self._seen_rows = self.row_count
+            self._seen_rows = count
             self._scroll_to_end()
         elif self.loading_rest:
-            self._seen_rows = self.row_count
+            self._seen_rows = count
         else:
-            self.unread = max(self.row_count - self._seen_rows, 0)
+            self.unread = max(count - self._seen_rows, 0)
         self.refresh()
 
     def bookmark(self) -> LogBookmark:
@@ -125,7 +126,7 @@ class ScrollingLog(PaneBoundary, ScrollView, can_focus=True):
             self._scroll_to_position(bookmark.position)
 
     def watch_follow(self, follow: bool) -> None:
-        self._seen_rows, self.unread = self.row_count, 0
+        self._seen_rows, self.unread = self._rows.whole_row_count, 0
         if follow:
             self.cursor = self.mark = None
             self._scroll_to_end()

@@ -98,7 +98,7 @@ class SectionLogView(LogView):
         folding = Folding(self._sections, self._folded) if self._sections else None
         self._rows = replace(self._rows, folding=folding)
         self._update_virtual_size()
-        self._seen_rows = max(self.row_count - unread, 0)
+        self._seen_rows = max(self._rows.whole_row_count - unread, 0)
         if self.follow:
             self._scroll_to_end()
         elif not self.filtered:

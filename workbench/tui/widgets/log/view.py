@@ -14,6 +14,7 @@ from textual.reactive import reactive
 from textual.selection import Selection
 from textual.strip import Strip
 
+from workbench.client.models import LogLine
 from workbench.logs import viewport
 from workbench.logs.log_file import LogFile
 from workbench.logs.search.matches import MatchIndex, nearest_match
@@ -21,7 +22,7 @@ from workbench.logs.search.query import Query
 from workbench.logs.viewport import ViewportPosition
 from workbench.text.width import cell_width
 from workbench.tui.theme import palette
-from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine
+from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine, render_line
 from workbench.tui.widgets.log.rows import MAX_COPIED_LINES, LineSelection, LogRows
 from workbench.tui.widgets.log.scrolling import ScrollingLog
 from workbench.tui.widgets.segments import line
@@ -92,12 +93,24 @@ class LogView(ScrollingLog):
         self.log_grew()
         self.post_message(self.Changed(self))
 
+    def set_partial(self, partial: LogLine | None) -> None:
+        """Show the line that is being written, behind the others, in place of its earlier state."""
+        if partial == self._rows.partial and (partial is None or self._rows.partial_at == self.line_count):
+            return
+        count = self.row_count
+        self._rows = replace(self._rows, partial=partial, partial_at=self.line_count)
+        if self.row_count != count or self.wrap:
+            self._update_virtual_size()
+            if self.follow:
+                self._scroll_to_end()
+        self.refresh()
+
     def set_filter(self, matches: MatchIndex | None) -> None:
         """Show only these lines (None: all). The cursor stays on its line, or goes to the next one that is kept."""
         here = self.current_line
         self._rows, self._seen_rows = replace(self._rows, filter=matches), 0
         self._update_virtual_size()
-        self._seen_rows = self.row_count
+        self._seen_rows = self._rows.whole_row_count
         if self.follow and self.growing:
             self._scroll_to_end()
         elif self.row_count:
@@ -234,6 +247,8 @@ class LogView(ScrollingLog):
 
     def _rendered(self, row: int) -> RenderedLine:
         assert self._rows.log_file is not None
+        if self._rows.partial is not None and self._rows.is_partial(row):
+            return render_line(self._rows.partial, self.line_count, self._line_style)
         return self._renderer.render(self._rows.log_file, self._rows.line_at(row), self._line_style)
 
     def _rows_of(self, row: int) -> int:
@@ -272,6 +287,8 @@ class LogView(ScrollingLog):
 
     def _row_overlay(self, row: int) -> Style | None:
         """The style over a whole row: at the cursor, of marked lines, of lines of context."""
+        if self._rows.is_partial(row):
+            return None
         shown_line = self._rows.line_at(row)
         if shown_line in self.line_selection:
             return palette(self.app).cursor_blurred

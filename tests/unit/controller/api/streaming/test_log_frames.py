@@ -39,6 +39,27 @@ def test_lines_that_wait_become_one_frame() -> None:
     ]
 
 
+def test_state_of_an_unfinished_line_replaces_one_that_waits() -> None:
+    queue = FrameQueue()
+    put_lines(queue, BUILD, 1, "a")
+    for percent in range(10):
+        queue.put_partial(BUILD, line=2, time=None, text=f"{percent}%")
+        queue.put_partial(TEST, line=1, time=7, text=f"{percent}%")
+    put_lines(queue, BUILD, 2, "b")
+    queue.put_partial(BUILD, line=3, time=None, text="c")
+    frames = drain(queue)
+    assert [(each["type"], each["step"], each.get("text")) for each in frames] == [
+        ("lines", "build", None),
+        ("partial", "build", "9%"),
+        ("partial", "test", "9%"),
+        ("lines", "build", None),
+        ("partial", "build", "c"),
+    ]
+    assert frames[2] == {
+        "type": "partial", "step": "test", "attempt": 1, "container": "step", "line": 1, "time": 7, "text": "9%"
+    }  # fmt: skip
+
+
 def test_a_gap_and_a_mark_begin_a_new_frame() -> None:
     queue = FrameQueue()
     put_lines(queue, BUILD, 1, "a")

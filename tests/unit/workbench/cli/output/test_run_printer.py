@@ -13,7 +13,7 @@ from tests.unit.workbench.client.fake_api import run_json, step_json
 from workbench.cli.commands.runs import short_commit
 from workbench.cli.output.console import ConsoleStyle, print_table
 from workbench.cli.output.diagnostics import format_diagnostic, summarize
-from workbench.cli.output.run_printer import RunPrinter
+from workbench.cli.output.run_printer import LiveRow, RunPrinter
 from workbench.cli.output.summary import summary_lines
 from workbench.client.decode import decode_run
 from workbench.client.models import Diagnostic
@@ -116,3 +116,25 @@ def test_a_long_line_is_printed_whole(length: int, container: str | None) -> Non
     printer = RunPrinter(ConsoleStyle(colour=False, width=None))
     [text] = printer.lines([Line("build", 1, None, "x" * length + "\x1b[m [c8s: 5 more bytes]", container)])
     assert text.endswith("x" * length + " [c8s: 5 more bytes]")
+
+
+def test_unfinished_line_is_one_row_of_a_terminal() -> None:
+    line = Line("build", 1, None, f"10%\r\x1b[31m{'漢' * 99}\x1b[2J", None)
+    printer = RunPrinter(ConsoleStyle(colour=False, width=40))
+    printer.update_steps(decode_run(run_json(status={"steps": [step_json("build", "Running")]})))
+    text = printer.unfinished(line)
+    assert text.startswith("build | 漢漢")
+    assert cell_width(text) < 40
+    assert printer.unfinished(None) == ""
+    assert RunPrinter(PLAIN).unfinished(line) == "", "only what is on a terminal can be replaced"
+
+
+def test_live_row_is_below_the_lines_and_replaced() -> None:
+    row = LiveRow()
+    assert row.text([], "") == ""
+    assert row.text(["one"], "10%") == "one\n10%"
+    assert row.text([], "10%") == ""
+    assert row.text([], "20%") == "\r\x1b[K20%"
+    assert row.text(["two", "three"], "20%") == "\r\x1b[Ktwo\nthree\n20%"
+    assert row.text([], "") == "\r\x1b[K"
+    assert row.text(["four"], "") == "four\n"
