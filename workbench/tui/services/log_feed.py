@@ -83,8 +83,10 @@ class LogFeed:
             try:
                 async with aclosing(self._blocks(controller, request, stamped=stamped)) as blocks:
                     async for block in blocks:
+                        # Before its lines can be seen: they are not incomplete.
+                        self._logs.stream(request.key).problem = None
                         await asyncio.to_thread(download.feed, block)
-                        self._set_problem(None, request)
+                        self._on_new_lines()
                 await self._load_commands(controller, request)
                 download.finish()
                 self._set_problem(None, request)
