@@ -7,6 +7,7 @@ the cluster.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -14,16 +15,19 @@ from typing import Any
 
 from controller.files import write_private
 from controller.kube import KubeClient, KubeError, connect
-from kind import apply, doctor, kustomize, lifecycle, object_store, readiness, service_account_token
+from kind import apply, kustomize, lifecycle, object_store, readiness, service_account_token
 from kind.bootstrap_options import BootstrapOptions
 from kind.cluster_record import ClusterRecord, choose_ports, matches_record, read_record, write_record
+from kind.engine_checks import check_engine
 from kind.errors import ForeignClusterError, KindError, PortTakenError
+from kind.host import inspect_host
 from kind.image import build as image
 from kind.image.digests import DigestRecord
 from kind.image.loading import NodeLoader
 from kind.image.node import NodeImages
 from kind.kept_node_image import SAMPLE_IMAGES, KeptNodeImage
 from kind.plan import ProgressCallback, Step
+from kind.provider import choose_provider
 from kind.tools.docker_cli import Docker
 from kind.tools.kind_cli import Kind, Ports, cluster_config, parse_progress
 from kind.tools.process import CommandRunner, run
@@ -46,6 +50,7 @@ class Bootstrap:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.options = options
+        self._run_command = run_command
         self.kind = Kind(run_command)
         self.docker = Docker(run_command)
         recipe = image.ImageSpec(options.base_image, options.wheels, options.cache)
@@ -73,7 +78,7 @@ class Bootstrap:
         overlay = f"apply kind/manifests/overlays/{self._overlay}, Deployments later"
         after = ("machine",)
         return [
-            Step("machine", "Check the host", "kind version; docker info", self._check_host),
+            Step("machine", "Check the host", "kind version; docker info, or podman or nerdctl", self._check_host),
             Step(
                 "cluster",
                 f"Create the cluster {o.cluster}",
@@ -145,14 +150,19 @@ class Bootstrap:
     # -- host, cluster
 
     async def _check_host(self, report: ProgressCallback) -> str:
+        recorded = self.record.provider if self.record is not None and self.record.container else ""
         version = await self.kind.version()
-        info = await self.docker.info()
-        for each in doctor.check_docker(info, doctor.inspect_host(info, ports={}), self._clock()):
+        chosen = await choose_provider(
+            os.environ, given=self.options.provider, recorded=recorded, run_command=self._run_command
+        )
+        self.docker.program = self.kind.provider = chosen.program
+        info = chosen.info
+        for each in check_engine(info, inspect_host(info, ports={}), self._clock()):
             if each.level == "error":
-                raise KindError(each.found, each.remedy)
+                raise KindError(f"{each.check}: {each.found}", each.remedy)
             if each.level == "warning":
                 report(f"{each.check}: {each.found}. {each.remedy}")
-        return f"kind {'.'.join(map(str, version))}, Docker {info.server_version}"
+        return f"kind {'.'.join(map(str, version))}, {self.docker.title} {info.server_version} ({chosen.why})"
 
     async def _find_cluster(self) -> str | None:
         """Find the cluster and start its node if stopped. Raises ForeignClusterError if c8s did not create it."""
@@ -201,7 +211,8 @@ class Bootstrap:
         container = await self.docker.container(self.record.node)
         if container is None:
             raise KindError(
-                f"kind created the cluster, but Docker has no container {self.record.node}", "See `docker ps`."
+                f"kind created the cluster, but {self.docker.title} has no container {self.record.node}",
+                f"See `{self.docker.program} ps`.",
             )
         await self._write_kubeconfig()
         self._save_record(replace(self.record, container=container.id))
@@ -217,7 +228,7 @@ class Bootstrap:
             last = self.record.ports if self.record else None
             chosen = {"is_free": self._port_is_free} if self._port_is_free else {}
             ports = choose_ports(last, avoid=avoid, **chosen)
-            self._save_record(ClusterRecord(self.options.cluster, ports, node_image))
+            self._save_record(ClusterRecord(self.options.cluster, ports, node_image, provider=self.docker.program))
             file = self.options.folder / "cluster.yaml"
             file.write_text(cluster_config(ports))
             try:

@@ -26,6 +26,8 @@ class BootstrapOptions:
     s3: object_store.S3Config | None = None
     load: tuple[str, ...] = ()
     """Further images to load onto the node."""
+    provider: str = ""
+    """The engine, as the command line names it; empty for the one that `kind.provider` chooses."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -30,6 +30,8 @@ class ClusterRecord:
     container: str = ""
     image: str = ""
     namespace: str = "default"
+    provider: str = "docker"
+    """The engine that its node is in: `docker`, `podman` or `nerdctl`."""
 
     @property
     def context(self) -> str:

@@ -26,7 +26,7 @@ class KeptNodeImage:
 
     async def _contents(self, controller: str) -> NodeContents | None:
         """What the node image has; None if an image of it is not on this host."""
-        if not controller:
+        if not controller or self._docker.program == "nerdctl":
             return None
         store = [self._options.minio_image] if self._options.s3 is None else []
         images = dict.fromkeys([controller, *store, *await self.local_samples(), *self._options.load])
@@ -40,6 +40,8 @@ class KeptNodeImage:
     async def build(self, controller: str, report: OnLine) -> str:
         """Build it; a sentence about what came of it. A failure is told there: the cluster is complete without it."""
         contents = await self._contents(controller)
+        if self._docker.program == "nerdctl":
+            return "not kept: `nerdctl commit` sets no labels"
         if contents is None:
             return "not kept: an image is no longer on this host"
         try:

@@ -73,7 +73,7 @@ async def runs_in_progress(kubeconfig: Path) -> list[str]:
 
 async def stop(record: ClusterRecord, run_command: CommandRunner = run) -> bool:
     """Stop the node, which can be started again; False if it is not running. Raises ForeignClusterError."""
-    docker = Docker(run_command)
+    docker = Docker(run_command, record.provider)
     container = await docker.container(record.node)
     if container is None or not container.running:
         return False
@@ -84,7 +84,7 @@ async def stop(record: ClusterRecord, run_command: CommandRunner = run) -> bool:
 
 async def delete(record: ClusterRecord, report: ProgressCallback, run_command: CommandRunner = run) -> bool:
     """Delete the cluster with all its data; False if there is none. Raises ForeignClusterError."""
-    kind, docker = Kind(run_command), Docker(run_command)
+    kind, docker = Kind(run_command, record.provider), Docker(run_command, record.provider)
     if record.cluster not in await kind.clusters():
         return False
     container = await docker.container(record.node)
@@ -105,14 +105,14 @@ def _require_own(record: ClusterRecord, ours: bool) -> None:
 
 
 async def health(record: ClusterRecord, kubeconfig: Path, run_command: CommandRunner = run) -> list[ComponentHealth]:
-    """The health of each component, from Docker to the API, up to the first that fails. Never raises KindError."""
-    docker = Docker(run_command)
+    """The health of each component, from the engine to the API, up to the first that fails. Never raises KindError."""
+    docker = Docker(run_command, record.provider)
     try:
         info = await docker.info()
         container = await docker.container(record.node)
     except KindError as error:
-        return [ComponentHealth("docker", False, str(error))]
-    parts = [ComponentHealth("docker", True, f"version {info.server_version}")]
+        return [ComponentHealth(record.provider, False, str(error))]
+    parts = [ComponentHealth(record.provider, True, f"version {info.server_version}")]
     if container is None or not matches_record(record, container):
         return [*parts, ComponentHealth("node", False, f"there is no container {record.node} that c8s created")]
     if not container.running:

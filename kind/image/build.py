@@ -133,17 +133,21 @@ class ImageBuilder:
 
         with tempfile.TemporaryDirectory(prefix="c8s-image-") as folder:
             prepare_context(self.spec, wheels, Path(folder), environment)
-            await self.docker.build(Path(folder), name, {"BASE": self.spec.base}, on_line=handle)
+            await self.docker.build(Path(folder), name, {"BASE": self.docker.name(self.spec.base)}, on_line=handle)
         await self.docker.prune(IMAGE_ROLE, CONTROLLER_IMAGE, keep=KEPT_IMAGES)
         # The builder also prints the command itself, which contains the line after `echo`.
         return name, not any(line.strip().endswith(_NO_GIT_LINE) and "echo" not in line for line in output)
 
 
 async def load(kind: Kind, docker: Docker, cluster: str, nodes: Sequence[str], image: str, report: OnLine) -> None:
-    """Load a local image onto the nodes, as an archive if kind fails, as it does with the containerd image store."""
+    """Load a local image onto the nodes: as an archive if kind fails, as it does with the containerd image store.
+
+    `kind load docker-image` asks Docker, whichever engine the nodes are in.
+    """
     try:
-        await kind.load(cluster, image, report)
-        return
+        if docker.program == "docker":
+            await kind.load(cluster, image, report)
+            return
     except ProgramFailedError as error:
         if "not present locally" in error.message or "no nodes found" in error.message:
             raise

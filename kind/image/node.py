@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kind.errors import KindError
-from kind.tools.docker_cli import Docker
+from kind.tools.docker_cli import Docker, full_name
 from kind.tools.process import CommandResult, OnLine
 
 REPOSITORY = "localhost/c8s-node"
@@ -35,6 +35,8 @@ _CONTENTS_LABEL = "dev.c8s.images"
 _FORMAT = "1"
 _BUILD_SECONDS = 900
 _START_SECONDS = 30
+# Podman sends SIGTERM first, which `sleep` alone would ignore as the first process.
+_WAIT = f"trap 'exit 0' TERM; sleep {_BUILD_SECONDS} & wait"
 _CONTAINERD = "nohup containerd >/tmp/containerd.log 2>&1 & echo $! >/tmp/containerd.pid"
 _WAIT_FOR_CONTAINERD = f"""
 i=0
@@ -44,7 +46,7 @@ until [ -S /run/containerd/containerd.sock ] && ctr version >/dev/null 2>&1; do
   sleep 0.2
 done
 """
-# It is the child of a process that collects no ended children: it stays as a zombie, with its database closed.
+# Its parent may not collect ended children: then it stays as a zombie, with its database closed.
 _STOP_CONTAINERD = """
 pid=$(cat /tmp/containerd.pid) && kill "$pid" || exit 1
 i=0
@@ -79,14 +81,8 @@ class NodeContents:
 
 
 def containerd_name(image: str) -> str:
-    """The name that containerd and the kubelet have for an image: with registry and tag, without a digest."""
-    name, _, _ = image.partition("@")
-    host, slash, _ = name.partition("/")
-    if not slash:
-        name = f"docker.io/library/{name}"
-    elif not ("." in host or ":" in host or host == "localhost"):
-        name = f"docker.io/{name}"
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    """The name that containerd and the kubelet have for a loaded image: loading loses digests."""
+    return full_name(image.partition("@")[0])
 
 
 class NodeImages:
@@ -110,11 +106,9 @@ class NodeImages:
     async def loaded(self, node_image: str) -> dict[str, str]:
         """The IDs of the images that a node image brings, by name; empty for one that is not ours."""
         config = await self._docker.image_config(node_image) or {}
-        try:
-            found = json.loads((config.get("Labels") or {}).get(_CONTENTS_LABEL, "{}"))
-        except (ValueError, TypeError):
-            return {}
-        return {str(name): str(each) for name, each in found.items()} if isinstance(found, dict) else {}
+        listed = str((config.get("Labels") or {}).get(_CONTENTS_LABEL) or "")
+        pairs = (each.partition("=") for each in listed.split(","))
+        return {name: identity for name, _, identity in pairs if identity}
 
     async def build(self, base: str, contents: NodeContents, report: OnLine) -> str:
         """Build a node image, and remove those that are old; its name. Raises KindError."""
@@ -124,14 +118,15 @@ class NodeImages:
         container = f"c8s-node-build-{secrets.token_hex(4)}"
         options = ["--label", BUILD_ROLE, "--security-opt", "seccomp=unconfined"]
         try:
-            await self._docker.run_detached(container, base, options, ["sleep", str(_BUILD_SECONDS)])
+            await self._docker.run_detached(container, base, options, ["sh", "-c", _WAIT])
             await self._import(container, contents, report)
             report("committing the node image")
             changes = [
                 f"ENTRYPOINT {json.dumps(config.get('Entrypoint') or [])}",
                 f"CMD {json.dumps(config.get('Cmd') or [])}",
                 f"LABEL {IMAGE_ROLE}",
-                f"LABEL {_CONTENTS_LABEL}={json.dumps(json.dumps(dict(contents.images)))}",
+                # Without a quote: Docker and Podman read those in different ways.
+                f"LABEL {_CONTENTS_LABEL}={','.join('='.join(each) for each in sorted(contents.images.items()))}",
             ]
             await self._docker.commit(container, contents.tag, changes)
         finally:

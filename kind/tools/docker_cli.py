@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kind.errors import KindError, ProgramFailedError
+from kind.tools.engine_info import ENGINE_NAMES, EngineInfo, parse_info, parse_podman_info
 from kind.tools.process import CommandResult, CommandRunner, OnLine, run
 
 Json = dict[str, Any]
@@ -23,34 +24,17 @@ _STOP_TIMEOUT = 60.0
 UNREACHABLE_REMEDY = (
     "Start Docker (Docker Desktop, or `sudo systemctl start docker`) and check that `docker info` works."
 )
+_START_REMEDIES = {
+    "docker": UNREACHABLE_REMEDY,
+    "podman": (
+        "Check that `podman info` works; on macOS and Windows, make its virtual machine with `podman machine init "
+        "--rootful --memory 6144` and start it with `podman machine start`."
+    ),
+    "nerdctl": "Start containerd (`sudo systemctl start containerd`), and check that `nerdctl info` works.",
+}
 DENIED_REMEDY = (
     "Add yourself to the group `docker` (`sudo usermod -aG docker $USER`, then log in again), or use rootless Docker."
 )
-
-
-@dataclass(frozen=True)
-class DockerInfo:
-    """The output of `docker info`. Sizes are in bytes."""
-
-    server_version: str
-    client_version: str
-    operating_system: str
-    architecture: str
-    cpus: int
-    memory: int
-    cgroup_version: str
-    storage_driver: str
-    root: str
-    security_options: tuple[str, ...]
-    proxies: Mapping[str, str]
-    warnings: tuple[str, ...]
-    containerd_store: bool
-    system_time: str
-    """The clock of the engine, RFC 3339."""
-
-    @property
-    def rootless(self) -> bool:
-        return any("rootless" in option for option in self.security_options)
 
 
 @dataclass(frozen=True)
@@ -92,31 +76,48 @@ class Docker:
         self._run = run_command
         self.program = program
 
-    async def info(self) -> DockerInfo:
+    @property
+    def title(self) -> str:
+        """The engine's name in sentences."""
+        return ENGINE_NAMES.get(self.program, self.program)
+
+    @property
+    def start_remedy(self) -> str:
+        """What to do if it does not respond."""
+        return _START_REMEDIES.get(self.program, UNREACHABLE_REMEDY)
+
+    def name(self, image: str) -> str:
+        """The name of an image for this engine: Podman finds an image surely only by its full name."""
+        return full_name(image) if self.program == "podman" else image
+
+    async def info(self) -> EngineInfo:
         """The facts about the engine. Raises ProgramMissingError, or KindError if no engine responds."""
-        result = await self._run([self.program, "info", "--format", "{{json .}}"], timeout=_QUERY_TIMEOUT)
-        # Without an engine it still prints JSON, and the error on stderr.
+        format_ = "json" if self.program == "podman" else "{{json .}}"
+        result = await self._run([self.program, "info", "--format", format_], timeout=_QUERY_TIMEOUT)
+        # Without an engine Docker still prints JSON, and the error on stderr.
         if result.code:
-            denied = "permission denied" in result.err.lower()
-            raise KindError(
-                f"Docker does not respond: {result.err.strip()[:400]}", DENIED_REMEDY if denied else UNREACHABLE_REMEDY
-            )
+            denied = "permission denied" in result.err.lower() and self.program == "docker"
+            remedy = DENIED_REMEDY if denied else self.start_remedy
+            raise KindError(f"{self.title} does not respond: {result.err.strip()[:400]}", remedy)
         try:
-            return parse_info(json.loads(result.out))
+            raw = json.loads(result.out)
+            return parse_podman_info(raw) if self.program == "podman" else parse_info(raw, self.program)
         except (ValueError, TypeError, AttributeError) as error:
-            raise KindError(f"`docker info` did not print a JSON object: {error}", UNREACHABLE_REMEDY) from None
+            raise KindError(f"`{self.program} info` did not print a JSON object: {error}", self.start_remedy) from None
 
     async def image_id(self, image: str) -> str | None:
         """The ID of a local image, or None if there is none."""
         result = await self._run(
-            [self.program, "image", "inspect", "--format", "{{.Id}}", image], timeout=_QUERY_TIMEOUT
+            [self.program, "image", "inspect", "--format", "{{.Id}}", self.name(image)], timeout=_QUERY_TIMEOUT
         )
-        return result.out.strip() or None if result.code == 0 else None
+        return _full_id(result.out.strip()) or None if result.code == 0 else None
 
     async def image_identity(self, image: str) -> ImageIdentity | None:
         """What a local image is, or None if there is none."""
         format_ = "{{.Id}} {{json .RepoDigests}}"
-        result = await self._run([self.program, "image", "inspect", "--format", format_, image], timeout=_QUERY_TIMEOUT)
+        result = await self._run(
+            [self.program, "image", "inspect", "--format", format_, self.name(image)], timeout=_QUERY_TIMEOUT
+        )
         found, _, listed = result.out.strip().partition(" ")
         if result.code or not found:
             return None
@@ -124,17 +125,17 @@ class Docker:
             digests = json.loads(listed or "null") or ()
         except ValueError:
             digests = ()
-        return ImageIdentity(found, tuple(sorted({str(each).partition("@")[2] for each in digests} - {""})))
+        return ImageIdentity(_full_id(found), tuple(sorted({str(each).partition("@")[2] for each in digests} - {""})))
 
     async def pull(self, image: str, on_line: OnLine | None = None) -> None:
         """Pull an image. Raises KindError with a remedy for a rate limit, a missing image or a missing network."""
-        result = await self._run([self.program, "pull", image], timeout=_PULL_TIMEOUT, on_line=on_line)
+        result = await self._run([self.program, "pull", self.name(image)], timeout=_PULL_TIMEOUT, on_line=on_line)
         if result.code:
-            raise result.to_error(pull_remedy(result.err, image))
+            raise result.to_error(pull_remedy(result.err, image, self.program))
 
     async def output(self, image: str, command: Sequence[str]) -> str:
         """The output of a program in the image, run without a network."""
-        entry = ["--entrypoint", command[0], image, *command[1:]]
+        entry = ["--entrypoint", command[0], self.name(image), *command[1:]]
         result = await self._run([self.program, "run", "--rm", "--network", "none", *entry], timeout=_STOP_TIMEOUT)
         if result.code:
             raise result.to_error(f"Check that {image} is the right image.")
@@ -145,7 +146,7 @@ class Docker:
     ) -> None:
         """Build an image, with BuildKit or the classic builder."""
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-        command = [self.program, "build", "--tag", tag, *given, "."]
+        command = [self.program, "build", "--tag", self.name(tag), *given, "."]
         result = await self._run(command, timeout=_BUILD_TIMEOUT, on_line=on_line, cwd=context)
         if result.code:
             raise result.to_error("Fix the error of the build; `c8s up --kind` builds again.")
@@ -158,7 +159,7 @@ class Docker:
     async def save(self, images: Sequence[str], file: Path) -> None:
         """Save images to one archive, with the layers that they share only once."""
         several = ["--multi-image-archive"] if self.program == "podman" and len(images) > 1 else []
-        command = [self.program, "save", *several, "--output", str(file), *images]
+        command = [self.program, "save", *several, "--output", str(file), *map(self.name, images)]
         result = await self._run(command, timeout=_BUILD_TIMEOUT)
         if result.code:
             raise result.to_error("Check the free space of the disk.")
@@ -180,14 +181,14 @@ class Docker:
     async def run_detached(self, name: str, image: str, options: Sequence[str], command: Sequence[str]) -> None:
         """Start a container without a network, which is removed when it ends."""
         given = ["--detach", "--rm", "--name", name, "--network", "none", *options, "--entrypoint", command[0]]
-        result = await self._run([self.program, "run", *given, image, *command[1:]], timeout=_STOP_TIMEOUT)
+        result = await self._run([self.program, "run", *given, self.name(image), *command[1:]], timeout=_STOP_TIMEOUT)
         if result.code:
             raise result.to_error(f"Check that `{self.program} run` works.")
 
     async def commit(self, container: str, tag: str, changes: Sequence[str]) -> None:
         """Make an image of a container, all at once: without its volumes, with these changes as in a Dockerfile."""
         given = [word for each in changes for word in ("--change", each)]
-        result = await self._run([self.program, "commit", *given, container, tag], timeout=_BUILD_TIMEOUT)
+        result = await self._run([self.program, "commit", *given, container, self.name(tag)], timeout=_BUILD_TIMEOUT)
         if result.code:
             raise result.to_error("Check the free space of the disk.")
 
@@ -199,7 +200,7 @@ class Docker:
 
     async def image_config(self, image: str) -> Json | None:
         """What containers of a local image start with: `Entrypoint`, `Labels` and so on; None if there is none."""
-        command = [self.program, "image", "inspect", "--format", "{{json .Config}}", image]
+        command = [self.program, "image", "inspect", "--format", "{{json .Config}}", self.name(image)]
         result = await self._run(command, timeout=_QUERY_TIMEOUT)
         if result.code:
             return None
@@ -215,12 +216,12 @@ class Docker:
         command = [self.program, "image", "ls", "--filter", f"label={label}", "--format", format_]
         result = await self._run(command, timeout=_QUERY_TIMEOUT)
         if result.code:
-            raise result.to_error(UNREACHABLE_REMEDY)
+            raise result.to_error(self.start_remedy)
         return tuple(line.strip() for line in result.out.splitlines() if line.strip() and "<none>" not in line)
 
     async def remove_image(self, image: str) -> bool:
         """Remove an image that no container uses; False if one does, or if there is no such image."""
-        result = await self._run([self.program, "image", "rm", image], timeout=_STOP_TIMEOUT)
+        result = await self._run([self.program, "image", "rm", self.name(image)], timeout=_STOP_TIMEOUT)
         said = result.err.lower()
         if result.code and not any(part in said for part in ("conflict", "in use", "using", "no such image")):
             raise result.to_error(f"`{self.program} image rm {image}` removes it.")
@@ -231,7 +232,7 @@ class Docker:
 
         Images that someone named otherwise, for a registry of their own, stay.
         """
-        own = [each for each in await self.labelled_images(label) if each.startswith(f"{repository}:")]
+        own = [each for each in await self.labelled_images(label) if each.startswith(f"{self.name(repository)}:")]
         return [each for each in own[keep:] if await self.remove_image(each)]
 
     async def container(self, name: str) -> Container | None:
@@ -243,7 +244,7 @@ class Docker:
             return parse_container(json.loads(result.out))
         if "no such container" in result.err.lower():
             return None
-        raise result.to_error(UNREACHABLE_REMEDY)
+        raise result.to_error(self.start_remedy)
 
     async def start(self, container: str) -> None:
         """Start an existing container; a running one stays as it is."""
@@ -251,40 +252,20 @@ class Docker:
         if result.code:
             taken = "address already in use" in result.err or "port is already allocated" in result.err
             raise result.to_error(
-                "Another program uses its port: stop that program, and try again." if taken else UNREACHABLE_REMEDY
+                "Another program uses its port: stop that program, and try again." if taken else self.start_remedy
             )
 
     async def stop(self, container: str) -> None:
         """Stop a container; it can be started again."""
         result = await self._run([self.program, "stop", container], timeout=_STOP_TIMEOUT)
         if result.code:
-            raise result.to_error(UNREACHABLE_REMEDY)
-
-
-def parse_info(raw: Json) -> DockerInfo:
-    """`docker info --format {{json .}}`, from an engine that answered."""
-    status = raw.get("DriverStatus") or []
-    return DockerInfo(
-        server_version=str(raw.get("ServerVersion") or ""),
-        client_version=str((raw.get("ClientInfo") or {}).get("Version") or ""),
-        operating_system=str(raw.get("OperatingSystem") or ""),
-        architecture=str(raw.get("Architecture") or ""),
-        cpus=int(raw.get("NCPU") or 0),
-        memory=int(raw.get("MemTotal") or 0),
-        cgroup_version=str(raw.get("CgroupVersion") or ""),
-        storage_driver=str(raw.get("Driver") or ""),
-        root=str(raw.get("DockerRootDir") or ""),
-        security_options=tuple(raw.get("SecurityOptions") or ()),
-        proxies={name: str(raw[name]) for name in ("HttpProxy", "HttpsProxy", "NoProxy") if raw.get(name)},
-        warnings=tuple(raw.get("Warnings") or ()),
-        system_time=str(raw.get("SystemTime") or ""),
-        containerd_store=any("io.containerd.snapshotter" in str(pair) for pair in status),
-    )
+            raise result.to_error(self.start_remedy)
 
 
 def parse_container(raw: Json) -> Container:
     """`docker container inspect --format {{json .}}`. The bindings asked for: they outlive a stop."""
-    bound = (raw.get("HostConfig") or {}).get("PortBindings") or {}
+    # nerdctl has only those of the running container.
+    bound = (raw.get("HostConfig") or {}).get("PortBindings") or (raw.get("NetworkSettings") or {}).get("Ports") or {}
     return Container(
         id=str(raw["Id"]),
         name=str(raw.get("Name", "")).lstrip("/"),
@@ -294,16 +275,31 @@ def parse_container(raw: Json) -> Container:
     )
 
 
+def full_name(image: str) -> str:
+    """The name of an image with its registry and a tag or a digest, as containerd has it."""
+    host, slash, _ = image.partition("/")
+    if not slash:
+        image = f"docker.io/library/{image}"
+    elif not ("." in host or ":" in host or host == "localhost"):
+        image = f"docker.io/{image}"
+    return image if "@" in image or ":" in image.rpartition("/")[2] else f"{image}:latest"
+
+
+def _full_id(identity: str) -> str:
+    """The ID of an image as Docker prints it; Podman leaves the algorithm out."""
+    return f"sha256:{identity}" if len(identity) == 64 and ":" not in identity else identity
+
+
 _NO_CONNECTION = ("no such host", "dial tcp", "i/o timeout", "tls handshake", "connection refused")
 
 
-def pull_remedy(output: str, image: str) -> str:
+def pull_remedy(output: str, image: str, program: str = "docker") -> str:
     """The remedy for a failed pull."""
     text = output.lower()
     if "toomanyrequests" in text or "rate limit" in text:
-        return "The rate limit of the registry is reached: use `docker login`, wait, or `docker load` the image."
+        return f"The rate limit of the registry is reached: use `{program} login`, wait, or `{program} load` the image."
     if any(part in text for part in _NO_CONNECTION):
-        return f"The registry is not reachable: load the image (`docker load`) as {image}."
+        return f"The registry is not reachable: load the image (`{program} load`) as {image}."
     if any(part in text for part in ("not found", "manifest unknown", "denied", "unauthorized")):
         return f"The registry denies access to {image}, or does not have it: choose another image."
-    return f"Check why `docker pull {image}` fails."
+    return f"Check why `{program} pull {image}` fails."

@@ -18,6 +18,7 @@ from kind.tools.process import CommandResult, CommandRunner, OnLine, run
 MIN_VERSION = (0, 30, 0)
 _NEWEST_KNOWN = "0.33.0"
 NODE_IMAGE = "kindest/node:v1.36.2"
+PROVIDER_VARIABLE = "KIND_EXPERIMENTAL_PROVIDER"
 API_NODE_PORT = 30080
 S3_NODE_PORT = 30900
 _QUERY_TIMEOUT = 30.0
@@ -43,10 +44,19 @@ class Ports:
 
 
 class Kind:
-    """The program `kind`."""
+    """The program `kind`.
 
-    def __init__(self, run_command: CommandRunner = run) -> None:
-        self._run = run_command
+    Args:
+        provider: the engine that it uses, which is never left to it.
+    """
+
+    def __init__(self, run_command: CommandRunner = run, provider: str = "docker") -> None:
+        self._run_command = run_command
+        self.provider = provider
+
+    async def _run(self, command: list[str], *, timeout: float, on_line: OnLine | None = None) -> CommandResult:
+        environment = {PROVIDER_VARIABLE: self.provider}
+        return await self._run_command(command, timeout=timeout, on_line=on_line, environment=environment)
 
     async def version(self) -> tuple[int, int, int]:
         """The version of kind. Raises ProgramMissingError, or KindError if it is too old, both with instructions."""

@@ -17,6 +17,13 @@ def _all(function: F, options: list[Callable[[F], F]]) -> F:
     return function
 
 
+provider_option = click.option(
+    "--provider",
+    type=click.Choice(["docker", "podman", "nerdctl"]),
+    help="Engine of the node; by default the first that responds. [env: C8S_KIND_PROVIDER]",
+)
+
+
 def store_options(function: F) -> F:
     """The object store; its keys come from the environment, never from the command line."""
     return _all(
@@ -40,6 +47,7 @@ def kind_options(function: F) -> F:
     return _all(
         store_options(function),
         [
+            provider_option,
             click.option("--node-image", metavar="IMAGE", help="Node image. [env: C8S_KIND_IMAGE]"),
             click.option("--base-image", metavar="IMAGE", help="Base image of the controller's image."),
             click.option(

@@ -76,6 +76,7 @@ async def test_interrupted_creation_is_repeated(tmp_path: Path, programs: Progra
 
 async def test_host_without_an_engine_is_reported_with_a_remedy(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"kind version": (0, "kind v0.33.0 go1.27.2"), "docker info": (1, "Cannot connect to Docker")}
+    programs.answers |= {"podman info": (125, "no"), "nerdctl info": (1, "no")}
     with pytest.raises(KindError, match="Start Docker"):
         await find_step(bootstrap(tmp_path, programs), "machine").action(ignore)
 
@@ -163,7 +164,10 @@ class FakeApi:
 def create_with_kept_image(folder: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Bootstrap:
     programs.answers = {
         "docker image inspect": (0, "sha256:1"),
-        "docker image inspect --format {{json .Config}}": (0, json.dumps({"Labels": {"dev.c8s.images": "{}"}})),
+        "docker image inspect --format {{json .Config}}": (
+            0,
+            json.dumps({"Labels": {"dev.c8s.images": "a:1=sha256:1"}}),
+        ),
         "docker image rm localhost/c8s-node:": (0, ""),
         "kind create cluster": (0, ""),
         "kind get kubeconfig": (0, "apiVersion: v1"),

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from kind.doctor import GIB, Finding, HostInfo, check_docker, check_host, parse_routes
-from kind.tools.docker_cli import DockerInfo
+from kind.doctor import check_host
+from kind.engine_checks import check_engine
+from kind.finding import GIB, Finding
+from kind.host import HostInfo, parse_routes, pids_limit
+from kind.tools.engine_info import EngineInfo
 
 NOW = 1_795_421_477.0
-ENGINE = DockerInfo(
+ENGINE = EngineInfo(
     server_version="28.1.0",
     client_version="28.1.0",
     operating_system="Linux",
@@ -36,7 +39,7 @@ def problems(found: list[Finding]) -> dict[str, str]:
 
 
 def test_suitable_host_has_no_findings() -> None:
-    assert problems(check_docker(ENGINE, HOST, NOW) + check_host(HOST)) == {}
+    assert problems(check_engine(ENGINE, HOST, NOW) + check_host(HOST)) == {}
 
 
 @pytest.mark.parametrize(
@@ -52,8 +55,8 @@ def test_suitable_host_has_no_findings() -> None:
         (replace(ENGINE, system_time="2026-11-23T07:11:17Z"), {"clock": "warning"}),
     ],
 )
-def test_problems_of_the_engine_are_found(info: DockerInfo, expected: dict[str, str]) -> None:
-    assert problems(check_docker(info, HOST, NOW)) == expected
+def test_problems_of_the_engine_are_found(info: EngineInfo, expected: dict[str, str]) -> None:
+    assert problems(check_engine(info, HOST, NOW)) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,6 @@ def test_problems_of_the_engine_are_found(info: DockerInfo, expected: dict[str, 
         (replace(HOST, routes=(("172.18.0.0/16", "br-1234"), ("0.0.0.0/0", "eth0"))), {}),
         (replace(HOST, environment={"HTTP_PROXY": "http://u:secret@p"}), {"proxies": "warning"}),
         (replace(HOST, environment={"HTTPS_PROXY": "http://p", "NO_PROXY": "localhost,127.0.0.1"}), {}),
-        (replace(HOST, environment={"KIND_EXPERIMENTAL_PROVIDER": "podman"}), {"provider": "error"}),
         (replace(HOST, ports={18080: False, 18900: True}), {}),
     ],
 )
@@ -78,7 +80,7 @@ def test_problems_of_the_host_are_found(here: HostInfo, expected: dict[str, str]
 
 
 def test_full_disk_is_found() -> None:
-    assert problems(check_docker(ENGINE, replace(HOST, disk_free=GIB), NOW)) == {"disk": "error"}
+    assert problems(check_engine(ENGINE, replace(HOST, disk_free=GIB), NOW)) == {"disk": "error"}
 
 
 def test_linux_routes_are_parsed() -> None:
@@ -89,3 +91,52 @@ def test_linux_routes_are_parsed() -> None:
         "broken line\n"
     )
     assert parse_routes(text) == (("10.244.0.0/16", "tun0"), ("0.0.0.0/0", "eth0"))
+
+
+PODMAN = replace(
+    ENGINE,
+    program="podman",
+    server_version="5.4.2",
+    storage_driver="overlay",
+    security_options=("name=rootless",),
+    controllers=("cpu", "memory", "pids"),
+)
+PODMAN_HOST = replace(
+    HOST, modules=frozenset({"ip_tables", "iptable_nat", "ip6_tables", "ip6table_nat"}), pids_limit=65536
+)
+
+
+@pytest.mark.parametrize(
+    ("info", "here", "expected"),
+    [
+        (PODMAN, PODMAN_HOST, {}),
+        (replace(PODMAN, server_version="2.2.1"), PODMAN_HOST, {"podman": "error"}),
+        (replace(PODMAN, cgroup_version="1"), PODMAN_HOST, {"cgroups": "error"}),
+        (replace(PODMAN, controllers=("memory", "pids")), PODMAN_HOST, {"delegation": "error"}),
+        (replace(PODMAN, controllers=None), PODMAN_HOST, {}),
+        (replace(PODMAN, storage_driver="vfs"), PODMAN_HOST, {"storage": "warning"}),
+        (PODMAN, replace(PODMAN_HOST, modules=frozenset({"ip_tables"})), {"iptables": "warning"}),
+        (replace(PODMAN, security_options=()), replace(PODMAN_HOST, modules=frozenset()), {}),
+        (PODMAN, replace(PODMAN_HOST, modules=None, pids_limit=None), {}),
+        (PODMAN, replace(PODMAN_HOST, pids_limit=2048), {"pids limit": "warning"}),
+        (PODMAN, replace(PODMAN_HOST, pids_limit=0), {}),
+        (replace(PODMAN, memory=GIB), PODMAN_HOST, {"memory": "error"}),
+        (replace(ENGINE, program="nerdctl", server_version="v1.6.2"), HOST, {"nerdctl": "error"}),
+        (replace(ENGINE, program="nerdctl", server_version="v2.0.3"), HOST, {}),
+    ],
+)
+def test_known_troubles_of_other_engines_are_found(info: EngineInfo, here: HostInfo, expected: dict[str, str]) -> None:
+    found = check_engine(info, here, NOW)
+    assert problems(found) == expected
+    assert all(each.why and (each.remedy or each.level == "ok") for each in found)
+
+
+def test_memory_of_podmans_machine_is_set_with_its_own_commands() -> None:
+    found = check_engine(replace(PODMAN, memory=GIB), PODMAN_HOST, NOW)
+    assert any("podman machine set --memory" in each.remedy for each in found)
+
+
+def test_limit_of_processes_is_that_of_the_last_file() -> None:
+    assert pids_limit([]) == 2048
+    assert pids_limit(["[containers]\npids_limit = 4096\n", "# pids_limit = 1\n  pids_limit=0 # none\n"]) == 0
+    assert pids_limit(["pids_limit = -1\n", "pids_limit = many\n"]) == 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.cli.kind_options import store_options
+from workbench.cli.kind_options import provider_option, store_options
 from workbench.cli.options import output_option, run_async
 from workbench.cli.output.console import (
     DIM,
@@ -79,7 +79,11 @@ def up_kind(name: str, dry_run: bool, output: str, given: Mapping[str, Any]) -> 
     from workbench.sandbox import kind_sandbox
 
     options = kind_sandbox.options_for(name)
-    plain = {key: given[key] for key in ("node_image", "base_image", "minio_image", "wheels", "load") if given.get(key)}
+    plain = {
+        key: given[key]
+        for key in ("provider", "node_image", "base_image", "minio_image", "wheels", "load")
+        if given.get(key)
+    }
     if not given.get("node_image") and (node_image := os.environ.get("C8S_KIND_IMAGE")):
         plain["node_image"] = node_image
     options = replace(options, s3=_store(given, dry_run), **plain)
@@ -126,9 +130,10 @@ def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3Config | None:
 
 
 @click.command()
+@provider_option
 @output_option
 @click.pass_context
-def doctor(ctx: click.Context, output: str) -> None:
+def doctor(ctx: click.Context, provider: str | None, output: str) -> None:
     """Check this machine for problems with clusters. Exits 1 if there is an error.
 
     Each check prints what was found, why it matters and what to do. Nothing is changed.
@@ -147,7 +152,7 @@ def doctor(ctx: click.Context, output: str) -> None:
 
     images = (os.environ.get("C8S_KIND_IMAGE") or NODE_IMAGE, BASE_IMAGE)
 
-    checked = run_async(run_checks(digests=state_root() / DIGESTS_FILE, images=images))
+    checked = run_async(run_checks(digests=state_root() / DIGESTS_FILE, images=images, provider=provider or ""))
     findings = [*check_engines(), *checked]
     if output != "table":
         print_document(to_dicts(findings), output)

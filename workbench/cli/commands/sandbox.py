@@ -34,7 +34,7 @@ def _name_option(name: str) -> str:
 
 @click.command()
 @sandbox_option
-@click.option("--kind", is_flag=True, help="Create a Kubernetes cluster with kind in Docker.")
+@click.option("--kind", is_flag=True, help="Create a Kubernetes cluster with kind, in Docker or Podman.")
 @runtime_option
 @kind_options
 @output_option
