@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from controller import labels
 from controller.operator import names
-from controller.operator.decision.pod_status import is_pod_finished
+from controller.operator.decision.pods.status import is_pod_finished
 from controller.operator.gate import is_closed
 from controller.run_types.keys import AttemptKey, RunKey
 

@@ -11,7 +11,7 @@ from controller import labels
 from controller.operator.cache.cluster_room import ClusterRoom
 from controller.operator.cache.owned_resources import OwnedResources, run_key_of
 from controller.operator.cache.run_state import RunState
-from controller.operator.decision.pod_status import is_step_image_pull
+from controller.operator.decision.pods.status import is_step_image_pull
 from controller.run_types.keys import RunKey
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, OpenGate, StartAttempt, StopPod
 from controller.operator.decision.observation import AttemptView, EarlyPod, Observation
-from controller.operator.decision.pod_status import is_pod_finished
+from controller.operator.decision.pods.status import is_pod_finished
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Pipeline

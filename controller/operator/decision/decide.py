@@ -18,7 +18,7 @@ from controller.operator.decision.concurrency import has_started_steps
 from controller.operator.decision.early_pods import decide_early_pods
 from controller.operator.decision.observation import LOGS_TIMER, RUN_TIMER, Observation
 from controller.operator.decision.pending_steps import evaluate_start
-from controller.operator.decision.pod_status import is_pod_finished
+from controller.operator.decision.pods.status import is_pod_finished
 from controller.operator.decision.run_status import (
     add_failure_excerpt,
     add_queue_times,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controller.operator import names
-from controller.operator.decision.agent_report import (
+from controller.operator.decision.pods.agent_report import (
     NOTHING_REPORTED,
     AgentReport,
     agent_end,
@@ -18,7 +18,7 @@ from controller.operator.decision.agent_report import (
     has_gate,
     read_report,
 )
-from controller.operator.decision.pod_status import (
+from controller.operator.decision.pods.status import (
     conditions,
     container_status,
     is_pod_finished,

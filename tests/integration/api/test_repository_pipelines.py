@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.api.conftest import ADMIN, Caller, Sandbox
 from tests.integration.api.test_whole_path import ended
-from tests.support.git_server import GitServer, Repository, git_server
+from tests.support.forges.git_server import GitServer, Repository, git_server
 
 pytestmark = pytest.mark.xdist_group("controller")
 RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.webhook_kills import kill_at_writes
+from bench.webhooks.kills import kill_at_writes
 
 pytestmark = pytest.mark.xdist_group("controller")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.operator_kills import Json, Stage, stage
+from bench.run_controller.kills import Json, Stage, stage
 from controller import labels
 from controller.operator.gate import Opening, is_closed
 from tests.support.waiting import wait_until

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.operator_kills import Found, Json, Stage, one_run, stage, store_away
+from bench.run_controller.kills import Found, Json, Stage, one_run, stage, store_away
 from tests.integration.operator.faults import Faults, fault_proxy
 from tests.support.waiting import wait_until
 

@@ -17,7 +17,7 @@ from controller.forges.reported import Reported
 from controller.forges.requests import repository_of
 from controller.kube import REPOSITORY_CONNECTIONS, SECRETS
 from controller.operator.interfaces import CloneTokenError
-from tests.support.github_server import APP_ID, INSTALLATION, GitHubServer, app_key_pem, github_server
+from tests.support.forges.github import APP_ID, INSTALLATION, GitHubServer, app_key_pem, github_server
 from tests.support.waiting import wait_until_async
 from tests.unit.controller.forges.test_reporter import COMMIT, Client, FakeRuns, reporting
 

@@ -16,7 +16,7 @@ from controller import labels
 from controller.forges.reported import Reported
 from controller.forges.reporter import StatusReporter
 from controller.kube import REPOSITORY_CONNECTIONS, SECRETS, NotFoundError
-from tests.support.forge_server import TOKEN, ForgeServer, forge_server
+from tests.support.forges.server import TOKEN, ForgeServer, forge_server
 from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ import pytest
 from controller.webhooks import app as module
 from controller.webhooks.admission import Admission
 from controller.webhooks.app import WebhookApp
-from tests.support.forge_payloads import encode, github_push
+from tests.support.forges.payloads import encode, github_push
 from tests.unit.controller.webhooks.world import SECRET, World
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from controller.webhooks.event import RepositoryEvent
 from controller.webhooks.payload import parse_body
 from controller.webhooks.providers import PROVIDERS
 from controller.webhooks.stored_event import from_stored, to_stored
-from tests.support import forge_payloads as payloads
+from tests.support.forges import payloads as payloads
 
 SAME = (
     "https://github.com/Org/App",

@@ -11,8 +11,8 @@ import pytest
 
 from controller.kube import REPOSITORY_CONNECTIONS, ApiError, UnreachableError
 from controller.provenance import verified_creator
-from tests.support import forge_payloads as payloads
-from tests.support.forge_payloads import NEW, OLD
+from tests.support.forges import payloads as payloads
+from tests.support.forges.payloads import NEW, OLD
 from tests.unit.controller.webhooks.providers.test_mutations import damage, mutate
 from tests.unit.controller.webhooks.world import KEY, SECRET, World
 

@@ -22,7 +22,7 @@ from controller.webhooks.providers import PROVIDERS
 from controller.webhooks.receiver import Answer, Receiver, Request
 from controller.webhooks.run_creator import RunCreator
 from controller.webhooks.secrets import SecretCache
-from tests.support.forge_payloads import Delivery, encode
+from tests.support.forges.payloads import Delivery, encode
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.git_server import git
+from tests.support.forges.git_server import git
 from workbench.submit.event import local_event
 from workbench.submit.git import WorktreeError
 

@@ -11,7 +11,7 @@ import pytest
 from controller.agent.git.clone import Git
 from controller.agent.git.definition import read_definition
 from controller.agent.settings import AgentSettings
-from tests.support.git_server import GitServer, Repository, git, git_server
+from tests.support.forges.git_server import GitServer, Repository, git, git_server
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The mask against secrets that a program has written into a log: 1,200 cases; `bench/mask_fuzz.py` runs more."""
+"""The mask against secrets that a program has written into a log: 1,200 cases; `bench/masking/fuzz.py` runs more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench import mask_fuzz
+from bench.masking import fuzz
 from controller.logs.masking import encodings, layers, mask, patterns, text_forms
 from controller.logs.masking.dumps import DumpPatterns
 from controller.logs.masking.escapes import Kind, Notation, notations
@@ -21,8 +21,8 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 
 @pytest.mark.parametrize("seed", range(8))
 def test_no_secret_is_seen_and_nothing_else_is_changed(seed: int) -> None:
-    batch = mask_fuzz.make(random.Random(seed), 150)
-    assert [str(each) for each in mask_fuzz.check(batch)] == []
+    batch = fuzz.make(random.Random(seed), 150)
+    assert [str(each) for each in fuzz.check(batch)] == []
 
 
 def _without(module: object, name: str) -> Mutation:
@@ -132,4 +132,4 @@ def test_fuzzer_finds_a_mask_without_one_of_its_parts(name: str, monkeypatch: py
     chance = random.Random(3)
     # Many small batches for different secrets, large ones for lines that are too long to be held back.
     sizes = (60, 60, 60, 500) * 40
-    assert any(mask_fuzz.check(mask_fuzz.make(chance, size)) for size in sizes)
+    assert any(fuzz.check(fuzz.make(chance, size)) for size in sizes)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.operator.decision.actions import OpenGate
-from controller.operator.decision.agent_report import AgentReport
+from controller.operator.decision.pods.agent_report import AgentReport
 from controller.operator.decision.early_pods import MAX_WAIT
 from controller.operator.decision.observation import BlockingRun
 from tests.unit.controller.operator.world import World, step

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from controller.operator.decision.actions import StopPod
-from controller.operator.decision.agent_report import AgentReport
+from controller.operator.decision.pods.agent_report import AgentReport
 from tests.unit.controller.operator.world import World, step
 
 

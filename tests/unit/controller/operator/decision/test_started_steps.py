@@ -8,7 +8,7 @@ import pytest
 
 from controller.operator.cache.timers import RunTimers
 from controller.operator.decision.actions import ReadManifest, StopPod
-from controller.operator.decision.agent_report import AgentReport
+from controller.operator.decision.pods.agent_report import AgentReport
 from tests.unit.controller.operator.world import MANIFEST, World, step
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from controller.operator import names
 from controller.operator.cache.run_plan import load_run_plan
-from controller.operator.decision.agent_report import fetches
+from controller.operator.decision.pods.agent_report import fetches
 from controller.operator.gate import is_closed, is_early
 from controller.operator.workload.job import JobSpec, build_job
 from tests.unit.controller.operator.world import SETTINGS, build_run, step

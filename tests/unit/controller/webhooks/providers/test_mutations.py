@@ -13,7 +13,7 @@ from controller.run_types import patterns
 from controller.webhooks.event import PayloadError, RepositoryEvent
 from controller.webhooks.payload import parse_body
 from controller.webhooks.providers import PROVIDERS
-from tests.support import forge_payloads as payloads
+from tests.support.forges import payloads as payloads
 
 ROUNDS = 10_000
 VALUES: tuple[Any, ...] = (

@@ -9,8 +9,8 @@ import pytest
 from controller.webhooks.event import Ignored, Parsed, PayloadError, PullRequest, RepositoryEvent
 from controller.webhooks.payload import parse_body
 from controller.webhooks.providers import PROVIDERS
-from tests.support import forge_payloads as payloads
-from tests.support.forge_payloads import NAME, NEW, OLD, ZEROS, Delivery
+from tests.support.forges import payloads as payloads
+from tests.support.forges.payloads import NAME, NEW, OLD, ZEROS, Delivery
 
 
 def parse(provider: str, delivery: Delivery) -> Sequence[Parsed]:

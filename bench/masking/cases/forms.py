@@ -8,9 +8,9 @@ import random
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from bench.mask_cases.dumps import dump
-from bench.mask_cases.notations import NOTATIONS, decoded
-from bench.mask_cases.parts import Fate, Part, Parts, either, hidden, kept
+from bench.masking.cases.dumps import dump
+from bench.masking.cases.notations import NOTATIONS, decoded
+from bench.masking.cases.parts import Fate, Part, Parts, either, hidden, kept
 
 Form = Callable[[random.Random, bytes], "Parts | None"]
 """Writes a secret; None if it is not one that is written so."""

@@ -3,7 +3,7 @@
 200,000 artifact files that the next step gets; 300 steps with four attempts each; two matrices of 150 of which one
 depends on the other.
 
-    .venv/bin/python bench/large_runs.py [--files 200000] [--steps 300] [--only artifacts,attempts,matrices]
+    .venv/bin/python bench/run_controller/large_runs.py [--files 200000] [--steps 300] [--only artifacts,attempts,matrices]
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from machine import describe
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from bench.machine import describe
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
 _LIMIT_SECONDS = 1800

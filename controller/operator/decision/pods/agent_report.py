@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from controller import labels
 from controller.operator import names
-from controller.operator.decision.pod_status import agent_container, agent_status
+from controller.operator.decision.pods.status import agent_container, agent_status
 
 if TYPE_CHECKING:
     from controller.run_types.objects import TestCounts

@@ -5,7 +5,7 @@ delivery, and kills the process with SIGKILL at the n-th: before it reaches the 
 and before the answer arrives. The forge delivers again until it is answered, as forges and their users do. Each
 delivery has to end in exactly one run, each step of which ran once, and in one final commit status at the forge.
 
-python bench/webhook_kills.py [--every N] [--rounds N]
+    .venv/bin/python bench/webhooks/kills.py [--every N] [--rounds N]
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.machine import describe
-from bench.webhooks import FINAL, SPACE, Json, Stage, stage
+from bench.webhooks.deliveries import FINAL, SPACE, Json, Stage, stage
 from tests.integration.operator.faults import Faults, fault_proxy
 from tests.support.waiting import wait_until
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jsonschema import Draft4Validator, FormatChecker
 
-from tests.support.forge_server import serve_forge
+from tests.support.forges.server import serve_forge
 
 Json = dict[str, Any]
 APP_ID, INSTALLATION = "12345", 678

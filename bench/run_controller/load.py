@@ -1,6 +1,6 @@
 """100 runs of 5 x `true` at once, one run of 200 steps at once, and longer and longer chains: how long they take.
 
-python bench/operator_load.py [--runs N] [--wide N]
+    .venv/bin/python bench/run_controller/load.py [--runs N] [--wide N]
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.machine import describe
-from bench.operator_kills import Stage, stage
+from bench.run_controller.kills import Stage, stage
 
 Json = dict[str, Any]
 _RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"

@@ -3,7 +3,7 @@
 A process reads them as the controller does at its start, from an API server in another process that makes them up, and
 has loaded everything that API and operator consist of. Printed is its memory afterwards, and at most.
 
-python bench/ended_runs.py [--runs N] [--definition-kib N] [--steps N]
+    .venv/bin/python bench/run_controller/ended_runs.py [--runs N] [--definition-kib N] [--steps N]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from aiohttp import web
 

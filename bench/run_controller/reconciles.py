@@ -4,7 +4,7 @@ Each change of a pod causes a reconcile: the whole run is observed and decided. 
 request is made, so that this is the operator's own work. The runs are in the midst of it: half their steps have
 succeeded, one runs, the rest waits.
 
-python bench/operator_reconciles.py [--seconds N]
+    .venv/bin/python bench/run_controller/reconciles.py [--seconds N]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.machine import describe
 from controller import labels

@@ -10,7 +10,7 @@ six steps at a time are made ahead and wait at their gates; none may be left the
 An operator is forked off a process that has imported the code and nothing else, which takes 50 ms instead of a second:
 the kills meet what an operator does, not its imports. With `--fresh` each is an interpreter of its own.
 
-python bench/operator_kills.py [--kills N] [--per-run N] [--store-away SECONDS] [--seed N] [--fresh]
+    .venv/bin/python bench/run_controller/kills.py [--kills N] [--per-run N] [--store-away SECONDS] [--seed N] [--fresh]
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Json = dict[str, Any]
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _TOKEN = "kill-token"
 _RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
 _LAYERS, _WIDTH = 5, 4

@@ -2,9 +2,9 @@
 
 A case is one secret in one form in one surrounding, with its own cuts. The cases of a batch share their secrets, and
 are one log: it is masked as a whole, and again in the pieces that the cuts make; both have to be the same, and each
-case has to be as `mask_cases` says. Half of the batches are one long line. `mask_cases` uses no code of the mask.
+case has to be as `cases` says. Half of the batches are one long line. `cases` uses no code of the mask.
 
-python bench/mask_fuzz.py [--cases N] [--seed N] [--batch N]
+    .venv/bin/python bench/masking/fuzz.py [--cases N] [--seed N] [--batch N]
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.mask_cases.forms import FILLERS, FORMS, LINE_FORMS, Form
-from bench.mask_cases.parts import Fate, Part, either, kept
-from bench.mask_cases.secrets import Secret, secrets
+from bench.masking.cases.forms import FILLERS, FORMS, LINE_FORMS, Form
+from bench.masking.cases.parts import Fate, Part, either, kept
+from bench.masking.cases.secrets import Secret, secrets
 from controller.logs.masking.mask import SecretMasker
 from controller.logs.masking.patterns import SecretPatterns
 

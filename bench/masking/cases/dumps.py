@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from bench.mask_cases.parts import Parts, hidden, kept
+from bench.masking.cases.parts import Parts, hidden, kept
 
 MIN_DUMPED_BYTES = 6
 

@@ -5,7 +5,7 @@ it, the same without the verification of the signature. "Durable" is what an ans
 step is timed on a controller with all roles, from the delivery to the step's `startedAt`, with a clone of a repository
 on this machine.
 
-python bench/webhooks.py [--deliveries N] [--rate N] [--runs N]
+    .venv/bin/python bench/webhooks/deliveries.py [--deliveries N] [--rate N] [--runs N]
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import aiohttp
 
 from bench.machine import describe
-from bench.operator_kills import ForkedProcess, kubeconfig
+from bench.run_controller.kills import ForkedProcess, kubeconfig
 from controller.provenance import derive_webhook_key
 from controller.webhooks.signature import hex_digest
-from tests.support.forge_payloads import encode, gitea_push
-from tests.support.forge_server import ForgeServer, forge_server
-from tests.support.git_server import Repository, git_server
+from tests.support.forges.payloads import encode, gitea_push
+from tests.support.forges.server import ForgeServer, forge_server
+from tests.support.forges.git_server import Repository, git_server
 from tests.support.waiting import wait_until
 
 Json = dict[str, Any]
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TOKEN = "kill-token"
 SECRET = b"secret of the bench"
 SPACE = "/apis/c8s.dev/v1alpha1/namespaces/default"

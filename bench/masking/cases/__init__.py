@@ -1,0 +1,1 @@
+"""Random secrets and what a log may have of them, for `masking/fuzz.py`. Shares no code with the mask."""

@@ -1,0 +1,1 @@
+"""Measurements of the receiver of deliveries."""

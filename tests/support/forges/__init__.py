@@ -1,0 +1,1 @@
+"""Servers and payloads in the place of forges."""
