@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+
 def main() -> int:
     failed = []
     folder = Path(__file__).parent

@@ -3,7 +3,7 @@
 200,000 artifact files that the next step gets; 300 steps with four attempts each; two matrices of 150 of which one
 depends on the other.
 
-    .venv/bin/python bench/run_controller/large_runs.py [--files 200000] [--steps 300] [--only artifacts,attempts,matrices]
+    .venv/bin/python bench/run_controller/large_runs.py [--files N] [--steps N] [--only artifacts,attempts,matrices]
 """
 
 from __future__ import annotations

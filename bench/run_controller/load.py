@@ -1,6 +1,6 @@
 """100 runs of 5 x `true` at once, one run of 200 steps at once, and longer and longer chains: how long they take.
 
-    .venv/bin/python bench/run_controller/load.py [--runs N] [--wide N]
+.venv/bin/python bench/run_controller/load.py [--runs N] [--wide N]
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ from bench.machine import describe
 from bench.run_controller.kills import ForkedProcess, kubeconfig
 from controller.provenance import derive_webhook_key
 from controller.webhooks.signature import hex_digest
+from tests.support.forges.git_server import Repository, git_server
 from tests.support.forges.payloads import encode, gitea_push
 from tests.support.forges.server import ForgeServer, forge_server
-from tests.support.forges.git_server import Repository, git_server
 from tests.support.waiting import wait_until
 
 Json = dict[str, Any]

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from controller.operator import gate, names
-from controller.operator.decision.pods.confirmation import confirm, is_unconfirmed, note_other_code
+from controller.operator.decision.confirmation import confirm, is_unconfirmed, note_other_code
 from controller.operator.decision.observation import AttemptView, Milestones
+from controller.operator.decision.pod_verdict import evaluate_pod
 from controller.operator.decision.pods.status import (
     is_pod_finished,
     is_upload_finished,
     started_containers,
     uploads_artifacts,
 )
-from controller.operator.decision.pods.verdict import evaluate_pod
 from controller.operator.workload.debug_copies import keeps_workspace_on_failure
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Step

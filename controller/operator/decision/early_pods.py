@@ -14,7 +14,7 @@ from controller.operator.decision.actions import StartAttempt, WithdrawJob
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict
 from controller.operator.decision.observation import AttemptView, EarlyPod
 from controller.operator.decision.pending_steps import awaiting_status_write, counts_as_failure, join_names
-from controller.operator.decision.pods.verdict import evaluate_pod
+from controller.operator.decision.pod_verdict import evaluate_pod
 from controller.pipeline.conditions import dependency_policy
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase

@@ -13,7 +13,7 @@ from controller.operator.decision import attempts
 from controller.operator.decision.actions import DeleteJob, OpenGate, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.attempts import awaiting_artifacts, awaiting_workspace
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict, step_status
-from controller.operator.decision.pods.confirmation import CONFIRMATION_LIMIT, is_unconfirmed
+from controller.operator.decision.confirmation import CONFIRMATION_LIMIT, is_unconfirmed
 from controller.operator.decision.observation import AttemptView, Observation, Timer, TimerKey
 from controller.operator.decision.pods.status import is_pod_finished
 from controller.pipeline.graph.expand import ExpandedStep

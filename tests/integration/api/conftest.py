@@ -16,8 +16,8 @@ import pytest
 
 import controller
 from tests.contract.conversation.rules import find_problems
-from tests.support.forges.server import TOKEN as FORGE_TOKEN
 from tests.support.forges.git_server import GitServer, git_server
+from tests.support.forges.server import TOKEN as FORGE_TOKEN
 from tests.support.recording_proxy import RecordingProxy
 from tests.support.waiting import wait_until
 

@@ -17,9 +17,9 @@ import pytest
 from tests.integration.api.conftest import SECONDS, WORKBENCH, Caller, Sandbox
 from tests.integration.api.test_webhooks import FILE, PASSWORD, about, push
 from tests.integration.api.test_whole_path import ended
-from tests.support.forges.payloads import github_pull_request
 from tests.support.forges.git_server import GitServer, git, git_server
 from tests.support.forges.github import APP_ID, app_key_pem, github_server
+from tests.support.forges.payloads import github_pull_request
 from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.xdist_group("controller")

@@ -12,9 +12,9 @@ import pytest
 from controller.webhooks.signature import hex_digest
 from tests.integration.api.conftest import GUEST, SECONDS, WORKBENCH, Caller, Sandbox
 from tests.integration.api.test_whole_path import ended
+from tests.support.forges.git_server import GitServer, Repository, git
 from tests.support.forges.payloads import Delivery, encode, github_pull_request, github_push
 from tests.support.forges.server import forge_server
-from tests.support.forges.git_server import GitServer, Repository, git
 from tests.support.waiting import wait_until, wait_until_async
 
 pytestmark = pytest.mark.xdist_group("controller")

@@ -36,8 +36,8 @@ from kind import apply, kustomize, service_account_token
 from kind.cluster_record import ClusterRecord, write_record
 from kind.tools.kind_cli import Ports
 from tests.live import C8s, parse_step_table, write_pipeline
-from tests.support.forges.payloads import encode, gitea_push
 from tests.support.forges.git_server import git_server
+from tests.support.forges.payloads import encode, gitea_push
 from tests.support.waiting import wait_until, wait_until_async
 from workbench.config.contexts import write_context
 from workbench.sandbox import Endpoint

@@ -1,1 +1,1 @@
-"""What the pod of an attempt, its agent and the kubelet tell about the attempt."""
+"""What the pods of attempts and their agents tell."""

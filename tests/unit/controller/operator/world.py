@@ -22,7 +22,6 @@ from controller.operator.decision.actions import (
     VerifyJob,
     WithdrawJob,
 )
-from controller.operator.decision.pods.agent_report import NOTHING_REPORTED, AgentReport
 from controller.operator.decision.concurrency import concurrency_group
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import (
@@ -34,6 +33,7 @@ from controller.operator.decision.observation import (
     Observation,
     update_milestones,
 )
+from controller.operator.decision.pods.agent_report import NOTHING_REPORTED, AgentReport
 from controller.operator.decision.pods.status import is_pod_finished
 from controller.operator.decision.reuse import KnownInputs, ReusableStep, definition_digests, input_digests
 from controller.operator.gate import Opening, is_closed

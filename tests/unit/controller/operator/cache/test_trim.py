@@ -7,10 +7,10 @@ from typing import Any
 from controller import labels
 from controller.operator.cache.owned_resources import attempt_key_of, controller_uid, run_key_of
 from controller.operator.cache.trim import trim_event, trim_job, trim_pod
-from controller.operator.decision.pods.agent_report import AgentReport, read_report
 from controller.operator.decision.observation import AttemptView, Milestones, update_milestones
+from controller.operator.decision.pod_verdict import evaluate_pod
+from controller.operator.decision.pods.agent_report import AgentReport, read_report
 from controller.operator.decision.pods.status import disruption_message, started_containers, uploads_artifacts
-from controller.operator.decision.pods.verdict import evaluate_pod
 from controller.operator.workload.debug_copies import keeps_workspace_on_failure
 from tests.unit.controller.operator.world import T0
 

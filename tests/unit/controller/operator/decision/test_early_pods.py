@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from controller.operator.decision.actions import OpenGate
-from controller.operator.decision.pods.agent_report import AgentReport
 from controller.operator.decision.early_pods import MAX_WAIT
 from controller.operator.decision.observation import BlockingRun
+from controller.operator.decision.pods.agent_report import AgentReport
 from tests.unit.controller.operator.world import World, step
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.operator.decision.observation import AttemptView
-from controller.operator.decision.pods.verdict import evaluate_pod
+from controller.operator.decision.pod_verdict import evaluate_pod
 
 Json = dict[str, Any]
 

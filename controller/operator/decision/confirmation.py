@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from controller.operator.decision.pods.agent_report import NOTHING_REPORTED
 from controller.operator.decision.observation import AttemptView
+from controller.operator.decision.pod_verdict import evaluate_pod
+from controller.operator.decision.pods.agent_report import NOTHING_REPORTED
 from controller.operator.decision.pods.status import container_status, is_pod_finished
-from controller.operator.decision.pods.verdict import evaluate_pod
 from controller.operator.names import STEP_CONTAINER
 from controller.pipeline.model import Step
 from controller.run_types.phases import StepPhase

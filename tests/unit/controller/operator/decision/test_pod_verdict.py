@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from controller.operator.decision.pods.agent_report import AgentReport
 from controller.operator.decision.observation import AttemptView, Milestones, update_milestones
+from controller.operator.decision.pod_verdict import PodVerdict, evaluate_pod
+from controller.operator.decision.pods.agent_report import AgentReport
 from controller.operator.decision.pods.status import started_containers
-from controller.operator.decision.pods.verdict import PodVerdict, evaluate_pod
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 23, 7, 45, 19, tzinfo=UTC)
