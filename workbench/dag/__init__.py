@@ -3,17 +3,14 @@
     drawing = layout(("build", "test"), (("build", "test"),))
     for line in drawing.text(): print(line)
 
-No available library draws a hundred steps readably on a character grid. The stages are
-those of Sugiyama: `graph` finds the layers, `layering` an order with few crossings,
-`row_assignment` the rows, `edge_bundles` and `edge_routing` the lines between two
-layers, and `drawing` the characters. `grouping` merges the steps of a matrix before
-that, and `outline` draws the same graph as a list. Colours, names and signs are drawn
-by the user interfaces.
+No available library draws a hundred steps readably on a character grid. `controller.dag`
+finds layers and rows; here, `edge_bundles` and `edge_routing` find the lines between two
+layers, and `drawing` the characters. `outline` draws the same graph as a list. Colours,
+names and signs are drawn by the user interfaces.
 """
 
+from controller.dag import Graph, Group, GroupedGraph, common_phase, find_groups, group_nodes
 from workbench.dag.drawing import Box, Drawing, layout
-from workbench.dag.graph import Graph
-from workbench.dag.grouping import Group, GroupedGraph, common_phase, find_groups, group_nodes
 from workbench.dag.outline import OutlineRow, draw_outline, outline
 
 __all__ = [

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
+from controller.dag.graph import Graph
+from controller.dag.layering import Layering, assign_layers
+from controller.dag.row_assignment import assign_rows
 from workbench.dag.edge_bundles import EdgeBundle
 from workbench.dag.edge_routing import EdgeChannel, route_edges
-from workbench.dag.graph import Graph
-from workbench.dag.layering import Layering, assign_layers
-from workbench.dag.row_assignment import assign_rows
 
 NORTH, EAST, SOUTH, WEST = 1, 2, 4, 8
 _BOXES = " ╵╶╰╷│╭├╴╯─┴╮┤┬┼"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.dag.graph import Graph
 from workbench.dag.drawing import Box, Drawing
-from workbench.dag.graph import Graph
 from workbench.text.width import cell_width
 
 _GAP = 2

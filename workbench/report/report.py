@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.run_query import run_begin, run_duration
 from controller.run_types.phases import StepPhase
 from controller.run_types.reasons import StepReason
 from workbench.client.models import Attempt, Run, Step
@@ -96,12 +97,6 @@ def build_report(run: Run, now: datetime) -> RunReport:
     )
 
 
-def run_duration(run: Run, now: datetime) -> float | None:
-    """Seconds from the start of the run to its end, or up to `now`."""
-    begin = _begin(run)
-    return None if begin is None else max(0.0, ((run.completion_time or now) - begin).total_seconds())
-
-
 def step_spans(run: Run, step: Step) -> tuple[PhaseSpan, ...]:
     """The parts of a step's time in order, without gaps, one attempt after the other."""
     found: list[PhaseSpan] = []
@@ -116,15 +111,7 @@ def _ready(run: Run, step: Step) -> datetime | None:
     """When all dependencies of the step had ended."""
     needed = [other.completion_time for other in run.steps if other.name in step.depends_on]
     known = [time for time in needed if time is not None]
-    return max(known) if known else _begin(run)
-
-
-def _begin(run: Run) -> datetime | None:
-    """The start of the run: its creation, or, as that has whole seconds only, its start time if less than 1 s later."""
-    created, started = run.created_at, run.start_time
-    if created is None or started is None:
-        return started or created
-    return started if (started - created).total_seconds() < 1.0 else created
+    return max(known) if known else run_begin(run)
 
 
 def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list[PhaseSpan]:

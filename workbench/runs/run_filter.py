@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from controller.run_query import parse_query, run_duration
 from workbench.client.models import Run
-from workbench.report.report import run_duration
-from workbench.runs.run_query import parse_query
 
 SortOrder = Literal["newest", "oldest", "longest", "name"]
 ORDERS: tuple[SortOrder, ...] = ("newest", "oldest", "longest", "name")

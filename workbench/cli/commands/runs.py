@@ -90,7 +90,7 @@ async def _list(
 
 
 def _rows(found: list[Run], now: Callable[[], datetime] = _now) -> list[tuple[str, ...]]:
-    from workbench.report.report import run_duration
+    from controller.run_query import run_duration
 
     at = now()
     return [

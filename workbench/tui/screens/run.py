@@ -15,11 +15,11 @@ from textual.containers import Container
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from controller.run_query import run_duration
 from workbench.client.models import Run, Step
 from workbench.logs.log_file import LogFileError
 from workbench.logs.save import SaveError, save_log
 from workbench.logs.step_logs import StepLogs
-from workbench.report.report import run_duration
 from workbench.report.reuse import count_reuse
 from workbench.runs.footer import footer_actions
 from workbench.runs.holds import describe_hold

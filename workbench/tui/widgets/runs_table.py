@@ -11,8 +11,8 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widgets import Static
 
+from controller.run_query import run_duration
 from workbench.client.models import Run
-from workbench.report.report import run_duration
 from workbench.runs.run_filter import RunFilter
 from workbench.runs.run_list import RunList
 from workbench.text.format import format_duration

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.dag.row_assignment import minimize_displacement
 from workbench.dag import Drawing, Graph, layout, outline
-from workbench.dag.row_assignment import minimize_displacement
 
 _EAST, _NORTH, _SOUTH = (1, 0), (0, -1), (0, 1)
 _OPENINGS = {

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from controller.run_query import parse_query
 from tests.support.tui.fakes import NOW, hello, run
 from workbench.runs.run_filter import RunFilter
-from workbench.runs.run_query import parse_query
 
 RUNS = [
     hello(1, "Succeeded", created_ago=30),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor
 
-from workbench.dag.layering import Layering, median
+from controller.dag.layering import Layering, median
 
 _SWEEPS = 6
 _STAND_IN_WEIGHT = 4.0

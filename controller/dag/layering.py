@@ -10,7 +10,7 @@ from bisect import bisect_right, insort
 from dataclasses import dataclass
 from itertools import pairwise
 
-from workbench.dag.graph import Graph
+from controller.dag.graph import Graph
 
 _SWEEPS = 8
 

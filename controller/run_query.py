@@ -1,4 +1,7 @@
-"""The filter language of the list of runs: `status:failed branch:main age<1h deploy !draft`. Pure."""
+"""The filter language of lists of runs: `status:failed branch:main age<1h deploy !draft`. Pure.
+
+The workbench and the dashboard share it, each with its own type of a run.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,37 @@ from datetime import datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Protocol
 
-from workbench.client.models import Run
-from workbench.report.report import run_duration
+
+class Run(Protocol):
+    """What the filters ask of a run."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def pipeline(self) -> str: ...
+    @property
+    def branch(self) -> str | None: ...
+    @property
+    def commit(self) -> str | None: ...
+    @property
+    def event(self) -> str | None: ...
+    @property
+    def triggered_by(self) -> str | None: ...
+    @property
+    def created_by(self) -> str | None: ...
+    @property
+    def watch(self) -> bool: ...
+    @property
+    def phase(self) -> str: ...
+    @property
+    def created_at(self) -> datetime | None: ...
+    @property
+    def start_time(self) -> datetime | None: ...
+    @property
+    def completion_time(self) -> datetime | None: ...
+
 
 Predicate = Callable[[Run, datetime], bool]
 
@@ -72,6 +103,20 @@ def parse_query(text: str) -> RunQuery:
             continue
         predicates.append(_negated(predicate) if excluded else predicate)
     return RunQuery(tuple(predicates), tuple(problems))
+
+
+def run_begin(run: Run) -> datetime | None:
+    """The start of the run: its creation, or, as that has whole seconds only, its start time if less than 1 s later."""
+    created, started = run.created_at, run.start_time
+    if created is None or started is None:
+        return started or created
+    return started if (started - created).total_seconds() < 1.0 else created
+
+
+def run_duration(run: Run, now: datetime) -> float | None:
+    """Seconds from the start of the run to its end, or up to `now`."""
+    begin = run_begin(run)
+    return None if begin is None else max(0.0, ((run.completion_time or now) - begin).total_seconds())
 
 
 def _negated(predicate: Predicate) -> Predicate:
