@@ -16,6 +16,7 @@ from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app
 from tests.tui.screens.test_cluster import HEALTH, status
 from tests.tui.screens.test_deliveries import EXAMPLES, connected
 from tests.tui.screens.test_run_failure import failed_app, failed_run
+from tests.tui.screens.test_test_results import unit_app
 from tests.tui.setup.test_setup_app import FakeProvider
 from tests.tui.widgets.test_dag_view import matrix_app
 from workbench.client.endpoint import Endpoint
@@ -171,3 +172,10 @@ def test_setup_progress(snap_compare: SnapCompare) -> None:
         await until(pilot, sees(app, "1 of 2 steps done", "pulling"))
 
     assert snap_compare(app, terminal_size=SMALL, run_before=settle)
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
+def test_test_results(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    app = unit_app()
+    settle = after(app, "shop-3", press=("T",), then="1 flaky")
+    assert snap_compare(app, terminal_size=size, run_before=settle)

@@ -47,7 +47,7 @@ async def test_filter_of_runs_gets_every_letter(delay: float) -> None:
 
 
 @pytest.mark.parametrize("delay", DELAYS)
-@pytest.mark.parametrize("purpose", ["/", "&", "T"])
+@pytest.mark.parametrize("purpose", ["/", "&", ":"])
 async def test_prompt_of_a_log_gets_every_letter(purpose: str, delay: float) -> None:
     app = busy_app(open_run="webshop-42")
     async with app.run_test(size=WIDE, notifications=True) as pilot:

@@ -76,6 +76,15 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class FailedTests:
+    """How many of the step's tests failed, and the first of them; their names come with the rest of the card."""
+
+    failed: int
+    total: int
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FailureCard:
     """The card of a failed step. `loading`: only what the run itself says is known so far."""
 
@@ -89,6 +98,7 @@ class FailureCard:
     problem: str | None = None
     """Why the log can't be shown."""
     loading: bool = True
+    tests: FailedTests | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,8 @@ class Evidence:
     green_log: LogTail | None = None
     green_problem: str | None = None
     changed_files: tuple[FileChange, ...] | None = None
+    failed_tests: tuple[str, ...] = ()
+    """Names of tests that failed, the first ones."""
 
 
 def last_success(runs: Iterable[Run], run: Run, step: Step) -> Run | None:
@@ -135,7 +147,13 @@ def initial_card(run: Run, step: Step) -> FailureCard:
         exit_code=attempt.exit_code if attempt is not None else None,
         command=_only_command(run, step),
         lines=(CardLine(failure.line, failure.text, failing=True),) if failure is not None else (),
+        tests=_failed_tests(step),
     )
+
+
+def _failed_tests(step: Step, names: tuple[str, ...] = ()) -> FailedTests | None:
+    counts = step.last_attempt.tests if step.last_attempt is not None else None
+    return FailedTests(counts.failed, counts.total, names) if counts is not None and counts.failed else None
 
 
 def complete_card(run: Run, step: Step, green: Run | None, evidence: Evidence) -> FailureCard:
@@ -149,6 +167,7 @@ def complete_card(run: Run, step: Step, green: Run | None, evidence: Evidence) -
         source=evidence.source,
         problem=evidence.problem,
         loading=False,
+        tests=_failed_tests(step, evidence.failed_tests),
     )
 
 

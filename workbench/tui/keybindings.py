@@ -35,6 +35,7 @@ from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.secrets.dialog import SetSecretDialog
 from workbench.tui.screens.secrets.screen import SecretList, SecretsScreen
+from workbench.tui.screens.test_results import TestsScreen
 from workbench.tui.setup.app import ProviderList, SetupApp
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.find_bar import FindBar
@@ -49,6 +50,7 @@ from workbench.tui.widgets.pipelines_list import PipelinesList
 from workbench.tui.widgets.runs_table import RunsTable
 from workbench.tui.widgets.step_list import StepList
 from workbench.tui.widgets.tab_bar import TabBar
+from workbench.tui.widgets.tests_list import TestsList
 
 RESERVED = {
     "ctrl+q": "always quits the workbench",
@@ -90,6 +92,7 @@ FOCUS_SCOPES = (
     FocusScope("editor's problems", (ProblemList, EditorScreen)),
     FocusScope("tabs", (TabBar, DetailsScreen)),
     FocusScope("details", (ArtifactList, DetailsScreen)),
+    FocusScope("tests", (TestsList, TestsScreen)),
     FocusScope("comparison", (ListView, CompareScreen)),
     FocusScope("cluster", (ClusterScreen,)),
     FocusScope("messages", (NotificationList, NotificationsScreen)),
@@ -110,7 +113,7 @@ _TITLES = {
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
     HelpScreen: "Help", ConfirmDialog: "A question", ChoiceDialog: "A choice", ProblemsDialog: "Problems of a pipeline",
     ParamsDialog: "Parameters", SetSecretDialog: "Value of a secret", SecretsScreen: "Secrets: screen",
-    DeliveriesScreen: "Pushes: screen",
+    DeliveriesScreen: "Pushes: screen", TestsScreen: "Tests: screen",
     JumpScreen: "Jump mode",
     PreviewScreen: "An artifact",
     SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",

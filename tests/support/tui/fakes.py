@@ -42,6 +42,7 @@ from workbench.client.connections import Connection, DeliveryOutcome
 from workbench.client.errors import ClientError
 from workbench.client.models import CommandStarted, StepCommand
 from workbench.client.run_request import RunRequest
+from workbench.client.test_results import TestHistory, TestReport
 from workbench.logs.step_logs import to_microseconds
 from workbench.pipeline_file.load import LintOutcome
 from workbench.submit.submit import PackedSource
@@ -166,6 +167,9 @@ class FakeController:
         self.step_commands: dict[str, list[StepCommand]] = {}
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
+        self.rerun_failed_tests: list[bool] = []
+        self.test_report = TestReport((), ())
+        self.test_histories: dict[str, TestHistory] = {}
         self.rerun_of: list[tuple[str, bool]] = []
         self.rerun_breakpoints: tuple[tuple[str, str], ...] = ()
         self.continued: list[tuple[str, str, str]] = []
@@ -259,9 +263,13 @@ class FakeController:
         *,
         idempotency_key: str,
         from_failed: bool = False,
+        failed_tests: bool = False,
         breakpoints: Sequence[tuple[str, str]] = (),
     ) -> Run:
         self.rerun_of.append((name, from_failed))
+        self.rerun_failed_tests.append(failed_tests)
+        if self.error is not None:
+            raise self.error
         self.rerun_breakpoints = tuple(breakpoints)
         return hello(8, "Running")
 
@@ -288,6 +296,19 @@ class FakeController:
         sizes = {path: len(data) for path, data in self.artifact_files.items()} | self.artifact_sizes
         found = [Artifact("build", path, size, None) for path, size in sizes.items()]
         return tuple(each for each in found if step in (None, each.step))[:limit]
+
+    async def list_tests(self, run: str, *, step: str | None = None, failed: bool = False) -> TestReport:
+        if self.error is not None:
+            raise self.error
+        tests = tuple(
+            each for each in self.test_report.tests if step in (None, each.step) and (each.failed or not failed)
+        )
+        return TestReport(self.test_report.steps, tests)
+
+    async def read_test_history(self, run: str, step: str) -> TestHistory:
+        if self.error is not None:
+            raise self.error
+        return self.test_histories.get(step, TestHistory())
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
         return target.write_bytes(self.artifact_files[path])

@@ -40,7 +40,7 @@ _KEYS = (
     "right_square_bracket", "left_square_bracket", "E", "t", "T", "p", "c", "y", "plus", "minus", "ctrl+n", "s", "w",
     "number_sign", "m", "j", "k", "h", "l", "g", "G", "ctrl+u", "ctrl+d", "ctrl+b", "ctrl+f", "v", "z", "1", "2", "3",
     "f", "S", "W", "R", "F", "M", "D", "equals_sign", "d", "o", "r", "e", "C", "H", "question_mark",
-    "b", "b", "u", "X", "V", "f1", "f2", "f5",
+    "colon", "b", "b", "u", "X", "V", "f1", "f2", "f5",
     "f8", "f9", "A", "O", "Z", "K", "K", "ctrl+o", "ctrl+o", "ctrl+s",
     "ctrl+x", "ctrl+r", "ctrl+z", "ctrl+y", "ctrl+t", "ctrl+space", "ctrl+p",
 )  # fmt: skip

@@ -196,7 +196,7 @@ async def test_source_of_a_failure_opens_in_the_editor(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VISUAL", "vim")
     opened: list[list[str]] = []
-    monkeypatch.setattr("workbench.tui.screens.run_failure.run_external", lambda _, command: opened.append(command))
+    monkeypatch.setattr("workbench.tui.screens.source_actions.run_external", lambda _, command: opened.append(command))
     app = failed_app()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "o edit tests/test_cart.py:31"))

@@ -193,9 +193,9 @@ async def test_time_prompt_goes_to_a_line() -> None:
         await until(pilot, sees(app, "line 300"))
         await pilot.press("3", "t")
         await until(pilot, sees(app, ":00.000  line 300"))
-        await type_into(pilot, "T", "+0.0001")
+        await type_into(pilot, "colon", "+0.0001")
         await until(pilot, lambda: view(app).current_line == 100)
-        await type_into(pilot, "T", "25:99")
+        await type_into(pilot, "colon", "25:99")
         await until(pilot, sees(app, "25:99 is not a time"))
 
 

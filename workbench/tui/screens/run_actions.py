@@ -12,11 +12,11 @@ from workbench.client.errors import ClientError
 from workbench.client.models import Run
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
-from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.screens.source_actions import SourceActions
 from workbench.tui.services.interfaces import ControllerApi
 
 
-class RunActions(WorkbenchScreen):
+class RunActions(SourceActions):
     """A screen with a current run (`current_run`)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -30,6 +30,8 @@ class RunActions(WorkbenchScreen):
                 tooltip="Compare with the previous run"),
         Binding("L", "approve", "Approve", show=False, id="run.approve",
                 tooltip="Let the run of a pull request from a fork start (asks first)"),
+        Binding("T", "tests", "Tests", show=False, id="run.tests",
+                tooltip="Show the results of the tests of the run, those that failed first"),
         Binding("d", "details", "Details", id="run.details",
                 tooltip="Show reasons, attempts, environment, artifacts, events, YAML"),
     ]  # fmt: skip
@@ -46,6 +48,13 @@ class RunActions(WorkbenchScreen):
         run = self._selected_run()
         if run is not None:
             self.app.push_screen(DetailsScreen(run.name, self.current_step))
+
+    def action_tests(self) -> None:
+        from workbench.tui.screens.test_results import TestsScreen
+
+        run = self._selected_run()
+        if run is not None:
+            self.app.push_screen(TestsScreen(run.name, self.current_step))
 
     def action_compare(self) -> None:
         from workbench.tui.screens.compare import CompareScreen

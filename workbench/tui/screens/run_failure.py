@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from functools import partial
-from pathlib import Path
 
 from textual import on, work
 
 from workbench.client.models import Run, Step
 from workbench.report.failure_card import failure_of, last_success
-from workbench.report.source_location import SourceLocation
-from workbench.submit.worktree import tree_root
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
 from workbench.tui.screens.run_holds import HoldActions
 from workbench.tui.services.failure_cards import FailedStep, gather_card, source_of
-from workbench.tui.terminal.editor_command import EditorCommandError, editor_command
-from workbench.tui.terminal.external_programs import run_external
 from workbench.tui.widgets.failure_panel import CardKeys
 from workbench.tui.widgets.log.column import LogColumn
 from workbench.tui.widgets.log.streams import select_stream
@@ -57,6 +51,7 @@ class FailureActions(HoldActions):
         has_shell = self.workbench.shell is not None and step.attempt_with_workspace is not None
         return CardKeys(
             close=key_label(self.app, "run.card", "W"),
+            tests=key_label(self.app, "run.tests", "T"),
             open_source=key_label(self.app, "run.open-source", "o"),
             shell=key_label(self.app, "run.shell", "S") if has_shell else None,
             resume=key_label(self.app, "run.resume", "M") if run.ended and self.workbench.launcher else None,
@@ -64,12 +59,6 @@ class FailureActions(HoldActions):
             rerun=key_label(self.app, "run.rerun", "R") if run.ended else None,
             hold=key_label(self.app, "run.hold", "b") if run.copy_of is None else None,
         )
-
-    def _source_root(self) -> Path:
-        """The folder whose files the runs of this folder's pipeline get."""
-        launcher = self.workbench.launcher
-        path = launcher.path if launcher is not None and launcher.path.is_file() else None
-        return tree_root(path, Path.cwd())
 
     def action_card(self) -> None:
         self.query_one(LogColumn).toggle_card()
@@ -86,14 +75,6 @@ class FailureActions(HoldActions):
             self.notify(_no_source_reason(failed[1]), severity="warning", markup=False)
         else:
             self._edit(source)
-
-    def _edit(self, source: SourceLocation) -> None:
-        try:
-            command = editor_command(os.environ, source.path, source.line)
-        except EditorCommandError as error:
-            self.notify(sanitize_label(str(error), 300), severity="warning", markup=False)
-            return
-        run_external(self.app, command)
 
 
 def _no_source_reason(step: Step) -> str:

@@ -31,6 +31,7 @@ MAX_LOG_BYTES = 256 * 1024
 """How much of the end of a log is read and compared."""
 _MAX_LINE_BYTES = 4_096
 _BLOCKS_AT_ONCE = 500
+_NAMED_TESTS = 3
 _TIMEOUT = 20.0
 """Seconds for all requests of one card."""
 
@@ -65,10 +66,20 @@ async def _gather(controller: ControllerApi, failed: FailedStep, root: Path) -> 
         green = group.create_task(_read_log(controller, green_name, green_step, failed.green_key))
         commands = group.create_task(_read_commands(controller, failed))
         files = group.create_task(asyncio.to_thread(_changed_files, failed, root))
+        tests = group.create_task(_read_failed_tests(controller, failed))
         source = group.create_task(asyncio.to_thread(source_of, failed.run, failed.step, root))
     found, problem = log.result()
     green_found, green_problem = green.result()
-    return Evidence(commands.result(), found, problem, source.result(), green_found, green_problem, files.result())
+    return Evidence(
+        commands.result(),
+        found,
+        problem,
+        source.result(),
+        green_found,
+        green_problem,
+        files.result(),
+        tests.result(),
+    )
 
 
 def source_of(run: Run, step: Step, root: Path) -> SourceLocation | None:
@@ -90,6 +101,20 @@ def _changed_files(failed: FailedStep, root: Path) -> tuple[FileChange, ...] | N
     except WorktreeError:
         # The run is of another repository, or its commits were never fetched here: nothing is known.
         return None
+
+
+async def _read_failed_tests(controller: ControllerApi, failed: FailedStep) -> tuple[str, ...]:
+    """The names of the first tests of the step that failed."""
+    attempt = failed.step.last_attempt
+    if attempt is None or attempt.tests is None or not attempt.tests.failed:
+        return ()
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            report = await controller.list_tests(failed.run.name, step=failed.step.slug, failed=True)
+    except (ClientError, TimeoutError):
+        # The card tells how many failed.
+        return ()
+    return tuple(test.name for test in report.tests[:_NAMED_TESTS])
 
 
 async def _read_commands(controller: ControllerApi, failed: FailedStep) -> tuple[StepCommand, ...]:

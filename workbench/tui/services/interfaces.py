@@ -25,6 +25,7 @@ from workbench.client.models import (
     StepCommand,
     StreamKey,
 )
+from workbench.client.test_results import TestHistory, TestReport
 from workbench.pipeline_file.load import LintOutcome
 from workbench.report.cluster_health import SandboxHealth
 from workbench.runs.holds import Breakpoints, NextHolds
@@ -76,6 +77,7 @@ class ControllerApi(RunApi, Protocol):
         *,
         idempotency_key: str,
         from_failed: bool = False,
+        failed_tests: bool = False,
         breakpoints: Sequence[tuple[str, str]] = (),
     ) -> Run: ...
 
@@ -90,6 +92,10 @@ class ControllerApi(RunApi, Protocol):
     async def artifacts(
         self, run: str, *, step: str | None = None, limit: int | None = None
     ) -> tuple[Artifact, ...]: ...
+
+    async def list_tests(self, run: str, *, step: str | None = None, failed: bool = False) -> TestReport: ...
+
+    async def read_test_history(self, run: str, step: str) -> TestHistory: ...
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int: ...
 
@@ -160,6 +166,7 @@ class RunLauncher(Protocol):
         *,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
+        failed_tests_of: str | None = None,
         source: PackedSource | None = None,
         breakpoints: Sequence[tuple[str, str]] = (),
     ) -> LaunchResult:

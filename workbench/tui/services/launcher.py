@@ -45,11 +45,19 @@ class FileLauncher:
         *,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
+        failed_tests_of: str | None = None,
         source: PackedSource | None = None,
         breakpoints: Sequence[tuple[str, str]] = (),
     ) -> LaunchResult:
         submission = self._submission(
-            RunRequest(definition, event="push", params=params, reuse_from=reuse_from, breakpoints=breakpoints)
+            RunRequest(
+                definition,
+                event="push",
+                params=params,
+                reuse_from=reuse_from,
+                failed_tests_of=failed_tests_of,
+                breakpoints=breakpoints,
+            )
         )
         if source is not None:
             return await self._submit(controller, submission, source)
@@ -108,9 +116,17 @@ class SavedPipelineLauncher:
         *,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
+        failed_tests_of: str | None = None,
         source: PackedSource | None = None,
         breakpoints: Sequence[tuple[str, str]] = (),
     ) -> LaunchResult:
-        request = RunRequest(definition, event="push", params=params, reuse_from=reuse_from, breakpoints=breakpoints)
+        request = RunRequest(
+            definition,
+            event="push",
+            params=params,
+            reuse_from=reuse_from,
+            failed_tests_of=failed_tests_of,
+            breakpoints=breakpoints,
+        )
         submission = RunSubmission(request, new_idempotency_key())
         return LaunchResult(await submit(controller, submission, None))

@@ -11,8 +11,16 @@ from textual import work
 from textual.widgets import Static
 from textual.worker import Worker
 
-from workbench.client.models import LogSummary, Run, Step
-from workbench.report.failure_card import Baseline, CardLine, FailedCommand, FailureCard, fit_lines, initial_card
+from workbench.client.models import LogSummary, Run, Step, TestCounts
+from workbench.report.failure_card import (
+    Baseline,
+    CardLine,
+    FailedCommand,
+    FailedTests,
+    FailureCard,
+    fit_lines,
+    initial_card,
+)
 from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
@@ -38,10 +46,11 @@ class CardKeys:
     rerun_failed: str | None = None
     rerun: str | None = None
     hold: str | None = None
+    tests: str = "T"
 
 
 GatherCard = Callable[[], Awaitable[FailureCard]]
-_CardKey = tuple[str, str, int, LogSummary | None, str | None]
+_CardKey = tuple[str, str, int, LogSummary | None, TestCounts | None, str | None]
 
 
 class FailurePanel(ErrorBoundary, Static):
@@ -112,8 +121,8 @@ class FailurePanel(ErrorBoundary, Static):
 
 def _card_key(run: Run, step: Step, green: Run | None) -> _CardKey:
     attempt = step.last_attempt
-    number, log = (attempt.number, attempt.log) if attempt is not None else (0, None)
-    return run.name, step.slug, number, log, green.name if green is not None else None
+    number, log, tests = (attempt.number, attempt.log, attempt.tests) if attempt is not None else (0, None, None)
+    return run.name, step.slug, number, log, tests, green.name if green is not None else None
 
 
 def card_rows(card: FailureCard, keys: CardKeys, colours: Palette, width: int, rows: int) -> list[Text]:
@@ -123,6 +132,8 @@ def card_rows(card: FailureCard, keys: CardKeys, colours: Palette, width: int, r
         head.append(_command(card.command, colours))
     if card.problem is not None:
         head.append(Text(f" {sanitize_label(card.problem, _MAX_TEXT)}", colours.warning))
+    if card.tests is not None:
+        head.append(_tests(card.tests, keys, colours))
     comparison = _comparison(card, colours)
     changes = _changes(card.baseline, colours) if card.baseline is not None else []
     actions = _actions(card, keys, colours)
@@ -152,6 +163,14 @@ def _command(command: FailedCommand, colours: Palette) -> Text:
         details.append(format_duration(command.seconds))
     text = Text(" ").append(f"{' · '.join(details)}  " if details else "", colours.error)
     return text.append(f"$ {sanitize_label(command.text, _MAX_TEXT)}", colours.bold)
+
+
+def _tests(tests: FailedTests, keys: CardKeys, colours: Palette) -> Text:
+    text = Text(f" {tests.failed:,} of {tests.total:,} tests failed", colours.error)
+    names = ", ".join(sanitize_label(name, 80) for name in tests.names)
+    more = tests.failed - len(tests.names)
+    text.append(f": {names}{f' and {more:,} more' if more > 0 else ''}" if names else "", colours.plain)
+    return text.append(f"   {keys.tests} ", colours.highlight).append("shows them", colours.muted)
 
 
 def _lines(lines: Sequence[CardLine], colours: Palette) -> list[Text]:

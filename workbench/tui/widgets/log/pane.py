@@ -49,7 +49,7 @@ class LogPane(SearchableLog):
         Binding("E", "first_error", "Failure", id="log.failure",
                 tooltip="Go to the first line that explains the failure"),
         Binding("t", "times", "Times", show=False, id="log.times", tooltip="Show the time of each line"),
-        Binding("T", "ask('time')", "Go to time", show=False, id="log.time", tooltip="Go to a time"),
+        Binding("colon", "ask('time')", "Go to time", show=False, id="log.time", tooltip="Go to a time"),
         Binding("A", "other_attempt", "Attempt", show=False, id="log.attempt", tooltip="Show the previous attempt"),
         Binding("c", "other_container", "Container", show=False, id="log.container",
                 tooltip="Show the log of the next container: agent, services"),
