@@ -7,7 +7,8 @@ With a fake controller, or with `--live` on a sandbox of its own, whose runs sta
 sequence is 20 acts (about 40 keys, clicks and changes), and ends when the app has read all keys of it.
 
 Prints each failure once, with the seed that finds it; `--seed N --sequences 10` plays that one again. Processes play
-the seeds (`--jobs`); one that computes for more than `--limit` seconds at one seed has hung: its stacks are printed.
+the seeds (`--jobs`); one that computes for more than 10 seconds in one turn of the event loop, or for more than
+`--limit` seconds at one seed, has hung: its stacks are printed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,6 +36,8 @@ _PER_SEED = 10
 """Sequences that one app plays before it is started again."""
 _STACKS = 3
 """How often the stack of a process that hangs is printed, a second apart: a loop without an end has several."""
+_TURN = 10.0
+"""Processor seconds that one turn of the event loop may take; it does not count what other programs compute."""
 _SILENCE = 3600.0
 """Seconds after which a process has hung that does not even compute."""
 _PIPELINE = """\
@@ -181,6 +184,7 @@ def _play(options: argparse.Namespace) -> int:
             os._exit(3)
 
     signal.signal(signal.SIGPROF, report_hang)
+    signal.signal(signal.SIGVTALRM, report_hang)
     results = os.dup(1)
     # What the app prints must not be taken for a result.
     os.dup2(2, 1)
@@ -193,12 +197,28 @@ def _play(options: argparse.Namespace) -> int:
         seed, played, failure = int(line), [0, 0], None
         try:
             play = _live_sequences if options.live else _fake_sequences
-            asyncio.run(play(seed, options.length, played))
+            asyncio.run(_watched(play(seed, options.length, played)))
         except Exception as error:  # The report of a benchmark that looks for all of them.
             failure = _describe(error)
         result = {"sequences": played[0], "acts": played[1], "failure": failure}
         os.write(results, f"{json.dumps(result)}\n".encode())
     return 0
+
+
+async def _watched(play: Coroutine[Any, Any, None]) -> None:
+    """Report a turn of the event loop that takes too long."""
+
+    async def watch() -> None:
+        while True:
+            signal.setitimer(signal.ITIMER_VIRTUAL, _TURN, 1)
+            await asyncio.sleep(1)
+
+    watching = asyncio.create_task(watch())
+    try:
+        await play
+    finally:
+        watching.cancel()
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 async def _fake_sequences(seed: int, length: int, played: list[int]) -> None:

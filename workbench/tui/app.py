@@ -67,6 +67,8 @@ class WorkbenchOptions:
     """The folder of a new pipeline file; None: the current one."""
     open_run: str | None = None
     """The run to show first."""
+    start_run: Callable[[], Awaitable[str]] | None = None
+    """Creates the run to show first, and returns its name."""
     now: Callable[[], datetime] = _now
     sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None
     """Reads the health of the sandbox, where the controller runs in one on this machine."""
@@ -121,6 +123,7 @@ class Workbench(OpeningApp):
         self.command_options = options.command_options
         self._folder = options.folder
         self._open_run = options.open_run
+        self._start_run = options.start_run
         self._editor: EditorScreen | None = None
         """The editor that was opened last; it is kept when it is left."""
         self._editor_numbers = count()
@@ -144,6 +147,8 @@ class Workbench(OpeningApp):
         self.push_screen(RunsScreen())
         if self._open_run is not None:
             self.open_run(self._open_run)
+        elif self._start_run is not None:
+            self._start_first_run(self._start_run)
         else:
             self._restore_view(self._view)
         self._follow_runs()
@@ -151,6 +156,16 @@ class Workbench(OpeningApp):
             self.set_interval(_DISK_POLL, self._check_disk)
         if self.launcher is None and self.find_pipeline is not None:
             self.set_interval(_PIPELINE_POLL, self.notice_pipeline)
+
+    @work(group="first run", exclusive=True, description="start the first run")
+    async def _start_first_run(self, start: Callable[[], Awaitable[str]]) -> None:
+        try:
+            name = await start()
+        except ClientError as error:
+            message = sanitize_label(str(error), 400)
+            self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
+            return
+        self.open_run(name)
 
     def now(self) -> datetime:
         return self.feed.lost_at or self._clock()

@@ -28,7 +28,7 @@ def run_workbench(
     endpoint: Endpoint,
     *,
     pipeline_file: Path | None,
-    open_run: str | None = None,
+    start_run: Callable[[], Awaitable[str]] | None = None,
     sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None,
     disk: Callable[[], str | None] | None = None,
     shell: ShellCommand | None = None,
@@ -39,7 +39,7 @@ def run_workbench(
 
     Args:
         pipeline_file: the pipeline of this folder, if it has one.
-        open_run: the run to show first.
+        start_run: creates the run to show first, and returns its name.
         sandbox: reads the health of the sandbox, where the controller runs in one on this machine.
         disk: returns a message while the disk of that sandbox is full.
         shell: builds the command that opens a shell in a step.
@@ -56,7 +56,7 @@ def run_workbench(
             endpoint_label=endpoint.sandbox or endpoint.url,
             command_options=command_options,
             launcher=FileLauncher(pipeline_file) if pipeline_file is not None else None,
-            open_run=open_run,
+            start_run=start_run,
             sandbox=sandbox,
             disk=disk,
             shell=shell,

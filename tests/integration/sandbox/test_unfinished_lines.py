@@ -3,64 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.live import C8s, write_pipeline
+from tests.support.terminal import terminal
 
 _SECRET = "correct-horse-battery"
-_SECONDS = 60.0
-
-
-@dataclass
-class Terminal:
-    """A command in a terminal of 80 columns; what it writes is read as it comes."""
-
-    descriptor: int
-    process: subprocess.Popen[bytes]
-    written: bytearray = field(default_factory=bytearray)
-
-    def read_until(self, text: bytes | None) -> None:
-        """Read until the text has been written, or to the end."""
-        until = time.monotonic() + _SECONDS
-        while text is None or text not in self.written:
-            assert time.monotonic() < until, bytes(self.written)
-            if select.select([self.descriptor], [], [], 0.1)[0]:
-                try:
-                    data = os.read(self.descriptor, 4096)
-                except OSError:
-                    data = b""
-                if not data:
-                    assert text is None, bytes(self.written)
-                    return
-                self.written += data
-
-
-@contextmanager
-def terminal(c8s: C8s, *arguments: str, cwd: Path) -> Iterator[Terminal]:
-    ours, theirs = pty.openpty()
-    environment = c8s.environment({"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "NO_COLOR": "1"})
-    process = subprocess.Popen(
-        c8s.command(*arguments), cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    try:
-        yield Terminal(ours, process)
-        process.wait(30)
-    finally:
-        process.kill()
-        process.wait(10)
-        os.close(ours)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tui.driver import SMALL, WIDE, sees, until
-from workbench.client.endpoint import Endpoint
-from workbench.client.errors import ClientError
+from workbench.client.endpoint import Endpoint, SandboxError
 from workbench.session.startup_progress import ProgressEvent, StartupProgress, StepEvent
 from workbench.tui.setup.app import SetupApp
 from workbench.tui.setup.providers import EmbeddedProvider, OpeningProvider, Requirement, SandboxStartError
@@ -120,51 +119,27 @@ def test_progress_keeps_the_last_output() -> None:
     assert [step.state for step in seen.steps] == ["done", "stopped"]
 
 
-async def test_sandbox_and_first_run_are_started_on_the_screen() -> None:
-    attached, submitted = asyncio.Event(), asyncio.Event()
+async def test_sandbox_is_started_on_the_screen() -> None:
+    attached, fails, loaded = asyncio.Event(), [True], []
 
     async def attach(progress: Callable[[str], None]) -> Endpoint:
         progress("starting sandbox default: steps run as you")
         await attached.wait()
+        if fails:
+            fails.clear()
+            raise SandboxError("the disk is full")
         return ENDPOINT
 
-    async def submit(endpoint: Endpoint) -> str:
-        assert endpoint is ENDPOINT
-        await submitted.wait()
-        return "fan-out-1"
-
-    provider = OpeningProvider("default", attach, submit, "the pipeline fan-out")
+    provider = OpeningProvider("default", attach, lambda: loaded.append(1))
     app = SetupApp([provider], starts_at_once=True)
     async with app.run_test(size=SMALL) as pilot:
         await until(pilot, sees(app, "The sandbox is being started.", "starting sandbox default: steps run as you"))
-        await until(pilot, sees(app, "0 of 2 steps done", "◐", "Start the sandbox default"))
+        await until(pilot, sees(app, "◐", "Start the sandbox default"))
         attached.set()
-        await until(pilot, sees(app, "1 of 2 steps done", "Start the pipeline fan-out"))
-        submitted.set()
-        await until(pilot, lambda: app.return_value is not None)
-    assert app.return_value is ENDPOINT
-    assert provider.run == "fan-out-1"
-
-
-async def test_sandbox_that_was_started_is_not_started_again_after_the_first_run_failed() -> None:
-    attached, fails = [], [True]
-
-    async def attach(_: Callable[[str], None]) -> Endpoint:
-        attached.append(1)
-        return ENDPOINT
-
-    async def submit(_: Endpoint) -> str:
-        if fails.pop():
-            fails.append(False)
-            raise ClientError("the quota is used up")
-        return "fan-out-1"
-
-    provider = OpeningProvider("default", attach, submit, "the pipeline fan-out")
-    app = SetupApp([provider], starts_at_once=True)
-    async with app.run_test(size=SMALL) as pilot:
-        await until(pilot, sees(app, "✗", "the quota is used up", "Enter tries again from here."))
-        assert isinstance(provider.failure, ClientError)
+        await until(pilot, sees(app, "✗", "the disk is full", "Enter tries again from here."))
+        assert isinstance(provider.failure, SandboxError)
         await pilot.press("enter")
         await until(pilot, lambda: app.return_value is not None)
-    assert attached == [1]
+    assert app.return_value is ENDPOINT
     assert provider.failure is None
+    assert loaded

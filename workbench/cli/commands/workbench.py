@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from workbench.cli.interruption import loop_runner
 from workbench.cli.options import DEFAULT_SANDBOX, Target, supports_fullscreen
+from workbench.cli.other_loop import run_in_other_loop
 from workbench.cli.output.console import InputError, echo_error
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmission | None = None) -> int:
-    """Open the workbench with this pipeline file; the exit code. `initial_run` is submitted before and shown.
+    """Open the workbench with this pipeline file; the exit code. `initial_run` is submitted and shown.
 
     Raises:
         InputError: there is no suitable terminal.
@@ -43,19 +45,18 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
             from workbench.sandbox.disk import sandbox_disk
 
             if target.endpoint is None and Sandboxes().is_stopped(target.name):
-                opened = open_sandbox(stack, target, initial_run)
-                if isinstance(opened, int):
-                    return opened
-                endpoint, name = opened
+                opened, code = open_sandbox(runner.get_loop(), stack, target)
+                if opened is None:
+                    return code
+                endpoint = opened
             else:
                 endpoint = runner.run(_attached(stack, target))
-                name = runner.run(_started(initial_run, endpoint)) if initial_run is not None else None
             from workbench.tui.startup import run_workbench
 
             return run_workbench(
                 endpoint,
                 pipeline_file=pipeline,
-                open_run=name,
+                start_run=partial(_start_run, initial_run, endpoint) if initial_run is not None else None,
                 sandbox=partial(Sandboxes().status, target.name) if target.endpoint is None else None,
                 disk=sandbox_disk().message if target.endpoint is None else None,
                 shell=partial(shell_command, target),
@@ -87,13 +88,12 @@ def set_up_sandbox(name: str, runtime: str | None) -> tuple[str | None, int]:
     return (endpoint.sandbox if endpoint is not None else None), exit_code(app)
 
 
-def open_sandbox(
-    stack: AsyncExitStack, target: Target, initial_run: RunSubmission | None
-) -> tuple[Endpoint, str | None] | int:
-    """Start the sandbox, and the run to show first, on a screen; the exit code if that failed or was given up.
+def open_sandbox(loop: asyncio.AbstractEventLoop, stack: AsyncExitStack, target: Target) -> tuple[Endpoint | None, int]:
+    """Start the sandbox on a screen; its endpoint, or None with the exit code if that failed or was given up.
 
     Args:
-        stack: stays attached to the sandbox until it is closed, also from another event loop.
+        loop: what is attached to the sandbox, which the loop of the screen would detach at its end.
+        stack: detaches it, in that loop.
     """
     from workbench.sandbox import Sandboxes
     from workbench.tui.setup.app import SetupApp
@@ -103,19 +103,24 @@ def open_sandbox(
     sandboxes = Sandboxes(runtime=target.runtime)
 
     async def attach(progress: Callable[[str], None]) -> Endpoint:
-        return await stack.enter_async_context(sandboxes.attach(target.name, progress=progress))
+        screen = asyncio.get_running_loop()
 
-    submit = partial(_started, initial_run) if initial_run is not None else None
-    what = f"the pipeline {initial_run.request.pipeline.get('name')}" if initial_run is not None else ""
-    provider = OpeningProvider(target.name, attach, submit, what, load_workbench)
+        def tell(text: str) -> None:
+            if screen.is_closed():
+                # The sandbox is being left, after the workbench.
+                echo_error(text)
+            else:
+                screen.call_soon_threadsafe(progress, text)
+
+        return await run_in_other_loop(loop, stack.enter_async_context(sandboxes.attach(target.name, progress=tell)))
+
+    provider = OpeningProvider(target.name, attach, load_workbench)
     app = SetupApp([provider], load_options(), starts_at_once=True)
     endpoint = run_until_exit(app)
-    if endpoint is not None:
-        return endpoint, provider.run
-    if provider.failure is not None:
+    if endpoint is None and provider.failure is not None:
         echo_error(str(provider.failure))
-        return 1
-    return exit_code(app)
+        return None, 1
+    return endpoint, exit_code(app)
 
 
 def load_workbench() -> None:
@@ -148,7 +153,7 @@ async def _start_again(target: Target) -> None:
         pass
 
 
-async def _started(submission: RunSubmission, endpoint: Endpoint) -> str:
+async def _start_run(submission: RunSubmission, endpoint: Endpoint) -> str:
     """Create a run without a source; its name."""
     from workbench.client import Client
     from workbench.submit.submit import submit

@@ -9,8 +9,9 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from workbench.session.startup_progress import ProgressEvent, StepEvent
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from workbench.sandbox import Endpoint
 
 Level = Literal["ok", "warning", "error"]
-T = TypeVar("T")
 _MIN_FREE_BYTES = 200 * 1024 * 1024
 
 
@@ -101,12 +101,10 @@ class EmbeddedProvider:
 
 
 class OpeningProvider:
-    """Starts a sandbox that exists or is about to, for as long as the workbench is open, and the first run in it.
+    """Starts a sandbox for as long as the workbench is open.
 
     Args:
         attach: attaches to the sandbox; its argument is called with what to tell the user.
-        submit: creates the run to show first, and returns its name; None without such a run.
-        what: what that run is, such as `the sample pipeline fan-out`.
         load: loads, in a thread, what is shown afterwards.
     """
 
@@ -115,19 +113,10 @@ class OpeningProvider:
     )
 
     def __init__(
-        self,
-        name: str,
-        attach: Callable[[Callable[[str], None]], Awaitable[Endpoint]],
-        submit: Callable[[Endpoint], Awaitable[str]] | None = None,
-        what: str = "",
-        load: Callable[[], None] = lambda: None,
+        self, name: str, attach: Callable[[Callable[[str], None]], Awaitable[Endpoint]], load: Callable[[], None]
     ) -> None:
-        self._load = load
-        self._name, self._attach, self._submit, self._what = name, attach, submit, what
+        self._name, self._attach, self._load = name, attach, load
         self.title = f"Sandbox {name}"
-        self._endpoint: Endpoint | None = None
-        self.run: str | None = None
-        """The run that was created."""
         self.failure: Exception | None = None
         """Why the last start failed."""
 
@@ -135,44 +124,26 @@ class OpeningProvider:
         return []
 
     def steps(self) -> Sequence[tuple[str, str]]:
-        run = [("run", f"Start {self._what}")] if self._submit is not None else []
-        return [("sandbox", f"Start the sandbox {self._name}"), *run]
+        return [("sandbox", f"Start the sandbox {self._name}")]
 
     async def start(self, on_event: Callable[[StepEvent], None]) -> Endpoint:
         from workbench.client.endpoint import SandboxError
-        from workbench.client.errors import ClientError
 
         loading = asyncio.create_task(asyncio.to_thread(self._load))
-        self.failure = None
+        self.failure, started = None, time.monotonic()
+
+        def tell(kind: str, text: str = "") -> None:
+            on_event(ProgressEvent("sandbox", kind, text, time.monotonic() - started))
+
+        tell("started")
         try:
-            endpoint = self._endpoint
-            if endpoint is None:
-                endpoint = self._endpoint = await _timed("sandbox", self._attach_telling(on_event), on_event)
-            else:
-                on_event(ProgressEvent("sandbox", "already", "", 0))
-            if self._submit is not None:
-                self.run = await _timed("run", self._submit(endpoint), on_event)
-            await loading
-            return endpoint
-        except (SandboxError, ClientError, OSError) as error:
+            endpoint = await self._attach(partial(tell, "said"))
+        except (SandboxError, OSError) as error:
+            tell("failed", str(error))
             self.failure = error
             raise SandboxStartError(str(error), f"`c8s status --name {self._name}` says more") from error
-
-    async def _attach_telling(self, on_event: Callable[[StepEvent], None]) -> Endpoint:
-        return await self._attach(lambda text: on_event(ProgressEvent("sandbox", "said", text, 0)))
-
-
-async def _timed(step: str, work: Awaitable[T], on_event: Callable[[StepEvent], None]) -> T:
-    """Do a step, and tell of its begin and its end."""
-    started = time.monotonic()
-    on_event(ProgressEvent(step, "started", "", 0))
-    try:
-        result = await work
-    except Exception as error:
-        on_event(ProgressEvent(step, "failed", str(error), time.monotonic() - started))
-        raise
-    on_event(ProgressEvent(step, "done", "", time.monotonic() - started))
-    return result
+        await loading
+        return endpoint
 
 
 @dataclass(frozen=True)
