@@ -18,7 +18,7 @@ from controller.kube.errors import (
     UnreachableError,
 )
 from controller.kube.informer import Informer
-from controller.kube.kubeconfig import connect
+from controller.kube.kubeconfig import connect, read_cluster
 from controller.kube.leader_election import LeaderElector, LeaseTimings
 from controller.kube.resources import (
     CONFIG_MAPS,
@@ -82,4 +82,5 @@ __all__ = [
     "WorkQueueDurations",
     "WorkQueueMetrics",
     "connect",
+    "read_cluster",
 ]

@@ -41,7 +41,26 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
     return KubeClient(_in_cluster() if kubeconfig is None else _from_file(kubeconfig, context))
 
 
-def _from_file(path: Path, context: str | None) -> ConnectionConfig:
+def read_cluster(path: Path, context: str | None = None) -> Json:
+    """The cluster of a context as in a kubeconfig, with its certificate in it; no credentials.
+
+    Raises:
+        KubeconfigError: the file or the context can't be used, and why.
+    """
+    config, name = _load(path, context)
+    chosen = _find_entry(config, "contexts", "context", name, path)
+    cluster = dict(_find_entry(config, "clusters", "cluster", chosen.get("cluster"), path))
+    authority = _resolve_path(cluster.pop("certificate-authority", None), path)
+    if authority is not None and not cluster.get("certificate-authority-data"):
+        try:
+            cluster["certificate-authority-data"] = base64.b64encode(Path(authority).read_bytes()).decode()
+        except OSError as error:
+            raise KubeconfigError(f"{path}: the certificates can't be used: {error}") from error
+    return cluster
+
+
+def _load(path: Path, context: str | None) -> tuple[Json, str]:
+    """A kubeconfig, and the name of the context to use."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -52,6 +71,11 @@ def _from_file(path: Path, context: str | None) -> ConnectionConfig:
     name = context or config.get("current-context")
     if not name:
         raise KubeconfigError(f"{path} has no current-context; name one")
+    return config, str(name)
+
+
+def _from_file(path: Path, context: str | None) -> ConnectionConfig:
+    config, name = _load(path, context)
     chosen = _find_entry(config, "contexts", "context", name, path)
     cluster = _find_entry(config, "clusters", "cluster", chosen.get("cluster"), path)
     user = _find_entry(config, "users", "user", chosen.get("user"), path)

@@ -49,6 +49,7 @@ _COMMANDS = {
     "status": ("workbench.cli.commands.sandbox", "Show sandbox status."),
     "doctor": ("workbench.cli.commands.kind", "Check this machine for problems with clusters."),
     "install": ("workbench.cli.commands.kind", "Install the controller into a cluster."),
+    "token": ("workbench.cli.commands.token", "Give teammates access to a controller, and take it back."),
     "kubeconfig": ("workbench.cli.commands.sandbox", "Print the path of a sandbox's kubeconfig."),
     "completion": ("workbench.cli.commands.completion", "Print the completion script of a shell."),
 }

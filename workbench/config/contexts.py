@@ -100,12 +100,7 @@ def _parsed(path: Path, raw: Any) -> Contexts:
 
 
 def _endpoint(item: Mapping[str, Any], location: str, folder: Path) -> Endpoint:
-    server = _text(item, "server", location).rstrip("/")
-    parts = urlsplit(server)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ContextError(f"{location}: server must be a URL such as https://c8s.example.org, not {server!r}")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ContextError(f"{location}: server must be an https:// URL, because http:// would expose the token")
+    server = check_server(_text(item, "server", location), location)
     token_file = folder / Path(_text(item, "tokenFile", location)).expanduser()
     namespace, sandbox = str(item.get("namespace") or "default"), item.get("sandbox")
     renew = item.get("renew") or {}
@@ -113,6 +108,25 @@ def _endpoint(item: Mapping[str, Any], location: str, folder: Path) -> Endpoint:
         raise ContextError(f"{location}: renew must be a map with kubeconfig and context")
     kubeconfig = folder / Path(renew["kubeconfig"]).expanduser() if renew else None
     return Endpoint(server, token_file, namespace, str(sandbox) if sandbox else None, kubeconfig, renew.get("context"))
+
+
+def check_server(server: str, location: str) -> str:
+    """The URL of a controller, without a slash at its end.
+
+    Raises:
+        ContextError: it is no URL, or one that would expose the token; the message begins with `location`.
+    """
+    server = server.rstrip("/")
+    try:
+        parts = urlsplit(server)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
+        raise ContextError(f"{location}: server must be a URL such as https://c8s.example.org, not {server!r}")
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        raise ContextError(f"{location}: server must be an https:// URL, because http:// would expose the token")
+    return server
 
 
 def write_context(path: Path, name: str, endpoint: Endpoint) -> None:

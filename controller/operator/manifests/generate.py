@@ -34,6 +34,7 @@ def manifests() -> dict[str, Json]:
         rbac.cluster_role("c8s-api", rbac.api_rules()),
         rbac.cluster_role("c8s-webhook", rbac.webhook_rules()),
         rbac.developer_role(),
+        rbac.viewer_role(),
     ]
     rights = [
         namespace,

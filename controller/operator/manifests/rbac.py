@@ -347,3 +347,16 @@ def developer_role() -> Json:
             _rule(GROUP, "secrets", "list update delete"),
         ],
     )
+
+
+def viewer_role() -> Json:
+    """The rights of someone who follows runs at the REST API and changes nothing: no shell, no names of secrets."""
+    return cluster_role(
+        "c8s-viewer",
+        [
+            _rule(GROUP, "pipelineruns", "get list watch"),
+            _rule(GROUP, "pipelineruns/log pipelineruns/artifacts", "get"),
+            _rule(GROUP, "pipelineconfigs", "get list watch"),
+            _rule(GROUP, "repositoryconnections", "get list watch"),
+        ],
+    )
