@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from controller.api.auth.authenticator import AccessRequest, Authenticator, InvalidTokenError, Tickets
+from controller.api.auth.authenticator import Tickets
 from controller.api.deferred_app import App, DeferredApp
 from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
@@ -26,12 +26,9 @@ from controller.api.streaming.watch_cache import Kind, WatchCache
 from controller.capability import verify
 from controller.kube import (
     PIPELINE_RUNS,
-    SUBJECT_ACCESS_REVIEWS,
-    TOKEN_REVIEWS,
     Informer,
     KubeClient,
     KubeconfigError,
-    KubeError,
     connect,
 )
 from controller.metrics.loop_watchdog import LoopWatchdog
@@ -39,6 +36,7 @@ from controller.provenance import CreatorProofs, derive_webhook_key
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
 from controller.runtime.deferred_imports import DeferredImports, import_modules
 from controller.runtime.keys import load_agent_key
+from controller.runtime.kubernetes import may_read_metrics, reviewing_authenticator, wait_for_kubernetes
 from controller.runtime.listeners import (
     open_admission_listener,
     open_listener,
@@ -47,6 +45,7 @@ from controller.runtime.listeners import (
     url_of,
 )
 from controller.runtime.path_switch import PathSwitch
+from controller.runtime.supervision import RunnableFailedError, supervise
 from controller.runtime.webhook_process import register_webhook_metrics, run_receiver
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
@@ -60,10 +59,6 @@ if TYPE_CHECKING:
     from controller.webhooks.service import WebhookService
 
 LEASE = "c8s-operator"
-INITIAL_RETRY_SECONDS = 0.05
-MAX_RETRY_SECONDS = 3.0
-REVIEW_SECONDS = 10.0
-_REVIEWS = {"TokenReview": TOKEN_REVIEWS, "SubjectAccessReview": SUBJECT_ACCESS_REVIEWS}
 _KINDS: Mapping[str, Kind] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 
 LATE_MODULES = (
@@ -80,10 +75,6 @@ _PROBE_SECONDS = 0.25
 its answer first."""
 
 log = logging.getLogger("c8s")
-
-
-class RunnableFailedError(Exception):
-    """A runnable failed or ended by itself; the log has the details."""
 
 
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
@@ -134,7 +125,7 @@ class Manager:
         self._watchdog = LoopWatchdog()
         self._history = WatchCache()
         self._runs = Informer(client, PIPELINE_RUNS, page_size=RUNS_PAGE_SIZE, transform=summarize_run)
-        self._authenticator = Authenticator(self._post_review, time.monotonic)
+        self._authenticator = reviewing_authenticator(client)
         self._is_leader: Callable[[], bool] = lambda: False
         self._operator_address = ""
         self._admission_socket: socket.socket | None = None
@@ -177,7 +168,7 @@ class Manager:
             serving = {"api": self._api_server(api_socket)} if api_socket is not None else {}
             if operator_socket is not None:
                 serving["the operator's port"] = self._operator_server(operator_socket)
-            servers = [group.create_task(self._supervise(name, each)) for name, each in serving.items()]
+            servers = [group.create_task(supervise(name, each, self._stop)) for name, each in serving.items()]
             behind = [
                 group.create_task(self._run_dependents()),
                 group.create_task(self._import_late()),
@@ -200,10 +191,11 @@ class Manager:
 
     async def _run_dependents(self) -> None:
         """Run what needs Kubernetes, once it answers. Until then the API is served and reports that it is not ready."""
-        await self._wait_for_kubernetes()
+        await wait_for_kubernetes(self._client, lambda problem: self._readiness.set_waiting("kubernetes", problem))
+        self._readiness.set_ready("kubernetes")
         async with asyncio.TaskGroup() as group:
             for name, part in self._runnables().items():
-                group.create_task(self._supervise(name, part()), name=name)
+                group.create_task(supervise(name, part(), self._stop), name=name)
             group.create_task(self._request_imports(), name="imports")
 
     def _runnables(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
@@ -243,7 +235,7 @@ class Manager:
             await self._imports.run()
             await self._stop.wait()
 
-        await self._supervise("the imports", run())
+        await supervise("the imports", run(), self._stop)
 
     async def _request_imports(self) -> None:
         """Request the late modules, once the process has had the time to report that it is ready."""
@@ -268,24 +260,10 @@ class Manager:
     async def _review_writes(self) -> None:
         """Serve the admission webhook, after what is needed for more."""
         await self._imports.wait()
-        from controller.admission.certificates import CertificateStore
-        from controller.admission.registration import Address
-        from controller.admission.server import AdmissionServer
+        from controller.runtime.admission_runner import run_admission
 
         assert self._admission_socket is not None
-        namespace, service = self._settings.own_namespace, self._settings.admission_service
-        if service:
-            address = Address(service=service, namespace=namespace)
-            store = CertificateStore(self._client, namespace, [f"{service}.{namespace}.svc"], [])
-        else:
-            url = url_of(self._admission_socket).replace("http://", "https://", 1)
-            address = Address(url=url)
-            store = CertificateStore(self._client, namespace, ["localhost"], ["127.0.0.1", "::1"])
-        server = AdmissionServer(self._client, self._runs, store, address, self._admission_socket)
-        self._metrics.add_counter(
-            "c8s_admission_reviews", "Writes that were reviewed, by outcome.", "outcome", lambda: server.counts
-        )
-        await server.run()
+        await run_admission(self._client, self._runs, self._settings, self._admission_socket, self._metrics)
 
     @cached_property
     def _hub(self) -> "LogHub":
@@ -328,48 +306,14 @@ class Manager:
             readiness=self._readiness,
             is_leader=lambda: self._is_leader(),
             metrics=self._metrics.text,
-            may_read_metrics=self._can_read_metrics,
+            may_read_metrics=lambda token: may_read_metrics(self._authenticator, token),
         )
         return serve(server.app(), listening, self._history, self._stop)
-
-    async def _can_read_metrics(self, token: str) -> bool:
-        try:
-            user = await self._authenticator.authenticate(token)
-            return await self._authenticator.is_allowed(user, AccessRequest("get", path="/metrics"))
-        except (InvalidTokenError, KubeError) as problem:
-            log.info("metrics request denied: %s", problem)
-            return False
 
     async def _leader_address(self) -> str:
         from controller.log_relay import leader_address
 
         return await leader_address(self._client, self._settings.own_namespace, LEASE)
-
-    async def _supervise(self, name: str, runnable: Coroutine[Any, Any, None]) -> None:
-        """Run a runnable; its failure is logged once and ends the process."""
-        try:
-            await runnable
-        except Exception as error:  # the boundary of a part: whatever it was, the process ends and is started again
-            log.critical("%s failed, so the process ends: %s", name, _describe_error(error), exc_info=error)
-            raise RunnableFailedError(name) from error
-        if not self._stop.is_set():
-            log.critical("%s ended by itself, so the process ends", name)
-            raise RunnableFailedError(name)
-
-    async def _wait_for_kubernetes(self) -> None:
-        """Return once the Kubernetes API answers; until then `/readyz` reports the error."""
-        wait = INITIAL_RETRY_SECONDS
-        while True:
-            try:
-                await self._client.version()
-            except KubeError as error:
-                self._readiness.set_waiting("kubernetes", str(error))
-                log.info("waiting for Kubernetes: %s", error)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, MAX_RETRY_SECONDS)
-            else:
-                self._readiness.set_ready("kubernetes")
-                return
 
     def _api_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
         app = DeferredApp(self._load_api, self._readiness, self._imports.request)
@@ -420,10 +364,6 @@ class Manager:
             gates=self._gates,
         )
 
-    async def _post_review(self, review: Mapping[str, Any], /) -> Mapping[str, Any]:
-        answer = await self._client.create(_REVIEWS[review["kind"]], dict(review), timeout=REVIEW_SECONDS)
-        return dict(answer.get("status") or {})
-
     async def _kubernetes_version(self) -> str | None:
         return (await self._client.version()).get("gitVersion")
 
@@ -447,10 +387,3 @@ class Manager:
         if not self._history.is_synced:
             return "the runs have not been listed yet"
         return None if self._runs.healthy else "the watch of the runs is not up to date"
-
-
-def _describe_error(error: BaseException) -> str:
-    """What the leaves of an error say, in one line."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_describe_error(each) for each in error.exceptions)
-    return f"{type(error).__name__}: {error}"

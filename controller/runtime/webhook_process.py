@@ -6,32 +6,20 @@ import asyncio
 import contextlib
 import logging
 import signal
-import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from controller.api.auth.authenticator import AccessRequest, Authenticator, InvalidTokenError
 from controller.api.metrics import ApiMetrics
 from controller.api.server import serve
 from controller.api.streaming.watch_cache import WatchCache
-from controller.kube import (
-    SUBJECT_ACCESS_REVIEWS,
-    TOKEN_REVIEWS,
-    KubeClient,
-    KubeconfigError,
-    KubeError,
-    connect,
-)
+from controller.kube import KubeClient, KubeconfigError, connect
 from controller.runtime.keys import load_webhook_key
+from controller.runtime.kubernetes import may_read_metrics, reviewing_authenticator, wait_for_kubernetes
 from controller.runtime.listeners import open_listener, url_of
 from controller.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from controller.webhooks.service import WebhookService
-
-_REVIEWS = {"TokenReview": TOKEN_REVIEWS, "SubjectAccessReview": SUBJECT_ACCESS_REVIEWS}
-_REVIEW_SECONDS = 10.0
-_INITIAL_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.05, 3.0
 
 log = logging.getLogger("c8s.webhooks")
 
@@ -77,15 +65,7 @@ async def run_receiver(settings: Settings) -> int:
 
 
 async def _run_service(service: WebhookService, client: KubeClient) -> None:
-    wait = _INITIAL_RETRY_SECONDS
-    while True:
-        try:
-            await client.version()
-            break
-        except KubeError as error:
-            log.info("waiting for Kubernetes: %s", error)
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _MAX_RETRY_SECONDS)
+    await wait_for_kubernetes(client, lambda _: None)
     await service.run()
 
 
@@ -97,7 +77,7 @@ class ReceiverPages:
         self._client = client
         self._metrics = ApiMetrics()
         register_webhook_metrics(self._metrics, service)
-        self._authenticator = Authenticator(self._post_review, time.monotonic)
+        self._authenticator = reviewing_authenticator(client)
 
     async def __call__(
         self,
@@ -123,18 +103,7 @@ class ReceiverPages:
 
     async def _may_read_metrics(self, headers: Mapping[bytes, bytes]) -> bool:
         word, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if word.lower() != "bearer" or not token:
-            return False
-        try:
-            user = await self._authenticator.authenticate(token)
-            return await self._authenticator.is_allowed(user, AccessRequest("get", path="/metrics"))
-        except (InvalidTokenError, KubeError) as problem:
-            log.info("metrics request denied: %s", problem)
-            return False
-
-    async def _post_review(self, review: Mapping[str, Any], /) -> Mapping[str, Any]:
-        answer = await self._client.create(_REVIEWS[review["kind"]], dict(review), timeout=_REVIEW_SECONDS)
-        return dict(answer.get("status") or {})
+        return word.lower() == "bearer" and bool(token) and await may_read_metrics(self._authenticator, token)
 
 
 async def _respond(send: Callable[[Any], Awaitable[None]], status: int, body: bytes) -> None:

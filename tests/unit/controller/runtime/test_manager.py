@@ -17,7 +17,8 @@ from controller.kube.client import ConnectionConfig
 from controller.main import JsonFormatter, main
 from controller.runtime.keys import load_agent_key
 from controller.runtime.listeners import open_listener, url_of
-from controller.runtime.manager import Manager, RunnableFailedError
+from controller.runtime.manager import Manager
+from controller.runtime.supervision import RunnableFailedError, supervise
 from controller.settings import Settings, SettingsError, parse_settings
 from controller.storage import DirectoryStore
 from tests.support.waiting import wait_until_async
@@ -119,7 +120,7 @@ async def test_failed_runnable_ends_the_process_with_one_log_line(
     async def answers() -> None: ...
 
     found = process(tmp_path, asyncio.Event())
-    monkeypatch.setattr(found, "_wait_for_kubernetes", answers)
+    monkeypatch.setattr(found._client, "version", answers)
     monkeypatch.setattr(found, "_runnables", lambda: {"operator": broken})
     assert await asyncio.wait_for(found.run(None), 5) == 1
     critical = [record for record in caplog.records if record.levelname == "CRITICAL"]
@@ -128,11 +129,11 @@ async def test_failed_runnable_ends_the_process_with_one_log_line(
     ]
 
 
-async def test_a_part_that_just_ends_is_a_failure_too(tmp_path: Path) -> None:
+async def test_a_part_that_just_ends_is_a_failure_too() -> None:
     async def ends() -> None: ...
 
     with pytest.raises(RunnableFailedError):
-        await process(tmp_path, asyncio.Event())._supervise("runs", ends())
+        await supervise("runs", ends(), asyncio.Event())
 
 
 async def test_stop_before_the_late_imports_ends_the_process(tmp_path: Path) -> None:
