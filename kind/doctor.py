@@ -24,7 +24,7 @@ from kind.tools.engine_info import ENGINE_NAMES, EngineInfo
 from kind.tools.kind_cli import INOTIFY_REMEDY, Kind
 from kind.tools.process import CommandRunner, run
 
-_RECOMMENDED_INOTIFY_INSTANCES, _RECOMMENDED_INOTIFY_WATCHES = 256, 65536
+RECOMMENDED_INOTIFY_INSTANCES, RECOMMENDED_INOTIFY_WATCHES = 256, 65536
 _CLUSTER_NETWORKS = ("10.244.0.0/16", "10.96.0.0/16", "172.18.0.0/16")
 _CONTAINER_INTERFACES = ("docker", "br-", "veth", "lo", "cni", "podman")
 
@@ -101,10 +101,7 @@ def _check_inotify(host: HostInfo) -> list[Finding]:
         return []
     why = "Each node and each program that watches files uses some; without them kind fails with `too many open files`."
     found = f"{host.inotify_instances} instances, {host.inotify_watches} watches"
-    if (
-        host.inotify_instances >= _RECOMMENDED_INOTIFY_INSTANCES
-        and host.inotify_watches >= _RECOMMENDED_INOTIFY_WATCHES
-    ):
+    if host.inotify_instances >= RECOMMENDED_INOTIFY_INSTANCES and host.inotify_watches >= RECOMMENDED_INOTIFY_WATCHES:
         return [Finding("inotify", "ok", found, why)]
     return [Finding("inotify", "warning", found, why, INOTIFY_REMEDY)]
 

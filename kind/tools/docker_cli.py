@@ -46,6 +46,8 @@ class Container:
     running: bool
     cluster: str
     ports: Mapping[str, str]
+    role: str = ""
+    """The label `dev.c8s.role`, which a node has from its image."""
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,7 @@ def parse_container(raw: Json) -> Container:
         name=str(raw.get("Name", "")).lstrip("/"),
         running=bool((raw.get("State") or {}).get("Running")),
         cluster=str(((raw.get("Config") or {}).get("Labels") or {}).get("io.x-k8s.kind.cluster") or ""),
+        role=str(((raw.get("Config") or {}).get("Labels") or {}).get("dev.c8s.role") or ""),
         ports={inside: f"{each[0].get('HostIp')}:{each[0].get('HostPort')}" for inside, each in bound.items() if each},
     )
 

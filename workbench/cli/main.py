@@ -47,7 +47,7 @@ _COMMANDS = {
     "up": ("workbench.cli.commands.sandbox", "Start a sandbox and keep it running."),
     "down": ("workbench.cli.commands.sandbox", "Stop a sandbox."),
     "status": ("workbench.cli.commands.sandbox", "Show sandbox status."),
-    "doctor": ("workbench.cli.commands.kind", "Check this machine for problems with clusters."),
+    "doctor": ("workbench.cli.commands.doctor", "Check this machine for problems with clusters."),
     "install": ("workbench.cli.commands.kind", "Install the controller into a cluster."),
     "token": ("workbench.cli.commands.token", "Give teammates access to a controller, and take it back."),
     "kubeconfig": ("workbench.cli.commands.sandbox", "Print the path of a sandbox's kubeconfig."),

@@ -48,6 +48,14 @@ def options_for(name: str, state: Path | None = None) -> BootstrapOptions:
     return BootstrapOptions(name, folder.root, Path(platformdirs.user_cache_dir("c8s")))
 
 
+def recorded_clusters(state: Path | None = None) -> list[ClusterRecord]:
+    """The records of all sandboxes that are clusters, without those that can't be read."""
+    from kind.cluster_record import read_record
+
+    found = (read_record(file) for file in sorted((state or state_root()).glob(f"*/{_RECORD}")))
+    return [record for record in found if record is not None]
+
+
 def endpoint(folder: SandboxPaths) -> Endpoint:
     """The endpoint of the sandbox's API."""
     record = _record(folder)

@@ -70,7 +70,7 @@ def test_dry_run_needs_no_programs(machine: Machine) -> None:
     plan = json.loads(machine("up", "--kind", "--dry-run", "-o", "json").stdout)
     assert [each["step"] for each in plan][:3] == ["machine", "cluster", "image"]
     lines = machine("up", "--kind", "--dry-run").stdout.splitlines()
-    assert lines[:2] == [" 1. machine     Check the host", f"{'':16}kind version; docker info"]
+    assert lines[:2] == [" 1. machine     Check the host", f"{'':16}kind version; docker info, or podman or nerdctl"]
     assert len(lines) == 2 * len(plan)
 
 
@@ -104,6 +104,80 @@ def test_doctor_exits_1_if_a_cluster_is_impossible(machine: Machine) -> None:
     done = machine("doctor")
     assert done.returncode == 1
     assert "ERROR kind" in done.stdout
+
+
+def write_program(machine: Machine, name: str, script: str) -> dict[str, str]:
+    """A program of this name on PATH besides those of the recordings; the environment with it."""
+    environment = machine.plays("docker-info", "kind-version")
+    file = Path(environment["PATH"]) / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return environment
+
+
+def stopped_node(machine: Machine) -> dict[str, str]:
+    """A recorded cluster whose node is stopped until it is started; the environment with its engine."""
+    folder = machine.c8s.home / "state" / "c8s" / "lab"
+    folder.mkdir(parents=True)
+    ports = {"api": 18180, "s3": 18190}
+    record = {"cluster": "lab", "ports": ports, "node_image": "n", "container": "abc"}
+    (folder / "kind.json").write_text(json.dumps(record))
+    inspected = {
+        "Id": "abc", "Name": "/lab-control-plane", "State": {"Running": False},
+        "Config": {"Labels": {"io.x-k8s.kind.cluster": "lab"}},
+    }  # fmt: skip
+    state, calls = machine.c8s.home / "inspected.json", machine.c8s.home / "calls"
+    state.write_text(json.dumps(inspected))
+    running = machine.c8s.home / "running.json"
+    running.write_text(json.dumps({**inspected, "State": {"Running": True}}))
+    info = json.dumps(
+        {"ServerVersion": "28.0.0", "MemTotal": 8 << 30, "CgroupVersion": "2", "OperatingSystem": "Linux"}
+    )
+    script = f"""echo "$*" >>{calls}
+case "$1 $2" in
+  "info --format") echo '{info}' ;;
+  "container inspect") while read -r line; do echo "$line"; done <{state}; echo ;;
+  "start lab-control-plane") while read -r line; do echo "$line"; done <{running} >{state} ;;
+  *) exit 1 ;;
+esac"""
+    for file in (state, running):
+        file.write_text(file.read_text() + "\n")
+    return write_program(machine, "docker", script)
+
+
+def fix(machine: Machine, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        machine.c8s.command("doctor", "--fix", *arguments),
+        env=machine.c8s.environment(environment),
+        cwd=machine.c8s.home,
+        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_repairs_are_only_listed_without_a_terminal(machine: Machine) -> None:
+    environment = stopped_node(machine)
+    done = fix(machine, environment)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "$ docker start lab-control-plane" in done.stdout
+    assert "nothing was run: use --yes" in done.stderr
+    assert "start lab-control-plane" not in (machine.c8s.home / "calls").read_text()
+
+
+def test_repairs_are_run_with_yes_and_checked_again(machine: Machine) -> None:
+    environment = stopped_node(machine)
+    done = fix(machine, environment, "--yes")
+    assert "$ docker start lab-control-plane\n  done\n" in done.stdout
+    checked = done.stdout.partition("checked again: ")[2]
+    assert checked
+    assert "lab-control-plane" not in checked
+    again = fix(machine, environment, "--yes")
+    assert "docker start" not in again.stdout
+
+
+def test_repairs_need_words_that_fit(machine: Machine) -> None:
+    for words in (("doctor", "--yes"), ("doctor", "--fix", "--output", "json")):
+        done = machine(*words)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
 
 def test_printed_installation_is_valid_and_has_no_keys(machine: Machine) -> None:

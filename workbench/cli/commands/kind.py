@@ -1,4 +1,4 @@
-"""`c8s up --kind`, `c8s doctor` and `c8s install`: clusters, and the progress of their plans."""
+"""`c8s up --kind` and `c8s install`: clusters, and the progress of their plans."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.cli.kind_options import provider_option, store_options
-from workbench.cli.options import output_option, run_async
+from workbench.cli.kind_options import store_options
+from workbench.cli.options import run_async
 from workbench.cli.output.console import (
     DIM,
-    GREEN,
     RED,
-    YELLOW,
     ConsoleStyle,
     InputError,
     console_style,
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
     from kind.install import InstallOptions
     from kind.object_store import S3Config
     from kind.plan import StepEvent
-
-_LEVELS = {"ok": GREEN, "warning": YELLOW, "error": RED}
 
 
 @dataclass
@@ -127,45 +123,6 @@ def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3Config | None:
     return S3Config(
         endpoint, access_key=access, secret_key=secret, **{key: value for key, value in named.items() if value}
     )
-
-
-@click.command()
-@provider_option
-@output_option
-@click.pass_context
-def doctor(ctx: click.Context, provider: str | None, output: str) -> None:
-    """Check this machine for problems with clusters. Exits 1 if there is an error.
-
-    Each check prints what was found, why it matters and what to do. Nothing is changed.
-
-    \b
-    Examples:
-      c8s doctor
-      c8s doctor --output json
-    """
-    from kind.doctor import run_checks, to_dicts
-    from kind.image.build import BASE_IMAGE
-    from kind.image.digests import DIGESTS_FILE
-    from kind.tools.kind_cli import NODE_IMAGE
-    from workbench.sandbox.engine_check import check_engines
-    from workbench.sandbox.paths import state_root
-
-    images = (os.environ.get("C8S_KIND_IMAGE") or NODE_IMAGE, BASE_IMAGE)
-
-    checked = run_async(run_checks(digests=state_root() / DIGESTS_FILE, images=images, provider=provider or ""))
-    findings = [*check_engines(), *checked]
-    if output != "table":
-        print_document(to_dicts(findings), output)
-    else:
-        style = console_style(sys.stdout)
-        for each in findings:
-            mark = {"ok": "ok", "warning": "warn", "error": "ERROR"}[each.level]
-            level = style.paint(f"{mark:<5}", _LEVELS[each.level])
-            echo(f"{level} {each.check:<12} {sanitize_line(each.found, colour=False)}")
-            if each.level != "ok":
-                echo(f"{'':18} {each.why}")
-                echo(f"{'':18} {sanitize_line(each.remedy, colour=False)}")
-    ctx.exit(1 if any(each.level == "error" for each in findings) else 0)
 
 
 @click.command()
