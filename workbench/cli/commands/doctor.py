@@ -107,7 +107,7 @@ def _fix(code: int, provider: str | None, *, yes: bool) -> int:
             continue
         problem = run_async(finder.apply(each))
         ran, failed = ran + 1, failed or problem is not None
-        echo("  done" if problem is None else f"  failed: {sanitize_line(problem, colour=False)}")
+        echo("  done" if problem is None else f"  failed: {sanitize_line(' '.join(problem.split()), colour=False)}")
     if not (yes or asks):
         echo_error("nothing was run: use --yes, or a terminal, to run these commands")
         return LISTED_ONLY
