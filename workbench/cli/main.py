@@ -185,6 +185,7 @@ def _report_error(error: Exception) -> int | None:
     from workbench.config.contexts import ContextError
     from workbench.pipeline_file.load import ParameterError, PipelineFileError
     from workbench.submit.git import WorktreeError
+    from workbench.watching.folder_lock import AlreadyWatchedError
 
     if isinstance(error, InvalidError):
         from workbench.cli.output.diagnostics import print_invalid
@@ -194,7 +195,9 @@ def _report_error(error: Exception) -> int | None:
     if isinstance(error, ParameterError):
         echo_error(f"error: {error}. Set parameters with --param KEY=VALUE")
         return BAD_INPUT
-    if isinstance(error, (WorktreeError, ContextError, InputError, PipelineFileError, SandboxNameError)):
+    if isinstance(
+        error, (AlreadyWatchedError, WorktreeError, ContextError, InputError, PipelineFileError, SandboxNameError)
+    ):
         echo_error(f"error: {error}")
         return BAD_INPUT
     if isinstance(error, (ClientError, SandboxError, CommandError, KindError, OSError)):

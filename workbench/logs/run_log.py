@@ -60,11 +60,18 @@ LogItem = Line | StepTransition
 
 @dataclass
 class RunLog:
-    """Takes frames and statuses, and returns the items to show now. With `show_all`, no lines are held back."""
+    """Takes frames and statuses, and returns the items to show now.
+
+    Args:
+        show_all: no lines are held back.
+        show_reused: the lines of steps whose results come from earlier runs are shown, too.
+    """
 
     show_all: bool = False
     unfinished: Line | None = None
     """The line that was written last and has not ended, such as a progress bar."""
+    show_reused: bool = True
+    _reused: set[str] = field(default_factory=set)
     _held_back: dict[StreamKey, deque[Line]] = field(default_factory=dict)
     _blamed: set[StreamKey] = field(default_factory=set)
     _complete: set[StreamKey] = field(default_factory=set)
@@ -79,6 +86,8 @@ class RunLog:
     """Why each held step is held."""
 
     def frame(self, frame: Frame) -> list[LogItem]:
+        if isinstance(frame, (Lines, CommandStarted, Missed)) and frame.key.step in self._reused:
+            return []
         if isinstance(frame, Lines):
             self._line_ended(frame.key)
             return self._lines(frame)
@@ -114,6 +123,8 @@ class RunLog:
     def status(self, run: Run) -> list[LogItem]:
         """The items to show after a new status of the run."""
         shown: list[LogItem] = []
+        if not self.show_reused:
+            self._reused.update(step.slug for step in run.steps if step.reused is not None)
         for step in run.steps:
             shown += self._attempts_of(step)
             if step.ended and self._reported.get(step.slug) != "ended":

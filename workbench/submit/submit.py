@@ -74,11 +74,17 @@ def new_idempotency_key() -> str:
 
 @asynccontextmanager
 async def pack_worktree(
-    tree: Path | None, pipeline: Path | None = None, *, history: bool = False
+    tree: Path | None,
+    pipeline: Path | None = None,
+    *,
+    history: bool = False,
+    leave_out: Callable[[str], bool] | None = None,
 ) -> AsyncIterator[asyncio.Task[PackedSource | None]]:
     """Pack the tree of the file `pipeline` in a thread. Leaving the `with` stops the thread and deletes the archive.
 
-    `history`: the archive has a `.git` with the history of the commit.
+    Args:
+        history: the archive has a `.git` with the history of the commit.
+        leave_out: says of the name of a file whether it is left out.
     """
     stop = threading.Event()
     with ExitStack() as stack:
@@ -87,6 +93,9 @@ async def pack_worktree(
             if tree is None:
                 return None
             worktree = scan(tree, Path.home())
+            if leave_out is not None:
+                kept = tuple(entry for entry in worktree.entries if not leave_out(entry.name))
+                worktree = replace(worktree, entries=kept)
             if history:
                 worktree = stack.enter_context(with_history(worktree))
             archive = pack_archive(worktree, stop.is_set, pipeline=_inside(pipeline, worktree.root))

@@ -157,10 +157,11 @@ async def stream_logs(
 
 
 def _latest_run(state: AppState, key: RunKey, found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The run from the cache, unless that holds another run of the name, or a summary without the definition."""
+    """The run from the cache, unless that holds another run of the name. A summary has no definition, but all steps."""
     cached = state.runs.get(*key)
-    same = cached is not None and cached["metadata"]["uid"] == found["metadata"]["uid"]
-    return cached if cached is not None and same and not is_summary(cached) else found
+    if cached is None or cached["metadata"]["uid"] != found["metadata"]["uid"]:
+        return found
+    return {**found, "status": status_of(cached)} if is_summary(cached) else cached
 
 
 def resume_points(namespace: str, run_uid: str, texts: Iterable[str]) -> dict[Stream, int]:

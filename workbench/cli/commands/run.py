@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from workbench.text.format import plural
 
 if TYPE_CHECKING:
     from workbench.cli.options import Target
+    from workbench.cli.run_session.watch import WatchSession
     from workbench.client.run_request import GitSource
     from workbench.pipeline_file.load import PipelineFile
     from workbench.submit.submit import RunSubmission
@@ -47,6 +49,11 @@ pipeline, whoever started it. A step may say with `inputs` which files it reads,
 With --failed-tests, steps with `rerunFailed` run only the tests that failed in an earlier run, on
 the files as they are now; the other steps are as with --resume.
 
+With --watch, a run starts after each save, 0.3 s after the last change: steps whose inputs
+are unchanged are reused, and a run that is outdated is cancelled. Files that git ignores and
+temporary files of editors don't count. While the pipeline has errors, they are shown, and
+nothing starts. Such runs are kept for a day, and listed with `c8s runs --watched`.
+
 A run that would fail because a secret does not exist is not started, and the commands that
 set what is missing are printed; --allow-missing-secrets starts it anyway.
 
@@ -58,7 +65,7 @@ Exit codes:
   0     the run succeeded
   1     the run failed or was cancelled
   2     invalid input: errors in the pipeline or the arguments, missing secrets
-  130   interrupted; the run was cancelled
+  130   interrupted; the run was cancelled, and --watch ended
 
 \b
 Examples:
@@ -68,6 +75,7 @@ Examples:
   c8s run --changed-since origin/main
   c8s run --resume my-app-ci-12
   c8s run --reuse
+  c8s run --watch
   c8s run --break test:failed
   c8s run --git https://github.com/org/app --revision v1.2
   c8s run samples/hello.yaml --no-source
@@ -122,6 +130,7 @@ Examples:
     metavar="N",
     help="Make up to N pods ahead, while the steps before them run; 0: none.  [default: as the pipeline says]",
 )
+@click.option("--watch", is_flag=True, help="Run again after each save, and reuse what is unchanged, until Ctrl-C.")
 @click.option(
     "--reuse/--no-reuse",
     default=None,
@@ -146,13 +155,31 @@ def run(ctx: click.Context, /, file: str | None, target: Target, **given: Any) -
         ctx.exit(2)
     submission = _submission(pipeline, definition, given)
     from workbench.cli.options import run_async
-    from workbench.cli.run_session.session import RunSession
 
     options = {option: given[option] for option in ("verbose", "timestamps", "allow_missing_secrets")}
+    if given["watch"]:
+        ctx.exit(run_async(_watch_session(submission, target, options).run()))
+    from workbench.cli.run_session.session import RunSession
+
     ctx.exit(run_async(RunSession(submission, target, console_style(sys.stdout), **options).run()))
 
 
+def _watch_session(submission: RunSubmission, target: Target, options: Mapping[str, Any]) -> WatchSession:
+    from workbench.cli.run_session.watch import WatchSession
+
+    if submission.file is None:
+        raise click.UsageError("--watch needs a pipeline in a file, which it reads again after each save")
+    request = replace(submission.request, reuse=True, watch=True)
+    watched = replace(submission, request=request)
+    return WatchSession(watched, submission.file, target, console_style(sys.stdout), hint=target.options(), **options)
+
+
 def _reject_contradictions(given: Mapping[str, Any]) -> None:
+    for option in ("git", "resume", "changed_since", "failed_tests"):
+        if given["watch"] and given[option]:
+            raise click.UsageError(f"--watch and --{option.replace('_', '-')} exclude each other")
+    if given["watch"] and given["reuse"] is False:
+        raise click.UsageError("--watch reuses what is unchanged; --no-reuse excludes it")
     sources = [name for name in ("source", "no_source", "git") if given[name]]
     if len(sources) > 1:
         first, second = (f"--{name.replace('_', '-')}" for name in sources[:2])

@@ -82,7 +82,8 @@ async def _list(
     if output != "table":
         print_document([dict(run.raw) for run in found], output)
     elif not found:
-        echo_error("no runs" if phase is None and pipeline is None else "no matching runs")
+        also = "" if watched else "; those of `c8s run --watch` are listed with --watched"
+        echo_error(("no runs" if phase is None and pipeline is None else "no matching runs") + also)
     else:
         print_table(
             ("RUN", "STATUS", "STEPS", "TIME", "AGE", "BRANCH", "COMMIT"), _rows(found), console_style(sys.stdout), 1

@@ -74,7 +74,7 @@ async def test_json_and_yaml_output_hold_the_whole_run(api: FakeApi, c8s: Comman
 
 
 async def test_empty_list_is_reported_on_stderr(c8s: Command) -> None:
-    assert await c8s("runs") == Result(0, "", "c8s: no runs\n")
+    assert await c8s("runs") == Result(0, "", "c8s: no runs; those of `c8s run --watch` are listed with --watched\n")
     assert (await c8s("runs", "-o", "json")).out == "[]\n"
 
 

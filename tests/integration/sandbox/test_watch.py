@@ -1,0 +1,151 @@
+"""`c8s run --watch` as a person uses it: saves, errors while typing, outdated runs, Ctrl-C, a sandbox that ends."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.integration.sandbox.test_inputs import FLOW
+from tests.live import C8s
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("watchfiles") is None, reason="watchfiles is not installed")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path)], check=True)
+    for name in ("src/app.txt", "docs/index.md", "tests/check.txt"):
+        file = tmp_path / name
+        file.parent.mkdir()
+        file.write_text(f"{name} 1\n")
+    return tmp_path
+
+
+class Watching:
+    """A running `c8s run --watch`; its output is collected."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def wait_for(self, pattern: str) -> str:
+        """The first text that matches, in output that was not waited for before."""
+        found = wait_until(lambda: re.search(pattern, self.text), 60, what=lambda: f"{pattern!r} in {self.text}")
+        del self.lines[: self.text[: found.end()].count("\n")]
+        return found.group()
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(60)
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """Wait until all output of the process that ends is read."""
+        self._reader.join(30)
+
+
+@contextmanager
+def watching(c8s: C8s, folder: Path, *more: str) -> Iterator[Watching]:
+    with c8s.start("run", "--watch", *more, cwd=folder) as process:
+        watched = Watching(process)
+        try:
+            yield watched
+        finally:
+            process.kill()
+            watched.close()
+
+
+def test_only_what_changed_runs_after_a_save(c8s: C8s, folder: Path) -> None:
+    file = folder / ".c8s.yaml"
+    file.write_text(FLOW.format(name="saved"))
+    with watching(c8s, folder) as watched:
+        watched.wait_for(r"run saved-1 succeeded.*3 steps")
+        (folder / "docs" / "index.md").write_text("second\n")
+        watched.wait_for(r"run saved-2: docs/index.md changed")
+        watched.wait_for(r"docs +\| second")
+        watched.wait_for(r"2 of 3 reused.*, 1 ran")
+        watched.wait_for(r"run saved-2 succeeded")
+        file.write_text(FLOW.format(name="saved").replace("image:", "imag:", 1))
+        watched.wait_for(r"did you mean `image`\?")
+        watched.wait_for(r"nothing was started; run saved-2 stays")
+        file.write_text(FLOW.format(name="saved"))
+        watched.wait_for(r"as in run saved-2 again")
+        assert "watches this pipeline already" in c8s("run", "--watch", cwd=folder, expect=2).stderr
+        assert watched.interrupt() == 130
+        assert "stopped watching after 2 runs; the last one, saved-2, succeeded" in watched.text
+    assert "saved-" not in c8s("runs").stdout
+    assert "saved-2" in c8s("runs", "--watched").stdout
+
+
+def test_outdated_run_is_cancelled_and_ctrl_c_cancels_the_last(c8s: C8s, folder: Path) -> None:
+    go = folder.parent / f"{folder.name}-go"
+    wait = f'"cat built; until [ -e {go} ]; do sleep 0.1; done"'
+    text = FLOW.format(name="outdated").replace("cat built tests/check.txt", wait)
+    (folder / ".c8s.yaml").write_text(text)
+    with watching(c8s, folder) as watched:
+        watched.wait_for(r"test +\| src/app.txt 1")
+        (folder / "src" / "app.txt").write_text("second\n")
+        watched.wait_for(r"run outdated-1 is outdated and was cancelled")
+        watched.wait_for(r"run outdated-2: src/app.txt changed")
+        watched.wait_for(r"test +\| second")
+        assert watched.interrupt() == 130
+        watched.wait_for(r"run outdated-2 cancelled")
+        watched.wait_for(r"stopped watching after 2 runs; the last one, outdated-2, was cancelled")
+    shown = c8s("runs", "--watched", "--pipeline", "outdated").stdout
+    assert re.findall(r"outdated-\d +(\w+)", shown) == ["Cancelled", "Cancelled"]
+
+
+def test_branch_switch_is_one_run_with_the_results_of_the_other_branch(c8s: C8s, folder: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments], cwd=folder, check=True)
+
+    (folder / ".c8s.yaml").write_text(FLOW.format(name="switched"))
+    git("add", "-A")
+    git("commit", "-qm", "one")
+    with watching(c8s, folder) as watched:
+        watched.wait_for(r"run switched-1 succeeded")
+        git("checkout", "-qb", "other")
+        for number in range(500):
+            (folder / "src" / f"f{number}.txt").write_text("1\n")
+        watched.wait_for(r"run switched-\d: .*src/f\d+.txt.* changed")
+        watched.wait_for(r"run switched-\d succeeded")
+        git("add", "-A")
+        git("commit", "-qm", "two")
+        git("checkout", "-q", "main")
+        watched.wait_for(r"3 of 3 reused.*, 0 ran")
+        assert watched.interrupt() == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--git", "https://example.org/x.git"), "--watch and --git exclude each other"),
+        (("--resume", "x-1"), "--watch and --resume exclude each other"),
+        (("--no-reuse",), "--no-reuse excludes it"),
+        (("-",), "--watch needs a pipeline in a file"),
+    ],
+)
+def test_options_that_make_no_sense_with_watch(c8s: C8s, folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    (folder / ".c8s.yaml").write_text(FLOW.format(name="senseless"))
+    result = c8s("run", "--watch", *arguments, cwd=folder, expect=2, stdin=FLOW.format(name="senseless"))
+    assert words in result.stderr

@@ -1,0 +1,82 @@
+"""Prepares the run that follows a save: reads and checks the pipeline, packs the tree and uploads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.client.errors import ClientError
+from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
+from workbench.submit.git import WorktreeError
+from workbench.submit.submit import PackedSource, pack_worktree
+from workbench.watching.file_changes import is_editors
+
+Upload = Callable[[PackedSource], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to be created, or why it is not.
+
+    Attributes:
+        outcome: what lint says of the pipeline's file; None if it can't be read.
+        source: the packed and uploaded tree; its archive is deleted already.
+        problem: why nothing can be started, apart from what lint says; empty if it can.
+        data: the content of the file, to show its problems.
+    """
+
+    outcome: LintOutcome | None
+    source: PackedSource | None = None
+    problem: str = ""
+    data: bytes = b""
+
+    @property
+    def definition(self) -> Mapping[str, Any] | None:
+        """The pipeline, if a run of it can start."""
+        if self.outcome is None or self.outcome.has_errors or self.problem:
+            return None
+        return self.outcome.definition
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs for runs that differ, and for nothing else: not for comments in the pipeline, for example."""
+        contents = self.source.archive.contents_digest if self.source is not None else None
+        return json.dumps([self.definition, contents], sort_keys=True)
+
+
+@dataclass
+class Preparation:
+    """Prepares runs of one pipeline file.
+
+    Args:
+        tree: the folder to pack; None for runs without files.
+        upload: sends the packed tree unless the controller has it. May raise ClientError.
+    """
+
+    file: Path
+    tree: Path | None
+    upload: Upload
+
+    async def __call__(self, names: frozenset[str]) -> Prepared:
+        """Prepare a run. It never raises, but for a cancellation."""
+        try:
+            data = read_bytes(self.file)
+        except PipelineFileError as error:
+            return Prepared(None, problem=str(error))
+        outcome = lint_pipeline(data)
+        if outcome.definition is None or outcome.has_errors:
+            return Prepared(outcome, data=data)
+        steps = outcome.definition["steps"]
+        history = any(step.get("git") == "full" for step in steps)
+        try:
+            packing = pack_worktree(self.tree, self.file, history=history, leave_out=is_editors)
+            async with packing as source:
+                ready = await source
+                if ready is not None:
+                    await self.upload(ready)
+            return Prepared(outcome, ready, data=data)
+        except (WorktreeError, ClientError) as error:
+            return Prepared(outcome, problem=str(error), data=data)
