@@ -24,10 +24,15 @@ _PARTS = ("master", "volume", "filer", "s3")
 
 @dataclass
 class SeaweedServer:
-    """A server with its data below `folder`. It keeps data and address when it is killed and started again."""
+    """A server with its data below `folder`. It keeps data and address when it is killed and started again.
+
+    Its master is a process of its own, which goes on meanwhile: a new one elects itself for seconds, and a volume
+    server that asks it too early waits five more.
+    """
 
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    master: subprocess.Popen[bytes] | None = None
     ports: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -45,22 +50,19 @@ class SeaweedServer:
 
     def start(self) -> None:
         """Start it, and return once it answers and has a volume to write to."""
-        program = find_tool(PROGRAM)
-        assert program is not None
-        if not self.ports:
-            names = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
-            self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
-        (self.folder / "data").mkdir(exist_ok=True)
+        if self.master is None:
+            self._start_master()
         credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
         identity = {"name": "c8s", "credentials": credentials, "actions": ["Admin", "Read", "Write", "List"]}
         (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-        command = [program, "server", "-s3", "-filer", f"-dir={self.folder / 'data'}", "-s3.iam=false"]
-        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", *(f"-{name}={port}" for name, port in self.ports.items())]
-        command += [f"-s3.config={self.folder / 's3.json'}", "-master.telemetry=false"]
-        command += ["-master.volumeSizeLimitMB=64", "-volume.max=50"]
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until(self._answers, START_SECONDS, what="the S3 server answers", interval=0.1)
+        master = f"127.0.0.1:{self.ports['master.port']}.{self.ports['master.port.grpc']}"
+        arguments = ["-master=false", f"-master.peers={master}", "-filer", "-s3", f"-dir={self.folder / 'data'}"]
+        arguments += [f"-{name}={port}" for name, port in self.ports.items() if not name.startswith("master")]
+        # These two have fixed ports otherwise, of which a second server on this machine finds the first.
+        arguments += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+        arguments += ["-s3.iam=false", f"-s3.config={self.folder / 's3.json'}", "-volume.max=50"]
+        self.process = self._run("server", arguments)
+        wait_until(self._answers, START_SECONDS, what="the S3 server answers", interval=0.05)
 
     def kill(self) -> None:
         """Kill it, as a failure of its machine would."""
@@ -72,22 +74,58 @@ class SeaweedServer:
             for path in Path(tempfile.gettempdir()).glob(f"seaweedfs-*-{port}.sock"):
                 path.unlink(missing_ok=True)
 
+    def stop(self) -> None:
+        """End it for good."""
+        if self.process is not None:
+            self.kill()
+        if self.master is not None:
+            self.master.kill()
+            self.master.wait(10)
+
+    def _start_master(self) -> None:
+        names = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
+        self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        (self.folder / "data").mkdir()
+        arguments = [f"-mdir={self.folder / 'data'}", "-telemetry=false", "-volumeSizeLimitMB=64"]
+        arguments += [f"-port={self.ports['master.port']}", f"-port.grpc={self.ports['master.port.grpc']}"]
+        # It is the only one, and need not wait ten seconds for others.
+        arguments += ["-electionTimeout=100ms", "-heartbeatInterval=20ms"]
+        self.master = self._run("master", arguments)
+        wait_until(self._has_leader, START_SECONDS, what="the master leads", interval=0.05)
+
+    def _run(self, part: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+        program = find_tool(PROGRAM)
+        assert program is not None
+        command = [program, part, "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *arguments]
+        with (self.folder / "server.log").open("ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _has_leader(self) -> bool:
+        assert self.master is not None
+        self._check_runs(self.master)
+        with contextlib.suppress(OSError):
+            return bool(self._ask_master("/cluster/status").get("IsLeader"))
+        return False
+
     def _answers(self) -> bool:
         assert self.process is not None
-        if self.process.poll() is not None:
-            raise AssertionError("the S3 server ended:\n" + (self.folder / "server.log").read_text()[-2000:])
+        self._check_runs(self.process)
         with contextlib.suppress(OSError):
             try:
                 urllib.request.urlopen(self.url, timeout=2)
             except urllib.error.HTTPError:
                 # Without credentials it refuses, once it runs.
-                return self._has_volume_server()
+                return "fid" in self._ask_master("/dir/assign")
         return False
 
-    def _has_volume_server(self) -> bool:
-        address = f"http://127.0.0.1:{self.ports['master.port']}/dir/assign"
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            return "fid" in json.load(answer)
+    def _check_runs(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is not None:
+            raise AssertionError("the S3 server ended:\n" + (self.folder / "server.log").read_text()[-2000:])
+
+    def _ask_master(self, path: str) -> dict[str, object]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['master.port']}{path}", timeout=10) as answer:
+            found: dict[str, object] = json.load(answer)
+        return found
 
 
 def _free_ports(count: int) -> list[int]:

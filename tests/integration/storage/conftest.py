@@ -25,8 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
         client.close()
         yield found
     finally:
-        if found.process is not None:
-            found.kill()
+        found.stop()
 
 
 @pytest.fixture
