@@ -124,9 +124,10 @@ class RunController:
         return {"runs": self._queue, "status": self._status_queue}
 
     @property
-    def step_durations(self) -> DurationHistogram:
-        """Durations of the steps that ended while this process was the leader, by phase."""
-        return self._reconciler.durations.histogram
+    def durations(self) -> tuple[DurationHistogram, ...]:
+        """Durations of the steps and runs that ended while this process was the leader, by phase."""
+        counted = self._reconciler.durations
+        return counted.histogram, counted.queue, counted.runs
 
     async def run(self) -> None:
         """Run until cancelled."""

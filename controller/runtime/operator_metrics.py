@@ -43,4 +43,5 @@ def register_operator_metrics(metrics: ApiMetrics, operator: RunController, log_
     )
     metrics.add_histogram(operator.queue_durations.queue)
     metrics.add_histogram(operator.queue_durations.work)
-    metrics.add_histogram(operator.step_durations)
+    for histogram in operator.durations:
+        metrics.add_histogram(histogram)

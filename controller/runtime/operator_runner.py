@@ -20,6 +20,7 @@ from controller.operator import OperatorSettings, RunController
 from controller.run_types.keys import RunId
 from controller.runtime.operator_metrics import register_operator_metrics
 from controller.settings import Settings
+from controller.statistics.recorder import StatisticsRecorder
 from controller.storage import ObjectStore
 
 _STALE_WATCHES = "its watches are not up to date"
@@ -77,6 +78,7 @@ class OperatorRunner:
             else None
         )
         self._delivery_outcomes = DeliveryOutcomes(client, runs, self._connections)
+        self._statistics = StatisticsRecorder(client, store, runs)
         self._reporter = StatusReporter(client, runs, _run_page(settings, connection))
         self._elector = _leader_elector(client, settings, connection) if settings.leader_elect else None
         self._operator = RunController(
@@ -128,6 +130,7 @@ class OperatorRunner:
             group.create_task(self._collector.run(), name="logs")
             group.create_task(self._operator.run(), name="reconcile")
             group.create_task(self._reporter.run(), name="forges")
+            group.create_task(self._statistics.run(), name="statistics")
             group.create_task(self._connections.run(), name="connections")
             group.create_task(self._delivery_outcomes.run(), name="deliveries")
             if self._secret_access is not None:

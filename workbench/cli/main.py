@@ -38,6 +38,7 @@ _COMMANDS = {
     "rerun": ("workbench.cli.commands.rerun", "Run a run again, or only its steps that did not succeed."),
     "shell": ("workbench.cli.commands.shell", "Open a shell in a running step."),
     "tests": ("workbench.cli.commands.tests", "List the tests of a run, and which of them are flaky."),
+    "stats": ("workbench.cli.commands.stats", "Show durations of a pipeline's last runs, and what got slower."),
     "artifacts": ("workbench.cli.commands.artifacts", "List or download the artifacts of a run."),
     "approve": ("workbench.cli.commands.forges.webhooks", "Let the run of a pull request from a fork start."),
     "connect": ("workbench.cli.commands.forges.connect", "Connect repositories of GitHub, GitLab, Bitbucket or Gitea."),

@@ -13,6 +13,7 @@ from workbench.client.api.cluster import ClusterCalls
 from workbench.client.api.connections import ConnectionCalls
 from workbench.client.api.logs import LogCalls
 from workbench.client.api.runs import RunCalls
+from workbench.client.api.statistics import StatisticsCalls
 from workbench.client.api.test_results import TestCalls
 from workbench.client.backoff import Backoff
 from workbench.client.endpoint import Endpoint
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.client.streams import Streams
 
 
-class Client(RunCalls, LogCalls, TestCalls, ArtifactCalls, ClusterCalls, ConnectionCalls):
+class Client(RunCalls, LogCalls, TestCalls, StatisticsCalls, ArtifactCalls, ClusterCalls, ConnectionCalls):
     """A controller's REST API in the namespace of `endpoint`. Every call raises only `ClientError`s.
 
     `reconnect_timeout` is how many seconds a stream tries to reconnect before it raises; None means

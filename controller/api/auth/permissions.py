@@ -91,6 +91,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "streamLogs": _runs("get", "log", seconds=None),
     "listTests": _runs("get", "log"),
     "getTestHistory": _runs("get", "log"),
+    "listStatistics": _runs("list"),
+    "getStatistics": _runs("list"),
     "listArtifacts": _runs("get", "artifacts"),
     "getArtifacts": _runs("get", "artifacts"),
     "getArtifactFile": _runs("get", "artifacts", seconds=None),

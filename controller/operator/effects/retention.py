@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/", "reports/", UPLOADS)
+PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/", "reports/", "tests/", "stats/", UPLOADS)
 _ORPHANED_AFTER = timedelta(hours=1)
 """After this time the workspace of an unknown run is deleted: by then every cache has the runs that exist."""
 _FIRST_SWEEP_SECONDS = 60.0
 _WATCH_MARGIN = timedelta(hours=1)
 """What a run by watching has stored stays this much longer than the run can be reused, and then goes with it."""
+_HISTORY_RETENTION = timedelta(days=180)
+"""How long histories of tests and statistics of a pipeline stay after its last run."""
 _REUSE_MARGIN = timedelta(days=1)
 """What a run has stored stays this much longer than its steps can be reused: until every cache has the reusing run."""
 
@@ -126,6 +128,9 @@ def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: dat
         return now - modified > _ORPHANED_AFTER
     if now - modified <= retention:
         return False
+    if kind in ("tests", "stats"):
+        # Of runs that are long gone. What is older belongs to a pipeline that nobody has run since.
+        return now - modified > max(retention, _HISTORY_RETENTION)
     if kind == "caches":
         # Its document has the date of its last use, the archive that of its making.
         return key.endswith(".json") or _cache_prefix(key) not in retained.caches
