@@ -71,3 +71,16 @@ def resource_advice(step: StepTrend, memory: int | None, cpu: int | None) -> lis
         elif cpu > _GENEROUS * max(step.peak_cpu, 50):
             advice.append(f"asks for {cores_text(cpu)}, never used more than {cores_text(step.peak_cpu)}")
     return advice
+
+
+def is_slow(seconds: float | None, median: float | None) -> bool:
+    """Whether a duration is more than 30 %, and half a second, above the median."""
+    return seconds is not None and median is not None and seconds > 1.3 * median and seconds - median >= 0.5
+
+
+def trend_text(trend: Trend, count: int, *, ascii_only: bool = False) -> str:
+    """`median 12.3s ▃▃▃▅▅ ↑ 45% slower than …`; empty where nothing counts yet."""
+    if trend.median is None:
+        return ""
+    slower = f" {SLOWER_SIGN} {slower_text(trend.slower)}" if trend.slower is not None else ""
+    return f"{median_text(trend)} {sparkline(trend.seconds, count, ascii_only=ascii_only)}{slower}"

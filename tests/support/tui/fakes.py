@@ -39,9 +39,10 @@ from workbench.client import (
     Summary,
 )
 from workbench.client.connections import Connection, DeliveryOutcome
-from workbench.client.errors import ClientError
+from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import CommandStarted, StepCommand
 from workbench.client.run_request import RunRequest
+from workbench.client.statistics import PipelineTrend
 from workbench.client.test_results import TestHistory, TestReport
 from workbench.logs.step_logs import to_microseconds
 from workbench.pipeline_file.load import LintOutcome
@@ -169,6 +170,7 @@ class FakeController:
         self.deleted: list[str] = []
         self.rerun_failed_tests: list[bool] = []
         self.test_report = TestReport((), ())
+        self.trends: dict[str, PipelineTrend] = {}
         self.test_histories: dict[str, TestHistory] = {}
         self.rerun_of: list[tuple[str, bool]] = []
         self.rerun_breakpoints: tuple[tuple[str, str], ...] = ()
@@ -309,6 +311,16 @@ class FakeController:
         if self.error is not None:
             raise self.error
         return self.test_histories.get(step, TestHistory())
+
+    async def list_statistics(self) -> tuple[PipelineTrend, ...]:
+        if self.error is not None:
+            raise self.error
+        return tuple(self.trends.values())
+
+    async def statistics(self, pipeline: str) -> PipelineTrend:
+        if self.error is not None or pipeline not in self.trends:
+            raise self.error or NotFoundError("no run of it has ended")
+        return self.trends[pipeline]
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
         return target.write_bytes(self.artifact_files[path])

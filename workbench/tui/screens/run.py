@@ -16,6 +16,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from controller.run_query import run_duration
+from workbench.client.errors import ClientError
 from workbench.client.models import Run, Step
 from workbench.logs.log_file import LogFileError
 from workbench.logs.save import SaveError, save_log
@@ -46,6 +47,8 @@ from workbench.tui.widgets.step_list import StepList
 
 _WIDE_COLUMNS = 100
 """Minimum columns for the graph."""
+_TRENDS_DELAY = 2.0
+"""Seconds."""
 _MIN_STEPS_COLUMNS, _MIN_LOG_COLUMNS = 20, 30
 """Columns that the list of steps and the log keep when the border between them is dragged."""
 
@@ -86,6 +89,8 @@ class RunScreen(FailureActions):
         self._logs = StepLogs()
         self._user_selected = False
         self._active_requests: frozenset[LogRequest] = frozenset()
+        self._trends_of: tuple[str, bool] | None = None
+        """The pipeline whose statistics are shown, and whether the run had ended when they were read."""
         self._steps_width: int | None = None
         """Columns of the list of steps, if the user has dragged its border."""
         self._heading: Text | None = None
@@ -191,6 +196,10 @@ class RunScreen(FailureActions):
             dag.show_run(run)
         with contained(steps), self.prevent(ListView.CursorMoved):
             steps.show_run(run)
+        if self._trends_of != (run.pipeline, run.ended):
+            delay = _TRENDS_DELAY if self._trends_of is not None else 0.0
+            self._trends_of = (run.pipeline, run.ended)
+            self._load_trends(run.pipeline, delay)
         if self._initial_step is not None:
             self._saved_layout = {}
             self.show_step(self._initial_step)
@@ -199,6 +208,22 @@ class RunScreen(FailureActions):
         if not self._user_selected or self.step not in {step.name for step in run.steps}:
             self._select_automatically(run)
         self._show_step()
+
+    @work(group="trends", exclusive=True, description="read the statistics")
+    async def _load_trends(self, pipeline: str, delay: float) -> None:
+        controller = self.workbench.feed.controller
+        if controller is None:
+            self._trends_of = None
+            return
+        # They are written a moment after the end of a run.
+        await asyncio.sleep(delay)
+        try:
+            found = await controller.statistics(pipeline)
+        except ClientError:
+            # No run of the pipeline has ended, or they can't be read: the steps are shown without them.
+            return
+        trends = {step.name: step for step in found.steps}
+        self.query_one(StepList).show_trends(trends, ascii_only=self.workbench.ascii_only)
 
     def connection_changed(self) -> None:
         lost_at = self.workbench.feed.lost_at

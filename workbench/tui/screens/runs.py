@@ -18,6 +18,8 @@ from textual.widgets import Input, Static
 
 from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import Run, SavedPipeline, Step
+from workbench.client.statistics import PipelineTrend
+from workbench.report.trends import trend_text
 from workbench.runs.footer import footer_actions
 from workbench.runs.run_filter import ORDERS, RunFilter
 from workbench.session.view_state import Layout
@@ -41,6 +43,9 @@ _PREVIEW_DELAY = 0.1
 """Seconds that the cursor stays on a run before its log is requested."""
 _PREVIEW_LINES = 6
 """Lines of log in the preview."""
+_SPARKLINE = 20
+"""Runs in the line of durations."""
+_TRENDS_DELAY = 2.0
 
 
 class RunsScreen(RunActions):
@@ -72,6 +77,9 @@ class RunsScreen(RunActions):
         super().__init__()
         self._filter = RunFilter()
         self._preview_enabled = True
+        self._trends: dict[str, PipelineTrend] = {}
+        self._ended_runs: int | None = None
+        """How many runs had ended when the statistics were read."""
         self._restored_cursor: str | None = None
         """The run to move the cursor to once the runs are loaded."""
         self._previewed: tuple[str, str] | None = None
@@ -159,6 +167,7 @@ class RunsScreen(RunActions):
         hint.update(self._no_pipeline_hint())
         self._show_pipelines()
         self._update_preview()
+        self._load_trends_if_ended()
 
     def _no_pipeline_hint(self) -> Text:
         """Whose runs are listed in a folder without a pipeline."""
@@ -281,6 +290,10 @@ class RunsScreen(RunActions):
             heading = Text(" ", no_wrap=True)
             heading.append(sanitize_label(run.name, 60), colours.bold)
             heading.append(f"   {sanitize_label(run.message or run.phase, 200)}", colours.muted)
+            if (trend := self._trends.get(run.pipeline)) is not None:
+                text = trend_text(trend, _SPARKLINE, ascii_only=self.workbench.ascii_only)
+                style = colours.warning if trend.slower is not None else colours.muted
+                heading.append(f"   {sanitize_label(text, 200)}", style)
             self.query_one("#preview-heading", Static).update(heading)
             preview = self.query_one("#preview-dag", DagView)
             with contained(preview):
@@ -290,6 +303,30 @@ class RunsScreen(RunActions):
                     self.query_one("#preview-lines", Static).update("")
                 self._previewed = (run.name, run.resource_version)
                 self._show_last_lines(run)
+
+    def _load_trends_if_ended(self) -> None:
+        ended = sum(run.ended for run in self.workbench.feed.runs.newest)
+        if ended != self._ended_runs:
+            delay = _TRENDS_DELAY if self._ended_runs is not None else 0.0
+            self._ended_runs = ended
+            self._load_trends(delay)
+
+    @work(group="trends", exclusive=True, description="read the statistics")
+    async def _load_trends(self, delay: float) -> None:
+        controller = self.workbench.feed.controller
+        if controller is None:
+            self._ended_runs = None
+            return
+        # They are written a moment after the end of a run.
+        await asyncio.sleep(delay)
+        try:
+            found = await controller.list_statistics()
+        except ClientError:
+            # Durations are shown without marks; another run's end asks again.
+            return
+        self._trends = {each.name: each for each in found}
+        self.query_one(RunsTable).show_medians({each.name: each.median for each in found if each.median is not None})
+        self._update_preview()
 
     @work(group="preview", exclusive=True, description="ask for the last lines")
     async def _show_last_lines(self, run: Run) -> None:

@@ -25,6 +25,7 @@ from workbench.client.models import (
     StepCommand,
     StreamKey,
 )
+from workbench.client.statistics import PipelineTrend
 from workbench.client.test_results import TestHistory, TestReport
 from workbench.pipeline_file.load import LintOutcome
 from workbench.report.cluster_health import SandboxHealth
@@ -96,6 +97,10 @@ class ControllerApi(RunApi, Protocol):
     async def list_tests(self, run: str, *, step: str | None = None, failed: bool = False) -> TestReport: ...
 
     async def read_test_history(self, run: str, step: str) -> TestHistory: ...
+
+    async def list_statistics(self) -> tuple[PipelineTrend, ...]: ...
+
+    async def statistics(self, pipeline: str) -> PipelineTrend: ...
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from controller.run_query import run_duration
 from workbench.client.models import Run
+from workbench.report.trends import SLOWER_SIGN, is_slow
 from workbench.runs.run_filter import RunFilter
 from workbench.runs.run_list import RunList
 from workbench.text.format import format_duration
@@ -39,6 +40,7 @@ class RunsTable(ListView):
         super().__init__(id=id)
         self._now = now
         self._runs: RunList = RunList()
+        self._medians: Mapping[str, float] = {}
         self.longest_name = 0
         """Columns of the longest name in the list."""
 
@@ -48,9 +50,17 @@ class RunsTable(ListView):
         self.longest_name = max((cell_width(sanitize_label(run.name, _MAX_NAME_WIDTH)) for run in found), default=0)
         self.show_keys([run.name for run in found])
 
+    def show_medians(self, medians: Mapping[str, float]) -> None:
+        """Mark the runs that took longer than the median of their pipeline, in seconds."""
+        self._medians = medians
+        self.refresh()
+
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         run = self._runs.get(key)
-        return Strip(_row(run, width, self.longest_name, colours, self._now()) if run is not None else [])
+        if run is None:
+            return Strip([])
+        median = self._medians.get(run.pipeline) if run.phase == "Succeeded" else None
+        return Strip(_row(run, width, self.longest_name, colours, self._now(), median))
 
 
 class RunsHeading(Static):
@@ -82,7 +92,9 @@ def _progress_width(width: int) -> int:
     return _BAR_WIDTH + 8 if width >= 90 else 8
 
 
-def _row(run: Run, width: int, longest_name: int, colours: Palette, now: datetime) -> list[Segment]:
+def _row(
+    run: Run, width: int, longest_name: int, colours: Palette, now: datetime, median: float | None
+) -> list[Segment]:
     style, names = colours.phase(run.phase), _name_width(width, longest_name)
     segments = [
         Segment(f" {phase_sign(run.phase)} ", style),
@@ -98,8 +110,9 @@ def _row(run: Run, width: int, longest_name: int, colours: Palette, now: datetim
         segments.append(Segment(" "))
     duration = format_duration(run_duration(run, now))
     segments.append(cell(duration, 8, colours.plain, right=True))
+    mark = Segment(f"{SLOWER_SIGN} ", colours.warning) if is_slow(run_duration(run, now), median) else Segment("  ")
     if width >= 70:
-        segments += [Segment("  "), cell(sanitize_label(run.branch or "", _BRANCH_WIDTH), _BRANCH_WIDTH, colours.muted)]
+        segments += [mark, cell(sanitize_label(run.branch or "", _BRANCH_WIDTH), _BRANCH_WIDTH, colours.muted)]
     segments += [Segment("  "), cell(age_text(run.created_at, now), 4, colours.muted, right=True)]
     if room := _status_room(segments, width):
         segments += [Segment("  "), Segment(sanitize_label(run.message or run.phase, room), colours.muted)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -15,9 +15,11 @@ from textual.strip import Strip
 
 from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
+from workbench.client.statistics import StepTrend
 from workbench.dag import Graph, OutlineRow, outline
 from workbench.report.report import step_spans
 from workbench.report.timeline import Scale, bars, critical_path
+from workbench.report.trends import SLOWER_SIGN, is_slow, sparkline
 from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
@@ -28,6 +30,7 @@ from workbench.tui.widgets.segments import cell
 _TIME_WIDTH = 7
 _MAX_NAME_WIDTH = 26
 _MIN_BAR_WIDTH = 8
+_SPARKLINE_WIDTH = 10
 BAR_SIGNS = {"queued": "·", "starting": "╌", "pulling": "┅", "fetching": "─", "running": "━", "uploading": "═"}
 CRITICAL_SIGN = "◆"
 
@@ -52,6 +55,8 @@ class StepList(ListView):
         self._critical_steps: frozenset[str] = frozenset()
         self._name_width = 0
         self._shape: object = None
+        self._trends: Mapping[str, StepTrend] = {}
+        self._ascii_only = False
         self._dragging = False
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
@@ -86,6 +91,11 @@ class StepList(ListView):
         self._name_width = max(widths, default=0)
         self.show_keys(list(self._rows))
 
+    def show_trends(self, trends: Mapping[str, StepTrend], *, ascii_only: bool) -> None:
+        """Show the last durations of the steps, by name."""
+        self._trends, self._ascii_only = trends, ascii_only
+        self.refresh()
+
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         step, row = self._steps[key], self._rows[key]
         style = colours.phase(step.state, allowed=step.allow_failure)
@@ -95,10 +105,22 @@ class StepList(ListView):
         left = Strip(self._head(step, row, names if timed else room, style, colours)).adjust_cell_length(
             names if timed else room
         )
-        bar = self._bar(step, room - names, style, colours) if timed else []
-        return Strip(
-            [*left, *bar, cell(self._duration(step), _TIME_WIDTH + 1, colours.muted, right=True), Segment(" ")]
-        )
+        trend = self._trends.get(step.name)
+        line = _SPARKLINE_WIDTH + 1 if self._trends and room - names >= _MIN_BAR_WIDTH + _SPARKLINE_WIDTH + 1 else 0
+        bar = self._bar(step, room - names - line, style, colours) if timed else []
+        shown = sparkline(trend.seconds, _SPARKLINE_WIDTH, ascii_only=self._ascii_only) if trend is not None else ""
+        is_slower = trend is not None and (trend.slower is not None or self._is_slow(step, trend))
+        mark = Segment(SLOWER_SIGN, colours.warning) if is_slower else Segment(" ")
+        lines = [Segment(" "), cell(shown, _SPARKLINE_WIDTH, colours.muted, right=True)] if line else []
+        time = cell(self._duration(step), _TIME_WIDTH + 1, colours.muted, right=True)
+        return Strip([*left, *bar, *lines, time, mark])
+
+    @staticmethod
+    def _is_slow(step: Step, trend: StepTrend) -> bool:
+        times = step.last_attempt.times if step.last_attempt is not None else None
+        if step.phase != StepPhase.SUCCEEDED or times is None or times.running is None or times.finished is None:
+            return False
+        return is_slow((times.finished - times.running).total_seconds(), trend.median)
 
     def _head(self, step: Step, row: OutlineRow, width: int, style: Style, colours: Palette) -> list[Segment]:
         critical = step.name in self._critical_steps
