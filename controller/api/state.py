@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from controller.kube import KubeClient
     from controller.logs import LogReader
     from controller.operator.cache.run_plan import RunPlan
+    from controller.operator.effects.source_files import SourceFiles
     from controller.storage import Download, ObjectStore
 
 MEBIBYTE = 1024 * 1024
@@ -157,6 +158,13 @@ class AppState:
                 depth=2,
             ),
         )
+
+    @cached_property
+    def source_files(self) -> "SourceFiles":
+        """The files of stored sources, of which the last are remembered."""
+        from controller.operator.effects.source_files import SourceFiles
+
+        return SourceFiles(self.client, self.store, self.utc_now)
 
     async def signed_url(self, key: str, *, external: bool = False, download: "Download | None" = None) -> str:
         """A short-lived URL to GET an object; `external`: for a user, not for a pod."""

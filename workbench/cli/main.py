@@ -36,6 +36,7 @@ _COMMANDS = {
     "continue": ("workbench.cli.commands.breakpoints", "Let a step go on that a breakpoint holds."),
     "cancel": ("workbench.cli.commands.runs", "Cancel a run."),
     "rerun": ("workbench.cli.commands.rerun", "Run a run again, or only its steps that did not succeed."),
+    "why": ("workbench.cli.commands.why", "Explain why a step was reused or ran again."),
     "shell": ("workbench.cli.commands.shell", "Open a shell in a running step."),
     "tests": ("workbench.cli.commands.tests", "List the tests of a run, and which of them are flaky."),
     "stats": ("workbench.cli.commands.stats", "Show durations of a pipeline's last runs, and what got slower."),

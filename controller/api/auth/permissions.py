@@ -86,6 +86,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "setBreakpoints": _runs("update"),
     "continueStep": _runs("update"),
     "watchRuns": _runs("watch"),
+    "explainStep": _runs("get"),
     "getLogs": _runs("get", "log"),
     "listCommands": _runs("get", "log"),
     "streamLogs": _runs("get", "log", seconds=None),

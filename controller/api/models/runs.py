@@ -322,6 +322,30 @@ class RunList(ResponseModel):
     resource_version: str
 
 
+class InputDifference(ResponseModel):
+    """An input of a step that was added (`+`), removed (`-`) or changed (`~`), by its name."""
+
+    kind: str = Field(
+        description="file, source, image, commands, environment, parameter, matrix, secret, field (of the step) or "
+        "upstream (a step that it depends on)"
+    )
+    name: str
+    change: Literal["+", "-", "~"]
+
+
+class StepReuse(ResponseModel):
+    """Whether and why a step took the result of an earlier run."""
+
+    step: str
+    slug: str
+    reused: bool
+    compared_with: str | None = Field(description="the earlier run; null if there is none")
+    reason: str = Field(description="a sentence")
+    differences: list[InputDifference]
+    more: int = Field(description="further differences, which are left out")
+    problem: str | None = Field(description="why files could not be compared")
+
+
 class StoredSource(ResponseModel):
     """A stored source."""
 

@@ -95,7 +95,7 @@ def source_identity(spec: RunSpec, cloned: SourceSnapshot | None) -> Json | None
 
 def definition_digests(pipeline: Pipeline, steps: Sequence[ExpandedStep], facts: RunContext) -> dict[str, str]:
     """Step name -> digest of the step's rendered definition, which does not change while the run goes on."""
-    return {step.name: _digest(_resolved_definition(pipeline, step, facts)) for step in steps}
+    return {step.name: _digest(resolved_definition(pipeline, step, facts)) for step in steps}
 
 
 def input_digests(
@@ -149,7 +149,8 @@ def _files_of(step: ExpandedStep, source: Json | None, known: KnownInputs) -> Js
     return {"files": digest} if digest is not None else None
 
 
-def _resolved_definition(pipeline: Pipeline, step: ExpandedStep, facts: RunContext) -> Json:
+def resolved_definition(pipeline: Pipeline, step: ExpandedStep, facts: RunContext) -> Json:
+    """What a step is made from, apart from files, secrets and other steps: with variables filled in."""
     values = {name: value for name, value in template_context(facts, step.matrix).items() if name not in _RUN_VARIABLES}
     definition = step.step.model_dump(by_alias=True, exclude_defaults=True, mode="json")
     for name in _WITHOUT_EFFECT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -109,3 +110,29 @@ def test_changed_secret_makes_its_steps_run_again(c8s: C8s, folder: Path) -> Non
     assert reused(c8s, run_name(c8s("run", cwd=folder).stdout)) == {"build", "docs"}
     c8s("secrets", "set", "pass", "word", stdin="first-of-them")
     assert reused(c8s, run_name(c8s("run", cwd=folder).stdout)) == {"build", "docs", "test"}
+
+
+def test_why_names_the_inputs_that_differ(c8s: C8s, folder: Path) -> None:
+    file, text = folder / ".c8s.yaml", FLOW.format(name="explained")
+    file.write_text(text.replace("inputs: [tests]", "inputs: [tests]\n    env: {LEVEL: low, TOKEN: hush-hush}"))
+    first = run_name(c8s("run", cwd=folder).stdout)
+    assert (
+        "no earlier run of the pipeline that is still there has succeeded in docs"
+        in c8s("why", first, "docs").stdout.lower()
+    )
+    (folder / "docs" / "index.md").write_text("2\n")
+    (folder / "docs" / "new.md").write_text("1\n")
+    file.write_text(text.replace("inputs: [tests]", "inputs: [tests]\n    env: {LEVEL: high}"))
+    second = run_name(c8s("run", "--reuse", cwd=folder).stdout)
+    assert f"Taken from run {first}" in c8s("why", second, "build").stdout
+    docs = c8s("why", second, "docs").stdout
+    assert f"inputs differ from those in run {first}" in docs
+    assert "files: ~docs/index.md, +docs/new.md" in docs
+    test = c8s("why", second, "test").stdout
+    assert "environment: ~LEVEL, -TOKEN" in test
+    assert "hush" not in test
+    third = run_name(c8s("run", cwd=folder).stdout)
+    assert "the run was not to reuse anything" in c8s("why", third, "docs").stdout
+    document = json.loads(c8s("why", second, "docs", "-o", "json").stdout)
+    assert document["differences"][0] == {"kind": "file", "name": "docs/index.md", "change": "~"}
+    assert "has no step nothing" in c8s("why", second, "nothing", expect=1).stderr

@@ -43,6 +43,7 @@ from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import CommandStarted, StepCommand
 from workbench.client.run_request import RunRequest
 from workbench.client.statistics import PipelineTrend
+from workbench.client.step_reuse import StepReuse, decode_step_reuse
 from workbench.client.test_results import TestHistory, TestReport
 from workbench.logs.step_logs import to_microseconds
 from workbench.pipeline_file.load import LintOutcome
@@ -287,6 +288,17 @@ class FakeController:
         if self.error is not None:
             raise self.error
         self.continued.append((run, step, action))
+
+    async def explain_step(self, name: str, step: str) -> StepReuse:
+        if self.error is not None:
+            raise self.error
+        raw = {
+            "step": step,
+            "slug": step,
+            "comparedWith": "web-1",
+            "reason": "its inputs differ from those in run web-1",
+        }
+        return decode_step_reuse({**raw, "differences": [{"kind": "file", "name": "src/app.py", "change": "~"}]})
 
     async def run(self, name: str) -> Run:
         return next(one for one in self.listed if one.name == name)

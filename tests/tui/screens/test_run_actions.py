@@ -13,6 +13,7 @@ from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, 
 from workbench.client import Reused, Run, RunEvent
 from workbench.client.errors import ConflictError, NotFoundError
 from workbench.client.models import SecretNames
+from workbench.client.step_reuse import StepReuse
 from workbench.pipeline_file.load import LintOutcome
 from workbench.runs.reuse_explanation import explain_reuse, reuse_details
 from workbench.session.source_manifests import SourceManifests
@@ -334,6 +335,9 @@ async def test_details_say_that_the_earlier_run_is_gone() -> None:
 
 class Deleted:
     """A controller whose runs were deleted."""
+
+    async def explain_step(self, name: str, step: str) -> StepReuse:
+        raise NotFoundError(f"there is no run {name}")
 
     async def run(self, name: str) -> Run:
         raise NotFoundError(f"there is no run {name}")

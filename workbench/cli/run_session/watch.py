@@ -25,7 +25,7 @@ from workbench.client.run_request import RunRequest
 from workbench.logs.run_log import RunLog
 from workbench.pipeline_file.load import ParameterError, PipelineFile, display_path, resolve_params
 from workbench.report.report import build_report
-from workbench.runs.reuse_explanation import explain_reuse
+from workbench.runs.reuse_explanation import load_reuse_count
 from workbench.session.source_manifests import SourceManifests, default_manifests
 from workbench.submit.submit import PackedSource, RunSubmission, new_idempotency_key, submit
 from workbench.text.format import plural
@@ -262,10 +262,10 @@ class WatchSession:
             if self._current is not None and self._current.run.uid == run.uid:
                 self._current.ended = final
             report, lines = build_report(final, self.now()), []
-            found = await explain_reuse(client, await client.run(run.name), self.manifests, self.now())
-            if found is not None and found.count.reused:
+            count = await load_reuse_count(client, final, self.now())
+            if count is not None and count.reused:
                 ran = sum(bool(step.attempts) for step in final.steps)
-                lines.append(f"{found.count}, {ran} ran")
+                lines.append(f"{count}, {ran} ran")
         except (ClientError, CommandError) as error:
             echo_error(f"run {run.name}: {sanitize_line(str(error), colour=False)}; the next save tries again")
             return

@@ -13,6 +13,7 @@ from workbench.client.api.base import CHUNK, ApiCalls, to_params
 from workbench.client.errors import NotFoundError
 from workbench.client.models import Run, RunEvent, RunPage
 from workbench.client.run_request import RunRequest
+from workbench.client.step_reuse import StepReuse, decode_step_reuse
 
 if TYPE_CHECKING:
     from workbench.client.exec import ExecSession
@@ -88,6 +89,11 @@ class RunCalls(ApiCalls):
         """Let the run of a pull request from a fork start; with `commit`, only if it is of that commit."""
         document = {"commit": commit} if commit else {}
         return decode.decode_run(await self._post(self._path("runs", name, "approve"), f"approve run {name}", document))
+
+    async def explain_step(self, name: str, step: str) -> StepReuse:
+        """Whether a step (its name or slug) of a run was reused, and what differs if it was not."""
+        path = self._path("runs", name, "steps", step, "why")
+        return decode_step_reuse(await self._get_object(path, f"explain step {step} of run {name}"))
 
     async def set_breakpoints(self, name: str, breakpoints: Sequence[tuple[str, str]]) -> Run:
         """Replace the breakpoints of a run: the step's name, and `before`, `after` or `failed`."""

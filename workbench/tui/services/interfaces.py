@@ -26,6 +26,7 @@ from workbench.client.models import (
     StreamKey,
 )
 from workbench.client.statistics import PipelineTrend
+from workbench.client.step_reuse import StepReuse
 from workbench.client.test_results import TestHistory, TestReport
 from workbench.pipeline_file.load import LintOutcome
 from workbench.report.cluster_health import SandboxHealth
@@ -85,6 +86,8 @@ class ControllerApi(RunApi, Protocol):
     async def set_breakpoints(self, name: str, breakpoints: Sequence[tuple[str, str]]) -> Run: ...
 
     async def continue_step(self, run: str, step: str, action: str = "go") -> None: ...
+
+    async def explain_step(self, name: str, step: str) -> StepReuse: ...
 
     async def run(self, name: str) -> Run: ...
 
