@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from textual._compositor import Compositor
 
 from controller.pipeline.diagnostics import Diagnostic
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
-from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step, webshop
 from workbench.client.errors import InvalidError, UnauthorizedError
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
@@ -166,3 +167,44 @@ async def test_narrow_footer_shows_every_key() -> None:
         await until(pilot, sees(app, "webshop-42", "? Help q Quit"))
         await pilot.resize_terminal(*WIDE)
         await until(pilot, sees(app, "? Help  q Quit"))
+
+
+async def test_covered_screens_are_not_updated_and_catch_up() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        runs = app.screen
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        assert not runs.is_current
+        app.change_run(hello(99))
+        await until(pilot, lambda: app.feed.runs.get("hello-99") is not None)
+        await pilot.press("escape")
+        await until(pilot, sees(app, "hello-99"))
+
+
+async def test_what_is_behind_a_dialog_goes_on() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "◐ build-web"))
+        await pilot.press("ctrl+x")
+        await until(pilot, sees(app, "Cancel webshop-42?"))
+        changed = webshop()
+        steps = [step("build-web", ("deps",), "Succeeded") if one.name == "build-web" else one for one in changed.steps]
+        app.change_run(run("webshop-42", "Running", steps))
+        await until(pilot, sees(app, "✓ build-web"))
+        assert "Cancel webshop-42?" in shown(app)
+
+
+async def test_another_step_draws_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    full: list[bool] = []
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42 › unit", "26 passed"))
+        await pilot.press("2")
+        await pilot.pause(0.2)
+        monkeypatch.setattr(Compositor, "render_full_update", lambda *_, **__: full.append(True))
+        await pilot.press("k")
+        await until(pilot, lambda: "webshop-42 › unit" not in shown(app))
+        await pilot.pause()
+        assert not full

@@ -101,6 +101,16 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
                 f"The workbench crashed last time. The report is {report}; you can send it to the maintainers of c8s."
             )
 
+    @property
+    def _background_screens(self) -> list[Screen[object]]:
+        """The screens that can be seen below the current one.
+
+        Textual counts the next one even where the current one is opaque, and then draws all of the current one anew
+        whenever something in the other one changes.
+        """
+        stack = self._screen_stack
+        return [] if stack and stack[-1].styles.background.a == 1 else super()._background_screens
+
     # -- theme
 
     def _initial_theme(self) -> str:

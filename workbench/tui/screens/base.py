@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import ClassVar, cast
 
 from textual import on
@@ -65,11 +67,27 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         return None
 
     def on_mount(self) -> None:
-        self.workbench.runs_changed.subscribe(self, lambda _: self.runs_changed())
-        self.workbench.clock_ticked.subscribe(self, lambda _: self.clock_ticked())
-        self.workbench.connection_changed.subscribe(self, lambda _: self._connection_changed())
+        # One that is covered is updated when it is uncovered: Textual would draw the screen above it anew as well.
+        for signal, update in (
+            (self.workbench.runs_changed, self.runs_changed),
+            (self.workbench.clock_ticked, self.clock_ticked),
+            (self.workbench.connection_changed, self._connection_changed),
+        ):
+            signal.subscribe(self, partial(self._update_if_shown, update))
         self._connection_changed()
         self.runs_changed()
+
+    def _update_if_shown(self, update: Callable[[], None], _: None) -> None:
+        if self.is_shown:
+            update()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the screen can be seen: only dialogs are above it."""
+        for screen in reversed(self.app.screen_stack):
+            if screen is self or not screen.is_modal:
+                return screen is self
+        return False
 
     def on_screen_resume(self) -> None:
         self._connection_changed()

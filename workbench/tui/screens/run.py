@@ -78,7 +78,7 @@ class RunScreen(FailureActions):
                 tooltip="Open the file and line that a failure names in $VISUAL or $EDITOR"),
     ]  # fmt: skip
 
-    step: reactive[str | None] = reactive(None, init=False)
+    step: reactive[str | None] = reactive(None, init=False, repaint=False)
     """The name of the step that is selected."""
 
     def __init__(self, run: str, step: str | None = None) -> None:

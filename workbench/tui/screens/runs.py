@@ -332,7 +332,7 @@ class RunsScreen(RunActions):
     async def _show_last_lines(self, run: Run) -> None:
         """Show the last lines of the most relevant step, after the cursor has rested on the run."""
         controller, step = self.workbench.feed.controller, most_relevant_step(run)
-        if controller is None or step is None or not self.is_current or not self._preview_enabled:
+        if controller is None or step is None or not self.is_shown or not self._preview_enabled:
             return
         await asyncio.sleep(_PREVIEW_DELAY)
         colours, text = palette(self.app), Text(no_wrap=True, overflow="ellipsis")

@@ -21,14 +21,14 @@ from workbench.tui.theme import palette
 class HeaderBar(ErrorBoundary, Vertical):
     """Breadcrumbs on the left, a note about the cluster on the right."""
 
-    breadcrumbs: reactive[tuple[str, ...]] = reactive(())
+    breadcrumbs: reactive[tuple[str, ...]] = reactive((), repaint=False)
     """From the outermost to the innermost."""
-    note: reactive[str] = reactive("")
-    connection_error: reactive[str | None] = reactive(None)
+    note: reactive[str] = reactive("", repaint=False)
+    connection_error: reactive[str | None] = reactive(None, repaint=False)
     """The error of the connection; None while it works."""
     connection_hint: str = ""
     """What the lost connection means for the screen; set before `connection_error`."""
-    disk_problem: reactive[str | None] = reactive(None)
+    disk_problem: reactive[str | None] = reactive(None, repaint=False)
     """Set while the disk of the sandbox is full."""
 
     _drawn: Text | None = None

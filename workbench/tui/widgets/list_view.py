@@ -33,7 +33,7 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         Binding("enter", "open", "Open", id="rows.open", tooltip="Open the selected row"),
     ]
 
-    cursor: reactive[str | None] = reactive(None)
+    cursor: reactive[str | None] = reactive(None, repaint=False)
     """The key of the row under the cursor."""
 
     @dataclass
@@ -111,7 +111,10 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         if new in self._positions and new is not None and new != old:
             self.scroll_to_region(Region(0, self._positions[new], 1, 1), animate=False, force=True)
             self.post_message(self.CursorMoved(self, new))
-        self.refresh()
+        # Only the rows that change: the whole list is drawn anew where it scrolls.
+        for key in (old, new):
+            if key is not None and key in self._positions:
+                self.refresh_line(self._positions[key])
 
     def watch_has_focus(self, focused: bool) -> None:
         super().watch_has_focus(focused)

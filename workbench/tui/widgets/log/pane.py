@@ -75,7 +75,7 @@ class LogPane(SearchableLog):
         pane: LogPane
         copy: bool
 
-    key: reactive[StreamKey | None] = reactive(None)
+    key: reactive[StreamKey | None] = reactive(None, repaint=False)
     """Which stream is shown."""
 
     def __init__(self, *, id: str | None = None) -> None:
