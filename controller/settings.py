@@ -39,6 +39,7 @@ class Settings:
     agent_image: str
     step_agents: str
     prestart: int
+    queue: str
     watch_retention: float
     pod_security: str
     agent_key_file: Path | None
@@ -125,6 +126,13 @@ FLAGS = (
         "pods of a run that may be made ahead, while the steps that theirs depend on run; 0: none; pipelines and runs "
         "may say otherwise",
         "2",
+    ),
+    Flag(
+        "queue",
+        "NAME",
+        "queue of the cluster (a LocalQueue of Kueue) that admits the Jobs of steps; runs, pipelines and namespaces "
+        "may name another one",
+        "",
     ),
     Flag(
         "watch-retention-hours",
@@ -287,6 +295,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         agent_image=values["agent_image"],
         step_agents=values["step_agents"],
         prestart=_parse_int("prestart", values["prestart"], 0, MAX_PRESTART),
+        queue=_parse_name("queue", values["queue"] or ""),
         watch_retention=_parse_int("watch-retention-hours", values["watch_retention_hours"], 1, 24 * 365) * 3600.0,
         pod_security=values["pod_security"],
         agent_key_file=Path(values["agent_key_file"]) if values["agent_key_file"] else None,

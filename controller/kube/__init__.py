@@ -22,6 +22,7 @@ from controller.kube.kubeconfig import connect, read_cluster
 from controller.kube.leader_election import LeaderElector, LeaseTimings
 from controller.kube.resources import (
     CONFIG_MAPS,
+    EARLIER_WORKLOADS,
     EVENTS,
     JOBS,
     LEASES,
@@ -38,6 +39,7 @@ from controller.kube.resources import (
     SUBJECT_ACCESS_REVIEWS,
     TOKEN_REVIEWS,
     VALIDATING_WEBHOOKS,
+    WORKLOADS,
     Resource,
 )
 from controller.kube.workqueue import WorkQueue
@@ -45,6 +47,7 @@ from controller.kube.workqueue_metrics import WorkQueueDurations, WorkQueueMetri
 
 __all__ = [
     "CONFIG_MAPS",
+    "EARLIER_WORKLOADS",
     "EVENTS",
     "JOBS",
     "LEASES",
@@ -61,6 +64,7 @@ __all__ = [
     "SUBJECT_ACCESS_REVIEWS",
     "TOKEN_REVIEWS",
     "VALIDATING_WEBHOOKS",
+    "WORKLOADS",
     "AlreadyExistsError",
     "ApiError",
     "ConflictError",

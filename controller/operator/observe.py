@@ -61,6 +61,7 @@ class ObservationBuilder:
             attempts=views,
             early=early,
             prestartable=self._prestartable(run, state),
+            waiting=observed.waiting,
             is_crowded=self._cache.room.is_crowded(key, monotonic),
             create_failures=observed.create_failures,
             missing_secrets=state.secrets.missing,
@@ -89,6 +90,9 @@ class ObservationBuilder:
         )
 
     def _prestartable(self, run: RunObject, state: RunState) -> frozenset[str]:
+        if state.queue:
+            # A pod that waits at its gate would hold quota of the queue that the steps before it wait for.
+            return frozenset()
         if state.prestartable is None:
             state.prestartable = find_prestartable(run, state.plan, self._settings)
         if not state.observed.not_early:
@@ -146,6 +150,7 @@ class ObservationBuilder:
             manifest_read=attempt in state.observed.manifests,
             gate_closed=job is not None and self._is_closed(state, job),
             job_missing=attempt in state.observed.missing_jobs,
+            waiting=state.observed.waiting.messages.get(attempt, ""),
             pod_create_error=self._cache.pod_create_error(job) if job is not None else "",
         )
 
@@ -166,6 +171,7 @@ class ObservationBuilder:
             agent_error=self._agent_error(key, state, pod, secrets),
             runtime_error=self._runtime_error(key, state, pod, secrets),
             report=report,
+            waiting=observed.waiting.messages.get(attempt, ""),
             gate_closed=job is not None and self._is_closed(state, job),
             open_logs=tuple(name for name, log in logs.items() if log is None),
         )

@@ -19,7 +19,14 @@ from controller.operator.cache.run_plan import InvalidRunError, RunPlan, is_unre
 from controller.operator.cache.run_state import RunState, new_run_state
 from controller.operator.cache.timers import DeletionTimers
 from controller.operator.decision import concurrency, finalizer
-from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob, WithdrawJob
+from controller.operator.decision.actions import (
+    PrepareSecrets,
+    ReadManifest,
+    ReadWaiting,
+    ReadWorkspace,
+    VerifyJob,
+    WithdrawJob,
+)
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun, PipelineVerdict
 from controller.operator.decision.run_status import invalid_status
@@ -28,6 +35,7 @@ from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.effects.event_recorder import EventRecorder, audit_fields, describe_trigger, record_transitions
 from controller.operator.effects.executor import ActionExecutor, JobCreateError
 from controller.operator.effects.pipeline_resolver import PipelineResolver
+from controller.operator.effects.queue_finder import QueueFinder
 from controller.operator.effects.reuse_loader import ReuseLoader
 from controller.operator.effects.run_inputs import RunInputs
 from controller.operator.effects.run_numbering import RunNumbering
@@ -56,7 +64,7 @@ _PLAN_RETRY_DELAY = timedelta(seconds=1)
 _RESTORE_DELAY = timedelta(seconds=0.5)
 _LARGE_RUN = 100
 """Steps."""
-_READS = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob | WithdrawJob
+_READS = PrepareSecrets | ReadManifest | ReadWaiting | ReadWorkspace | VerifyJob | WithdrawJob
 """Actions whose results change the next decision."""
 
 
@@ -165,6 +173,7 @@ class Reconciler:
         self._list_runs = list_runs
         self._make_room = make_room
         self._observations = ObservationBuilder(cache, dependencies.logs, dependencies.monotonic, settings)
+        self._queues = QueueFinder(self._client, settings.queue, self._monotonic)
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         retention = timedelta(seconds=settings.retention)
         self._numbering = RunNumbering(self._client, list_runs, lambda: self._now().timestamp())
@@ -317,6 +326,8 @@ class Reconciler:
 
     async def _load_existing(self, key: RunKey, run: RunObject, state: RunState) -> None:
         """Load what was made by an earlier process, or by the run whose steps are reused."""
+        if state.queue is None:
+            state.queue = await self._queues.find(run, state.plan.pipeline)
         has_started = state.status.has_started or self._cache.owned.has_any(key, state.uid)
         if has_started and not state.secrets.ready:
             # No log may be followed before the secrets to mask in it are known.

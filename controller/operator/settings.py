@@ -25,6 +25,8 @@ class OperatorSettings:
     report the end of the step sooner than the kubelet."""
     prestart: int = 2
     """Pods of a run that may be made ahead, while the steps that theirs depend on run; 0 for none."""
+    queue: str = ""
+    """The LocalQueue of Kueue that Jobs wait in, where no run, pipeline or namespace names one; empty for none."""
     pod_security: str = "baseline"
     """The Pod Security profile that steps' pods meet: `baseline`, where images may run as root, or `restricted`."""
     workers: int = 8

@@ -281,6 +281,9 @@ class Pipeline(Model):
     prestart: Annotated[int, Field(ge=0, le=MAX_PRESTART)] | None = None
     """Pods of a run that may be made ahead, while the steps that theirs depend on run. By default as the controller is
     set; 0 for none."""
+    queue: Name | None = None
+    """The queue of the cluster (a LocalQueue of Kueue) that admits the Jobs of its steps. By default as the namespace
+    or the controller says."""
     retry_policy: RetryPolicy | None = None
     """For steps that have none of their own."""
     keep_on_failure: bool = False

@@ -82,6 +82,7 @@ class AttemptTimes(TypedDict, total=False):
 
     queued: Annotated[Timestamp, "From here on only limits held it back: maxParallel, quota, group, back-off."]
     created: Required[Annotated[Timestamp, "The Job was created."]]
+    admitted: Annotated[Timestamp, "A queue of the cluster admitted the Job; absent if it never waited for that."]
     scheduled: Annotated[Timestamp, "The pod was assigned to a node."]
     pulling: Annotated[Timestamp, "An image was being pulled; absent when it was present."]
     fetching: Annotated[Timestamp, "The agent started, which fetches what the step needs."]

@@ -80,6 +80,11 @@ class StepReason(Reason):
     NOT_CREATED = "NotCreated", "Pending", "the Job or pod could not be created; retried"
     NAME_TAKEN = "NameTaken", "Pending", "a Job of that name belongs to another owner; retried"
     CREATED = "Created", "Pending", "the Job exists or is being created; there is no pod yet"
+    WAITING_FOR_ADMISSION = (
+        "WaitingForAdmission",
+        "Pending",
+        "its Job is suspended until a queue of the cluster (Kueue) admits it; `message` says which, and what it lacks",
+    )
     UNSCHEDULABLE = "Unschedulable", "Pending", "no node accepts the pod now"
     IMAGE_PULL = "ImagePull", "Pending", "the image cannot be pulled; Kubernetes retries"
     STARTING = "Starting", "Pending", "the pod is starting"

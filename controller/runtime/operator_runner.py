@@ -161,6 +161,7 @@ def _operator_settings(settings: Settings, connection: OperatorConnection) -> Op
         agent_image=settings.agent_image,
         step_agents=settings.step_agents,
         prestart=settings.prestart,
+        queue=settings.queue,
         watch_retention=settings.watch_retention,
         pod_security=settings.pod_security,
         own_namespace=settings.own_namespace,

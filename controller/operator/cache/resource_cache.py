@@ -11,7 +11,7 @@ from controller import labels
 from controller.operator.cache.cluster_room import ClusterRoom
 from controller.operator.cache.owned_resources import OwnedResources, run_key_of
 from controller.operator.cache.run_state import RunState
-from controller.operator.decision.pods.status import is_step_image_pull
+from controller.operator.decision.pods.status import is_step_image_pull, is_suspended
 from controller.run_types.keys import RunKey
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ResourceCache:
         """A Job has changed or was deleted.
 
         Its progress shows in its pod: only the end of a Job, which may have no pod, causes a reconcile, a Job that a
-        known pod refers to, a report of its agent, and the opening of its gate.
+        known pod refers to, a report of its agent, the opening of its gate, and its suspension.
 
         Args:
             before: the Job before the change, if it is known.
@@ -75,7 +75,11 @@ class ResourceCache:
             state.observed.on_job(job, deleted=deleted)
         has_ended = bool((job.get("status") or {}).get("conditions"))
         has_reported = any(_annotation(job, name) != _annotation(before, name) for name in _REPORTED)
-        return key if deleted or has_ended or recognized or has_reported or self.pod_create_error(job) else None
+        return (
+            key
+            if deleted or has_ended or recognized or has_reported or self.pod_create_error(job) or is_suspended(job)
+            else None
+        )
 
     def on_create_failed(self, event: Json, *, deleted: bool) -> None:
         """An Event says that the pod of a Job could not be created."""

@@ -16,6 +16,7 @@ from controller.operator.decision.observation import (
     CreateFailure,
     Milestones,
     PipelineVerdict,
+    WaitingReports,
     update_milestones,
 )
 from controller.operator.decision.reuse import KnownInputs, ReusableStep
@@ -113,6 +114,7 @@ class ObservedCache:
         milestones: by the pod's uid.
         manifests: the manifest of an attempt's artifacts, None if the store has none.
         workspaces: the manifest of a failed attempt's workspace, None if the store has none.
+        waiting: what was read about the attempts that wait for a queue of the cluster, or a node.
         settled_steps: slugs of ended steps that need no further observation.
         settled_attempts: the same of attempts that were followed by another one.
     """
@@ -129,6 +131,7 @@ class ObservedCache:
     milestones: dict[str, Milestones] = field(default_factory=dict)
     manifests: dict[AttemptKey, Json | None] = field(default_factory=dict)
     workspaces: dict[AttemptKey, Json | None] = field(default_factory=dict)
+    waiting: WaitingReports = field(default_factory=WaitingReports)
     settled_steps: frozenset[str] = frozenset()
     settled_attempts: frozenset[AttemptKey] = frozenset()
 
@@ -219,6 +222,8 @@ class RunState:
     is_done: bool = False
     prestartable: frozenset[str] | None = None
     """Names of the steps whose pods may be made ahead by their definition; None before it was asked for."""
+    queue: str | None = None
+    """The queue of the cluster that the run's Jobs wait in, empty for none; None before it was asked for."""
     input_files: Mapping[str, str] | None = None
     """Of steps with `inputs`: the digest of the files that they select. None before the source was read."""
     _input_digests: tuple[KnownInputs, dict[str, str]] | None = None
@@ -235,7 +240,7 @@ class RunState:
         self.other_bytes = json_size({field: value for field, value in run.items() if field != "status"})
         # What the steps use is only known now; the logs of the clone step are masked of its credentials meanwhile.
         self.secrets = RunSecrets()
-        self.prestartable = None
+        self.prestartable = self.queue = None
         self.input_files = self._input_digests = None
 
     def input_digests(self, spec: RunSpec) -> dict[str, str]:

@@ -22,11 +22,11 @@ _CONTAINER_STATUS = ("name", "state", "lastState", "started", "restartCount")
 
 
 def trim_job(job: Json) -> Json:
-    """The identity of a Job, what the agent reported, if its gate is open and it expires, its conditions, and the names
-    of its volumes, which tell whether it has agents.
+    """The identity of a Job, what the agent reported, if its gate is open, it expires and is suspended, its conditions,
+    and the names of its volumes, which tell whether it has agents.
     """
     volumes = [_pick(each, ("name",)) for each in job["spec"]["template"]["spec"].get("volumes") or []]
-    spec = {**_pick(job["spec"], ("ttlSecondsAfterFinished",)), "template": {"spec": {"volumes": volumes}}}
+    spec = {**_pick(job["spec"], ("ttlSecondsAfterFinished", "suspend")), "template": {"spec": {"volumes": volumes}}}
     annotations = _pick(job["metadata"].get("annotations") or {}, (labels.AGENT_REPORT, labels.OPENED))
     return {
         "metadata": {**_pick(job["metadata"], _METADATA), "annotations": annotations},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from controller.pipeline.graph.expand import ExpandedStep
+from controller.run_types.keys import AttemptKey
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,19 @@ class ReadWorkspace:
 
 
 @dataclass(frozen=True)
+class ReadWaiting:
+    """Read what attempts wait for outside of the run.
+
+    Attributes:
+        suspended: attempts whose Jobs are suspended, with the uids of the Jobs and their queues.
+        pending: attempts whose pods no node takes, with the uids of the pods.
+    """
+
+    suspended: tuple[tuple[AttemptKey, str, str], ...]
+    pending: tuple[tuple[AttemptKey, str], ...]
+
+
+@dataclass(frozen=True)
 class PrepareSecrets:
     """Create the run's own Secrets: copies of the values that it uses, and its agents' token."""
 
@@ -106,6 +120,7 @@ Action = (
     | VerifyJob
     | ReadManifest
     | ReadWorkspace
+    | ReadWaiting
     | PrepareSecrets
     | CancelRun
 )

@@ -12,7 +12,9 @@ from controller.operator.decision.observation import AttemptView, Milestones
 from controller.operator.decision.pod_verdict import evaluate_pod
 from controller.operator.decision.pods.status import (
     is_pod_finished,
+    is_suspended,
     is_upload_finished,
+    resumed_at,
     started_containers,
     uploads_artifacts,
 )
@@ -114,6 +116,9 @@ def update_attempt(
         fresh.pop("message", None)
     if seen.exit_code is not None:
         fresh["exitCode"] = seen.exit_code
+    if attempt["reason"] == StepReason.WAITING_FOR_ADMISSION and not is_suspended(view.job):
+        admitted = format_time(resumed_at(view.job, now))
+        fresh["times"].setdefault("admitted", max(admitted, fresh["times"]["created"]))
     if seen.reason == StepReason.HELD:
         fresh["held"] = view.report.held
     else:

@@ -28,6 +28,7 @@ from controller.operator.decision.run_status import (
     running_status,
 )
 from controller.operator.decision.started_steps import update_attempts, update_current_attempt
+from controller.operator.decision.waiting import request_reports, suspended_time
 from controller.operator.run_object import status_of
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
@@ -72,6 +73,7 @@ def decide(
     deadline = None
     if pipeline.timeout:
         limit = timedelta(seconds=duration.parse_duration(pipeline.timeout))
+        limit += suspended_time(old.get("steps") or [], now)
         deadline = observed.due(RUN_TIMER, start_time, limit, now)
     builder = DecisionBuilder(
         ReconcileInput(
@@ -109,6 +111,7 @@ def _decide_steps(builder: DecisionBuilder) -> None:
     for step in _topological_order([step for step in steps if step.name not in builder.statuses]):
         evaluate_start(builder, step)
     decide_early_pods(builder)
+    request_reports(builder)
 
 
 def _with_inputs(builder: DecisionBuilder, status: StepStatus) -> StepStatus:

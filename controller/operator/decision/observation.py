@@ -84,6 +84,8 @@ class AttemptView:
     """What the agent has reported about the step."""
     gate_closed: bool = False
     """Whether it was made ahead, and its gate is not opened."""
+    waiting: str = ""
+    """What it waits for outside of the run, as it was read last."""
     runtime_error: str | None = ""
     """Why the container runtime could not start the step; None while secrets can't be masked in that yet."""
 
@@ -148,6 +150,15 @@ class EarlyPod:
         if self.pod is None:
             return bool(self.pod_create_error)
         return any(each["type"] == "PodScheduled" and each["status"] == "False" for each in conditions(self.pod))
+
+
+@dataclass(frozen=True)
+class WaitingReports:
+    """What was read about the attempts that wait, and when, in seconds of the monotonic clock."""
+
+    messages: Mapping[AttemptKey, str] = field(default_factory=dict)
+    asked: frozenset[AttemptKey] = frozenset()
+    read_at: float = float("-inf")
 
 
 @dataclass(frozen=True)
@@ -236,6 +247,8 @@ class Observation:
     """Slug of a step -> what was made ahead of it, and has no attempt in the status."""
     prestartable: frozenset[str] = frozenset()
     """Names of the steps whose pods may be made ahead, as far as their definition says."""
+    waiting: WaitingReports = field(default_factory=WaitingReports)
+    """What was read about the attempts that wait for a queue of the cluster, or a node."""
     is_crowded: bool = False
     """Whether pods wait for room in the cluster."""
     settled_steps: frozenset[str] = frozenset()

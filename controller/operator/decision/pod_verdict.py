@@ -27,6 +27,8 @@ from controller.operator.decision.pods.status import (
     container_status,
     disruption_message,
     is_pod_finished,
+    is_suspended,
+    queue_of,
 )
 from controller.operator.workload import services
 from controller.operator.workload.entrypoint import REFUSED_EXIT_CODE
@@ -98,6 +100,10 @@ def _verdict_without_pod(view: AttemptView, *, artifacts: bool) -> PodVerdict:
         if condition["type"] == "Failed" and condition["status"] == "True":
             words = condition.get("message") or condition.get("reason", "")
             return _failed(StepReason.DISRUPTED, f"the Job failed without a pod: {words}")
+    if is_suspended(view.job):
+        queue = queue_of(view.job or {})
+        where = f"the queue {queue}" if queue else "a queue of the cluster"
+        return _unfinished(StepReason.WAITING_FOR_ADMISSION, view.waiting or f"waits for admission to {where}")
     if view.pod_create_error:
         short = parse_quota_error(view.pod_create_error)
         if short is None:
@@ -234,7 +240,8 @@ def _verdict_of_waiting(view: AttemptView, pod: Json, waiting: Json) -> PodVerdi
         message = view.runtime_error or f"the container can't be started yet ({reason})"
     for condition in conditions(pod):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return _unfinished(StepReason.UNSCHEDULABLE, condition.get("message") or "no node takes it")
+            message = condition.get("message") or "no node takes it"
+            return _unfinished(StepReason.UNSCHEDULABLE, f"{message}; {view.waiting}" if view.waiting else message)
     if reason in _IMAGE_PULL_REASONS:
         image = next((c["image"] for c in pod["spec"]["containers"] if c["name"] == names.STEP_CONTAINER), "")
         return _unfinished(StepReason.IMAGE_PULL, f"the image {image} can't be pulled: {message or reason}")

@@ -15,7 +15,7 @@ from controller.operator.decision.attempts import awaiting_artifacts, awaiting_w
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict, step_status
 from controller.operator.decision.confirmation import CONFIRMATION_LIMIT, is_unconfirmed
 from controller.operator.decision.observation import AttemptView, Observation, Timer, TimerKey
-from controller.operator.decision.pods.status import is_pod_finished
+from controller.operator.decision.pods.status import is_pod_finished, is_suspended
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import RetryPolicy
 from controller.pipeline.values import duration
@@ -83,8 +83,9 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
     if fresh["phase"] == StepPhase.CANCELLED or fresh["reason"] in _ENDLESS:
         # It ended before its pod was observed, or the node would restart the service or the agent for ever.
         builder.request_stop(view.pod)
-    if fresh["reason"] == StepReason.NEVER_FITS:
-        # Its pod would otherwise be created once the quota is raised, long after the step has failed.
+    is_readmittable = fresh["phase"] in FINAL_STEP_PHASES and is_suspended(view.job)
+    if fresh["reason"] == StepReason.NEVER_FITS or is_readmittable:
+        # Its pod would otherwise be created once the quota is raised, or the queue admits again what it preempted.
         _delete_job(builder, view)
     if attempts.needs_manifest(fresh, view, step.step):
         builder.act(ReadManifest(step.slug, attempt["number"]))

@@ -32,6 +32,7 @@ from controller.operator.decision.actions import (
     OpenGate,
     PrepareSecrets,
     ReadManifest,
+    ReadWaiting,
     ReadWorkspace,
     StartAttempt,
     StopPod,
@@ -42,6 +43,7 @@ from controller.operator.decision.attempts import STOP_DEADLINE_SECONDS
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import CreateFailure
 from controller.operator.effects import run_secrets
+from controller.operator.effects.waiting_reader import read_waiting
 from controller.operator.gate import is_closed, opening_patch
 from controller.operator.interfaces import CloneTokenError, CloneTokens, ManifestReader
 from controller.operator.settings import OperatorSettings
@@ -119,6 +121,9 @@ class ActionExecutor:
                 await self._read_manifest(run, state, action)
             case ReadWorkspace():
                 await self._read_workspace(run, state, action)
+            case ReadWaiting():
+                namespace = run["metadata"]["namespace"]
+                state.observed.waiting = await read_waiting(self._client, namespace, action, self._monotonic())
             case PrepareSecrets():
                 await self.prepare_secrets(run, state)
             case CancelRun():
@@ -207,6 +212,7 @@ class ActionExecutor:
             is_clone_step=action.step.name == plan.source_step,
             always_has_agent=self._settings.step_agents == "always",
             is_early=action.early,
+            queue=state.queue or "",
         )
 
     async def _create_agent_tokens(self, run: RunObject, key: AttemptKey, spec: jobs.JobSpec) -> None:

@@ -145,7 +145,7 @@ OPERATOR_GRANTS = (
         "events",
         {
             "get": "the count of an Event that occurs again",
-            "list": "image pulls and Jobs whose pods can't be created",
+            "list": "image pulls and Jobs whose pods can't be created; what an autoscaler does about a pod",
             "watch": "the same",
             "create": "the Events of runs",
             "patch": "their count",
@@ -153,7 +153,8 @@ OPERATOR_GRANTS = (
     ),
     Grant("", "configmaps", {"create": "the numbers of a namespace's runs"}),
     Grant("", "configmaps", {"get": "the last numbers", "update": "the next number"}, (RUN_NUMBERS,)),
-    Grant("", "namespaces", {"get": "the uid, which the keys of sources contain"}),
+    Grant("", "namespaces", {"get": "the uid, which the keys of sources contain; the queue of its Jobs"}),
+    Grant("kueue.x-k8s.io", "workloads", {"list": "why a queue of the cluster has not admitted a Job"}),
     Grant("", "nodes", {"list": "which resources a step can have, and the container runtime", "watch": "the same"}),
     *_REVIEWS,
 )

@@ -14,6 +14,7 @@ from controller.operator import names
 from controller.operator.run_object import is_from_fork
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import clone_step, debug_copies, entrypoint, services
+from controller.operator.workload.queueing import put_into_queue
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Cache, Pipeline
 from controller.pipeline.shell import fill_commands
@@ -33,6 +34,8 @@ _AGENT_USER = 10001
 _DEADLINE_MARGIN_SECONDS = 15 * 60
 _EARLY_SECONDS = 25 * 3600
 """The operator removes a pod that has waited for a day before its step was due."""
+_NOT_TO_BE_MOVED = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+"""A step that is moved to another node begins anew: an autoscaler is to wait until it has ended."""
 _HOLDS_SECONDS = 8 * 3600
 """All holds of an attempt together, each of which has a limit of its own."""
 
@@ -54,6 +57,8 @@ class JobSpec:
     """Whether an agent runs beside it also if there is nothing to fetch and to store."""
     is_early: bool = False
     """Whether it is made before the step is due: its agent asks the API when it may open the gate."""
+    queue: str = ""
+    """The queue of the cluster that has to admit its Job; empty for none."""
 
     @property
     def has_fetch(self) -> bool:
@@ -137,7 +142,7 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
     sidecars = [] if plan.is_clone_step else _sidecars(plan, settings)
     if sidecars:
         pod_spec["initContainers"] = sidecars
-    return {
+    job: Json = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
@@ -152,9 +157,11 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
             "completions": 1,
             "parallelism": 1,
             "podReplacementPolicy": "Failed",
-            "template": {"metadata": {"labels": job_labels, "annotations": uid}, "spec": pod_spec},
+            "template": {"metadata": {"labels": job_labels, "annotations": uid | _NOT_TO_BE_MOVED}, "spec": pod_spec},
         },
     }
+    put_into_queue(job, plan.queue)
+    return job
 
 
 def _deadline_margin(plan: JobSpec) -> int:

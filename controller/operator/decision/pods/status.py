@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller import labels
 from controller.operator import names
 from controller.operator.workload import services
 
@@ -100,6 +101,24 @@ def _deletion_request(metadata: Json) -> str:
 def _is_before(ended_at: str | None, moment: str | None) -> bool:
     """Whether both are known and the end came first, in whole seconds."""
     return bool(ended_at and moment) and datetime.fromisoformat(str(ended_at)) < datetime.fromisoformat(str(moment))
+
+
+def is_suspended(job: Json | None) -> bool:
+    """Whether a Job makes no pod, because a queue has not admitted it."""
+    return bool(((job or {}).get("spec") or {}).get("suspend"))
+
+
+def queue_of(job: Json) -> str:
+    """The LocalQueue that a Job waits in; empty if it does not say."""
+    return str((job["metadata"].get("labels") or {}).get(labels.QUEUE, ""))
+
+
+def resumed_at(job: Json | None, now: datetime) -> datetime:
+    """When a Job that was suspended was admitted, by its condition."""
+    for condition in conditions(job):
+        if condition["type"] == "Suspended" and condition["status"] == "False" and condition.get("lastTransitionTime"):
+            return min(now, datetime.fromisoformat(condition["lastTransitionTime"]))
+    return now
 
 
 def is_step_image_pull(event: Json) -> bool:

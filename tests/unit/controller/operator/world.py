@@ -16,6 +16,7 @@ from controller.operator.decision.actions import (
     OpenGate,
     PrepareSecrets,
     ReadManifest,
+    ReadWaiting,
     ReadWorkspace,
     StartAttempt,
     StopPod,
@@ -31,6 +32,7 @@ from controller.operator.decision.observation import (
     EarlyPod,
     Milestones,
     Observation,
+    WaitingReports,
     update_milestones,
 )
 from controller.operator.decision.pods.agent_report import NOTHING_REPORTED, AgentReport
@@ -42,6 +44,7 @@ from controller.operator.workload.clone_step import add_clone_step
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext
+from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
@@ -111,6 +114,11 @@ class World:
         self.secrets: dict[str, str] = {}
         """Of steps with secrets: the digest of their values."""
         self.is_crowded = False
+        self.waiting = WaitingReports()
+        self.outside: dict[Place, str] = {}
+        """What attempts wait for outside of the run."""
+        self.queue = ""
+        """The queue of the cluster that admits the Jobs."""
         self.made_ahead: list[str] = []
         self.opened: list[str] = []
         self.withdrawn: list[str] = []
@@ -143,6 +151,7 @@ class World:
                 log=self.logs.get(place),
                 report=self.reports.get(place, NOTHING_REPORTED),
                 gate_closed=job is not None and is_closed(job),
+                waiting=self.waiting.messages.get(AttemptKey(*place), ""),
             )
         stored = self.status if self.written_status is None else self.written_status
         facts = RunContext("ci-1", "1", "", "main", {})
@@ -169,6 +178,7 @@ class World:
             early=early,
             prestartable=self.prestartable - {step.name for step in self.steps if step.slug in self.withdrawn},
             is_crowded=self.is_crowded,
+            waiting=self.waiting,
             first_seen=self.first_seen,
             runtime=self.runtime,
             monotonic=self.monotonic,
@@ -187,7 +197,7 @@ class World:
             self.timers.observe(self.status, self.now, self.monotonic)
             for action in decision.actions:
                 self.execute(action)
-            asked = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob | WithdrawJob
+            asked = PrepareSecrets | ReadManifest | ReadWaiting | ReadWorkspace | VerifyJob | WithdrawJob
             if not any(isinstance(action, asked) for action in decision.actions):
                 return self
         raise AssertionError(f"it goes on and on: {self.actions}")
@@ -235,6 +245,10 @@ class World:
                 place = (action.slug, action.number)
                 self.workspaces_read.append(place)
                 self.workspaces[place] = self.reported_workspaces.get(place)
+            case ReadWaiting():
+                keys = [each[0] for each in (*action.suspended, *action.pending)]
+                messages = {key: self.outside.get((key.slug, key.number), "") for key in keys}
+                self.waiting = WaitingReports(messages, frozenset(keys), self.monotonic)
             case PrepareSecrets():
                 self.secrets_ready = True
 
@@ -243,7 +257,15 @@ class World:
     def job(self, place: Place) -> Json:
         name = names.job_name("ci-1", *place)
         metadata = {"name": name, "namespace": "team", "uid": f"job-{name}", "resourceVersion": "1"}
-        return {"metadata": {**metadata, "creationTimestamp": self.now.strftime("%Y-%m-%dT%H:%M:%SZ")}}
+        job: Json = {"metadata": {**metadata, "creationTimestamp": self.now.strftime("%Y-%m-%dT%H:%M:%SZ")}}
+        return job | {"spec": {"suspend": True}} if self.queue else job
+
+    def admit(self, slug: str, number: int = 1) -> None:
+        """The queue admits the Job of an attempt."""
+        job = self.jobs[slug, number]
+        since = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        job["spec"] = {"suspend": False}
+        job["status"] = {"conditions": [{"type": "Suspended", "status": "False", "lastTransitionTime": since}]}
 
     def set_pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
         """The pod of an attempt, with this status from now on."""

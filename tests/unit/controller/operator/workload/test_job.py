@@ -86,7 +86,11 @@ def test_a_job_makes_one_pod_once_and_belongs_to_its_run() -> None:
     assert (owner["kind"], owner["uid"], owner["controller"]) == ("PipelineRun", "uid-1", True)
     assert job["spec"]["template"]["metadata"] == {
         "labels": job["metadata"]["labels"],
-        "annotations": {"c8s.dev/run-uid": "uid-1"},
+        "annotations": {
+            "c8s.dev/run-uid": "uid-1",
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            "karpenter.sh/do-not-disrupt": "true",
+        },
     }
     assert job["metadata"]["labels"] == {
         "c8s.dev/pipeline": "ci",

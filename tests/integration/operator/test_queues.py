@@ -1,0 +1,128 @@
+"""Jobs that a queue of the cluster has to admit, on the embedded cluster, where the tests do what Kueue does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.run_controller.kills import Json, Stage, stage
+from tests.support.waiting import wait_until
+
+_TIMEOUT = 40.0
+RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
+WORKLOADS = "/apis/kueue.x-k8s.io/v1beta2/namespaces/default/workloads"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def on(tmp_path: Path) -> Iterator[Stage]:
+    with stage(tmp_path) as found:
+        found.start_operator()
+        yield found
+
+
+def install_kueue(on: Stage) -> None:
+    for each in yaml.safe_load_all((ROOT / "tests" / "support" / "crds" / "kueue.yaml").read_text()):
+        on.call("POST", CRDS, each)
+
+    def is_served() -> bool:
+        found = on.call("GET", f"{CRDS}/workloads.kueue.x-k8s.io")
+        return any(c["type"] == "Established" for c in (found.get("status") or {}).get("conditions") or [])
+
+    wait_until(is_served, _TIMEOUT, what="the resources of Kueue")
+
+
+def start(on: Stage, name: str, **pipeline: Any) -> None:
+    step = {"name": "build", "image": "none:1", "commands": ["echo ran"]}
+    after = {"name": "after", "image": "none:1", "commands": ["echo too"], "dependsOn": ["build"]}
+    fields = {"name": "queued", "steps": [step, after], "queue": "team-a", **pipeline}
+    spec = {"pipeline": {name: value for name, value in fields.items() if value is not None}}
+    on.call(
+        "POST",
+        RUNS,
+        {"apiVersion": "c8s.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": name}, "spec": spec},
+    )
+
+
+def build(on: Stage, run: str) -> Json:
+    steps = (on.call("GET", f"{RUNS}/{run}").get("status") or {}).get("steps") or [{}]
+    found: Json = steps[0]
+    return found
+
+
+def wait_for_message(on: Stage, run: str, text: str) -> Json:
+    wait_until(lambda: text in build(on, run).get("message", ""), _TIMEOUT, what=f"a message with {text!r}")
+    return build(on, run)
+
+
+def jobs(on: Stage, run: str) -> list[Json]:
+    return list(on.call("GET", f"{JOBS}?labelSelector=c8s.dev/run%3D{run}")["items"])
+
+
+def admit(on: Stage, run: str) -> None:
+    (job,) = jobs(on, run)
+    on.call("PUT", f"{JOBS}/{job['metadata']['name']}", {**job, "spec": {**job["spec"], "suspend": False}})
+
+
+def test_a_step_says_that_there_is_no_kueue_and_is_cancelled(on: Stage) -> None:
+    start(on, "none-1")
+    status = wait_for_message(on, "none-1", "Kueue is not installed in this cluster")
+    assert (status["phase"], status["reason"]) == ("Pending", "WaitingForAdmission")
+    assert "to the queue team-a" in status["message"]
+    (job,) = jobs(on, "none-1")
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
+    run = on.call("GET", f"{RUNS}/none-1")
+    on.call("PUT", f"{RUNS}/none-1", {**run, "spec": {**run["spec"], "cancel": True}})
+    wait_until(lambda: build(on, "none-1").get("phase") == "Cancelled", _TIMEOUT, what="the cancellation")
+    wait_until(lambda: jobs(on, "none-1") == [], _TIMEOUT, what="the removal of the Job")
+
+
+def test_a_step_says_what_its_queue_lacks_and_runs_once_admitted(on: Stage) -> None:
+    install_kueue(on)
+    start(on, "queued-1", prestart=2)
+    wait_for_message(on, "queued-1", "Kueue has not taken it up yet")
+    (job,) = jobs(on, "queued-1")
+    metadata = {"name": "job-build", "labels": {"kueue.x-k8s.io/job-uid": job["metadata"]["uid"]}}
+    kind = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "Workload"}
+    made = on.call("POST", WORKLOADS, {**kind, "metadata": metadata, "spec": {"queueName": "team-a"}})
+    why = "couldn't assign flavors to pod set main: insufficient unused quota for cpu in flavor any-node, 1 more needed"
+    pending = {
+        "type": "QuotaReserved", "status": "False", "reason": "Pending", "message": why,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    on.call("PUT", f"{WORKLOADS}/job-build/status", {**made, "status": {"conditions": [pending]}})
+    wait_for_message(on, "queued-1", "waits for admission to the queue team-a: couldn't assign flavors")
+    assert len(jobs(on, "queued-1")) == 1, "nothing is made ahead"
+    on.kill_operator()
+    admit(on, "queued-1")
+    on.start_operator()
+    wait_until(lambda: build(on, "queued-1").get("phase") == "Succeeded", _TIMEOUT, what="the first step")
+    (attempt,) = build(on, "queued-1")["attempts"]
+    assert attempt["times"]["created"] <= attempt["times"]["admitted"] <= attempt["times"]["running"]
+    wait_until(lambda: len(jobs(on, "queued-1")) == 2, _TIMEOUT, what="the second Job")
+    second = next(each for each in jobs(on, "queued-1") if each["metadata"]["labels"]["c8s.dev/step"] == "after")
+    on.call("PUT", f"{JOBS}/{second['metadata']['name']}", {**second, "spec": {**second["spec"], "suspend": False}})
+    wait_until(lambda: on.call("GET", f"{RUNS}/queued-1")["status"]["phase"] == "Succeeded", _TIMEOUT, what="the end")
+
+
+def test_the_sample_of_queues_is_accepted(on: Stage) -> None:
+    install_kueue(on)
+    *queues, namespace = yaml.safe_load_all((ROOT / "samples" / "cluster" / "kueue.yaml").read_text())
+    for each in queues:
+        plural = f"{each['kind'].lower()}s"
+        within = f"/namespaces/{each['metadata']['namespace']}" if "namespace" in each["metadata"] else ""
+        made = on.call("POST", f"/apis/{each['apiVersion']}{within}/{plural}?fieldValidation=Strict", each)
+        assert json.dumps(made.get("spec"), sort_keys=True) == json.dumps(each.get("spec"), sort_keys=True)
+    current = on.call("GET", "/api/v1/namespaces/default")
+    merged = {**current["metadata"], "annotations": namespace["metadata"]["annotations"]}
+    on.call("PUT", "/api/v1/namespaces/default", {**current, "metadata": merged})
+    start(on, "of-namespace-1", queue=None)
+    wait_for_message(on, "of-namespace-1", "waits for admission to the queue pipelines")
