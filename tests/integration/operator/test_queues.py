@@ -115,7 +115,7 @@ def test_a_step_says_what_its_queue_lacks_and_runs_once_admitted(on: Stage) -> N
 
 def test_the_sample_of_queues_is_accepted(on: Stage) -> None:
     install_kueue(on)
-    *queues, namespace = yaml.safe_load_all((ROOT / "samples" / "cluster" / "kueue.yaml").read_text())
+    *queues, namespace = yaml.safe_load_all((ROOT / "docs" / "cluster" / "kueue.yaml").read_text())
     for each in queues:
         plural = f"{each['kind'].lower()}s"
         within = f"/namespaces/{each['metadata']['namespace']}" if "namespace" in each["metadata"] else ""
