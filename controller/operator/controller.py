@@ -39,13 +39,13 @@ from controller.operator.log_context import reconcile_scope
 from controller.operator.reconciler import Dependencies, Reconciler, utc_now
 from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
-from controller.run_types.keys import RunId, RunKey
+from controller.run_types.keys import AttemptKey, RunId, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
 from controller.storage.base import ObjectStore
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import RunObject
+    from controller.run_types.objects import ResourceUsage, RunObject
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class RunController:
         now: Callable[[], datetime] = utc_now,
         is_leader: Callable[[], bool] = lambda: True,
         clone_tokens: CloneTokens | None = None,
+        usage: Callable[[str], Mapping[AttemptKey, ResourceUsage]] = lambda _: {},
     ) -> None:
         self._settings = settings
         self._recorder = EventRecorder(client, now)
@@ -87,7 +88,15 @@ class RunController:
         self._cache = ResourceCache(now)
         self._reconciler = Reconciler(
             Dependencies(
-                client, logs, store, settings, self._recorder, now, is_leader=is_leader, clone_tokens=clone_tokens
+                client,
+                logs,
+                store,
+                settings,
+                self._recorder,
+                now,
+                is_leader=is_leader,
+                clone_tokens=clone_tokens,
+                usage=usage,
             ),
             self._cache,
             self._schedule_status_write,
@@ -128,6 +137,10 @@ class RunController:
         """Durations of the steps and runs that ended while this process was the leader, by phase."""
         counted = self._reconciler.durations
         return counted.histogram, counted.queue, counted.runs
+
+    def reconcile_soon(self, key: RunKey) -> None:
+        """Reconcile a run: something that is observed of it has changed."""
+        self._enqueue(key)
 
     async def run(self) -> None:
         """Run until cancelled."""

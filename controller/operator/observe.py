@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller.operator import names
@@ -21,7 +21,7 @@ from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.keys import AttemptKey, RunKey
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import LogSummary, RunObject
+    from controller.run_types.objects import LogSummary, ResourceUsage, RunObject
 
 Json = dict[str, Any]
 
@@ -40,8 +40,14 @@ class ObservationBuilder:
     """Observes runs through the cache and the log collector."""
 
     def __init__(
-        self, cache: ResourceCache, logs: AttemptLogs, monotonic: Callable[[], float], settings: OperatorSettings
+        self,
+        cache: ResourceCache,
+        logs: AttemptLogs,
+        monotonic: Callable[[], float],
+        settings: OperatorSettings,
+        usage: Callable[[str], Mapping[AttemptKey, ResourceUsage]] = lambda _: {},
     ) -> None:
+        self._usage = usage
         self._settings = settings
         self._monotonic = monotonic
         self._cache = cache
@@ -172,6 +178,7 @@ class ObservationBuilder:
             runtime_error=self._runtime_error(key, state, pod, secrets),
             report=report,
             waiting=observed.waiting.messages.get(attempt, ""),
+            usage=self._usage(state.uid).get(attempt),
             gate_closed=job is not None and self._is_closed(state, job),
             open_logs=tuple(name for name, log in logs.items() if log is None),
         )

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -49,13 +49,13 @@ from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.debug_copies import debug_source
 from controller.provenance import verified_creator
-from controller.run_types.keys import RunKey
+from controller.run_types.keys import AttemptKey, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.reasons import RunReason
 from controller.storage.base import ObjectStore
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import RunObject
+    from controller.run_types.objects import ResourceUsage, RunObject
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -129,6 +129,8 @@ class Dependencies:
     process: str = field(default_factory=lambda: secrets.token_hex(4))
     is_leader: Callable[[], bool] = lambda: True
     clone_tokens: CloneTokens | None = None
+    usage: Callable[[str], Mapping[AttemptKey, ResourceUsage]] = lambda _: {}
+    """Returns what the attempts of a run, by its uid, have used so far."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,10 @@ class Reconciler:
         self._cache = cache
         self._list_runs = list_runs
         self._make_room = make_room
-        self._observations = ObservationBuilder(cache, dependencies.logs, dependencies.monotonic, settings)
         self._queues = QueueFinder(self._client, settings.queue, self._monotonic)
+        self._observations = ObservationBuilder(
+            cache, dependencies.logs, dependencies.monotonic, settings, dependencies.usage
+        )
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         retention = timedelta(seconds=settings.retention)
         self._numbering = RunNumbering(self._client, list_runs, lambda: self._now().timestamp())

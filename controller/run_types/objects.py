@@ -77,6 +77,18 @@ class TestCounts(TypedDict, total=False):
     warning: Annotated[str, "The first of these warnings."]
 
 
+class ResourceUsage(TypedDict, total=False):
+    """What the container of the step has used; absent where nothing was measured, as of steps of a second or less."""
+
+    memory: Annotated[Int64, "Peak of memory, in bytes."]
+    cpu: Annotated[int, "Peak of CPU, in thousandths of a core."]
+    samples: Annotated[int, "Number of measurements."]
+    interval: Annotated[int, "Seconds that each value over time stands for."]
+    every: Annotated[int, "Measurements that each value over time stands for; the value is the highest of them."]
+    memoryOverTime: Annotated[list[int], "Memory in MiB, first to last."]
+    cpuOverTime: Annotated[list[int], "CPU in thousandths of a core, first to last."]
+
+
 class AttemptTimes(TypedDict, total=False):
     """When an attempt reached each point; absent until it has."""
 
@@ -116,6 +128,7 @@ class AttemptStatus(TypedDict, total=False):
     log: Annotated[LogSummary, Schema(is_open=True), "The archived log of the container `step`."]
     kept: Annotated[SavedWorkspace, "The saved workspace of a failed attempt."]
     tests: Annotated[TestCounts, "How many tests its reports have."]
+    usage: Annotated[ResourceUsage, "CPU and memory that the step has used."]
 
 
 class ArtifactCount(TypedDict):

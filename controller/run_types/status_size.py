@@ -159,6 +159,8 @@ def _without_texts(step: Mapping[str, Any]) -> Json:
 
 def _without_log_texts(attempt: Mapping[str, Any]) -> Json:
     fresh = {**attempt, "message": _cut(str(attempt.get("message", "")), _MAX_SUMMARY_MESSAGE)}
+    if "usage" in attempt:
+        fresh["usage"] = _pick(attempt["usage"], ("memory", "cpu", "samples"))
     if "tests" in attempt:
         fresh["tests"] = {key: value for key, value in attempt["tests"].items() if key != "warning"}
     if "log" in attempt:

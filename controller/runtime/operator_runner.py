@@ -22,6 +22,7 @@ from controller.runtime.operator_metrics import register_operator_metrics
 from controller.settings import Settings
 from controller.statistics.recorder import StatisticsRecorder
 from controller.storage import ObjectStore
+from controller.usage.sampler import UsageSampler
 
 _STALE_WATCHES = "its watches are not up to date"
 
@@ -81,6 +82,7 @@ class OperatorRunner:
         self._statistics = StatisticsRecorder(client, store, runs)
         self._reporter = StatusReporter(client, runs, _run_page(settings, connection))
         self._elector = _leader_elector(client, settings, connection) if settings.leader_elect else None
+        self._usage = UsageSampler(client, runs, lambda key: self._operator.reconcile_soon(key))
         self._operator = RunController(
             client,
             self._collector,
@@ -90,6 +92,7 @@ class OperatorRunner:
             archived_logs=archived_logs,
             is_leader=lambda: self._elector is None or self._elector.holds_lease,
             clone_tokens=AppCloneTokens(client),
+            usage=self._usage.of_run,
         )
         register_operator_metrics(metrics, self._operator, self._collector)
         metrics.add_counter(
@@ -131,6 +134,7 @@ class OperatorRunner:
             group.create_task(self._operator.run(), name="reconcile")
             group.create_task(self._reporter.run(), name="forges")
             group.create_task(self._statistics.run(), name="statistics")
+            group.create_task(self._usage.run(), name="usage")
             group.create_task(self._connections.run(), name="connections")
             group.create_task(self._delivery_outcomes.run(), name="deliveries")
             if self._secret_access is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ class KubeletApi(Protocol):
             ApiError: as `exec_target`.
             ExecError: the command cannot be started.
         """
+        ...
+
+    async def read_metrics(self, namespace: str, matches: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """The PodMetrics of the pods that run, of a namespace or (empty) of all, as far as they can be measured."""
         ...
 
     def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncGenerator[bytes, None]:

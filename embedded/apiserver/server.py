@@ -18,7 +18,7 @@ from embedded.api.scheme import BUILT_IN
 from embedded.api.status_errors import ApiError, bad_request, method_not_allowed, unknown_resource
 from embedded.apiserver import filters, negotiation, query_options, request_info, responses, timeouts
 from embedded.apiserver.codec import decode
-from embedded.apiserver.handlers import discovery, exec
+from embedded.apiserver.handlers import discovery, exec, metrics
 from embedded.apiserver.handlers.list import join_chunks, list_chunks
 from embedded.apiserver.handlers.openapi import EncodedDocument
 from embedded.apiserver.handlers.scale import ScaleHandlers
@@ -107,6 +107,8 @@ class Server:
         user = filters.authenticate(request.headers, self._authenticator)
         user = filters.impersonate(request.headers, user, self._authorizer)
         info = request_info.parse(request.path, self._registry.scheme)
+        if info is None and (wanted := metrics.parse_path(request.path)) is not None:
+            return await self._list_metrics(request, user, wanted)
         if info is None:
             return self._serve_non_resource(request, user)
         verb = _request_verb(request, info)
@@ -139,6 +141,17 @@ class Server:
         if info.subresource == "scale":
             return await self._scale_handlers.handle(api_request, verb)
         return await self._methods[verb](api_request)
+
+    async def _list_metrics(self, request: web.BaseRequest, user: User, wanted: metrics.MetricsRequest) -> web.Response:
+        if request.method != "GET":
+            raise method_not_allowed()
+        if not self._authorizer.allows(user, AccessRequest("list", metrics.GROUP, "pods", wanted.namespace)):
+            message = f'pods.{metrics.GROUP} is forbidden: User "{user.name}" cannot list resource "pods"'
+            raise ApiError(403, "Forbidden", f'{message} in API group "{metrics.GROUP}"', {})
+        items = await self._pods.read_metrics(wanted.namespace, metrics.selects(request.query.get("labelSelector", "")))
+        return responses.json_response(
+            200, {"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": items}
+        )
 
     def _serve_non_resource(self, request: web.BaseRequest, user: User) -> web.Response:
         """Serve discovery and health checks; 404 for everything else."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +31,7 @@ from embedded.kubelet.folder_remover import FolderRemover
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES, log_path
 from embedded.kubelet.logs.reader import LogRange, read_log
 from embedded.kubelet.logs.writer import LogWriter
+from embedded.kubelet.metrics import MetricsReader
 from embedded.kubelet.pod_changes import concerns_worker, is_reverted, may_run_here
 from embedded.kubelet.pod_status import TERMINAL_PHASES, node_lost_status
 from embedded.kubelet.pod_worker import PodEnvironment, PodWorker
@@ -80,6 +81,7 @@ class Kubelet:
         self._scheduler_recorder = EventRecorder(registry, scheduler.SCHEDULER_NAME)
         self._runtime = runtime
         self._folder_remover = FolderRemover(runtime)
+        self._metrics = MetricsReader()
         self._node = node.SchedulingState(node.labels())
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -341,6 +343,14 @@ class Kubelet:
         if container is None or container.running is None:
             raise not_running_error(name)
         return container
+
+    # -- metrics
+
+    async def read_metrics(self, namespace: str, matches: Callable[[Json], bool]) -> list[Json]:
+        """See `embedded.api.interfaces.KubeletApi`."""
+        pods = [worker.measured for worker in self._workers.values()]
+        wanted = [each for each in pods if namespace in ("", each.pod["metadata"]["namespace"]) and matches(each.pod)]
+        return await self._metrics.read(wanted)
 
     # -- logs
 

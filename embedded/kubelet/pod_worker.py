@@ -20,6 +20,7 @@ from embedded.kubelet.container.container import Container, ContainerContext
 from embedded.kubelet.container_runner import CONFIG_RETRIES_PER_EVENT, CONFIG_RETRY_INTERVAL, ContainerRunner
 from embedded.kubelet.image_puller import ImagePuller
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES
+from embedded.kubelet.metrics import MeasuredPod
 from embedded.kubelet.pod_status import is_sidecar
 from embedded.kubelet.probes import prober
 from embedded.kubelet.restart_policy import RestartPolicy
@@ -84,6 +85,16 @@ class PodWorker:
     @property
     def _containers(self) -> list[Container]:
         return [*self._init, *self._main]
+
+    @property
+    def measured(self) -> MeasuredPod:
+        """Its containers that run now, to be measured."""
+        running = (
+            (each.name, each.running, datetime.fromisoformat(each.state.running_since).timestamp())
+            for each in self._containers
+            if each.running is not None and each.state.running_since
+        )
+        return MeasuredPod(self._status_manager.pod, tuple(running))
 
     def container(self, name: str) -> Container | None:
         return next((c for c in self._containers if c.name == name), None)

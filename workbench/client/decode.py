@@ -32,6 +32,7 @@ from workbench.client.models import (
     Missed,
     Pod,
     Quota,
+    ResourceUsage,
     Reused,
     Run,
     RunEnd,
@@ -142,7 +143,18 @@ def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
         saved_workspace=_decode_workspace(raw.get("kept")),
         held=_text(raw.get("held")),
         tests=_decode_test_counts(raw.get("tests")),
+        usage=_decode_usage(raw.get("usage")),
     )
+
+
+def _decode_usage(raw: object) -> ResourceUsage | None:
+    found = _object(raw)
+    if not found:
+        return None
+    memory, cpu, samples, interval = (_number(found.get(name)) for name in ("memory", "cpu", "samples", "interval"))
+    over_time = (found.get(name) for name in ("memoryOverTime", "cpuOverTime"))
+    values = (tuple(_number(each) for each in listed) if isinstance(listed, list) else () for listed in over_time)
+    return ResourceUsage(memory, cpu, samples, interval, *values)
 
 
 def _decode_test_counts(raw: object) -> TestCounts | None:

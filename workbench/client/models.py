@@ -97,6 +97,21 @@ class TestCounts:
 
 
 @dataclass(frozen=True)
+class ResourceUsage:
+    """What an attempt has used: peaks, and values over time, each for `interval` seconds.
+
+    Memory is bytes (over time MiB), CPU thousandths of a core.
+    """
+
+    memory: int
+    cpu: int
+    samples: int
+    interval: float
+    memory_over_time: tuple[int, ...] = ()
+    cpu_over_time: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Attempt:
     number: int
     job_name: str | None
@@ -113,6 +128,7 @@ class Attempt:
     held: str | None = None
     """Where a breakpoint holds it, while it does: `before`, `after` or `failed`."""
     tests: TestCounts | None = None
+    usage: ResourceUsage | None = None
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,8 @@ def update_attempt(
             fresh["times"].setdefault("ended", format_time(now))
     if view.log is not None:
         fresh["log"] = view.log
+    if view.usage is not None and view.usage["samples"] > (attempt.get("usage") or {}).get("samples", 0):
+        fresh["usage"] = view.usage
     if view.report.tests is not None:
         fresh["tests"] = view.report.tests
     if attempt["phase"] in FINAL_STEP_PHASES:

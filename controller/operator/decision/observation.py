@@ -27,7 +27,7 @@ from controller.operator.decision.reuse import ReusableStep
 from controller.run_types.keys import AttemptKey
 
 if TYPE_CHECKING:
-    from controller.run_types.objects import LogSummary, PipelineProblem, RuntimeInfo
+    from controller.run_types.objects import LogSummary, PipelineProblem, ResourceUsage, RuntimeInfo
     from controller.run_types.phases import RunPhase
     from controller.run_types.reasons import RunReason
 
@@ -82,6 +82,8 @@ class AttemptView:
     """Why the agent failed, in its own words."""
     report: AgentReport = NOTHING_REPORTED
     """What the agent has reported about the step."""
+    usage: ResourceUsage | None = None
+    """What the step has used so far; None where nothing was measured."""
     gate_closed: bool = False
     """Whether it was made ahead, and its gate is not opened."""
     waiting: str = ""

@@ -67,6 +67,7 @@ ADMISSION_GROUP = "admissionregistration.k8s.io"
 RBAC_GROUP = "rbac.authorization.k8s.io"
 
 OPERATOR_GRANTS = (
+    Grant("metrics.k8s.io", "pods", {"list": "what running steps use; without it, that is not shown"}),
     Grant(
         GROUP,
         "pipelineruns",

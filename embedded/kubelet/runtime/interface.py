@@ -80,6 +80,16 @@ class ContainerExit:
     """Whether the kernel killed it because it reached its memory limit."""
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a container has used."""
+
+    cpu_seconds: float
+    """Processor time since its start."""
+    memory: int
+    """Bytes now, without what the kernel can take back at once where that is known."""
+
+
 class ImageError(Exception):
     """An image can't be used; `reason` is that of the waiting container, and the message the kubelet's."""
 
@@ -149,6 +159,10 @@ class RuntimeContainer(Protocol):
         Raises:
             StartError: it can't be started.
         """
+        ...
+
+    async def usage(self) -> Usage | None:
+        """What it uses; None if it does not run, or that can't be measured here."""
         ...
 
     def termination_message(self) -> bytes:

@@ -122,7 +122,9 @@ def _kinds() -> dict[tuple[str, str, str], Kind]:
     for plural, namespaced in rbac.items():
         found[plural] = Kind("rbac.authorization.k8s.io", "v1", names[plural], namespaced)
     found["customresourcedefinitions"] = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", False, status)
-    return {(kind.group, kind.version, plural): kind for plural, kind in found.items()} | dict(_custom_kinds())
+    kinds = {(kind.group, kind.version, plural): kind for plural, kind in found.items()} | dict(_custom_kinds())
+    # Of metrics-server, an aggregated API: the controller does without it where it is not installed.
+    return kinds | {("metrics.k8s.io", "v1beta1", "pods"): Kind("metrics.k8s.io", "v1beta1", "PodMetrics")}
 
 
 def _custom_kinds() -> list[tuple[tuple[str, str, str], Kind]]:

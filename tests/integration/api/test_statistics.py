@@ -56,3 +56,18 @@ async def test_a_run_that_ended_while_the_controller_was_killed_is_recorded_at_i
     sandbox.start_controller()
     found = await statistics(api, "killed", 1)
     assert [each["run"] for each in found["runs"]] == [run["name"]]
+
+
+async def test_what_a_step_uses_is_measured_while_it_runs(api: Caller) -> None:
+    burn = (
+        "python3 -c 'import time; data = bytearray(60_000_000); end = time.time() + 5\nwhile time.time() < end: pass'"
+    )
+    run = await start(api, "measured", step("burn", burn), step("short", "true"))
+    final = await ended(api, run["name"])
+    burnt, short = (each["attempts"][-1] for each in final["status"]["steps"])
+    assert burnt["usage"]["samples"] >= 1, burnt
+    assert burnt["usage"]["memory"] > 60_000_000
+    assert burnt["usage"]["cpu"] > 50
+    assert "usage" not in short
+    found = await statistics(api, "measured", 1)
+    assert [each["peakMemory"] for each in found["steps"]] == [burnt["usage"]["memory"], None]

@@ -22,6 +22,7 @@ from workbench.report.details import (
     run_details,
     step_details,
 )
+from workbench.report.usage import usage_details
 from workbench.runs.reuse_explanation import ReuseExplanation, explain_reuse, reuse_details
 from workbench.session.source_manifests import default_manifests
 from workbench.text.sanitize import sanitize_label, sanitize_line
@@ -111,6 +112,7 @@ class DetailsScreen(ArtifactActions):
         why = (
             *description(frozen, step),
             *(step_details(run, step, now) if step is not None else ()),
+            *(self._usage(frozen, step) if step is not None else ()),
             *(reuse_details(self._reuse, step) if self._reuse is not None else ()),
             *run_details(run),
         )
@@ -128,6 +130,9 @@ class DetailsScreen(ArtifactActions):
         if run.may_reuse and sum(bool(each.attempts) for each in run.steps) != self._explained_steps:
             self._explained_steps = sum(bool(each.attempts) for each in run.steps)
             self._explain_reuse()
+
+    def _usage(self, frozen: Run, step: Step) -> tuple[Detail, ...]:
+        return usage_details(frozen.definition, step, ascii_only=self.workbench.ascii_only)
 
     def _show_artifacts(self, run: Run, step: Step | None) -> None:
         slug = step.slug if step is not None else None

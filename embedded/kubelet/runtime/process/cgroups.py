@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from embedded.api.quantity import parse_quantity
+from embedded.kubelet.runtime.interface import Usage
 
 Json = dict[str, Any]
 CgroupMode = Literal["auto", "own", "none"]
@@ -105,10 +106,31 @@ class ContainerCgroup:
                     return match is not None and int(match.group(1)) > 0
         return False
 
+    def usage(self) -> Usage | None:
+        """CPU time and memory of the group; None where not both are accounted for."""
+        try:
+            if "" in self._folders:
+                folder = self._folders[""]
+                stat = dict(line.split() for line in (folder / "cpu.stat").read_text().splitlines())
+                memory = int((folder / "memory.current").read_text())
+                return Usage(int(stat["usage_usec"]) / 1e6, memory - _inactive_file(folder, "inactive_file"))
+            nanoseconds = int((self._folders["cpu"] / "cpuacct.usage").read_text())
+            memory = int((self._folders["memory"] / "memory.usage_in_bytes").read_text())
+            inactive = _inactive_file(self._folders["memory"], "total_inactive_file")
+            return Usage(nanoseconds / 1e9, memory - inactive)
+        except (OSError, KeyError, ValueError):
+            return None
+
     def close(self) -> None:
         """Remove the groups, killing the processes that are still in them."""
         for folder in set(self._folders.values()):
             _remove(folder)
+
+
+def _inactive_file(folder: Path, name: str) -> int:
+    """Bytes of files in memory that were not used of late, which the kernel takes back when it needs memory."""
+    match = re.search(rf"^{name} (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE)
+    return int(match[1]) if match is not None else 0
 
 
 class Cgroups:

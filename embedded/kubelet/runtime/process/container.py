@@ -14,11 +14,12 @@ from embedded.api.interfaces import ExecOptions
 from embedded.kubelet.config.downward_api import LOOPBACK
 from embedded.kubelet.config.environment import expand_variables
 from embedded.kubelet.config.mounts import PathMap
-from embedded.kubelet.runtime.interface import ContainerExit, Launch, PodSandbox, StartError
+from embedded.kubelet.runtime.interface import ContainerExit, Launch, PodSandbox, StartError, Usage
 from embedded.kubelet.runtime.process import orphans
 from embedded.kubelet.runtime.process.cgroups import ContainerCgroup
 from embedded.kubelet.runtime.process.exec_session import ProcessExecSession
 from embedded.kubelet.runtime.process.process import Command, Process
+from embedded.kubelet.runtime.process.usage import tree_usage
 from embedded.kubelet.runtime.termination_message import TerminationMessage
 
 Json = dict[str, Any]
@@ -121,6 +122,12 @@ class ProcessContainer:
         command = replace(self._command, argv=mapped, owner=f"{self._command.owner}.probe", folder="")
         code = await Process(command, sink=collect).wait()
         return code, bytes(output)
+
+    async def usage(self) -> Usage | None:
+        """See `RuntimeContainer`."""
+        if self._process is None:
+            return None
+        return (self._cgroup.usage() if self._cgroup is not None else None) or tree_usage(self._process.pid)
 
     def termination_message(self) -> bytes:
         """See `RuntimeContainer`."""

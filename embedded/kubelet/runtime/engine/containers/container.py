@@ -14,7 +14,7 @@ from embedded.kubelet.runtime.engine.connection.streams import FrameDecoder, Raw
 from embedded.kubelet.runtime.engine.containers.exec_session import EngineExecSession
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.images.store import EngineImage
-from embedded.kubelet.runtime.interface import ContainerExit, StartError
+from embedded.kubelet.runtime.interface import ContainerExit, StartError, Usage
 from embedded.kubelet.runtime.termination_message import TerminationMessage
 
 Json = dict[str, Any]
@@ -161,6 +161,19 @@ class EngineContainer:
             output.extend(data[: max(0, keep - len(output))])
 
         return await session.run(collect), bytes(output)
+
+    async def usage(self) -> Usage | None:
+        """See `RuntimeContainer`."""
+        with suppress(EngineError, EngineUnreachableError, KeyError, TypeError, ValueError):
+            found = await self._client.get(
+                f"/containers/{self._identifier}/stats", stream="false", **{"one-shot": "true"}
+            )
+            memory = found["memory_stats"]
+            details = memory.get("stats") or {}
+            inactive = details.get("inactive_file", details.get("total_inactive_file", 0))
+            seconds = int(found["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+            return Usage(seconds, max(0, int(memory["usage"]) - int(inactive)))
+        return None
 
     def termination_message(self) -> bytes:
         """See `RuntimeContainer`."""
