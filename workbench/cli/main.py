@@ -41,6 +41,8 @@ _COMMANDS = {
     "tests": ("workbench.cli.commands.tests", "List the tests of a run, and which of them are flaky."),
     "stats": ("workbench.cli.commands.stats", "Show durations of a pipeline's last runs, and what got slower."),
     "artifacts": ("workbench.cli.commands.artifacts", "List or download the artifacts of a run."),
+    "export": ("workbench.cli.commands.bundle", "Write a run to a file that opens without a cluster."),
+    "open": ("workbench.cli.commands.bundle", "Show the run in a file of `c8s export`."),
     "approve": ("workbench.cli.commands.forges.webhooks", "Let the run of a pull request from a fork start."),
     "connect": ("workbench.cli.commands.forges.connect", "Connect repositories of GitHub, GitLab, Bitbucket or Gitea."),
     "trigger": ("workbench.cli.commands.forges.trigger", "Run what a push or pull request would run, or say why not."),
@@ -56,7 +58,7 @@ _COMMANDS = {
     "completion": ("workbench.cli.commands.completion", "Print the completion script of a shell."),
 }
 
-_FUNCTIONS = {"continue": "continue_", "import": "import_file"}
+_FUNCTIONS = {"continue": "continue_", "import": "import_file", "open": "open_"}
 """The functions of commands whose name is a keyword of Python."""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from workbench.client.api.artifacts import ArtifactCalls
 from workbench.client.api.cluster import ClusterCalls
 from workbench.client.api.connections import ConnectionCalls
+from workbench.client.api.documents import DocumentCalls
 from workbench.client.api.logs import LogCalls
 from workbench.client.api.runs import RunCalls
 from workbench.client.api.statistics import StatisticsCalls
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from workbench.client.streams import Streams
 
 
-class Client(RunCalls, LogCalls, TestCalls, StatisticsCalls, ArtifactCalls, ClusterCalls, ConnectionCalls):
+class Client(
+    RunCalls, LogCalls, TestCalls, StatisticsCalls, ArtifactCalls, DocumentCalls, ClusterCalls, ConnectionCalls
+):
     """A controller's REST API in the namespace of `endpoint`. Every call raises only `ClientError`s.
 
     `reconnect_timeout` is how many seconds a stream tries to reconnect before it raises; None means

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textual.app import ReturnType
 
+    from workbench.bundle.controller import BundleController
     from workbench.client.endpoint import Endpoint
     from workbench.report.cluster_health import SandboxHealth
     from workbench.tui.base_app import BaseApp
@@ -65,6 +66,29 @@ def run_workbench(
         ),
         load_options(),
     )
+    tune_garbage_collector()
+    run_until_exit(app)
+    return exit_code(app)
+
+
+def open_bundle(bundle: BundleController, label: str) -> int:
+    """Open the workbench on the run of a bundle and return its exit code.
+
+    Args:
+        label: the name of the file, as breadcrumbs show it.
+    """
+    from workbench.submit.worktree import find_pipeline
+    from workbench.tui.app import Workbench, WorkbenchOptions
+    from workbench.tui.services.launcher import FileLauncher
+
+    def connect(on_error: OnConnectionError) -> AbstractAsyncContextManager[ControllerApi]:
+        return bundle
+
+    # The pipeline of this folder can be edited; starting it is refused by the bundle, in words.
+    pipeline = find_pipeline(Path.cwd())
+    launcher = FileLauncher(pipeline) if pipeline is not None else None
+    options = WorkbenchOptions(endpoint_label=label, open_run=bundle.only_run.name, launcher=launcher)
+    app = Workbench(connect, options, load_options())
     tune_garbage_collector()
     run_until_exit(app)
     return exit_code(app)

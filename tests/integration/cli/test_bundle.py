@@ -1,0 +1,69 @@
+"""`c8s export` and `c8s open` as a user calls them, on a sandbox."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.live import C8s, write_pipeline
+from tests.support.waiting import wait_until
+from workbench.bundle.controller import BundleController
+
+STEPS = [
+    '{name: make, image: "busybox:1.36", commands: ["echo $TOKEN is masked; echo hello > out.txt"], '
+    "artifacts: [out.txt], secrets: [{secretRef: bundled, key: token, envVar: TOKEN}]}",
+    '{name: fail, image: "busybox:1.36", dependsOn: [make], commands: ["echo AssertionError; exit 3"]}',
+]
+
+
+def test_a_failed_run_is_exported_masked_and_whole(c8s: C8s, tmp_path: Path) -> None:
+    c8s("secrets", "set", "bundled", "token", stdin="very-secret-value")
+    write_pipeline(tmp_path, STEPS, "bundled")
+    c8s("run", cwd=tmp_path, expect=1)
+    said = c8s("export", "bundled-1", cwd=tmp_path)
+    file = tmp_path / "bundled-1.c8srun"
+    assert "open it with: c8s open bundled-1.c8srun" in said.stdout
+    assert "exists" in c8s("export", "bundled-1", cwd=tmp_path, expect=2).stderr
+    first = file.read_bytes()
+    c8s("export", "bundled-1", "--force", cwd=tmp_path)
+    assert file.read_bytes() == first
+    assert b"very-secret-value" not in first
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".c8s.yaml", "bundled-1.c8srun"]
+    with BundleController(file) as bundle:
+        assert [step.phase for step in bundle.only_run.steps] == ["Succeeded", "Failed"]
+        assert len(bundle.manifest.files) == 1
+        (chunk,) = next(log for log in bundle.manifest.logs if (log.step, log.container) == ("make", "step")).chunks
+        assert b"*** is masked" in bundle._archive.read(chunk.entry, chunk.bytes)
+    # Without a terminal, without a sandbox.
+    elsewhere = C8s(tmp_path / "elsewhere")
+    elsewhere.home.mkdir()
+    assert "needs an interactive terminal" in elsewhere("open", str(file), expect=2).stderr
+    assert not (elsewhere.home / "state").exists()
+
+
+def test_what_can_not_be_exported_is_said(c8s: C8s, tmp_path: Path) -> None:
+    assert "absent-1" in c8s("export", "absent-1", cwd=tmp_path, expect=1).stderr
+    assert "no folder" in c8s("export", "absent-1", "-o", "no/where", cwd=tmp_path, expect=2).stderr
+    assert "is a folder" in c8s("export", "absent-1", "-o", ".", cwd=tmp_path, expect=2).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_export_leaves_no_file(c8s: C8s, tmp_path: Path) -> None:
+    script = "i=0; while [ $i -lt 40 ]; do head -c 400000 /dev/urandom | base64; i=$((i+1)); done"
+    steps = [f'{{name: talk, image: "busybox:1.36", commands: ["{script}"]}}']
+    write_pipeline(tmp_path, steps, "long")
+    c8s("run", cwd=tmp_path)
+    target = tmp_path / "out"
+    target.mkdir()
+    exporting = subprocess.Popen(
+        c8s.command("export", "long-1"), cwd=target, env=c8s.environment(), stderr=subprocess.DEVNULL
+    )
+    wait_until(lambda: any(target.iterdir()), 60, what="the export has begun")
+    os.kill(exporting.pid, signal.SIGINT)
+    code = exporting.wait(30)
+    if code == 0:
+        assert [each.name for each in target.iterdir()] == ["long-1.c8srun"], "it was quicker"
+    else:
+        assert (code, list(target.iterdir())) == (130, [])

@@ -1,0 +1,105 @@
+"""`c8s export` and `c8s open`: a run as one file, and the workbench on such a file."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from controller.files import atomic_file, default_mode
+from workbench.cli.options import Target, open_client, run_async, supports_fullscreen, target_options
+from workbench.cli.output.console import CommandError, InputError, echo, echo_error
+from workbench.cli.output.status_line import StatusLine
+from workbench.text.format import format_size, plural
+from workbench.text.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from workbench.bundle.manifest import Manifest
+    from workbench.bundle.write import ExportProgress
+
+_MAX_REPORTED = 5
+_MIB = 1024 * 1024
+
+
+@click.command()
+@click.argument("run")
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="[default: RUN.c8srun]")
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@click.option(
+    "--max-artifacts", type=click.IntRange(0, 1024), default=20, show_default=True, metavar="MIB",
+    help="Size of all artifacts that are kept, the smallest first; 0 for none.",
+)  # fmt: skip
+@target_options
+def export(target: Target, run: str, output: Path | None, force: bool, max_artifacts: int) -> None:
+    """Write a run that has ended to one file, which `c8s open` shows without a cluster.
+
+    It has the definition, parameters, every change of status, events, logs with times, results of tests, and
+    artifacts. Secrets are masked, as they are in the controller. What is left out is reported.
+
+    \b
+    Examples:
+      c8s export my-app-3
+      c8s export my-app-3 -o failure.c8srun --max-artifacts 0
+    """
+    file = output if output is not None else Path(f"{run}.c8srun")
+    _check_target(file, force)
+    run_async(_export(target, run, file, max_artifacts * _MIB))
+
+
+def _check_target(file: Path, force: bool) -> None:
+    if file.is_dir():
+        raise InputError(f"{file} is a folder: name a file in it")
+    if not file.parent.is_dir():
+        raise InputError(f"there is no folder {file.parent}")
+    if not force and (file.exists() or file.is_symlink()):
+        raise InputError(f"{file} exists: choose another name, or overwrite it with --force")
+
+
+async def _export(target: Target, name: str, file: Path, max_artifacts: int) -> None:
+    from workbench.bundle.write import ExportOptions, write_bundle
+    from workbench.sandbox.launch import own_version
+
+    async with open_client(target, start=False) as client:
+        run = await client.run(name)
+        if not run.ended:
+            raise CommandError(f"run {name} has not ended yet; wait for it with `c8s logs {name} --follow`")
+        options = ExportOptions(max_artifacts, f"c8s {own_version()}")
+        with StatusLine() as line, atomic_file(file, mode=default_mode()) as target_file:
+            found = await write_bundle(client, run, target_file, options, partial(_show, line))
+    _report(file, found)
+
+
+def _show(line: StatusLine, progress: ExportProgress) -> None:
+    of = f", {format_size(progress.done)} of {format_size(progress.total)}" if progress.total else ""
+    line.show(f"writing the {progress.what}{of}")
+
+
+def _report(file: Path, found: Manifest) -> None:
+    lines = sum(log.lines for log in found.logs)
+    what = f"{plural(lines, 'line')} of logs, {plural(len(found.files), 'artifact')}"
+    echo(f"{file} ({format_size(file.stat().st_size)}): {what}; open it with: c8s open {file}")
+    for each in found.left_out[:_MAX_REPORTED]:
+        echo_error(f"left out {sanitize_line(each.what, colour=False)}: {sanitize_line(each.why, colour=False)}")
+    if (more := found.left_out_count - _MAX_REPORTED) > 0:
+        echo_error(f"left out {more:,} more; the file lists them")
+
+
+@click.command("open")
+@click.argument("file", type=click.Path(path_type=Path))
+def open_(file: Path) -> None:
+    """Show the run in a FILE of `c8s export` in the workbench. Needs no sandbox and no cluster.
+
+    \b
+    Example:
+      c8s open failure.c8srun
+    """
+    from workbench.bundle.controller import BundleController
+
+    if not supports_fullscreen():
+        raise InputError("the workbench needs an interactive terminal")
+    with BundleController(file) as bundle:
+        from workbench.tui.startup import open_bundle
+
+        click.get_current_context().exit(open_bundle(bundle, file.name))
