@@ -87,7 +87,7 @@ def utc() -> Iterator[None]:
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
 def test_failure_card(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     app = failed_app(failed_run(more_steps=8))
-    press = ("W",) if size == SMALL else ()
+    press = ("I",) if size == SMALL else ()
     settle = after(app, "26 passed", "images ignored", press=press, then="Differs from shop-41")
     assert snap_compare(app, terminal_size=size, run_before=settle)
 

@@ -90,6 +90,8 @@ class Workbench(OpeningApp):
     TITLE = "c8s workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "launch", "Run", id="app.run", tooltip="Run this folder's pipeline on the working tree"),
+        Binding("W", "watch", "Watch", show=False, id="app.watch",
+                tooltip="Run after each save, only what has changed, or stop that"),
         Binding("e", "edit", "Edit", id="app.edit", tooltip="Edit this folder's pipeline"),
         Binding("ctrl+x", "cancel", "Cancel", id="app.cancel", tooltip="Cancel the run (asks first)"),
         Binding("U", "start_sandbox", "Start sandbox", show=False, id="app.start-sandbox",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from workbench.tui.launching import LaunchingApp
+from workbench.tui.watching import WatchingApp
 from workbench.tui.widgets.jump_targets import JumpTarget, jump_targets
 
 
-class OpeningApp(LaunchingApp):
+class OpeningApp(WatchingApp):
     """The base of the workbench."""
 
     def action_help(self) -> None:

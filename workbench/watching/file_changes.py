@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,7 @@ class FileChanges:
     is_polling: bool = False
     _ignored: dict[str, bool] = field(default_factory=dict)
 
-    async def changes(self) -> AsyncIterator[frozenset[str]]:
+    async def changes(self) -> AsyncGenerator[frozenset[str], None]:
         """The names of changed files, relative to the root, in groups as they come; never an empty group.
 
         Each time when the watch has begun, or was begun anew, the group is the folder itself, `.`: what changed before

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.client.errors import ClientError
+from workbench.client.models import Run
+from workbench.client.run_request import RunRequest
 from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
 from workbench.submit.git import WorktreeError
-from workbench.submit.submit import PackedSource, pack_worktree
+from workbench.submit.submit import PackedSource, RunApi, pack_worktree
 from workbench.watching.file_changes import is_editors
 
 Upload = Callable[[PackedSource], Awaitable[None]]
@@ -80,3 +82,18 @@ class Preparation:
             return Prepared(outcome, ready, data=data)
         except (WorktreeError, ClientError) as error:
             return Prepared(outcome, problem=str(error), data=data)
+
+
+class UploadedSource:
+    """The API for the submission of a source that is uploaded already, and whose archive is gone."""
+
+    def __init__(self, api: RunApi) -> None:
+        self._api = api
+
+    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
+        """Nothing is left to do."""
+        return False
+
+    async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run:
+        """Create the run."""
+        return await self._api.create_run(request, idempotency_key=idempotency_key)

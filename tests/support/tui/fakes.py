@@ -374,6 +374,8 @@ class FakeController:
         return True
 
     async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run:
+        if self.error is not None:
+            raise self.error
         self.created_runs.append(request)
         return hello(8, "Running")
 

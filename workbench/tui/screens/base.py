@@ -133,4 +133,5 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         cluster = self.workbench.feed.cluster
         if cluster is not None:
             images = "images ignored" if cluster.ignores_images else "images used"
-            bar.note = f"{cluster.runtime} · {images}"
+            watching = "watching · " if self.workbench.is_watching else ""
+            bar.note = f"{watching}{cluster.runtime} · {images}"

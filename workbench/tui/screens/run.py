@@ -72,8 +72,8 @@ class RunScreen(FailureActions):
                 tooltip="Follow new lines of the log, or stop following"),
         Binding("S", "shell", "Shell", show=False, id="run.shell",
                 tooltip="Open a shell in a running step, or in the saved workspace of a failed one"),
-        Binding("W", "card", "Why", id="run.card",
-                tooltip="Show or close the card of a failed step: its command, what differs from its last success"),
+        Binding("I", "card", "Why", id="run.card",
+                tooltip="Show or close the card of a failed step; of others, say why they were reused or ran again"),
         Binding("o", "open_source", "Edit source", show=False, id="run.open-source",
                 tooltip="Open the file and line that a failure names in $VISUAL or $EDITOR"),
     ]  # fmt: skip
@@ -286,7 +286,10 @@ class RunScreen(FailureActions):
             text.append(f"   {format_duration(run_duration(run, self.workbench.now()))}", colours.plain)
             reuse = count_reuse(run, self.workbench.feed.runs.get, self.workbench.now())
             if reuse is not None:
-                text.append(f"   {reuse}", colours.plain)
+                ran = sum(bool(step.attempts) for step in run.steps)
+                text.append(f"   {reuse}, {ran} ran", colours.plain)
+            if run.watch:
+                text.append("   by watching", colours.muted)
             text.append(f"   {sanitize_label(run.message or '', 120)}", colours.muted)
             text.append(f"   {_origin_text(run)}", colours.faint)
         if text != self._heading:

@@ -7,6 +7,7 @@ from functools import partial
 
 from textual import on, work
 
+from workbench.client.errors import ClientError
 from workbench.client.models import Run, Step
 from workbench.report.failure_card import failure_of, last_success
 from workbench.text.sanitize import sanitize_label
@@ -16,6 +17,9 @@ from workbench.tui.services.failure_cards import FailedStep, gather_card, source
 from workbench.tui.widgets.failure_panel import CardKeys
 from workbench.tui.widgets.log.column import LogColumn
 from workbench.tui.widgets.log.streams import select_stream
+
+_MAX_NAMES = 8
+"""Names of each kind of difference that are shown."""
 
 
 class FailureActions(HoldActions):
@@ -27,8 +31,10 @@ class FailureActions(HoldActions):
         return (run, step) if run is not None and step is not None and step.phase == "Failed" else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("card", "open_source"):
+        if action == "open_source":
             return self._failed_step() is not None
+        if action == "card":
+            return self._selected_step() is not None
         return super().check_action(action, parameters)
 
     @on(LogColumn.CardShown)
@@ -50,7 +56,7 @@ class FailureActions(HoldActions):
     def _card_keys(self, run: Run, step: Step) -> CardKeys:
         has_shell = self.workbench.shell is not None and step.attempt_with_workspace is not None
         return CardKeys(
-            close=key_label(self.app, "run.card", "W"),
+            close=key_label(self.app, "run.card", "I"),
             tests=key_label(self.app, "run.tests", "T"),
             open_source=key_label(self.app, "run.open-source", "o"),
             shell=key_label(self.app, "run.shell", "S") if has_shell else None,
@@ -61,8 +67,25 @@ class FailureActions(HoldActions):
         )
 
     def action_card(self) -> None:
+        run, step = self._selected_run(), self._selected_step()
+        if self._failed_step() is None and run is not None and step is not None:
+            self._explain_step(run, step)
+            return
         self.query_one(LogColumn).toggle_card()
         self._show_card()
+
+    @work(group="explain step", exclusive=True, description="explain why a step was reused or ran again")
+    async def _explain_step(self, run: Run, step: Step) -> None:
+        controller = self.workbench.feed.controller
+        if controller is None:
+            return
+        try:
+            found = await controller.explain_step(run.name, step.slug)
+        except ClientError as error:
+            self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
+            return
+        title = f"Why: {sanitize_label(step.name, 60)}"
+        self.notify("\n".join(found.lines(_MAX_NAMES)), title=title, markup=False, timeout=20)
 
     @work(group="open source", exclusive=True, description="open the source of a failure")
     async def action_open_source(self) -> None:

@@ -223,6 +223,11 @@ class WorkbenchContext(Protocol):
     def endpoint_label(self) -> str: ...
 
     @property
+    def is_watching(self) -> bool:
+        """Whether a run starts after each save."""
+        ...
+
+    @property
     def feed(self) -> RunFeedState: ...
 
     @property

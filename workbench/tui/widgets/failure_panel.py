@@ -60,7 +60,7 @@ class FailurePanel(ErrorBoundary, Static):
         super().__init__(id=id, markup=False)
         self._key: _CardKey | None = None
         self._card: FailureCard | None = None
-        self._keys = CardKeys("W", "o")
+        self._keys = CardKeys("I", "o")
         self._drawn: Text | None = None
         self._rows = MAX_ROWS
         self._gathered: dict[_CardKey, FailureCard] = {}

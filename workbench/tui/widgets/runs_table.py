@@ -96,10 +96,11 @@ def _row(
     run: Run, width: int, longest_name: int, colours: Palette, now: datetime, median: float | None
 ) -> list[Segment]:
     style, names = colours.phase(run.phase), _name_width(width, longest_name)
+    name_style = colours.muted if run.watch else colours.bold
     segments = [
         Segment(f" {phase_sign(run.phase)} ", style),
         # The number at the end tells runs of one pipeline apart.
-        cell(truncate_middle(sanitize_label(run.name, 300), names), names, colours.bold),
+        cell(truncate_middle(sanitize_label(run.name, 300), names), names, name_style),
         Segment(" "),
     ]
     if width >= 90:
@@ -115,7 +116,8 @@ def _row(
         segments += [mark, cell(sanitize_label(run.branch or "", _BRANCH_WIDTH), _BRANCH_WIDTH, colours.muted)]
     segments += [Segment("  "), cell(age_text(run.created_at, now), 4, colours.muted, right=True)]
     if room := _status_room(segments, width):
-        segments += [Segment("  "), Segment(sanitize_label(run.message or run.phase, room), colours.muted)]
+        said = f"by watching: {run.message or run.phase}" if run.watch else run.message or run.phase
+        segments += [Segment("  "), Segment(sanitize_label(said, room), colours.muted)]
     return segments
 
 
