@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from graphlib import CycleError, TopologicalSorter
@@ -62,10 +62,10 @@ def _moments(run: Run) -> Iterator[datetime | None]:
             yield from vars(attempt.times).values()
 
 
-def _is_valid(definition: object) -> bool:
-    """Whether it is a pipeline, whatever lint says of it."""
+def _is_valid(definition: Mapping[str, object]) -> bool:
+    """Whether it is a pipeline, whatever lint says of it. A run's has no version, or that of its file."""
     from jsonschema import Draft202012Validator
 
     from controller.pipeline.lint import schema
 
-    return bool(Draft202012Validator(schema()).is_valid(definition))
+    return bool(Draft202012Validator(schema()).is_valid({"version": "v1alpha1", **definition}))

@@ -56,9 +56,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """`max_artifacts`: bytes of artifacts in all, the smallest first; 0 for none."""
+    """`max_artifacts`: bytes of artifacts in all, the smallest first; None: none, and that is nothing to report."""
 
-    max_artifacts: int = 0
+    max_artifacts: int | None = 0
     producer: str = "c8s"
 
 
@@ -219,6 +219,8 @@ class _Export:
             self._leave_out(f"{count - len(items):,} more artifacts", f"a bundle lists {_MAX_ARTIFACTS:,}")
         stored: list[StoredFile] = []
         left = self.options.max_artifacts
+        if left is None:
+            return []
         found = sorted((decode.decode_artifact(item) for item in items), key=lambda one: (one.size, one.step, one.path))
         with tempfile.TemporaryDirectory(prefix="c8s-") as folder:
             target = Path(folder) / "artifact"

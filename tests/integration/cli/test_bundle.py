@@ -34,11 +34,18 @@ def test_a_failed_run_is_exported_masked_and_whole(c8s: C8s, tmp_path: Path) -> 
     with BundleController(file) as bundle:
         assert [step.phase for step in bundle.only_run.steps] == ["Succeeded", "Failed"]
         assert len(bundle.manifest.files) == 1
+        assert bundle.only_run.definition is not None
         (chunk,) = next(log for log in bundle.manifest.logs if (log.step, log.container) == ("make", "step")).chunks
         assert b"*** is masked" in bundle._archive.read(chunk.entry, chunk.bytes)
+    c8s("export", "bundled-1", "--html", cwd=tmp_path)
+    page = (tmp_path / "bundled-1.html").read_text()
+    assert "AssertionError" in page
+    assert "very-secret-value" not in page
     # Without a terminal, without a sandbox.
     elsewhere = C8s(tmp_path / "elsewhere")
     elsewhere.home.mkdir()
+    elsewhere("export", str(file), "--html", "-o", "page.html")
+    assert "AssertionError" in (elsewhere.home / "page.html").read_text()
     assert "needs an interactive terminal" in elsewhere("open", str(file), expect=2).stderr
     assert not (elsewhere.home / "state").exists()
 

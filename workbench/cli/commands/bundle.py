@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from controller.files import atomic_file, default_mode
+from controller.files import atomic_file, default_mode, write_atomic
 from workbench.cli.options import Target, open_client, run_async, supports_fullscreen, target_options
 from workbench.cli.output.console import CommandError, InputError, echo, echo_error
 from workbench.cli.output.status_line import StatusLine
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_REPORTED = 5
 _MIB = 1024 * 1024
+SUFFIX = ".c8srun"
 
 
 @click.command()
@@ -31,21 +33,36 @@ _MIB = 1024 * 1024
     "--max-artifacts", type=click.IntRange(0, 1024), default=20, show_default=True, metavar="MIB",
     help="Size of all artifacts that are kept, the smallest first; 0 for none.",
 )  # fmt: skip
+@click.option("--html", is_flag=True, help="Write one HTML page instead: for a review or an issue.")
 @target_options
-def export(target: Target, run: str, output: Path | None, force: bool, max_artifacts: int) -> None:
+def export(target: Target, run: str, output: Path | None, force: bool, max_artifacts: int, html: bool) -> None:
     """Write a run that has ended to one file, which `c8s open` shows without a cluster.
 
     It has the definition, parameters, every change of status, events, logs with times, results of tests, and
     artifacts. Secrets are masked, as they are in the controller. What is left out is reported.
 
+    With --html, the file is a page with the graph, the times and the logs of failed steps; it needs no network and no
+    script, and has less than 2 MB. RUN may be such a file, too.
+
     \b
     Examples:
       c8s export my-app-3
       c8s export my-app-3 -o failure.c8srun --max-artifacts 0
+      c8s export my-app-3 --html
+      c8s export failure.c8srun --html
     """
-    file = output if output is not None else Path(f"{run}.c8srun")
+    bundle = Path(run) if run.endswith(SUFFIX) else None
+    if bundle is not None and not html:
+        raise InputError(f"{run} is exported already; --html makes a page of it")
+    name = bundle.name.removesuffix(SUFFIX) if bundle is not None else run
+    file = output if output is not None else Path(f"{name}{'.html' if html else SUFFIX}")
     _check_target(file, force)
-    run_async(_export(target, run, file, max_artifacts * _MIB))
+    if bundle is not None:
+        run_async(_write_page(bundle, file))
+    elif html:
+        run_async(_export_page(target, run, file))
+    else:
+        run_async(_export(target, run, file, max_artifacts * _MIB))
 
 
 def _check_target(file: Path, force: bool) -> None:
@@ -57,7 +74,28 @@ def _check_target(file: Path, force: bool) -> None:
         raise InputError(f"{file} exists: choose another name, or overwrite it with --force")
 
 
+async def _export_page(target: Target, name: str, file: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="c8s-") as folder:
+        bundle = Path(folder) / f"run{SUFFIX}"
+        await _write_bundle(target, name, bundle, None)
+        await _write_page(bundle, file)
+
+
+async def _write_page(bundle: Path, file: Path) -> None:
+    from workbench.bundle.controller import BundleController
+    from workbench.bundle.page import build_page
+
+    with BundleController(bundle) as source:
+        page = await build_page(source)
+    write_atomic(file, page, mode=default_mode())
+    echo(f"{file} ({format_size(file.stat().st_size)}); open it in a browser")
+
+
 async def _export(target: Target, name: str, file: Path, max_artifacts: int) -> None:
+    _report(file, await _write_bundle(target, name, file, max_artifacts))
+
+
+async def _write_bundle(target: Target, name: str, file: Path, max_artifacts: int | None) -> Manifest:
     from workbench.bundle.write import ExportOptions, write_bundle
     from workbench.sandbox.launch import own_version
 
@@ -67,8 +105,7 @@ async def _export(target: Target, name: str, file: Path, max_artifacts: int) -> 
             raise CommandError(f"run {name} has not ended yet; wait for it with `c8s logs {name} --follow`")
         options = ExportOptions(max_artifacts, f"c8s {own_version()}")
         with StatusLine() as line, atomic_file(file, mode=default_mode()) as target_file:
-            found = await write_bundle(client, run, target_file, options, partial(_show, line))
-    _report(file, found)
+            return await write_bundle(client, run, target_file, options, partial(_show, line))
 
 
 def _show(line: StatusLine, progress: ExportProgress) -> None:

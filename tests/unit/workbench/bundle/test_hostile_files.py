@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.support.bundles import export_sample, rewrite, sample_run
 from workbench.bundle.controller import BundleController
 from workbench.bundle.errors import BundleError
+from workbench.bundle.page import MAX_BYTES, build_page
 from workbench.bundle.timeline import run_at, status_changes
 from workbench.client.errors import ClientError
 
@@ -43,6 +44,8 @@ async def read_all(path: Path, folder: Path) -> None:
         for change in status_changes(run):
             run_at(run, change.time)
         await bundle.cluster()
+        with suppress(ClientError):
+            assert len((await build_page(bundle)).encode()) < MAX_BYTES
         for call in (bundle.events(run.name), bundle.artifacts(run.name), bundle.list_tests(run.name)):
             with suppress(ClientError):
                 await call
