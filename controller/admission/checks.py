@@ -19,6 +19,7 @@ from controller.kube import (
     NAMESPACES,
     PIPELINE_CONFIGS,
     RESOURCE_QUOTAS,
+    SECRET_PROVIDER_CLASSES,
     KubeClient,
     KubeError,
     NotFoundError,
@@ -26,6 +27,7 @@ from controller.kube import (
 from controller.pipeline.definition import InvalidDefinitionError, validate_definition
 from controller.pipeline.params import resolve_params
 from controller.pipeline.run_cost import Effort, estimate_effort
+from controller.secret_providers import refusal
 from controller.worker import LimitedWorker, WorkLimitError
 
 Json = Mapping[str, Any]
@@ -47,6 +49,7 @@ class AdmissionChecks:
             definition = _definition_of(request.name, request.obj)
             problems, warnings = await self._lint(definition)
             if not problems:
+                warnings += await self._refused_providers(request.namespace, definition)
                 warnings += await self._misfits(request.namespace, definition)
             return Decision(tuple(problems), warnings=tuple(warnings))
         if request.resource == "pipelineruns":
@@ -72,6 +75,8 @@ class AdmissionChecks:
             warnings += more
             if problems:
                 return Decision(tuple(problems), warnings=tuple(warnings))
+            if refused := await self._refused_providers(request.namespace, definition):
+                return Decision(tuple(refused), 403, tuple(warnings))
             if misfits := await self._misfits(request.namespace, definition):
                 return Decision(tuple(misfits), 403, tuple(warnings))
         refusal = await self._over_limit(request)
@@ -114,6 +119,23 @@ class AdmissionChecks:
             _log.info("the quotas of %s were not checked: %s", namespace, error)
             return []
         return find_misfits(definition, found["items"])
+
+    async def _refused_providers(self, namespace: str, definition: Json) -> list[str]:
+        """Why steps may not mount a SecretProviderClass. What can't be read is left to the operator."""
+        found = []
+        for step in definition.get("steps") or ():
+            for use in step.get("secretProviders") or ():
+                name = str(use.get("class"))
+                try:
+                    known: Any = await self.client.get(SECRET_PROVIDER_CLASSES, name, namespace)
+                except NotFoundError:
+                    known = None
+                except KubeError as error:
+                    _log.info("the SecretProviderClass %s of %s was not checked: %s", name, namespace, error)
+                    continue
+                if reason := refusal(name, str(use.get("secret")), known):
+                    found.append(f"steps.{step.get('name')}.secretProviders: {reason}")
+        return list(dict.fromkeys(found))
 
     async def _over_limit(self, request: Request) -> str:
         try:

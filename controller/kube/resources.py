@@ -42,6 +42,7 @@ JOBS = Resource("batch", "v1", "jobs", "Job")
 WORKLOADS = Resource("kueue.x-k8s.io", "v1beta2", "workloads", "Workload")
 EARLIER_WORKLOADS = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload")
 """Those of Kueue before 0.15, which later ones serve too."""
+SECRET_PROVIDER_CLASSES = Resource("secrets-store.csi.x-k8s.io", "v1", "secretproviderclasses", "SecretProviderClass")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 VALIDATING_WEBHOOKS = Resource(

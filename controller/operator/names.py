@@ -25,6 +25,8 @@ FAILED_TESTS_FILE = f"{GATE_FOLDER}/failed-tests"
 """Which tests a step that runs only those that failed is to run, one in each line."""
 MESSAGE_FILE = "/dev/termination-log"
 SECRETS_FOLDER = "/var/run/c8s-secrets"
+PROVIDERS_FOLDER = "/var/run/c8s-secret-providers"
+"""With a folder for each SecretProviderClass that a step mounts."""
 STEP_CONTAINER, AGENT_CONTAINER = "step", "agent"
 EARLIER_AGENT = "upload"
 """Of pods of an earlier version, which may go on while the controller is upgraded. It reports nothing."""
@@ -66,6 +68,11 @@ def run_secret_name(run: RunObject) -> str:
 def agent_secret_name(run: str, uid: str, slug: str, attempt: int) -> str:
     """The name of the Secret with the tokens of an attempt's agents."""
     return token_secret_of(job_name(run, slug, attempt), uid)
+
+
+def provided_secret_name(run: str, uid: str, slug: str, attempt: int) -> str:
+    """The Secret with the copied values of what the CSI driver mounts into an attempt."""
+    return truncate_name(f"{run}--{slug}-{attempt}-provided-{_short_id(uid)}", 253)
 
 
 def token_secret_of(job: str, run_uid: str) -> str:

@@ -68,6 +68,7 @@ class ObservationBuilder:
             early=early,
             prestartable=self._prestartable(run, state),
             waiting=observed.waiting,
+            unread_secrets=self._unread_secrets(key, state),
             is_crowded=self._cache.room.is_crowded(key, monotonic),
             create_failures=observed.create_failures,
             missing_secrets=state.secrets.missing,
@@ -120,6 +121,9 @@ class ObservationBuilder:
             # Its pod may be known before the informer has the Job.
             owned.recognize_job(key, created)
         pods = owned.pods(key, state.uid, observed.withdrawn_jobs)
+        # One of them may be in the log of another step.
+        may_mask = state.secrets.ready and not self._unread_secrets(key, state)
+        provided = [value for values in state.provided.values() for value in values.values() if value]
         jobs = observed.created_jobs | owned.jobs(key, state.uid, observed.withdrawn_jobs)
         open_steps = {step.slug for step in state.plan.steps} - set(observed.settled_steps)
         views: dict[AttemptKey, AttemptView] = {}
@@ -139,10 +143,23 @@ class ObservationBuilder:
             secrets = [
                 value for name, value in state.secrets.values.items() if value and names.is_confidential(name, value)
             ]
-            if state.secrets.ready:
+            secrets += provided
+            if may_mask:
                 self._follow_logs(key, state, attempt, pod, secrets)
             views[attempt] = self._view(key, state, attempt, job, pod, secrets)
         return views, early
+
+    def _unread_secrets(self, key: RunKey, state: RunState) -> dict[AttemptKey, tuple[str, ...]]:
+        """The attempts that have started with a SecretProviderClass -> the Secrets of it, before they are read."""
+        uses = {step.slug: step.step.secret_providers for step in state.plan.steps if step.step.secret_providers}
+        if not uses:
+            return {}
+        pods = self._cache.owned.pods(key, state.uid, state.observed.withdrawn_jobs)
+        return {
+            attempt: tuple(use.secret for use in uses[attempt.slug])
+            for attempt, pod in pods.items()
+            if attempt.slug in uses and attempt not in state.provided and started_containers(pod)
+        }
 
     @staticmethod
     def _is_closed(state: RunState, job: Json) -> bool:
@@ -184,13 +201,13 @@ class ObservationBuilder:
         )
 
     def _runtime_error(self, key: RunKey, state: RunState, pod: Json, secrets: list[bytes]) -> str | None:
-        if not state.secrets.ready:
+        if not state.secrets.ready or self._unread_secrets(key, state):
             return None
         state_of = (container_status(pod, names.STEP_CONTAINER) or {}).get("state") or {}
         return runtime_error(state_of, lambda text: self._logs.mask(key.namespace, state.uid, text, secrets))
 
     def _agent_error(self, key: RunKey, state: RunState, pod: Json, secrets: list[bytes]) -> str:
-        if not state.secrets.ready:
+        if not state.secrets.ready or self._unread_secrets(key, state):
             return ""
         return failure_reason(
             agent_fetch_failure(pod) or agent_end(pod),

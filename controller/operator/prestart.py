@@ -25,7 +25,11 @@ def find_prestartable(run: RunObject, plan: RunPlan, settings: OperatorSettings)
         upstream = plan.artifact_producers[step.name]
         is_clone = step.name == plan.source_step
         spec = JobSpec(run, plan.pipeline, step, 1, plan.run_context, upstream, is_clone, always)
-        if spec.has_agent and step.depends_on and not (step.step.secrets or step.step.services):
+        if (
+            spec.has_agent
+            and step.depends_on
+            and not (step.step.secrets or step.step.secret_providers or step.step.services)
+        ):
             found.add(step.name)
     return frozenset(found - set(plan.unmet_conditions) - _after_failures(plan))
 

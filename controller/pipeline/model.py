@@ -120,6 +120,15 @@ class SecretUse(Model):
     """Instead of a variable: the file below $C8S_SECRETS that holds the value."""
 
 
+class SecretProviderUse(Model):
+    provider_class: Annotated[
+        str, Field(alias="class"), StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+    ]
+    """The name of the SecretProviderClass. Its files are in $C8S_SECRET_PROVIDERS, in the folder of this name."""
+    secret: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+    """The Secret that the class makes of what it mounts (`secretObjects`): its values are masked in logs."""
+
+
 class Resources(Model):
     cpu: Quantity | None = None
     """Cores, such as 500m or 2. Request and limit."""
@@ -202,6 +211,8 @@ class Step(Model):
     """Variables of this step."""
     secrets: list[SecretUse] = Field(default=[], max_length=MAX_LIST_ENTRIES)
     """Values of Secrets, as variables or files. They are written as *** in logs."""
+    secret_providers: list[SecretProviderUse] = Field(default=[], max_length=10)
+    """SecretProviderClasses of the Secrets Store CSI driver whose files the step mounts, from Vault for example."""
     resources: Resources | None = None
     """What the step may use, and is given."""
     timeout: Duration = "30m"

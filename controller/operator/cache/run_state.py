@@ -222,6 +222,8 @@ class RunState:
     is_done: bool = False
     prestartable: frozenset[str] | None = None
     """Names of the steps whose pods may be made ahead by their definition; None before it was asked for."""
+    provided: dict[AttemptKey, dict[str, bytes]] = field(default_factory=dict)
+    """The values that the CSI driver has mounted into attempts, by the key of their copy."""
     queue: str | None = None
     """The queue of the cluster that the run's Jobs wait in, empty for none; None before it was asked for."""
     input_files: Mapping[str, str] | None = None

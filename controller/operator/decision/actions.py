@@ -99,6 +99,14 @@ class ReadWaiting:
 
 
 @dataclass(frozen=True)
+class ReadProvidedSecrets:
+    """Read the Secrets that the CSI driver made for an attempt: until then, no log of the run is followed anew."""
+
+    attempt: AttemptKey
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PrepareSecrets:
     """Create the run's own Secrets: copies of the values that it uses, and its agents' token."""
 
@@ -121,6 +129,7 @@ Action = (
     | ReadManifest
     | ReadWorkspace
     | ReadWaiting
+    | ReadProvidedSecrets
     | PrepareSecrets
     | CancelRun
 )

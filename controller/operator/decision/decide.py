@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision import attempts
-from controller.operator.decision.actions import Action, CancelRun
+from controller.operator.decision.actions import Action, CancelRun, ReadProvidedSecrets
 from controller.operator.decision.builder import DecisionBuilder, ReconcileInput
 from controller.operator.decision.concurrency import has_started_steps
 from controller.operator.decision.early_pods import decide_early_pods
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from controller.run_types.objects import RunObject, RunStatus, SourceSnapshot, StepStatus
 
 Json = dict[str, Any]
+_SECRETS_INTERVAL = timedelta(seconds=1)
 _ONLY_INPUTS = "the workspace had only the step's inputs: a file that it needs must be among them"
 
 
@@ -112,6 +113,9 @@ def _decide_steps(builder: DecisionBuilder) -> None:
         evaluate_start(builder, step)
     decide_early_pods(builder)
     request_reports(builder)
+    for attempt, secrets in builder.input.observation.unread_secrets.items():
+        builder.act(ReadProvidedSecrets(attempt, secrets))
+        builder.requeue_at(builder.input.now + _SECRETS_INTERVAL)
 
 
 def _with_inputs(builder: DecisionBuilder, status: StepStatus) -> StepStatus:

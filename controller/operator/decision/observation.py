@@ -251,6 +251,8 @@ class Observation:
     """Names of the steps whose pods may be made ahead, as far as their definition says."""
     waiting: WaitingReports = field(default_factory=WaitingReports)
     """What was read about the attempts that wait for a queue of the cluster, or a node."""
+    unread_secrets: Mapping[AttemptKey, tuple[str, ...]] = field(default_factory=dict)
+    """Attempts that mount a SecretProviderClass and have started -> the Secrets that the driver makes, not read yet."""
     is_crowded: bool = False
     """Whether pods wait for room in the cluster."""
     settled_steps: frozenset[str] = frozenset()

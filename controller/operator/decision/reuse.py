@@ -125,6 +125,8 @@ def input_digests(
         needs = [name for name in step.depends_on if name != known.source_step]
         files = _files_of(step, content, known)
         is_known = files is not None and (not step.step.secrets or step.name in known.secrets)
+        # What the driver mounts is known only when the step runs.
+        is_known = is_known and not step.step.secret_providers
         if not is_known or any(name not in found for name in needs):
             continue
         made_of: Json = {

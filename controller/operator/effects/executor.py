@@ -32,6 +32,7 @@ from controller.operator.decision.actions import (
     OpenGate,
     PrepareSecrets,
     ReadManifest,
+    ReadProvidedSecrets,
     ReadWaiting,
     ReadWorkspace,
     StartAttempt,
@@ -43,6 +44,7 @@ from controller.operator.decision.attempts import STOP_DEADLINE_SECONDS
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import CreateFailure
 from controller.operator.effects import run_secrets
+from controller.operator.effects.provided_secrets import read_provided, refused_providers
 from controller.operator.effects.waiting_reader import read_waiting
 from controller.operator.gate import is_closed, opening_patch
 from controller.operator.interfaces import CloneTokenError, CloneTokens, ManifestReader
@@ -124,6 +126,10 @@ class ActionExecutor:
             case ReadWaiting():
                 namespace = run["metadata"]["namespace"]
                 state.observed.waiting = await read_waiting(self._client, namespace, action, self._monotonic())
+            case ReadProvidedSecrets():
+                values = await read_provided(self._client, run, action.attempt, action.secrets)
+                if values is not None:
+                    state.provided[action.attempt] = values
             case PrepareSecrets():
                 await self.prepare_secrets(run, state)
             case CancelRun():
@@ -330,6 +336,7 @@ class ActionExecutor:
                 clone_tokens=self._clone_tokens,
             )
             missing = run_secrets.missing_secrets(plan.steps, copied)
+            missing |= await refused_providers(self._client, run, plan.steps)
             if copied.git_problem and plan.source_step is not None:
                 missing |= {plan.source_step: copied.git_problem}
             elif not copied.has_git_credentials:

@@ -108,7 +108,7 @@ async def copy_secrets(
                 if not error.is_final:
                     raise
                 problem = str(error)
-    secret = await _create(client, run, name, {"data": data, "immutable": True})
+    secret = await create_run_secret(client, run, name, {"data": data, "immutable": True})
     values = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
     return CopiedSecrets(values, withheld, problem, untrusted)
 
@@ -159,7 +159,7 @@ async def create_agent_tokens(
         token = mint(settings.agent_key, capability, expires=now + settings.capability_lifetime)
         data[role] = base64.b64encode(token.encode()).decode()
     name = names.agent_secret_name(metadata["name"], metadata["uid"], attempt.slug, attempt.number)
-    await _create(client, run, name, {"data": data, "immutable": True})
+    await create_run_secret(client, run, name, {"data": data, "immutable": True})
 
 
 def missing_secrets(steps: Sequence[ExpandedStep], copied: CopiedSecrets) -> dict[str, str]:
@@ -235,7 +235,8 @@ def describe_withheld(name: str) -> str:
     )
 
 
-async def _create(client: KubeClient, run: RunObject, name: str, content: Json) -> Json:
+async def create_run_secret(client: KubeClient, run: RunObject, name: str, content: Json) -> Json:
+    """Create a Secret of a run, or read the existing one. Raises AlreadyExistsError if it is that of another run."""
     namespace = run["metadata"]["namespace"]
     metadata = {
         "name": name,

@@ -155,6 +155,11 @@ OPERATOR_GRANTS = (
     Grant("", "configmaps", {"create": "the numbers of a namespace's runs"}),
     Grant("", "configmaps", {"get": "the last numbers", "update": "the next number"}, (RUN_NUMBERS,)),
     Grant("", "namespaces", {"get": "the uid, which the keys of sources contain; the queue of its Jobs"}),
+    Grant(
+        "secrets-store.csi.x-k8s.io",
+        "secretproviderclasses",
+        {"get": "whether a step may mount one, and all of it can be masked in logs"},
+    ),
     Grant("kueue.x-k8s.io", "workloads", {"list": "why a queue of the cluster has not admitted a Job"}),
     Grant("", "nodes", {"list": "which resources a step can have, and the container runtime", "watch": "the same"}),
     *_REVIEWS,
@@ -236,6 +241,11 @@ API_GRANTS = (
     Grant("", "pods", {"list": "a step's pod, for a shell in it; the state of a namespace"}),
     Grant("", "events", {"list": "the Events of a run"}),
     Grant("", "resourcequotas", {"list": "the state of a namespace"}),
+    Grant(
+        "secrets-store.csi.x-k8s.io",
+        "secretproviderclasses",
+        {"get": "whether a step may mount one, when a run or a pipeline is created"},
+    ),
     Grant(
         "",
         "pods/exec",

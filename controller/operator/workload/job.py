@@ -13,7 +13,7 @@ from controller.command_mark import CommandMark
 from controller.operator import names
 from controller.operator.run_object import is_from_fork
 from controller.operator.settings import OperatorSettings
-from controller.operator.workload import clone_step, debug_copies, entrypoint, services
+from controller.operator.workload import clone_step, debug_copies, entrypoint, provider_volumes, services
 from controller.operator.workload.queueing import put_into_queue
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Cache, Pipeline
@@ -233,6 +233,7 @@ def _step_environment(plan: JobSpec) -> list[Json]:
             environment[name] = {"name": name, "valueFrom": {"secretKeyRef": reference}}
     if plan.runs_failed_tests:
         environment["C8S_FAILED_TESTS"] = {"name": "C8S_FAILED_TESTS", "value": names.FAILED_TESTS_FILE}
+    environment |= {each["name"]: each for each in provider_volumes.environment(step)}
     if any(use.file for use in step.secrets):
         environment["C8S_SECRETS"] = {"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER}
     if step.git == "full" and "GIT_CONFIG_COUNT" not in environment:
@@ -246,6 +247,7 @@ def _step_mounts(plan: JobSpec) -> list[Json]:
     mounts: list[Json] = [{"name": "workspace", "mountPath": names.WORKSPACE}]
     if any(use.file for use in plan.step.step.secrets):
         mounts.append({"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True})
+    mounts += provider_volumes.mounts(plan.step.step)
     if plan.has_agent:
         # Pipes can be written on a read-only mount, and nothing else: the step can't replace or fill anything there.
         mounts.append({"name": "gate", "mountPath": names.GATE_FOLDER, "readOnly": True})
@@ -393,4 +395,4 @@ def _volumes(plan: JobSpec) -> list[Json]:
         items = [{"key": names.secret_key(use), "path": str(use.file).strip("/")} for use in files]
         secret = names.secrets_name(metadata["name"], metadata["uid"])
         volumes.append({"name": "secrets", "secret": {"secretName": secret, "items": items}})
-    return volumes
+    return [*volumes, *provider_volumes.volumes(plan.step.step)]

@@ -99,4 +99,18 @@ def _printed_by(command: str, names: dict[str, None]) -> Iterator[str]:
             yield from (name for pair in _VARIABLE_REFERENCE.findall(printed) if (name := pair[0] or pair[1]) in names)
 
 
-RULES = (_secret_targets, _printed_secrets)
+def _provider_classes(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    for index, step in iter_steps(data):
+        taken: dict[str, Path] = {}
+        for n, use in iter_mappings(step.get("secretProviders")):
+            if not isinstance(use.get("class"), str):
+                continue
+            path = ("steps", index, "secretProviders", n, "class")
+            if use["class"] in taken:
+                line = source_map.value_position(taken[use["class"]])[0]
+                message = f"{quote(use['class'])} is mounted twice; the first is on line {line}"
+                yield source_map.diagnostic(path, "provider-twice", message, "remove one")
+            taken.setdefault(use["class"], path)
+
+
+RULES = (_secret_targets, _provider_classes, _printed_secrets)

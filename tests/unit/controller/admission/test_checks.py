@@ -9,7 +9,14 @@ import pytest
 from controller.admission.active_runs import ActiveRuns
 from controller.admission.checks import AdmissionChecks
 from controller.admission.review import Decision, Request
-from controller.kube import NAMESPACES, PIPELINE_CONFIGS, RESOURCE_QUOTAS, NotFoundError, UnreachableError
+from controller.kube import (
+    NAMESPACES,
+    PIPELINE_CONFIGS,
+    RESOURCE_QUOTAS,
+    SECRET_PROVIDER_CLASSES,
+    NotFoundError,
+    UnreachableError,
+)
 
 Json = dict[str, Any]
 STEP = {"name": "a", "image": "busybox", "commands": ["true"]}
@@ -131,3 +138,32 @@ async def test_a_large_pipeline_is_checked_in_a_process_with_limits(world: World
 
 async def test_other_kinds_are_not_ours(world: World) -> None:
     assert await world.decide("configmaps", {}) == Decision()
+
+
+async def test_a_class_that_could_not_be_masked_is_refused_for_runs_and_told_for_pipelines(world: World) -> None:
+    use = {"class": "vault", "secret": "db"}
+    steps = [{**STEP, "secretProviders": [use]}]
+    run = await world.decide("pipelineruns", {"pipeline": {**PIPELINE, "steps": steps}})
+    assert run.code == 403
+    assert "steps.a.secretProviders: there is no SecretProviderClass vault" in run.problems[0]
+    config = await world.decide("pipelineconfigs", {"steps": steps})
+    assert config.problems == ()
+    assert "there is no SecretProviderClass vault" in config.warnings[0]
+    labels = {"c8s.dev/secret": "true"}
+    provided: Json = {"metadata": {"labels": labels}, "spec": {}}
+    world.cluster.objects[SECRET_PROVIDER_CLASSES, "vault"] = provided
+    refused = await world.decide("pipelineruns", {"pipeline": {**PIPELINE, "steps": steps}})
+    assert "makes no Secret db" in refused.problems[0]
+    provided["spec"] = {"secretObjects": [{"secretName": "db", "labels": labels, "data": []}]}
+    assert (await world.decide("pipelineruns", {"pipeline": {**PIPELINE, "steps": steps}})).problems == ()
+    world.cluster.is_away = True
+    assert (await world.decide("pipelineruns", {"pipeline": {**PIPELINE, "steps": steps}})).problems == ()
+
+
+async def test_a_use_without_the_secret_that_is_masked_is_refused_by_lint(world: World) -> None:
+    steps = [{**STEP, "secretProviders": [{"class": "vault"}]}]
+    for decision in (
+        await world.decide("pipelineruns", {"pipeline": {**PIPELINE, "steps": steps}}),
+        await world.decide("pipelineconfigs", {"steps": steps}),
+    ):
+        assert any("secretProviders" in each and "secret" in each for each in decision.problems)

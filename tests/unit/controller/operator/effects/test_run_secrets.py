@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from controller.kube import SECRETS, AlreadyExistsError, NotFoundError
 from controller.operator import names
@@ -53,6 +55,28 @@ async def copy_and_find_missing(client: Any) -> tuple[run_secrets.CopiedSecrets,
 async def test_labelled_secret_is_copied() -> None:
     copied, missing = await copy_and_find_missing(SecretsClient(db=secret(secret="true")))
     assert (list(copied.values.values()), missing) == ([b"hush"], {})
+
+
+async def test_secret_of_the_external_secrets_operator_is_used_if_its_template_sets_the_label() -> None:
+    sample = Path(__file__).parents[5] / "docs" / "cluster" / "external-secret.yaml"
+    target = yaml.safe_load(sample.read_text())["spec"]["target"]
+    owner = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "db", "uid": "u"}
+    managed = {"reconcile.external-secrets.io/managed": "true"}
+    made = {
+        "metadata": {
+            "labels": {**target["template"]["metadata"]["labels"], **managed},
+            "annotations": {"reconcile.external-secrets.io/data-hash": "0"},
+            "ownerReferences": [{**owner, "controller": True}],
+        },
+        "immutable": False,
+        "type": "Opaque",
+        "data": DATA,
+    }
+    copied, missing = await copy_and_find_missing(SecretsClient(db=made))
+    assert (list(copied.values.values()), missing) == ([b"hush"], {})
+    made["metadata"]["labels"] = managed
+    _, missing = await copy_and_find_missing(SecretsClient(db=made))
+    assert "it lacks the label c8s.dev/secret=true" in missing["a"]
 
 
 GIT = {"git": {"url": "https://git.example.org/a.git", "secretRef": "git"}}

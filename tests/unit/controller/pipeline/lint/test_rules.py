@@ -96,6 +96,8 @@ def test_valid_file_has_no_diagnostics() -> None:
         (GOOD + "    workingDir: ../x\n", "7:17 error working-dir-outside", "leads out"),
         (GOOD + "    secrets: [{secretRef: s, key: tls.crt}]\n", "7:35 warning secret-variable", "`envVar: TLS_CRT`"),
         (GOOD + "    secrets: [{secretRef: s, key: K}, {secretRef: t, key: K}]\n", "7:59 error secret-clash", "two secrets end up in the variable `K`"),
+        (GOOD + "    secretProviders: [{class: a, secret: s}, {class: a, secret: t}]\n", "7:54 error provider-twice", "`a` is mounted twice; the first is on line 7"),
+        (GOOD + "    secretProviders: [{class: vault}]\n", "7:23 error missing-field", "`secret` is missing"),
         (GOOD + "    secrets: [{secretRef: s, key: K, file: ../K}]\n", "7:44 error secret-file", "$C8S_SECRETS"),
         (GOOD + "    env: {K: v}\n    secrets: [{secretRef: s, key: K}]\n", "8:35 warning secret-variable", "the secret wins"),
         (GOOD.replace("'true'", "'echo $K'") + "    secrets: [{secretRef: s, key: K}]\n", "6:16 warning secret-printed", "prints the secret `K`"),

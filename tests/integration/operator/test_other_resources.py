@@ -1,8 +1,10 @@
-"""Jobs that a queue of the cluster has to admit, on the embedded cluster, where the tests do what Kueue does."""
+"""Jobs that a queue of the cluster has to admit, and secrets of others, on the embedded cluster.
+
+The tests do what Kueue does; the definitions of resources are those of `tests/support/crds`.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,15 +30,25 @@ def on(tmp_path: Path) -> Iterator[Stage]:
         yield found
 
 
-def install_kueue(on: Stage) -> None:
-    for each in yaml.safe_load_all((ROOT / "tests" / "support" / "crds" / "kueue.yaml").read_text()):
+def install(on: Stage, name: str) -> None:
+    """Define the resources of a file of `tests/support/crds`, and wait until they are served."""
+    for each in yaml.safe_load_all((ROOT / "tests" / "support" / "crds" / name).read_text()):
         on.call("POST", CRDS, each)
 
-    def is_served() -> bool:
-        found = on.call("GET", f"{CRDS}/workloads.kueue.x-k8s.io")
-        return any(c["type"] == "Established" for c in (found.get("status") or {}).get("conditions") or [])
+        def is_served(crd: str = each["metadata"]["name"]) -> bool:
+            found = on.call("GET", f"{CRDS}/{crd}")
+            return any(c["type"] == "Established" for c in (found.get("status") or {}).get("conditions") or [])
 
-    wait_until(is_served, _TIMEOUT, what="the resources of Kueue")
+        wait_until(is_served, _TIMEOUT, what=each["metadata"]["name"])
+
+
+def create(on: Stage, obj: Json) -> Json:
+    """Create an object of a custom resource, all of whose fields its definition must have."""
+    plural = obj["kind"].lower() + ("es" if obj["kind"].endswith("ss") else "s")
+    within = f"/namespaces/{obj['metadata']['namespace']}" if "namespace" in obj["metadata"] else ""
+    made = on.call("POST", f"/apis/{obj['apiVersion']}{within}/{plural}?fieldValidation=Strict", obj)
+    assert made.get("spec") == obj.get("spec")
+    return made
 
 
 def start(on: Stage, name: str, **pipeline: Any) -> None:
@@ -86,7 +98,7 @@ def test_a_step_says_that_there_is_no_kueue_and_is_cancelled(on: Stage) -> None:
 
 
 def test_a_step_says_what_its_queue_lacks_and_runs_once_admitted(on: Stage) -> None:
-    install_kueue(on)
+    install(on, "kueue.yaml")
     start(on, "queued-1", prestart=2)
     wait_for_message(on, "queued-1", "Kueue has not taken it up yet")
     (job,) = jobs(on, "queued-1")
@@ -114,15 +126,30 @@ def test_a_step_says_what_its_queue_lacks_and_runs_once_admitted(on: Stage) -> N
 
 
 def test_the_sample_of_queues_is_accepted(on: Stage) -> None:
-    install_kueue(on)
+    install(on, "kueue.yaml")
     *queues, namespace = yaml.safe_load_all((ROOT / "docs" / "cluster" / "kueue.yaml").read_text())
     for each in queues:
-        plural = f"{each['kind'].lower()}s"
-        within = f"/namespaces/{each['metadata']['namespace']}" if "namespace" in each["metadata"] else ""
-        made = on.call("POST", f"/apis/{each['apiVersion']}{within}/{plural}?fieldValidation=Strict", each)
-        assert json.dumps(made.get("spec"), sort_keys=True) == json.dumps(each.get("spec"), sort_keys=True)
+        create(on, each)
     current = on.call("GET", "/api/v1/namespaces/default")
     merged = {**current["metadata"], "annotations": namespace["metadata"]["annotations"]}
     on.call("PUT", "/api/v1/namespaces/default", {**current, "metadata": merged})
     start(on, "of-namespace-1", queue=None)
     wait_for_message(on, "of-namespace-1", "waits for admission to the queue pipelines")
+
+
+def test_the_samples_of_secrets_are_accepted_and_a_step_without_its_class_fails(on: Stage) -> None:
+    install(on, "external-secrets.yaml")
+    use = {"class": "deploy-keys", "secret": "deploy-keys"}
+    steps = [{"name": "build", "image": "none:1", "commands": ["true"], "secretProviders": [use]}]
+    start(on, "no-driver-1", queue=None, steps=steps)
+    status = wait_for_message(on, "no-driver-1", "there is no SecretProviderClass deploy-keys")
+    assert (status["phase"], status["reason"]) == ("Failed", "SecretMissing")
+    install(on, "secrets-store.yaml")
+    folder = ROOT / "docs" / "cluster"
+    create(on, yaml.safe_load((folder / "external-secret.yaml").read_text()))
+    sample = yaml.safe_load((folder / "secret-provider-class.yaml").read_text())
+    unmasked = {**sample, "spec": {**sample["spec"], "secretObjects": []}}
+    create(on, unmasked)
+    start(on, "unmasked-1", queue=None, steps=steps)
+    wait_for_message(on, "unmasked-1", "makes no Secret deploy-keys")
+    create(on, {**sample, "metadata": {**sample["metadata"], "name": "whole"}})
