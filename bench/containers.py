@@ -1,9 +1,11 @@
 """Steps in their images, beside `docker run` of the same engine.
 
-    .venv/bin/python bench/containers.py [--rounds 5] [--steps 10] [--runtime docker]
+    .venv/bin/python bench/containers.py [--rounds 5] [--steps 10] [--runtime docker] [--megabytes 1024]
 
-Needs a container engine, its command line program, and busybox (Debian: busybox-static), of which an image is made. The
-measurements alternate, so that other work on the machine slows all of them.
+Needs a container engine, its command line program, and busybox (Debian: busybox-static), of which an image is made.
+gitlab-ci-local and act are measured beside it where they are installed; with npm, gitlab-ci-local is installed into the
+folder of the measurement. The measurements alternate, so that other work on the machine slows all of them. The files
+are in $TMPDIR.
 """
 
 from __future__ import annotations
@@ -39,14 +41,14 @@ class Sandbox:
 
     def __init__(self, root: Path, runtime: str) -> None:
         self.runtime = runtime
-        self._folder = root / runtime
-        self._folder.mkdir()
+        self.folder = root / runtime
+        self.folder.mkdir()
         xdg = {f"XDG_{kind}_HOME": str(root / f"{runtime}-{kind}") for kind in ("STATE", "CONFIG", "CACHE")}
         self._env: Mapping[str, str] = {**os.environ, **xdg}
 
     def c8s(self, *arguments: str) -> str:
         done = subprocess.run(
-            [*C8S, *arguments], cwd=self._folder, env=self._env, check=True, capture_output=True, text=True
+            [*C8S, *arguments], cwd=self.folder, env=self._env, check=True, capture_output=True, text=True
         )
         return done.stdout
 
@@ -60,7 +62,7 @@ class Sandbox:
     def run(self, name: str, steps: list[str]) -> float:
         """Seconds from the start to the end of a run, whose source is the folder."""
         text = f"version: v1alpha1\nname: {name}\nsteps:\n" + "".join(f"  - {step}\n" for step in steps)
-        (self._folder / ".c8s.yaml").write_text(text)
+        (self.folder / ".c8s.yaml").write_text(text)
         self.c8s("run")
         status = json.loads(self.c8s("runs", "--pipeline", name, "-o", "json"))[0]["status"]
         began, ended = (datetime.fromisoformat(status[field]) for field in ("startTime", "completionTime"))
@@ -80,7 +82,89 @@ def engine_run(program: str, folder: Path) -> float:
     return perf_counter() - began
 
 
-def measure(root: Path, found: FoundEngine, rounds: int, steps: int) -> None:
+def large(own: Sandbox, rounds: int, megabytes: int) -> None:
+    """A step whose workspace is large, beside `cp -a` of the same files."""
+    tree = own.folder / "large"
+    tree.mkdir()
+    for number in range(megabytes):
+        (tree / f"{number}.bin").write_bytes(os.urandom(1 << 20))
+    first = own.run("large", [step("large")])
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(own.run("large", [step("large")]))
+        copy = own.folder.parent / "copy"
+        began = perf_counter()
+        subprocess.run(["cp", "-a", str(tree), str(copy)], check=True)
+        theirs.append(perf_counter() - began)
+        shutil.rmtree(copy)
+    shutil.rmtree(tree)
+    print(f"  a step with {megabytes} MiB, the first one      {first:.2f} s")
+    print(f"  later ones with the same source         {spread(ours, 's')}")
+    print(f"  cp -a of the same files                 {spread(theirs, 's')}")
+    print(f"  ratio of later ones, median {median(a / b for a, b in zip(ours, theirs, strict=True)):.2f}")
+
+
+def peers(root: Path, engine: str, rounds: int, steps: int) -> None:
+    """The same chain for other programs of the kind; why, for each that is not measured."""
+    folder = root / "peers"
+    folder.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    program = shutil.which("gitlab-ci-local") or _install_gitlab_ci_local(root)
+    if program is None:
+        print("  gitlab-ci-local: not measured: neither it nor npm, with which it can be installed, is there")
+    else:
+        jobs = ["stages: [all]"]
+        for n in range(1, steps + 1):
+            needs = f", needs: [s{n - 1}]" if n > 1 else ""
+            image = f"{{name: '{TEST_IMAGE}', entrypoint: ['']}}"
+            jobs.append(f"s{n}: {{stage: all, image: {image}, script: ['true']{needs}}}")
+        (folder / ".gitlab-ci.yml").write_text("\n".join(jobs) + "\n")
+        _chain(
+            "gitlab-ci-local",
+            [program, "--pull-policy", "if-not-present", "--container-executable", engine],
+            folder,
+            rounds,
+            steps,
+        )
+    if (act := shutil.which("act")) is None:
+        print("  act: not measured: it is not installed")
+        return
+    workflow = ["on: push", "jobs:"]
+    for n in range(1, steps + 1):
+        needs = f", needs: s{n - 1}" if n > 1 else ""
+        workflow.append(f"  s{n}: {{runs-on: ubuntu-latest{needs}, steps: [{{run: 'true', shell: sh}}]}}")
+    (folder / ".github/workflows").mkdir(parents=True)
+    (folder / ".github/workflows/chain.yml").write_text("\n".join(workflow) + "\n")
+    _chain("act", [act, "--pull=false", "-P", f"ubuntu-latest={TEST_IMAGE}"], folder, rounds, steps)
+
+
+def _chain(name: str, command: list[str], folder: Path, rounds: int, steps: int) -> None:
+    seconds = []
+    for _ in range(rounds):
+        began = perf_counter()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        seconds.append((perf_counter() - began) / steps)
+        if done.returncode != 0:
+            print(
+                f"  {name}: not measured: it ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-300:]}"
+            )
+            return
+    print(f"  a step of the chain, {name:<17} {spread(seconds)} (the whole command, divided)")
+
+
+def _install_gitlab_ci_local(root: Path) -> str | None:
+    npm = shutil.which("npm")
+    if npm is None:
+        return None
+    folder = root / "npm"
+    folder.mkdir()
+    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "gitlab-ci-local"]
+    if subprocess.run(command, cwd=folder, capture_output=True).returncode != 0:
+        return None
+    return str(folder / "node_modules/.bin/gitlab-ci-local")
+
+
+def measure(root: Path, found: FoundEngine, rounds: int, steps: int, megabytes: int) -> None:
     name = found.info.name
     own, process = Sandbox(root, name), Sandbox(root, "process")
     chain = [step(f"s{n}", f"s{n - 1}" if n > 1 else "") for n in range(1, steps + 1)]
@@ -106,6 +190,8 @@ def measure(root: Path, found: FoundEngine, rounds: int, steps: int) -> None:
         )
         wide = [own.run("wide", [step(f"w{n}") for n in range(20)]) for _ in range(rounds)]
         print(f"  20 steps at once, {name:<20} {spread(wide, 's')}")
+        if megabytes:
+            large(own, rounds, megabytes)
     finally:
         for sandbox in (own, process):
             sandbox.c8s("down")
@@ -125,6 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--megabytes", type=int, default=1024, help="of the large workspace; 0 for none")
     parser.add_argument("--runtime", choices=["docker", "podman"], default="docker")
     args = parser.parse_args()
     try:
@@ -134,7 +221,8 @@ def main() -> None:
         return
     print(f"steps in their images: {describe()}, {found.info.runtime_version}; median (min to max) of {args.rounds}")
     with tempfile.TemporaryDirectory(prefix="c8s-bench-") as home:
-        measure(Path(home), found, args.rounds, args.steps)
+        measure(Path(home), found, args.rounds, args.steps, args.megabytes)
+        peers(Path(home), found.info.name, args.rounds, args.steps)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from .settings import AgentSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, BinaryIO
 
 _ROUTES = "/api/v1/agent/"
@@ -135,6 +135,29 @@ class AgentClient:
             http_client.retry(lambda: self._download(link, into, what)) if retry else self._download(link, into, what)
         )
 
+    def stream(self, link: dict[str, Any], what: str, consume: Callable[[HashedBody], None]) -> None:
+        """Download an archive while `consume` reads it, and check its digest at the end; tried once.
+
+        Raises:
+            NetworkError: it is damaged or incomplete, whatever `consume` has found in it.
+            AgentError: of `consume`, for an archive that is whole.
+        """
+        response = http_client.request("GET", self._absolute(link["url"]), {})
+        try:
+            if response.status != 200:
+                raise _response_error(f"the download of {what}", response)
+            body = HashedBody(response.chunks())
+            try:
+                consume(body)
+            except NetworkError:
+                raise
+            except AgentError:
+                _check_digest(body.hexdigest(), link, what)
+                raise
+            _check_digest(body.hexdigest(), link, what)
+        finally:
+            response.close()
+
     def put(self, link: dict[str, Any], body: Callable[[], Iterable[bytes]], size: int) -> None:
         """Upload a file by a link; `body` is called for each try."""
         headers = {"Content-Type": "application/gzip", **(link.get("headers") or {})}
@@ -171,11 +194,7 @@ class AgentClient:
                 size += len(chunk)
         finally:
             response.close()
-        expected = link["sha256"].removeprefix("sha256:")
-        if digest.hexdigest() != expected:
-            raise NetworkError(
-                f"the download of {what} is damaged: its SHA-256 is {digest.hexdigest()}, not {expected}"
-            )
+        _check_digest(digest.hexdigest(), link, what)
         return size
 
     def _call(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
@@ -210,6 +229,35 @@ class AgentClient:
 
     def _absolute(self, url: str) -> str:
         return self._url + url if url.startswith("/") else url
+
+
+class HashedBody:
+    """A body that is read like a file, and hashed on the way."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes, b"" at the end."""
+        if not self._left:
+            self._left = next(self._chunks, b"")
+            self._digest.update(self._left)
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+    def hexdigest(self) -> str:
+        """The SHA-256 of all of it; what was not read yet is skipped."""
+        for chunk in self._chunks:
+            self._digest.update(chunk)
+        return self._digest.hexdigest()
+
+
+def _check_digest(found: str, link: dict[str, Any], what: str) -> None:
+    expected = link["sha256"].removeprefix("sha256:")
+    if found != expected:
+        raise NetworkError(f"the download of {what} is damaged: its SHA-256 is {found}, not {expected}")
 
 
 def _response_error(tried: str, response: http_client.Response) -> AgentError:

@@ -14,8 +14,11 @@ from .settings import AgentSettings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 _MAX_REPORTED = 5
+_MIN_SHARED = 16 * 1024**2
+"""Bytes of an archive; below, unpacking it for each step is cheaper than having it on the disk once more."""
 
 
 def fetch_source(settings: AgentSettings, client: AgentClient) -> None:
@@ -25,7 +28,24 @@ def fetch_source(settings: AgentSettings, client: AgentClient) -> None:
     elif settings.flag("C8S_FETCH_SOURCE"):
         with_git = settings.flag("C8S_FETCH_GIT")
         selects = _input_selector(settings, with_git=with_git)
-        _fetch(settings, client, "source", "the source", skip_git=not with_git, selects=selects)
+        link = client.download_link("source")
+        if selects is not None or not _share_source(settings, client, link, with_git=with_git):
+            _fetch(settings, client, "source", "the source", link=link, skip_git=not with_git, selects=selects)
+
+
+def _share_source(settings: AgentSettings, client: AgentClient, link: dict[str, Any], *, with_git: bool) -> bool:
+    """Copy a large source from where the agents of this machine have it unpacked; False if they share none."""
+    folder, size = settings.optional("C8S_SHARED_SOURCES"), link.get("size")
+    if folder is None or not isinstance(size, int) or size < _MIN_SHARED:
+        return False
+    # Not before it is needed: importing it takes time.
+    from .shared_source import can_copy, fetch_shared
+
+    if not can_copy():
+        return False
+    done = fetch_shared(client, link, folder, settings.workspace, skip_git=not with_git)
+    print(f"fetched the source: {size} bytes packed, {done}", flush=True)
+    return True
 
 
 def _input_selector(settings: AgentSettings, *, with_git: bool) -> Callable[[str], bool] | None:
@@ -102,13 +122,14 @@ def _fetch(
     path: str,
     what: str,
     *,
+    link: dict[str, Any] | None = None,
     any_link: bool = False,
     skip_git: bool = False,
     selects: Callable[[str], bool] | None = None,
     record: Callable[[str, str], None] | None = None,
 ) -> None:
     started = time.monotonic()
-    link = client.download_link(path)
+    link = link or client.download_link(path)
     files, size, left_out = download_and_extract(
         client, link, settings.workspace, what, any_link=any_link, skip_git=skip_git, selects=selects, record=record
     )

@@ -33,7 +33,7 @@ def manifests() -> Path:
     return Path(controller.__file__).parent / "operator" / "manifests"
 
 
-def agent_command(runtime: SandboxRuntime) -> list[str]:
+def agent_command(folder: SandboxPaths, runtime: SandboxRuntime) -> list[str]:
     """The command that starts the agent in a step's pod: by absolute path, isolated from the workspace.
 
     It is a process of this machine with every runtime. With images, steps have users of their own: they may write what
@@ -41,11 +41,13 @@ def agent_command(runtime: SandboxRuntime) -> list[str]:
     """
     import controller
 
-    variables = ["C8S_GRANT_ACCESS=1"] if runtime.uses_images else []
+    variables = [f"C8S_SHARED_SOURCES={folder.sources}"]
+    if runtime.uses_images:
+        variables.append("C8S_GRANT_ACCESS=1")
     if runtime.uses_images and os.geteuid() != 0:
         variables.append("C8S_STORE_AFTER_CONTAINER=1")
     return [
-        *(["/usr/bin/env", *variables] if variables else []),
+        *("/usr/bin/env", *variables),
         sys.executable,
         "-I",
         "-S",
@@ -114,7 +116,7 @@ def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket, run
 
 
 def _cluster_command(folder: SandboxPaths, issued: credentials.Credentials, runtime: SandboxRuntime) -> list[str]:
-    engine = ["--engine", runtime.engine, "--process-command", json.dumps(agent_command(runtime))]
+    engine = ["--engine", runtime.engine, "--process-command", json.dumps(agent_command(folder, runtime))]
     return [
         *(*_PYTHON, "embedded", "--data-dir", str(folder.cluster_data)),
         *("--token-auth-file", str(issued.token_auth_file), "--manifests", str(manifests())),
@@ -129,7 +131,7 @@ def _controller_command(
     return [
         *(*_PYTHON, "controller", "--role", "operator", "--role", "api", "--role", "webhook"),
         *("--kubeconfig", str(issued.controller_kubeconfig), "--store", folder.store.as_uri()),
-        *("--agent-command", json.dumps(agent_command(runtime)), "--agent-key-file", str(issued.agent_key)),
+        *("--agent-command", json.dumps(agent_command(folder, runtime)), "--agent-key-file", str(issued.agent_key)),
         *("--public-url", api_url, "--admission-port", "0"),
     ]
 

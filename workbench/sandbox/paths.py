@@ -57,6 +57,11 @@ class SandboxPaths:
         return self.root / "store"
 
     @property
+    def sources(self) -> Path:
+        """Large sources of runs, unpacked; the agents make it and keep it small."""
+        return self.root / "sources"
+
+    @property
     def credentials(self) -> Path:
         return self.root / "credentials"
 

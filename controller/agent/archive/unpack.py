@@ -89,7 +89,7 @@ class Extractor:
             if size > self._max_bytes:
                 raise AgentError(f"the archive unpacks to more than {self._max_bytes} bytes")
 
-    def unpack(self, archive: BinaryIO) -> None:
+    def unpack(self, archive: Readable) -> None:
         """Extract a tar.gz. Raises AgentError with the name of the first entry that is refused."""
         reader = TarReader(GzipReader(archive, self._max_bytes).read)
         for entries, member in enumerate(reader.members(), start=1):

@@ -60,10 +60,12 @@ def test_the_choice_is_stored_with_the_sandbox(tmp_path: Path) -> None:
     assert read_runtime(folder).name == "process"
 
 
-def test_the_agent_is_told_when_steps_have_users_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = agent_command(SandboxRuntime("process"))
-    assert plain[1:3] == ["-I", "-S"]
+def test_the_agent_is_told_when_steps_have_users_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SandboxPaths(tmp_path)
+    shared, *plain = agent_command(folder, SandboxRuntime("process"))[1:]
+    assert (shared, plain[1:3]) == (f"C8S_SHARED_SOURCES={tmp_path / 'sources'}", ["-I", "-S"])
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert agent_command(SandboxRuntime("docker")) == ["/usr/bin/env", "C8S_GRANT_ACCESS=1", *plain]
+    docker = SandboxRuntime("docker")
+    assert agent_command(folder, docker) == ["/usr/bin/env", shared, "C8S_GRANT_ACCESS=1", *plain]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert "C8S_STORE_AFTER_CONTAINER=1" in agent_command(SandboxRuntime("docker"))
+    assert "C8S_STORE_AFTER_CONTAINER=1" in agent_command(folder, docker)
