@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from embedded.api.scheme import PODS, ObjectRef
+from embedded.kubelet.runtime.engine.connection import detect
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
 from embedded.kubelet.runtime.engine.engine import Engine, list_labelled
@@ -230,3 +232,27 @@ async def test_the_node_says_that_images_are_used(engine_cluster: Cluster) -> No
     node = engine_cluster.registry.get(ObjectRef(NODES, None, NODE_NAME))
     assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith(("docker://", "podman://"))
     assert "images are not used" not in json.dumps(node["status"])
+
+
+def test_whether_an_engine_sees_a_folder_is_found_out_once(
+    engine: FoundEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks: list[Path] = []
+    check = detect._check_files
+
+    def counted(request: detect._Requests, image: str, data_dir: Path) -> None:
+        checks.append(data_dir)
+        check(request, image, data_dir)
+
+    monkeypatch.setattr(detect, "_check_files", counted)
+    first = detect.prepare_engine(engine.address, tmp_path)
+    assert detect.prepare_engine(engine.address, tmp_path) == first
+    assert len(checks) == 1
+    # A copy of the folder elsewhere is another one, and so is the same after the machine was started again.
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "engine-checked").write_bytes((tmp_path / "engine-checked").read_bytes())
+    detect.prepare_engine(engine.address, copy)
+    monkeypatch.setattr(detect, "_boot_id", lambda: "another")
+    detect.prepare_engine(engine.address, tmp_path)
+    assert checks == [tmp_path, copy, tmp_path]

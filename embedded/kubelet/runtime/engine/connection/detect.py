@@ -32,6 +32,7 @@ Json = dict[str, Any]
 _FIND_TIMEOUT = 5.0
 _PREPARE_TIMEOUT = 60.0
 _CHECKED = "/checked"
+_CHECKED_FILE = "engine-checked"
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,11 @@ def prepare_engine(address: EngineAddress, data_dir: Path) -> PreparedEngine:
     request = _Requests(address, _PREPARE_TIMEOUT)
     try:
         request.connect()
-        facts = EngineFacts.of(request("GET", "/info") or {})
+        system = request("GET", "/info") or {}
+        facts = EngineFacts.of(system)
         _check_kernel(address, facts)
         image = _bring_pause_image(request, facts)
-        _check_files(request, image, data_dir.resolve())
+        _check_files_once(request, image, data_dir.resolve(), system)
     except (EngineError, EngineUnreachableError) as error:
         raise RuntimeUnavailableError(f"{error}. Check it with `c8s doctor`") from error
     return PreparedEngine(facts, image)
@@ -223,6 +225,30 @@ def _bring_pause_image(request: _Requests, facts: EngineFacts) -> str:
         found = request("GET", f"/images/{tag}/json")
     # By its name, Podman would look for it in Docker's registry.
     return str(found["Id"])
+
+
+def _check_files_once(request: _Requests, image: str, data_dir: Path, system: Json) -> None:
+    """Check what `_check_files` does, unless it is known of this engine: that takes as long as a container's start.
+
+    The command that starts a sandbox and its cluster both come here.
+    """
+    known = {name: system.get(name) for name in ("ID", "ServerVersion", "SecurityOptions")}
+    known |= {"address": str(request.address), "folder": str(data_dir), "boot": _boot_id()}
+    text = json.dumps(known, sort_keys=True)
+    file = data_dir / _CHECKED_FILE
+    with suppress(OSError, ValueError):
+        if known["ID"] and file.read_text() == text:
+            return
+    file.unlink(missing_ok=True)
+    _check_files(request, image, data_dir)
+    file.write_text(text)
+
+
+def _boot_id() -> str:
+    """Changes when this machine is started."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
 
 
 def _check_files(request: _Requests, image: str, data_dir: Path) -> None:
