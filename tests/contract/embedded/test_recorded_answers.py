@@ -9,6 +9,8 @@ import importlib.util
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,6 +39,7 @@ _SCENARIOS = [
     for scenario in yaml.safe_load((_RECORDED / file).read_text())
 ]
 
+_AT_A_TIME = 4
 _WITH_PODS = ("workloads.yaml", "relied-on.yaml")
 
 pytestmark = pytest.mark.xdist_group("recorded-answers")
@@ -79,20 +82,50 @@ def recorded() -> dict[str, Any]:
     return {file: json.loads((_RECORDED / answers).read_text()) for file, answers in _FILES.items()}
 
 
+Played = dict[str, "Future[list[dict[str, Any]]]"]
+
+
+@contextmanager
+def _play_selected(request: pytest.FixtureRequest, test: str, server: Any) -> Iterator[Played]:
+    """Scenario -> its answers: those of the selected cases of `test` are played, some at a time.
+
+    Each has a namespace and names of its own, and most of them wait most of the time.
+    """
+    selected = [item for item in request.session.items if getattr(item, "originalname", "") == test]
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        try:
+            scenarios = [item.callspec.params["scenario"] for item in selected]  # type: ignore[attr-defined]
+            yield {scenario["name"]: pool.submit(play.play, server, scenario) for scenario in scenarios}
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="module")
+def played(request: pytest.FixtureRequest, server: Any) -> Iterator[Played]:
+    with _play_selected(request, "test_the_server_answers_as_recorded", server) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def played_in_engine(request: pytest.FixtureRequest, engine_server: Any) -> Iterator[Played]:
+    with _play_selected(request, "test_pods_in_an_engine_do_as_recorded", engine_server) as found:
+        yield found
+
+
 @pytest.mark.parametrize(("file", "scenario"), _SCENARIOS)
 def test_the_server_answers_as_recorded(
-    file: str, scenario: dict[str, Any], server: Any, recorded: dict[str, Any]
+    file: str, scenario: dict[str, Any], played: Played, recorded: dict[str, Any]
 ) -> None:
     answers = recorded[file][scenario["name"]]
-    played = play.play(server, scenario)
-    assert len(played) == len(answers)
-    assert list(play.differences(scenario, answers, played)) == []
+    found = played[scenario["name"]].result()
+    assert len(found) == len(answers)
+    assert list(play.differences(scenario, answers, found)) == []
 
 
 @pytest.mark.parametrize(("file", "scenario"), [each for each in _SCENARIOS if each.values[0] in _WITH_PODS])
 def test_pods_in_an_engine_do_as_recorded(
-    file: str, scenario: dict[str, Any], engine_server: Any, recorded: dict[str, Any]
+    file: str, scenario: dict[str, Any], played_in_engine: Played, recorded: dict[str, Any]
 ) -> None:
     answers = recorded[file][scenario["name"]]
-    played = play.play(engine_server, scenario)
-    assert list(play.differences(scenario, answers, played)) == []
+    found = played_in_engine[scenario["name"]].result()
+    assert list(play.differences(scenario, answers, found)) == []
