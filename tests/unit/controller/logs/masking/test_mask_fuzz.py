@@ -126,10 +126,23 @@ _MUTATIONS: dict[str, Mutation] = {
 }
 
 
+# Many small batches for different secrets, large ones for lines that are too long to be held back.
+_SIZES = (60, 60, 60, 500) * 40
+_FIRST = {
+    "parts of a dump": 46,
+    "form": 21,
+    "backslashes in forms": 21,
+    "folded": 15,
+    "held folds": 15,
+    "backslashes in quotes": 11,
+    "quote": 8,
+}
+"""The number of the batch that shows a fault which only one case in thousands shows; the search begins there."""
+
+
 @pytest.mark.parametrize("name", _MUTATIONS)
 def test_fuzzer_finds_a_mask_without_one_of_its_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _MUTATIONS[name](monkeypatch)
-    chance = random.Random(3)
-    # Many small batches for different secrets, large ones for lines that are too long to be held back.
-    sizes = (60, 60, 60, 500) * 40
-    assert any(fuzz.check(fuzz.make(chance, size)) for size in sizes)
+    first = _FIRST.get(name, 0)
+    batches = [*range(first, len(_SIZES)), *range(first)]
+    assert any(fuzz.check(fuzz.make(random.Random(number), _SIZES[number])) for number in batches)
