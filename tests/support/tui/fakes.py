@@ -180,6 +180,7 @@ class FakeController:
         self.artifact_files: dict[str, bytes] = {}
         """Of the step `build`, by path."""
         self.artifact_sizes: dict[str, int] = {}
+        self.downloaded: list[str] = []
         """Sizes that differ from those of the files."""
         self.log_requests: list[tuple[str, dict[StreamKey, int]]] = []
         self.live_frames: dict[str, asyncio.Queue[Frame]] = {}
@@ -335,6 +336,7 @@ class FakeController:
         return self.trends[pipeline]
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
+        self.downloaded.append(path)
         return target.write_bytes(self.artifact_files[path])
 
     async def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:

@@ -52,6 +52,9 @@ async def test_what_is_too_large_is_not_downloaded() -> None:
         await until(pilot, sees(app, "x.log"))
         await pilot.press("tab", "enter")
         await until(pilot, sees(app, "are too much to be shown here; ctrl+s saves the file."))
+        assert app.controller.downloaded == []
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.controller.downloaded == ["x.log"])
 
 
 async def test_leaving_while_it_loads_is_no_failure() -> None:

@@ -74,7 +74,10 @@ async def test_an_upload_that_is_tried_again_counts_once() -> None:
 async def test_a_promise_ends_with_its_url() -> None:
     setup = Setup()
     await setup.budget.promise(key(1), LIMIT)
-    setup.clock.advance(901)
+    setup.clock.advance(899)
+    with pytest.raises(ApiProblemError):
+        await setup.budget.promise(key(2), LIMIT)
+    setup.clock.advance(2)
     await setup.budget.promise(key(2), LIMIT)
 
 

@@ -381,9 +381,18 @@ async def test_secrets_of_reused_steps_may_be_missing(api: FakeApi, target: Targ
 
 
 async def test_secrets_that_may_not_be_listed_refuse_no_run(api: FakeApi, target: Target) -> None:
-    api.refuse = lambda request: problem(403, "no") if request.path.endswith("/secrets") else None
+    refused: list[str] = []
+
+    def refuse(request: Any) -> Any:
+        if not request.path.endswith("/secrets"):
+            return None
+        refused.append(request.path)
+        return problem(403, "no")
+
+    api.refuse = refuse
     async with Client(cast(Any, target.endpoint)) as client:
         await require_secrets(client, RunSubmission(RunRequest(DEPLOY), "k"), None, "")
+    assert len(refused) == 1
 
 
 async def test_resumed_run_says_what_was_reused_and_why_not(
