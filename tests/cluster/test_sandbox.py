@@ -90,6 +90,45 @@ def test_a_token_is_renewed_when_it_is_due(cluster: Program) -> None:
     assert token.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_controllers_image_is_small(cluster: Program) -> None:
+    record = json.loads((cluster.home / "state" / "c8s" / NAME / "kind.json").read_text())
+    assert int(docker("image", "inspect", "--format", "{{.Size}}", record["image"])) < 180_000_000
+    has_git = docker("run", "--rm", "--network", "none", "--entrypoint", "git", record["image"], "--version")
+    assert has_git.startswith("git version")
+
+
+def test_a_second_cluster_has_its_images_from_the_start(cluster: Program, repository: Path) -> None:
+    kept = docker("image", "ls", "--filter", "label=dev.c8s.role=node-image", "--format", "{{.Repository}}:{{.Tag}}")
+    assert kept.startswith("localhost/c8s-node:")
+    name = f"{NAME}-second"
+    try:
+        said = cluster("up", "--kind", "--name", name).stderr
+        assert "with the images in it" in said
+        assert re.search(r"c8s-controller:\w+ is in the node image\n", said), "and could be unpacked in advance"
+        assert f"Keep a node image for the next cluster: {kept.splitlines()[0]} exists" in said
+        assert docker("ps", "--all", "--quiet", "--filter", "label=dev.c8s.role=node-image-build") == ""
+        sample = repository / "samples" / "hello.yaml"
+        out = cluster("--context", f"kind-{name}", "run", str(sample), "--source", str(sample.parent)).stdout
+        assert set(parse_step_table(out).values()) == {"Succeeded"}
+    finally:
+        cluster("down", "--name", name, "--delete", "--yes", expect=None)
+        # Its context is the current one again.
+        cluster("up", "--kind", "--name", NAME)
+    assert docker("image", "ls", "--quiet", "--filter", "label=dev.c8s.role=node-image") != ""
+
+
+def test_doctor_starts_a_stopped_node(cluster: Program) -> None:
+    cluster("down", "--name", NAME, "--yes")
+    node = f"{NAME}-control-plane"
+    listed = cluster("doctor", "--fix", expect=3)
+    assert f"$ docker start {node}" in listed.stdout
+    assert "nothing was run" in listed.stderr
+    fixed = cluster("doctor", "--fix", "--yes", expect=None)
+    assert f"$ docker start {node}\n  done" in fixed.stdout
+    assert node not in fixed.stdout.partition("checked again: ")[2]
+    cluster("up", "--kind", "--name", NAME)
+
+
 def other_store(image: str, keys: dict[str, str]) -> list[dict[str, Any]]:
     """A second S3 server, in a namespace of its own."""
     labels = {"app": "store"}
