@@ -22,6 +22,10 @@ _NO_RIGHTS = (
     "Add your user to the group of the socket (`sudo usermod -aG docker $USER`, then log in again; the group has the "
     "rights of root), or use a rootless engine."
 )
+_CERTIFICATES = (
+    "Name the folder with the engine's ca.pem, and your cert.pem and key.pem, in DOCKER_CERT_PATH, or choose another "
+    "context with `docker context use`."
+)
 
 
 def check_engines() -> list[Finding]:
@@ -39,9 +43,15 @@ def check_engines() -> list[Finding]:
             missing[engine] = str(error)
     findings = [_check(each, is_used=each is found[0]) for each in found]
     for name, why in missing.items():
-        remedy = _NO_RIGHTS if "Permission denied" in why else _REMEDIES[name]
+        remedy = _remedy(name, why)
         findings.append(Finding("engine", "ok" if found else "warning", why, _WHY, "" if found else remedy))
     return findings
+
+
+def _remedy(engine: str, why: str) -> str:
+    if "Permission denied" in why:
+        return _NO_RIGHTS
+    return _CERTIFICATES if "certificate" in why or "TLS failed" in why else _REMEDIES[engine]
 
 
 def _check(found: FoundEngine, *, is_used: bool) -> Finding:

@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 Engine = Literal["docker", "podman"]
 ENGINES: tuple[Engine, ...] = ("docker", "podman")
+_CERTIFICATES = "certificates"
 
 
 class AddressError(Exception):
@@ -26,10 +27,12 @@ class EngineAddress:
     path: str = ""
     host: str = ""
     port: int = 0
+    certificates: str = ""
+    """The folder of the certificates for TLS; empty without TLS."""
 
     @classmethod
     def parse(cls, text: str) -> EngineAddress:
-        """Read `unix:///path` or `tcp://host:port`.
+        """Read `unix:///path` or `tcp://host:port`, the latter with `?certificates=FOLDER` for TLS.
 
         Raises:
             AddressError: it is neither.
@@ -42,14 +45,19 @@ class EngineAddress:
         if parts.scheme == "unix" and parts.path:
             return cls(path=parts.path)
         if parts.scheme in ("tcp", "http") and parts.hostname and port:
-            return cls(host=parts.hostname, port=port)
+            return cls(host=parts.hostname, port=port, certificates=dict(parse_qsl(parts.query)).get(_CERTIFICATES, ""))
         raise AddressError(
-            f"the engine's address {text!r} can't be used: it must be unix:///path/to/socket or tcp://host:port; "
+            f"the engine's address {text!r} can't be used: it must be unix:///path/to/socket or tcp://host:port, "
+            "for TLS with DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH; "
             "an engine that is reached over ssh does not see the files of this machine"
         )
 
     def __str__(self) -> str:
-        return f"unix://{self.path}" if self.path else f"tcp://{self.host}:{self.port}"
+        if self.path:
+            return f"unix://{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        query = f"?{_CERTIFICATES}={quote(self.certificates)}" if self.certificates else ""
+        return f"tcp://{host}:{self.port}{query}"
 
 
 def candidates(
@@ -61,7 +69,8 @@ def candidates(
     """Addresses where an engine may listen, the most likely first; one that the user has set is the only one."""
     variable = "DOCKER_HOST" if engine == "docker" else "CONTAINER_HOST"
     if chosen := environment.get(variable):
-        return [chosen]
+        folder = environment.get("DOCKER_CERT_PATH") or str(home / ".docker")
+        return [_with_tls(chosen, folder) if engine == "docker" and environment.get("DOCKER_TLS_VERIFY") else chosen]
     runtime_dir = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     if engine == "docker":
         if found := _docker_context(environment, home):
@@ -73,6 +82,13 @@ def candidates(
     return [f"unix://{path}" for path in sockets if exists(path)]
 
 
+def _with_tls(address: str, folder: str) -> str:
+    """An address with the folder of its certificates; a socket has none."""
+    if not address.startswith("tcp://") or "?" in address:
+        return address
+    return f"{address}?{_CERTIFICATES}={quote(str(Path(folder).absolute()))}"
+
+
 def _docker_context(environment: Mapping[str, str], home: Path) -> str:
     """The address of the context that `docker context use` has chosen; empty for the default one."""
     folder = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
@@ -81,5 +97,7 @@ def _docker_context(environment: Mapping[str, str], home: Path) -> str:
         for meta in (folder / "contexts/meta").glob("*/meta.json"):
             context = json.loads(meta.read_text())
             if context.get("Name") == name:
-                return str(context["Endpoints"]["docker"]["Host"])
+                certificates = folder / "contexts/tls" / meta.parent.name / "docker"
+                host = str(context["Endpoints"]["docker"]["Host"])
+                return _with_tls(host, str(certificates)) if certificates.is_dir() else host
     return ""

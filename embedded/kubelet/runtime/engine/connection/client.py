@@ -15,6 +15,7 @@ import aiohttp
 from embedded.kubelet.runtime.engine.connection.address import EngineAddress
 from embedded.kubelet.runtime.engine.connection.info import EngineInfo, describe
 from embedded.kubelet.runtime.engine.connection.streams import RawStream, open_stream
+from embedded.kubelet.runtime.engine.connection.tls import client_context, explain
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError, error_message
 
 Json = dict[str, Any]
@@ -47,8 +48,10 @@ class EngineClient:
                 connector = aiohttp.UnixConnector(self.address.path, limit=0)
                 base = "http://engine"
             else:
-                connector = aiohttp.TCPConnector(limit=0)
-                base = f"http://{self.address.host}:{self.address.port}"
+                certificates = self.address.certificates
+                connector = aiohttp.TCPConnector(limit=0, ssl=client_context(certificates) if certificates else True)
+                host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
+                base = f"{'https' if certificates else 'http'}://{host}:{self.address.port}"
             self._session = aiohttp.ClientSession(base, connector=connector)
         found = await self.get("/version")
         if not isinstance(found, dict) or "ApiVersion" not in found:
@@ -114,8 +117,12 @@ class EngineClient:
                 text = await response.text(errors="replace")
                 if response.status >= 400:
                     raise EngineError(response.status, error_message(text))
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise EngineUnreachableError(
+                f"can't connect to {self.address}: {explain(error.certificate_error)}"
+            ) from error
         except aiohttp.ClientConnectorError as error:
-            why = error.os_error.strerror or error.os_error
+            why = explain(error.os_error) if self.address.certificates else error.os_error.strerror or error.os_error
             raise EngineUnreachableError(f"can't connect to {self.address}: {why}") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise EngineUnreachableError(f"{self.address} does not answer {path}: {error or 'timed out'}") from error

@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 from embedded.kubelet.runtime.engine import pause
 from embedded.kubelet.runtime.engine.connection.address import ENGINES, AddressError, EngineAddress, candidates
 from embedded.kubelet.runtime.engine.connection.info import EngineInfo, describe
+from embedded.kubelet.runtime.engine.connection.tls import client_context, explain
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError, error_message
 from embedded.kubelet.runtime.engine.identity import cluster_labels
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
@@ -131,7 +132,7 @@ class _Requests:
         except (FileNotFoundError, PermissionError, ConnectionRefusedError) as error:
             raise EngineUnreachableError(f"can't connect to {self.address}: {error.strerror}") from error
         except (OSError, http.client.HTTPException) as error:
-            raise EngineUnreachableError(f"{self.address} does not answer {path}: {error}") from error
+            raise EngineUnreachableError(f"{self.address} does not answer {path}: {explain(error)}") from error
         finally:
             connection.close()
         if answer.status >= 400:
@@ -143,6 +144,11 @@ class _Requests:
     def _connection(self) -> http.client.HTTPConnection:
         if self.address.path:
             return _SocketConnection(self.address.path, self._timeout)
+        if self.address.certificates:
+            context = client_context(self.address.certificates)
+            return http.client.HTTPSConnection(
+                self.address.host, self.address.port, timeout=self._timeout, context=context
+            )
         return http.client.HTTPConnection(self.address.host, self.address.port, timeout=self._timeout)
 
     def connect(self) -> EngineInfo:

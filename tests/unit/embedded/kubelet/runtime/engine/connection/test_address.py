@@ -11,7 +11,9 @@ from embedded.kubelet.runtime.engine.connection.address import AddressError, Eng
 from embedded.kubelet.runtime.engine.connection.info import describe
 
 
-@pytest.mark.parametrize("text", ["unix:///run/x.sock", "tcp://127.0.0.1:2375"])
+@pytest.mark.parametrize(
+    "text", ["unix:///run/x.sock", "tcp://127.0.0.1:2375", "tcp://[::1]:1", "tcp://h:2376?certificates=/a%20b/%3F"]
+)
 def test_an_address_is_a_socket_or_a_port(text: str) -> None:
     assert str(EngineAddress.parse(text)) == text
 
@@ -29,6 +31,16 @@ def test_the_users_choice_is_the_only_candidate(tmp_path: Path) -> None:
     meta.write_text(json.dumps({"Name": "mine", "Endpoints": {"docker": {"Host": "unix:///mine.sock"}}}))
     (tmp_path / ".docker/config.json").write_text('{"currentContext": "mine"}')
     assert candidates("docker", {}, tmp_path, lambda _: True) == ["unix:///mine.sock"]
+
+
+def test_tls_is_used_as_the_command_line_program_does(tmp_path: Path) -> None:
+    verified = {"DOCKER_HOST": "tcp://h:1", "DOCKER_TLS_VERIFY": "1"}
+    assert candidates("docker", verified, Path("/home/me")) == ["tcp://h:1?certificates=/home/me/.docker"]
+    (found,) = candidates("docker", verified | {"DOCKER_CERT_PATH": "/c d"}, tmp_path)
+    assert EngineAddress.parse(found) == EngineAddress(host="h", port=1, certificates="/c d")
+    assert candidates("docker", verified | {"DOCKER_HOST": "unix:///x.sock"}, tmp_path) == ["unix:///x.sock"]
+    assert candidates("docker", verified | {"DOCKER_TLS_VERIFY": ""}, tmp_path) == ["tcp://h:1"]
+    assert candidates("podman", verified | {"CONTAINER_HOST": "tcp://p:1"}, tmp_path) == ["tcp://p:1"]
 
 
 def test_sockets_that_do_not_exist_are_no_candidates(tmp_path: Path) -> None:
