@@ -57,6 +57,7 @@ class Settings:
     pod_ip: str | None
     allowed_hosts: frozenset[str]
     allowed_origins: frozenset[str]
+    dashboard: bool
     source_limit: int
     cache_limit: int
     workspace_limit: int
@@ -190,6 +191,7 @@ FLAGS = (
     Flag("pod-ip", "ADDRESS", "address of the operator's port for an API in another process; default: the host"),
     Flag("allowed-host", "NAME", "accepted host name in addition to loopback names", repeatable=True),
     Flag("allowed-origin", "ORIGIN", "web origin whose pages may call the API", repeatable=True),
+    Flag("enable-dashboard", "", "serve pages about runs at /ui, see docs/dashboard.md; role api"),
     Flag("source-limit-mib", "MIB", "maximum size of a source, in MiB", "1024"),
     Flag("cache-limit-mib", "MIB", "maximum size of a packed cache, in MiB", "1024"),
     Flag(
@@ -313,6 +315,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         pod_ip=_parse_ip(values["pod_ip"]),
         allowed_hosts=frozenset(each.lower() for each in values["allowed_host"]),
         allowed_origins=frozenset(values["allowed_origin"]),
+        dashboard=_parse_bool("enable-dashboard", values["enable_dashboard"]),
         source_limit=_parse_int("source-limit-mib", values["source_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         cache_limit=_parse_int("cache-limit-mib", values["cache_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         # No archive of a step may be larger, so that a larger limit would have no effect.

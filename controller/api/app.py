@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Response, WebSocket
@@ -82,13 +82,14 @@ ROUTERS: Sequence[APIRouter] = (
 log = logging.getLogger("c8s.api")
 
 
-def create_app(state: AppState) -> App:
-    """The ASGI application on this state, behind all middleware."""
+def create_app(state: AppState, extend: Callable[[FastAPI], None] = lambda _: None) -> App:
+    """The ASGI application on this state, behind all middleware. `extend` adds routes of other packages."""
     app = build_app()
     app.state.api_state = state
     app.state.authenticator = state.authenticator
     app.state.tickets = state.tickets
     app.state.capability = state.capability
+    extend(app)
     return with_middleware(
         app,
         hosts=state.settings.allowed_hosts,

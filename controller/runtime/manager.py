@@ -12,7 +12,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -52,6 +52,8 @@ from controller.storage import ObjectStore, StorageError, open_store
 from controller.storage.probe import StoreProbe
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from controller.api.gate_watch import GateWatch
     from controller.api.state import AppState
     from controller.log_relay import LogMirror
@@ -70,11 +72,17 @@ LATE_MODULES = (
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 )
 """What the process needs soon, but not to be ready."""
+_DASHBOARD_MODULE = "controller.dashboard.install"
 _PROBE_SECONDS = 0.25
 """How long the process waits, once the runs are listed, for a probe before it imports these: so a probe in time gets
 its answer first."""
 
 log = logging.getLogger("c8s")
+
+
+def late_modules(settings: Settings) -> tuple[str, ...]:
+    """The modules that this process imports late."""
+    return (*LATE_MODULES, _DASHBOARD_MODULE) if settings.dashboard else LATE_MODULES
 
 
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
@@ -85,7 +93,7 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
     key = load_agent_key(settings.agent_key_file)
     if settings.listen_fd is None:
         # Nobody connects to a socket that is not there yet: what listens can answer every request.
-        import_modules(LATE_MODULES)
+        import_modules(late_modules(settings))
     async with contextlib.AsyncExitStack() as leaving:
         listening = leaving.enter_context(open_listener(settings)) if "api" in settings.roles else None
         own = leaving.enter_context(bound) if (bound := open_operator_listener(settings)) is not None else None
@@ -119,7 +127,7 @@ class Manager:
         self._stop = stop
         # On an inherited socket, requests wait until the process can answer them, and so may those for the API.
         self._is_deferred = settings.listen_fd is not None
-        self._imports = DeferredImports(LATE_MODULES)
+        self._imports = DeferredImports(late_modules(settings))
         self._readiness = Readiness()
         self._metrics = ApiMetrics()
         self._watchdog = LoopWatchdog()
@@ -323,10 +331,16 @@ class Manager:
         await self._imports.wait()
         from controller.api.app import create_app
 
-        api = create_app(self._app_state())
+        state = self._app_state()
+        api = create_app(state, partial(self._add_dashboard, state) if self._settings.dashboard else lambda _: None)
         if "webhook" not in self._settings.roles:
             return api
         return PathSwitch("/webhooks/", self._webhooks.app, api)
+
+    def _add_dashboard(self, state: "AppState", app: "FastAPI") -> None:
+        from controller.dashboard.install import install_dashboard
+
+        install_dashboard(app, state, self._key)
 
     def _app_state(self) -> "AppState":
         from controller.api.http.middleware import host_name

@@ -42,7 +42,7 @@ _COMMANDS = {
     "stats": ("workbench.cli.commands.stats", "Show durations of a pipeline's last runs, and what got slower."),
     "artifacts": ("workbench.cli.commands.artifacts", "List or download the artifacts of a run."),
     "export": ("workbench.cli.commands.bundle", "Write a run to a file that opens without a cluster."),
-    "open": ("workbench.cli.commands.bundle", "Show the run in a file of `c8s export`."),
+    "open": ("workbench.cli.commands.open", "Open the dashboard in a browser, or a file of `c8s export`."),
     "approve": ("workbench.cli.commands.forges.webhooks", "Let the run of a pull request from a fork start."),
     "connect": ("workbench.cli.commands.forges.connect", "Connect repositories of GitHub, GitLab, Bitbucket or Gitea."),
     "trigger": ("workbench.cli.commands.forges.trigger", "Run what a push or pull request would run, or say why not."),
@@ -59,7 +59,7 @@ _COMMANDS = {
 }
 
 _FUNCTIONS = {"continue": "continue_", "import": "import_file", "open": "open_"}
-"""The functions of commands whose name is a keyword of Python."""
+"""The functions of commands whose name is a keyword or a function of Python."""
 
 
 class LazyGroup(click.Group):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from workbench.client.api.artifacts import ArtifactCalls
 from workbench.client.api.cluster import ClusterCalls
 from workbench.client.api.connections import ConnectionCalls
+from workbench.client.api.dashboard import DashboardCalls
 from workbench.client.api.documents import DocumentCalls
 from workbench.client.api.logs import LogCalls
 from workbench.client.api.runs import RunCalls
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Client(
-    RunCalls, LogCalls, TestCalls, StatisticsCalls, ArtifactCalls, DocumentCalls, ClusterCalls, ConnectionCalls
+    RunCalls, LogCalls, TestCalls, StatisticsCalls, ArtifactCalls, DocumentCalls, ClusterCalls, ConnectionCalls, DashboardCalls
 ):
     """A controller's REST API in the namespace of `endpoint`. Every call raises only `ClientError`s.
 

@@ -132,7 +132,7 @@ def _controller_command(
         *(*_PYTHON, "controller", "--role", "operator", "--role", "api", "--role", "webhook"),
         *("--kubeconfig", str(issued.controller_kubeconfig), "--store", folder.store.as_uri()),
         *("--agent-command", json.dumps(agent_command(folder, runtime)), "--agent-key-file", str(issued.agent_key)),
-        *("--public-url", api_url, "--admission-port", "0"),
+        *("--public-url", api_url, "--admission-port", "0", "--enable-dashboard"),
     ]
 
 

@@ -126,17 +126,17 @@ class SecretRequest(RequestModel):
 
 
 class TicketRequest(RequestModel):
-    """The path of the WebSocket to open, without host and query."""
+    """The path of the WebSocket to open, without host and query; `/ui/enter` signs a browser in at the dashboard."""
 
     path: str = Field(
         max_length=1000,
-        pattern=r"^/api/v1/namespaces/[^?#]+$",
+        pattern=r"^(/api/v1/namespaces/[^?#]+|/ui/enter)$",
         examples=["/api/v1/namespaces/default/runs/hello-1/logs/stream"],
     )
 
 
 class Ticket(ResponseModel):
-    """Opens that WebSocket once, as `?ticket=`, until it expires."""
+    """Opens that path once, as `?ticket=`, until it expires."""
 
     ticket: str
     expires_at: str

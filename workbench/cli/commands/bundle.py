@@ -1,4 +1,4 @@
-"""`c8s export` and `c8s open`: a run as one file, and the workbench on such a file."""
+"""`c8s export`: a run as one file; and the workbench on such a file, for `c8s open`."""
 
 from __future__ import annotations
 
@@ -123,14 +123,11 @@ def _report(file: Path, found: Manifest) -> None:
         echo_error(f"left out {more:,} more; the file lists them")
 
 
-@click.command("open")
-@click.argument("file", type=click.Path(path_type=Path))
-def open_(file: Path) -> None:
-    """Show the run in a FILE of `c8s export` in the workbench. Needs no sandbox and no cluster.
+def open_file(file: Path) -> None:
+    """Show the run in a file of `c8s export` in the workbench; ends the command with its exit code.
 
-    \b
-    Example:
-      c8s open failure.c8srun
+    Raises:
+        InputError: there is no terminal.
     """
     from workbench.bundle.controller import BundleController
 

@@ -1,0 +1,36 @@
+"""Adds the dashboard to the API's application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, FastAPI
+
+from controller.api.state import AppState
+from controller.dashboard.live.run_feed import RunFeeds
+from controller.dashboard.pages import artifacts, assets, cluster, lists, run, sign_in, step
+from controller.dashboard.session import Sessions
+
+ROUTERS: Sequence[APIRouter] = (
+    sign_in.router, assets.router, lists.router, run.router, step.router, artifacts.router, cluster.router,
+)  # fmt: skip
+
+
+@dataclass
+class Dashboard:
+    """What the pages share."""
+
+    sessions: Sessions
+    feeds: RunFeeds = field(default_factory=RunFeeds)
+
+
+def install_dashboard(app: FastAPI, state: AppState, key: bytes) -> None:
+    """Adds the pages.
+
+    Args:
+        key: the controller's, from which that of the sessions' cookies is derived.
+    """
+    app.state.dashboard = Dashboard(Sessions(key, state.wall_clock))
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)

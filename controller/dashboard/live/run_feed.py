@@ -1,0 +1,133 @@
+"""What changes on the page of a run, made once for all its readers.
+
+The page is cut into pieces by the ids of its elements. At most once a second the pieces are made again, by the first
+reader that wakes, and each reader is sent those that differ from what it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from controller.api.state import AppState
+from controller.api.streaming.sse import ReauthorizationTimer
+from controller.dashboard.live.stream import HEARTBEAT, event
+from controller.dashboard.rendering import environment
+from controller.dashboard.views.graph_svg import draw_graph
+from controller.dashboard.views.run_view import build_run
+
+TICK = 1.0
+"""Seconds between two versions of a page."""
+REDRAW = 5.0
+"""Seconds after which the bars of running steps are drawn again."""
+MAX_FEEDS = 500
+
+Parts = Mapping[str, str]
+
+
+@dataclass
+class RunFeed:
+    """The pieces of one run's page. `number` counts their versions, `delta` is the event from the one before."""
+
+    namespace: str
+    run: str
+    number: int = 0
+    parts: Parts = field(default_factory=dict)
+    delta: bytes = b""
+    version: str = ""
+    structure: tuple[str, ...] = ()
+    is_final: bool = False
+    drawn_at: float = 0.0
+
+    def update(self, run: Mapping[str, Any], now: datetime, at: float) -> None:
+        """Makes the pieces again if the run has changed, or if its bars are due."""
+        version = str(run["metadata"].get("resourceVersion", ""))
+        if self.number and version == self.version and (self.is_final or at - self.drawn_at < REDRAW):
+            return
+        view = build_run(run, now)
+        self.structure, self.is_final = view.structure, view.is_final
+        macros: Any = environment().get_template("macros.html").module
+        parts = {"head": str(macros.run_head(view))}
+        parts |= {f"s{step.index}": str(macros.step_row(view, step)) for step in view.steps}
+        parts |= {key: str(node) for key, node in draw_graph(view).nodes.items()}
+        self.version, self.drawn_at = version, at
+        changed = changes(self.parts, parts)
+        if changed or not self.number:
+            self.number += 1
+            self.parts = parts
+            self.delta = event("parts", changed, version)
+
+    def since(self, number: int, known: Parts) -> bytes:
+        """The event for a reader that has this version, which consists of these pieces; nothing if it is current."""
+        if number == self.number:
+            return b""
+        if number == self.number - 1:
+            return self.delta
+        found = changes(known, self.parts)
+        return event("parts", found, self.version) if found else b""
+
+
+class RunFeeds:
+    """The feeds of the runs whose pages were asked for last."""
+
+    def __init__(self) -> None:
+        self._feeds: OrderedDict[tuple[str, str], RunFeed] = OrderedDict()
+
+    def of(self, namespace: str, run: str) -> RunFeed:
+        """The feed of a run."""
+        key = (namespace, run)
+        found = self._feeds.setdefault(key, RunFeed(namespace, run))
+        self._feeds.move_to_end(key)
+        while len(self._feeds) > MAX_FEEDS:
+            self._feeds.popitem(last=False)
+        return found
+
+
+def changes(before: Parts, after: Parts) -> dict[str, str]:
+    """The pieces that are new or different."""
+    return {key: text for key, text in after.items() if before.get(key) != text}
+
+
+async def follow_run(
+    state: AppState,
+    feed: RunFeed,
+    since: str,
+    timer: ReauthorizationTimer,
+    now: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[bytes]:
+    """The events for one reader, whose page is of the version `since` of the run; ends with the run or the session."""
+    history = state.watch_cache
+    number, structure = -1, None
+    known: Parts = {}
+    while not history.closed and await timer.is_authorized():
+        position = history.end
+        # A summary, too, has all that the page shows.
+        run = state.runs.get(feed.namespace, feed.run)
+        if run is None:
+            yield event("reload", None)
+            return
+        feed.update(run, state.utc_now(), now())
+        if structure is None:
+            structure = feed.structure
+            # A page that was just made has all this, but for a running step's bars.
+            if since == feed.version and not feed.is_final:
+                number, known = feed.number, feed.parts
+        if structure != feed.structure:
+            yield event("reload", None)
+            return
+        if text := feed.since(number, known):
+            yield text
+        number, known = feed.number, feed.parts
+        if feed.is_final:
+            # The buttons of a run that has ended are others.
+            yield event("reload" if since != feed.version else "end", None, feed.version)
+            return
+        if not await history.wait_for_change(position, min(REDRAW, timer.remaining + 0.01)):
+            yield HEARTBEAT
+        # All readers of the second wake together, and share what the first of them makes.
+        await asyncio.sleep(TICK - now() % TICK)

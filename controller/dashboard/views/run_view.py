@@ -1,0 +1,153 @@
+"""A run as its page shows it: its steps with why they are as they are, and their bars in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from controller.api.runs.pagination import parse_time
+from controller.dashboard.views.run_rows import RunRow
+from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.summary import status_of
+
+BAR_WIDTH = 1000
+"""Units of the width of a step's bars; the page scales them."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A part of a step's time: `waiting` or `running`, and the attempt's phase. `x` and `width` are of `BAR_WIDTH`."""
+
+    part: str
+    phase: str
+    x: int
+    width: int
+    title: str
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step. `why` says why it is as it is; `failure` is the line (from 1) and text that explain a failure."""
+
+    index: int
+    name: str
+    slug: str
+    phase: str
+    reason: str
+    why: str
+    depends_on: tuple[str, ...]
+    matrix_of: str | None
+    seconds: float | None
+    since: datetime | None
+    attempts: int
+    failure: tuple[int, str] | None
+    artifacts: int
+    tests: Mapping[str, int] | None
+    allow_failure: bool
+    bars: tuple[Bar, ...]
+
+    @property
+    def shown(self) -> str:
+        """What its colour means: a failure that is allowed is not an alarm."""
+        return "Allowed" if self.phase == "Failed" and self.allow_failure else self.phase
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run. `structure` changes when steps are added, which happens once, when a repository's pipeline is read."""
+
+    row: RunRow
+    reason: str | None
+    message: str | None
+    steps: tuple[StepView, ...]
+    version: str
+    is_final: bool
+    seconds: float | None
+    problems: tuple[str, ...]
+    counts: tuple[tuple[str, int], ...]
+    needs_approval: bool
+    ignores_images: bool
+
+    @property
+    def structure(self) -> tuple[str, ...]:
+        return tuple(step.slug for step in self.steps)
+
+
+def build_run(run: Mapping[str, Any], now: datetime) -> RunView:
+    """The view of a PipelineRun."""
+    status, row = status_of(run), RunRow(run)
+    begin = row.begin or now
+    end = row.completion_time or max(now, begin)
+    steps = tuple(_step(index, step, begin, end, now) for index, step in enumerate(status.get("steps") or ()))
+    summary = status.get("summary") or {}
+    names = ("succeeded", "failed", "running", "pending", "skipped", "cancelled")
+    spec = run.get("spec") or {}
+    return RunView(
+        row=row,
+        reason=status.get("reason"),
+        message=status.get("message"),
+        steps=steps,
+        version=str(run["metadata"].get("resourceVersion", "")),
+        is_final=row.phase in FINAL_RUN_PHASES,
+        seconds=row.duration(now),
+        problems=tuple(
+            f"{each.get('file')}:{each.get('line')}:{each.get('column')}: {each.get('message')}"
+            for each in status.get("problems") or ()
+        ),
+        counts=tuple((name, int(summary[name])) for name in names if summary.get(name)),
+        needs_approval=bool((spec.get("trigger") or {}).get("needsApproval")) and not spec.get("approved"),
+        ignores_images=(status.get("runtime") or {}).get("images") == "ignored",
+    )
+
+
+def _step(index: int, step: Mapping[str, Any], begin: datetime, end: datetime, now: datetime) -> StepView:
+    attempts = step.get("attempts") or ()
+    failure = step.get("firstFailure") or {}
+    stored = step.get("artifacts")
+    started = parse_time(str(step.get("startTime") or ""))
+    ended = parse_time(str(step.get("completionTime") or ""))
+    reused = step.get("reused") or {}
+    why = str(step.get("message") or (f"taken from {reused['run']}" if reused else ""))
+    return StepView(
+        index=index,
+        name=str(step["name"]),
+        slug=str(step["slug"]),
+        phase=str(step.get("phase") or "Pending"),
+        reason=str(step.get("reason") or ""),
+        why=why,
+        depends_on=tuple(map(str, step.get("dependsOn") or ())),
+        matrix_of=step.get("matrixOf"),
+        seconds=None if started is None else max(0.0, ((ended or now) - started).total_seconds()),
+        since=started if started is not None and ended is None else None,
+        attempts=len(attempts),
+        failure=(int(failure["line"]), str(failure.get("text") or "")) if failure.get("line") else None,
+        artifacts=len(stored) if isinstance(stored, list) else int((stored or {}).get("files") or 0),
+        tests=attempts[-1].get("tests") if attempts else None,
+        allow_failure=bool(step.get("allowFailure")),
+        bars=_bars(attempts, begin, end, now),
+    )
+
+
+def _bars(attempts: Sequence[Mapping[str, Any]], begin: datetime, end: datetime, now: datetime) -> tuple[Bar, ...]:
+    total = (end - begin).total_seconds()
+    if total <= 0:
+        return ()
+
+    def place(moment: datetime) -> int:
+        return min(max(round((moment - begin).total_seconds() / total * BAR_WIDTH), 0), BAR_WIDTH)
+
+    found = []
+    for attempt in attempts:
+        times = {name: parse_time(str(text)) for name, text in (attempt.get("times") or {}).items()}
+        created, running = times.get("queued") or times.get("created"), times.get("running")
+        finished = times.get("uploaded") or times.get("finished") or (end if attempt["phase"] != "Running" else now)
+        for part, first, last in (("waiting", created, running or finished), ("running", running, finished)):
+            if first is None or last <= first:
+                continue
+            x = place(first)
+            seconds = (last - first).total_seconds()
+            title = f"attempt {attempt['number']}, {part} {seconds:.1f} s"
+            found.append(Bar(part, str(attempt["phase"]), x, max(place(last) - x, 2), title))
+    return tuple(found)
