@@ -133,4 +133,5 @@ def as_text(data: bytes, cut: bool) -> str | None:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        return data[: error.start].decode() if cut and error.start >= len(data) - 3 else None
+        is_cut = cut and error.end == len(data) and error.reason == "unexpected end of data"
+        return data[: error.start].decode() if is_cut else None

@@ -103,7 +103,8 @@ def build_log(
         sections.append(LogSection(None, "", True, rows_html(_between(lines, first, ends[0]), base, failing)))
     for at, command in enumerate(commands):
         begin, end = begins[at], ends[at + 1]
-        if begin > last or (end <= first and end != begin) or (begin == end and begin < first):
+        is_empty = begin == end or begin == last + 1
+        if begin > last + 1 or (has_more and begin > last) or (begin < first if is_empty else end <= first):
             continue
         held = [line for line in (failing, wanted) if line is not None and begin <= line < end]
         is_open = command["exitCode"] != 0 or at == len(commands) - 1 or bool(held)

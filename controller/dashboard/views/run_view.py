@@ -142,12 +142,12 @@ def _bars(attempts: Sequence[Mapping[str, Any]], begin: datetime, end: datetime,
     for attempt in attempts:
         times = {name: parse_time(str(text)) for name, text in (attempt.get("times") or {}).items()}
         created, running = times.get("queued") or times.get("created"), times.get("running")
-        finished = times.get("uploaded") or times.get("finished") or (end if attempt["phase"] != "Running" else now)
+        finished = times.get("uploaded") or times.get("finished") or (end if attempt.get("phase") != "Running" else now)
         for part, first, last in (("waiting", created, running or finished), ("running", running, finished)):
             if first is None or last <= first:
                 continue
             x = place(first)
             seconds = (last - first).total_seconds()
-            title = f"attempt {attempt['number']}, {part} {seconds:.1f} s"
-            found.append(Bar(part, str(attempt["phase"]), x, max(place(last) - x, 2), title))
+            title = f"attempt {attempt.get('number')}, {part} {seconds:.1f} s"
+            found.append(Bar(part, str(attempt.get("phase")), x, max(place(last) - x, 2), title))
     return tuple(found)

@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from fastapi import FastAPI
 
 from controller.api.app import create_app
 from controller.api.auth.authenticator import Authenticator, Tickets
@@ -250,8 +251,13 @@ class FakeGates:
 
 
 @asynccontextmanager
-async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **settings: Any) -> AsyncIterator[ApiServer]:
-    """The API on a loopback port, with fakes behind it."""
+async def run_api(
+    folder: Path,
+    kubernetes: FakeKubernetes | None = None,
+    extend: Callable[[FastAPI, AppState], None] = lambda *_: None,
+    **settings: Any,
+) -> AsyncIterator[ApiServer]:
+    """The API on a loopback port, with fakes behind it; `extend` adds routes to it."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     kubernetes = kubernetes or FakeKubernetes()
@@ -281,7 +287,9 @@ async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **sett
     )
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
-        served = group.create_task(serve(create_app(state), listener, kubernetes.history, stop))
+        served = group.create_task(
+            serve(create_app(state, lambda app: extend(app, state)), listener, kubernetes.history, stop)
+        )
         try:
             yield ApiServer(url, kubernetes, store, state, http, hub, stop, capabilities)
         finally:
