@@ -19,7 +19,7 @@ _READY_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class InstallOptions:
-    """The cluster and what to install. `public_url`: the URL of the API for users, if there is one already."""
+    """The cluster and what to install. `public_url`: the URL of the API for users, if there is one already. `dashboard`: serve it."""
 
     kubeconfig: Path
     context: str
@@ -27,6 +27,7 @@ class InstallOptions:
     minio_image: str = kustomize.MINIO_IMAGE
     s3: object_store.S3Config | None = None
     public_url: str | None = None
+    dashboard: bool = False
     namespace: str = "default"
     token_file: Path = Path()
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -38,8 +39,11 @@ def render_objects(target: InstallOptions) -> list[kustomize.Json]:
     settings = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
     if target.public_url:
         # What forges link to: inside of the cluster, the API has another address.
-        settings["C8S_RUN_URL"] = f"{target.public_url.rstrip('/')}/api/v1/namespaces/{{namespace}}/runs/{{run}}"
+        pages = "ui" if target.dashboard else "api/v1"
+        settings["C8S_RUN_URL"] = f"{target.public_url.rstrip('/')}/{pages}/namespaces/{{namespace}}/runs/{{run}}"
         settings["C8S_ALLOWED_HOST"] = target.public_url.split("://", 1)[-1].split("/")[0].split(":")[0]
+    if target.dashboard:
+        settings["C8S_ENABLE_DASHBOARD"] = "true"
     values = kustomize.ManifestValues(target.image, target.minio_image, {**settings, **target.settings})
     found = kustomize.render_values(kustomize.render(folder), values)
     return [*found[:-1], kustomize.build_workbench_binding(target.namespace), found[-1]]

@@ -136,10 +136,17 @@ def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3Config | None:
     metavar="NS",
     help="Namespace in which the workbench may create runs.",
 )
+@click.option("--dashboard", is_flag=True, help="Serve the dashboard, see docs/dashboard.md.")
 @click.option("--dry-run", is_flag=True, help="Print the manifests and exit.")
 @store_options
 def install(
-    context: str, image: str | None, public_url: str | None, namespace: str, dry_run: bool, **given: Any
+    context: str,
+    image: str | None,
+    public_url: str | None,
+    namespace: str,
+    dashboard: bool,
+    dry_run: bool,
+    **given: Any,
 ) -> None:
     """Install or update the controller in a cluster.
 
@@ -168,6 +175,7 @@ def install(
         given.get("minio_image") or MINIO_IMAGE,
         _store(given, dry_run),
         public_url.rstrip("/") if public_url else None,
+        dashboard,
         namespace,
         config_path().parent / f"{_file_name(context)}.token",
     )

@@ -46,6 +46,7 @@ def open_(target: Target, what: str | None, browser: bool) -> None:
         from workbench.cli.commands.bundle import open_file
 
         open_file(Path(what))
+        return
     run_async(_open(target, what, browser))
 
 

@@ -1,0 +1,305 @@
+"""The dashboard of a live sandbox in a real browser, with and without scripts, and with hostile runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import C8s
+from tests.support.chromium import run_chromium
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser")]
+
+WAIT = 60_000
+"""Milliseconds: the machine may be busy."""
+PAYLOAD = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
+ARTIFACT = "<img src=x onerror=window.hacked=1>.html"
+HOSTILE = f"""\
+version: v1alpha1
+name: hostile
+steps:
+  - name: build
+    image: x
+    commands:
+      - echo "{PAYLOAD}"
+      - printf '\\033]0;owned\\007\\033[2J\\033[31mred\\033[0m \\342\\200\\256evil\\n'
+      - mkdir out && echo "{PAYLOAD}" > "out/{ARTIFACT}"
+      - echo '<svg xmlns="http://www.w3.org/2000/svg" onload="window.hacked=1"/>' > out/x.svg
+    artifacts: ["out/*"]
+  - name: test
+    image: x
+    dependsOn: [build]
+    matrix: {{dimensions: {{case: ["{PAYLOAD}", "javascript:window.hacked=1"]}}}}
+    commands: ["true"]
+  - name: lint
+    image: x
+    allowFailure: true
+    commands: ["for i in $(seq 1 1200); do echo line $i; done", "echo 'Error: {PAYLOAD}'; exit 3"]
+"""
+SLOW = """\
+version: v1alpha1
+name: slow
+steps:
+  - name: first
+    image: x
+    commands: ["echo begun; while [ ! -e {gate} ]; do sleep 0.1; done; echo released"]
+  - name: second
+    image: x
+    dependsOn: [first]
+    commands: ["echo done"]
+"""
+
+
+@dataclass
+class Site:
+    """A signed-in browser at the dashboard of a sandbox."""
+
+    c8s: C8s
+    chromium: Any
+    root: str
+    state: Any
+    hostile: str
+    folder: Path
+    problems: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def page(self, *, signed_in: bool = True, **options: Any) -> Iterator[Any]:
+        """A tab in a context of its own; what scripts and the policy complain about fails the test."""
+        context = self.chromium.new_context(storage_state=self.state if signed_in else None, **options)
+        context.set_default_timeout(WAIT)
+        tab = context.new_page()
+        problems: list[str] = []
+        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        tab.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
+        self.problems = problems
+        try:
+            yield tab
+            assert problems == []
+        finally:
+            context.close()
+
+    @property
+    def pages(self) -> list[str]:
+        run = f"runs/{self.hostile}"
+        return [
+            "pipelines", "runs", "runs?filter=status:failed", "deliveries", "cluster", run, f"{run}/steps/build",
+            f"{run}/steps/lint?search=boom", f"{run}/artifacts", f"{run}/artifacts/build/preview/out/x.svg",
+            f"compare?left={self.hostile}&right={self.hostile}",
+        ]  # fmt: skip
+
+    def start(self, name: str = "slow") -> tuple[str, Path]:
+        """A run whose first step waits for the file."""
+        gate = self.folder / f"gate-{os.urandom(4).hex()}"
+        folder = self.folder / gate.name.replace("gate", "run")
+        folder.mkdir()
+        (folder / ".c8s.yaml").write_text(SLOW.format(gate=gate))
+        process = self.c8s.start("run", cwd=folder)
+        assert process.stdout is not None
+        name = next(line.split()[1] for line in process.stdout if line.startswith("run "))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        return name, gate
+
+
+@pytest.fixture(scope="module")
+def site(c8s: C8s, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    (folder / ".c8s.yaml").write_text(HOSTILE)
+    out = c8s("run", cwd=folder).stdout
+    run = next(line.split()[1] for line in out.splitlines() if line.startswith("run "))
+    with run_chromium() as chromium:
+        address = c8s("open", "--no-browser").stdout.strip()
+        context = chromium.new_context()
+        tab = context.new_page()
+        tab.goto(address)
+        tab.wait_for_url("**/runs", timeout=WAIT)
+        state = context.storage_state()
+        context.close()
+        yield Site(c8s, chromium, address.partition("/ui/")[0] + "/ui/namespaces/default/", state, run, folder)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_every_page_is_sound_and_hostile_content_is_inert(site: Site, scripts: bool) -> None:
+    with site.page(java_script_enabled=scripts) as tab:
+        for path in site.pages:
+            answer = tab.goto(site.root + path)
+            assert answer.status == 200, path
+            assert tab.locator("main h1").count() == 1
+            assert tab.locator("main script, main iframe, main object, main embed, main style").count() == 0
+            # The only pictures are those of the preview.
+            assert tab.locator("main img").count() == 0, path
+            assert "\u202e" not in tab.content()
+            if scripts:
+                assert tab.evaluate("window.hacked") is None
+                assert tab.title() != "owned"
+        tab.goto(f"{site.root}runs/{site.hostile}/steps/build?line=1")
+        assert PAYLOAD in tab.locator("#L1 code").text_content()
+
+
+def test_artifacts_are_downloads_and_never_pages(site: Site) -> None:
+    with site.page() as tab:
+        tab.goto(f"{site.root}runs/{site.hostile}/artifacts")
+        row = tab.locator("tr", has_text=ARTIFACT)
+        with tab.expect_download() as waiting:
+            row.get_by_text("Download").click()
+        assert Path(waiting.value.path()).read_text() == PAYLOAD + "\n"
+        row.locator("a").first.click()
+        tab.wait_for_url("**/preview/**")
+        assert PAYLOAD in tab.locator(".log").text_content()
+        answer = tab.request.get(f"{site.root}runs/{site.hostile}/artifacts/build/picture/out/x.svg")
+        assert answer.status == 415
+        assert tab.evaluate("window.hacked") is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(site: Site, scheme: str) -> None:
+    with site.page(color_scheme=scheme) as tab:
+        from axe_playwright_python.sync_playwright import Axe
+
+        for path in site.pages:
+            tab.goto(site.root + path)
+            # Not on the page's network, so that the policy does not refuse it.
+            found = Axe().run(tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+            assert [(each["id"], each["nodes"][0]["html"]) for each in found.response["violations"]] == [], path
+
+
+def test_phone_needs_no_sideways_scrolling(site: Site) -> None:
+    with site.page(viewport={"width": 360, "height": 740}) as tab:
+        for path in site.pages:
+            tab.goto(site.root + path)
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+def test_keyboard_reaches_the_content_and_the_search(site: Site) -> None:
+    with site.page() as tab:
+        tab.goto(site.root + "runs")
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.className") == "skip"
+        tab.keyboard.press("Enter")
+        tab.wait_for_function("location.hash === '#main'")
+        tab.keyboard.press("/")
+        assert tab.evaluate("document.activeElement.name") == "filter"
+        tab.keyboard.type("status:running pipeline:nothing")
+        tab.keyboard.press("Enter")
+        tab.wait_for_url("**filter=status**")
+        tab.get_by_text("No run matches.").wait_for()
+        # With scripts, no page is loaded anew: what is set on the window stays.
+        tab.evaluate("window.kept = 1")
+        tab.get_by_text("All runs").press("Enter")
+        tab.get_by_role("link", name=site.hostile, exact=True).press("Enter")
+        tab.wait_for_url(f"**/runs/{site.hostile}")
+        node = tab.locator("svg.graph a", has_text="lint")
+        node.focus()
+        node.press("Enter")
+        tab.wait_for_url("**/steps/lint")
+        assert tab.evaluate("window.kept") == 1
+
+
+def test_line_of_a_long_log_is_a_link(site: Site) -> None:
+    with site.page() as tab:
+        tab.goto(f"{site.root}runs/{site.hostile}/steps/lint")
+        assert tab.locator("#L1201.failing").is_visible()
+        tab.goto(f"{site.root}runs/{site.hostile}/steps/lint?line=120#L120")
+        assert tab.locator("#L120:target").is_visible()
+        assert tab.locator("#L90").count() == 0
+        tab.get_by_text("Later lines").first.click()
+        tab.wait_for_url("**line=600*")
+        assert tab.locator("#L600").is_visible()
+
+
+def test_run_changes_without_a_reload(site: Site) -> None:
+    run, gate = site.start()
+    with site.page() as tab:
+        tab.goto(f"{site.root}runs/{run}")
+        tab.locator("#s0 .badge.Running").wait_for()
+        tab.evaluate("window.kept = 1")
+        gate.touch()
+        tab.locator("#s1 .badge.Succeeded").wait_for()
+        tab.get_by_role("button", name="Run again").wait_for()
+        assert tab.evaluate("window.kept") == 1
+        assert tab.locator("[data-live]").count() == 0
+
+
+def test_log_grows_without_a_reload(site: Site) -> None:
+    run, gate = site.start()
+    with site.page() as tab:
+        tab.goto(f"{site.root}runs/{run}")
+        tab.locator("#s0 .badge.Running").wait_for()
+        tab.goto(f"{site.root}runs/{run}/steps/first")
+        tab.get_by_text("begun", exact=True).wait_for()
+        gate.touch()
+        tab.get_by_text("released", exact=True).wait_for()
+
+
+def test_cancel_is_a_button_with_and_without_scripts(site: Site) -> None:
+    for scripts in (True, False):
+        run, _ = site.start()
+        with site.page(java_script_enabled=scripts) as tab:
+            tab.goto(f"{site.root}runs/{run}")
+            tab.get_by_role("button", name="Cancel").click()
+            wait_until(lambda run=run: '"phase": "Cancelled"' in site.c8s("runs", run, "-o", "json").stdout)
+            if not scripts:
+                tab.reload()
+            tab.locator("#head .badge.Cancelled").wait_for()
+            assert tab.url == f"{site.root}runs/{run}"
+
+
+def test_streams_go_on_when_the_api_restarts(site: Site) -> None:
+    run, gate = site.start()
+    with site.page() as tab:
+        tab.goto(f"{site.root}runs/{run}")
+        tab.get_by_text("live", exact=True).wait_for()
+        tab.evaluate("window.kept = 1")
+        controller = next(line for line in site.c8s.processes() if " controller --role" in line)
+        os.kill(int(controller.split()[0]), signal.SIGKILL)
+        gate.touch()
+        tab.get_by_role("button", name="Run again").wait_for()
+        assert tab.evaluate("window.kept") == 1
+        # The connection was refused for a while, which the browser reports.
+        site.problems[:] = [each for each in site.problems if "net::ERR" not in each and "503" not in each]
+
+
+def test_page_leads_to_the_form_when_the_session_has_ended(site: Site) -> None:
+    run, gate = site.start()
+    try:
+        with site.page(signed_in=False) as tab:
+            tab.goto(site.c8s("open", "--no-browser", run).stdout.strip())
+            tab.wait_for_url(f"**/runs/{run}")
+            tab.get_by_text("live", exact=True).wait_for()
+            other = tab.context.new_page()
+            other.goto(site.root + "runs")
+            other.get_by_role("button", name="Sign out").click()
+            other.wait_for_url("**/sign-in")
+            tab.wait_for_url("**/sign-in?to=**")
+            assert tab.locator("input[name=to]").input_value() == f"/ui/namespaces/default/runs/{run}"
+            site.problems[:] = [each for each in site.problems if "401" not in each]
+    finally:
+        gate.touch()
+
+
+def test_address_signs_in_once(site: Site) -> None:
+    address = site.c8s("open", "--no-browser", site.hostile).stdout.strip()
+    with site.page(signed_in=False) as tab:
+        tab.goto(address)
+        tab.wait_for_url(f"**/runs/{site.hostile}")
+        assert tab.evaluate("document.cookie") == ""
+    with site.page(signed_in=False) as tab:
+        assert tab.goto(address).status == 401
+        assert "c8s open" in tab.locator("[role=alert]").text_content()
+        site.problems.clear()
+
+
+def test_open_says_what_is_wrong(site: Site, fresh: C8s) -> None:
+    stopped = fresh("open", "--no-browser", expect=1)
+    assert "c8s up" in stopped.stderr
+    assert "no run" in site.c8s("open", "--no-browser", "nope", expect=1).stderr
