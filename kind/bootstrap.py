@@ -285,7 +285,9 @@ class Bootstrap:
         assert self.record is not None
         o = self.options
         store = o.s3.url() if o.s3 is not None else object_store.minio_url(self.record.s3_url)
-        values = kustomize.ManifestValues(self._image, o.minio_image, {"C8S_STORE": store, "C8S_ENABLE_DASHBOARD": "true", **o.settings})
+        values = kustomize.ManifestValues(
+            self._image, o.minio_image, {"C8S_STORE": store, "C8S_ENABLE_DASHBOARD": "true", **o.settings}
+        )
         return kustomize.render_values(
             kustomize.render(kustomize.MANIFESTS_FOLDER / "overlays" / self._overlay), values
         )

@@ -19,7 +19,10 @@ _READY_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class InstallOptions:
-    """The cluster and what to install. `public_url`: the URL of the API for users, if there is one already. `dashboard`: serve it."""
+    """The cluster and what to install.
+
+    `public_url`: the URL of the API for users, if there is one already. `dashboard`: whether the API serves it.
+    """
 
     kubeconfig: Path
     context: str

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 
 class Client(
-    RunCalls, LogCalls, TestCalls, StatisticsCalls, ArtifactCalls, DocumentCalls, ClusterCalls, ConnectionCalls, DashboardCalls
+    RunCalls,
+    LogCalls,
+    TestCalls,
+    StatisticsCalls,
+    ArtifactCalls,
+    DocumentCalls,
+    ClusterCalls,
+    ConnectionCalls,
+    DashboardCalls,
 ):
     """A controller's REST API in the namespace of `endpoint`. Every call raises only `ClientError`s.
 
