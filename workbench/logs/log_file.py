@@ -11,9 +11,9 @@ import tempfile
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 _UNKNOWN = -1
 _BLOCK = 256 * 1024
@@ -32,7 +32,7 @@ class LogFile:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or Path(tempfile.gettempdir())
         try:
-            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - closed by `close`
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - closed by `close`
         except OSError as error:
             raise self._failed(error) from error
         self._ends = array("Q")
@@ -52,13 +52,17 @@ class LogFile:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
-        return self._ends[-1] if self._ends else 0
+        """Bytes of all lines."""
+        return self._start(len(self))
 
     @property
     def memory(self) -> int:
         """Bytes of memory that the index uses."""
         return sum(len(index) * index.itemsize for index in (self._ends, self._times))
+
+    def parts(self) -> tuple[Path, IO[bytes], array[int], array[int]]:
+        """The folder, the file, and the ends and times of all lines, for a reader of only some of them."""
+        return self._folder, self._file, self._ends, self._times
 
     def append(self, lines: Sequence[str], times: Sequence[int | None] = ()) -> None:
         """Add lines, each with its time in microseconds since 1970, if known.
@@ -117,14 +121,14 @@ class LogFile:
 
     def first_at(self, moment: int) -> int | None:
         """The first line written at this time (microseconds since 1970) or later; None if all are earlier."""
-        return next((at for at, time in enumerate(self._times) if time >= moment), None)
+        return next((at for at, time in enumerate(islice(self._times, len(self))) if time >= moment), None)
 
     def block(self, first: int, size: int = _BLOCK) -> tuple[bytes, int]:
         """The bytes of whole lines from position `first`, about `size` bytes, and the position after the last line.
 
         It may be called in another thread than the one that appends.
         """
-        count = len(self._ends)
+        count = len(self)
         if first >= count:
             return b"", first
         start = self._start(first)

@@ -31,6 +31,7 @@ from workbench.tui.screens.help import HelpScreen
 from workbench.tui.screens.jump import JumpScreen
 from workbench.tui.screens.notifications import NotificationList, NotificationsScreen
 from workbench.tui.screens.params import ParamsDialog
+from workbench.tui.screens.replay import ReplayScreen
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.secrets.dialog import SetSecretDialog
@@ -85,6 +86,7 @@ FOCUS_SCOPES = (
     FocusScope("graph", (DagView, RunScreen)),
     FocusScope("steps", (StepList, RunScreen)),
     FocusScope("log", _LOG),
+    FocusScope("replay", (StepList, ReplayScreen)),
     FocusScope("find", (Input, LogPrompt), modal=True),
     FocusScope("editor", (YamlEditor, EditorScreen)),
     FocusScope("find in the editor", (Input, FindBar, EditorScreen), modal=True),
@@ -115,7 +117,7 @@ _TITLES = {
     ParamsDialog: "Parameters", SetSecretDialog: "Value of a secret", SecretsScreen: "Secrets: screen",
     DeliveriesScreen: "Pushes: screen", TestsScreen: "Tests: screen",
     JumpScreen: "Jump mode",
-    PreviewScreen: "An artifact",
+    PreviewScreen: "An artifact", ReplayScreen: "A run that is played",
     SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",
     LogGrid: "Several logs", YamlEditor: "Editor: text", NotificationList: "List of messages",
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workbench.bundle.playback import Playback
 from workbench.tui.watching import WatchingApp
 from workbench.tui.widgets.jump_targets import JumpTarget, jump_targets
 
@@ -14,6 +15,12 @@ class OpeningApp(WatchingApp):
 
         if not self.screen.is_modal:
             self.push_screen(HelpScreen(self.screen))
+
+    def open_replay(self, playback: Playback, step: str | None) -> None:
+        """Play a run that has ended."""
+        from workbench.tui.screens.replay import ReplayScreen
+
+        self.push_screen(ReplayScreen(playback, step))
 
     def action_messages(self) -> None:
         from workbench.tui.screens.notifications import NotificationsScreen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -103,7 +104,7 @@ class RunScreen(FailureActions):
         yield Static(id="run-heading", markup=False)
         yield DagView(id="dag")
         with Container(id="lower"):
-            yield StepList(self.workbench.now, id="steps")
+            yield StepList(self.now, id="steps")
             yield LogColumn(id="log-column")
         yield KeyFooter()
 
@@ -185,6 +186,10 @@ class RunScreen(FailureActions):
     @property
     def run(self) -> Run | None:
         return self.workbench.feed.runs.get(self._run_name)
+
+    def now(self) -> datetime:
+        """The time that the run is shown at."""
+        return self.workbench.now()
 
     def runs_changed(self) -> None:
         run = self.run
@@ -283,8 +288,8 @@ class RunScreen(FailureActions):
             style = colours.phase(run.phase)
             asked = " (cancelling)" if run.cancel_requested and not run.ended else ""
             text.append(f"{phase_sign(run.phase)} {sanitize_label(run.phase, 20)}{asked}", style)
-            text.append(f"   {format_duration(run_duration(run, self.workbench.now()))}", colours.plain)
-            reuse = count_reuse(run, self.workbench.feed.runs.get, self.workbench.now())
+            text.append(f"   {format_duration(run_duration(run, self.now()))}", colours.plain)
+            reuse = count_reuse(run, self.workbench.feed.runs.get, self.now())
             if reuse is not None:
                 ran = sum(bool(step.attempts) for step in run.steps)
                 text.append(f"   {reuse}, {ran} ran", colours.plain)

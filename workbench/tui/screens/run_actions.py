@@ -32,6 +32,8 @@ class RunActions(SourceActions):
                 tooltip="Let the run of a pull request from a fork start (asks first)"),
         Binding("T", "tests", "Tests", show=False, id="run.tests",
                 tooltip="Show the results of the tests of the run, those that failed first"),
+        Binding("less_than_sign", "replay", "Back in time", show=False, id="run.replay",
+                tooltip="Go back in time: play a run that has ended; then go back by a fiftieth of it"),
         Binding("d", "details", "Details", id="run.details",
                 tooltip="Show reasons, attempts, environment, artifacts, events, YAML"),
     ]  # fmt: skip
@@ -55,6 +57,17 @@ class RunActions(SourceActions):
         run = self._selected_run()
         if run is not None:
             self.app.push_screen(TestsScreen(run.name, self.current_step))
+
+    def action_replay(self) -> None:
+        from workbench.bundle.playback import Playback
+
+        run = self._selected_run()
+        playback = Playback.of(run) if run is not None else None
+        if playback is not None:
+            self.workbench.open_replay(playback, self.current_step)
+        elif run is not None:
+            why = "has not ended yet" if not run.ended else "has no times"
+            self.notify(f"{sanitize_label(run.name, 60)} {why}: it can't be played.", markup=False)
 
     def action_compare(self) -> None:
         from workbench.tui.screens.compare import CompareScreen

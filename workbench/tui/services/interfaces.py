@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from textual.signal import Signal
 
+from workbench.bundle.playback import Playback
 from workbench.client.connections import Connection, DeliveryOutcome
 from workbench.client.models import (
     Artifact,
@@ -273,6 +274,8 @@ class WorkbenchContext(Protocol):
     def close_missing_run(self) -> None: ...
 
     def open_run(self, name: str, step: str | None = None, *, above: bool = False) -> None: ...
+
+    def open_replay(self, playback: Playback, step: str | None) -> None: ...
 
     def open_details(self, run: str, step: str | None, tab: str) -> None: ...
 

@@ -152,7 +152,7 @@ class StepList(ListView):
         return [*segments, Segment(" " * (width - 1 - at))]
 
     def _duration(self, step: Step) -> str:
-        if step.phase == StepPhase.PENDING and step.attempts:
+        if step.phase == StepPhase.PENDING and step.attempts and step.attempts[-1].phase != StepPhase.RUNNING:
             return f"retry {len(step.attempts) + 1}"
         if self._run is None or not step.attempts:
             return "reused" if step.reused is not None else ""
