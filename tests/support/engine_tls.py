@@ -76,6 +76,15 @@ def tls_daemon(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         process.terminate()
         process.wait(30)
+        _unmount(folder)
+
+
+def _unmount(folder: Path) -> None:
+    """Unmount what the daemon has left, such as the network namespace of the machine."""
+    places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for place in reversed(places):
+        if Path(place).is_relative_to(folder):
+            subprocess.run(["umount", place], check=True)
 
 
 @pytest.fixture(scope="module")
