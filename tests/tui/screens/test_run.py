@@ -168,6 +168,15 @@ async def test_new_lines_are_followed_until_scrolled_up() -> None:
         await until(pilot, sees(app, "line 102", "following"))
 
 
+async def test_step_whose_pod_was_made_ahead_is_no_retry() -> None:
+    ahead = replace(step("work", (), "Running").attempts[0], phase="Pending")
+    waiting = replace(step("work", ("first",)), attempts=(ahead,))
+    app = FakeWorkbench([run("ahead-1", "Running", [step("first", (), "Running"), waiting])], open_run="ahead-1")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "● work"))
+        assert "retry" not in shown(app)
+
+
 async def test_unfinished_line_is_replaced_in_place() -> None:
     app = _live()
     key = StreamKey("work", 1, "step")

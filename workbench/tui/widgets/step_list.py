@@ -152,8 +152,10 @@ class StepList(ListView):
         return [*segments, Segment(" " * (width - 1 - at))]
 
     def _duration(self, step: Step) -> str:
-        if step.phase == StepPhase.PENDING and step.attempts and step.attempts[-1].phase != StepPhase.RUNNING:
-            return f"retry {len(step.attempts) + 1}"
+        if step.phase == StepPhase.PENDING and step.attempts:
+            # A pod that was made ahead is an attempt that has not begun.
+            failed = sum(attempt.phase == StepPhase.FAILED for attempt in step.attempts)
+            return f"retry {failed + 1}" if failed else ""
         if self._run is None or not step.attempts:
             return "reused" if step.reused is not None else ""
         return format_duration(sum(span.seconds(self._now()) for span in step_spans(self._run, step)))
