@@ -26,6 +26,7 @@ class Detail:
 
 def run_details(run: Run) -> tuple[Detail, ...]:
     found = [
+        Detail("run", run.name),
         Detail("status", f"{run.phase}{f' ({run.reason})' if run.reason else ''}"),
         Detail("why", run.message or ""),
         Detail("pipeline", run.pipeline),

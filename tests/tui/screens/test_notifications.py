@@ -50,7 +50,7 @@ async def test_empty_history_is_explained() -> None:
     async with app.run_test(size=SMALL) as pilot:
         await until(pilot, sees(app, "hello-7"))
         await pilot.press("f9")
-        await until(pilot, sees(app, "messages (0)", "There are no notifications yet"))
+        await until(pilot, sees(app, "messages (0)", "No messages yet"))
         await pilot.press("y", "f9")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 

@@ -14,6 +14,7 @@ from workbench.client import (
 )
 from workbench.pipeline_file.load import LintOutcome
 from workbench.runs.run_filter import RunFilter, SortOrder
+from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.runs_table import RunsTable
 
@@ -202,3 +203,15 @@ async def test_the_number_of_a_run_with_a_long_name_is_shown(size: tuple[int, in
     app = FakeWorkbench([run(f"{name}-{n}", "Succeeded", [step("a", (), "Succeeded")]) for n in (1041, 1042)])
     async with app.run_test(size=size) as pilot:
         await until(pilot, sees(app, "1041 ", "1042 ", "nightly-"))
+
+
+async def test_filter_that_matches_nothing_says_so() -> None:
+    app = busy_app()
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        await pilot.press("slash", *"zzz", "enter")
+        await until(pilot, sees(app, "No run matches the filter.", "esc clears it."))
+        await pilot.press("escape")
+        await until(pilot, sees(app, "webshop-42"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))

@@ -80,7 +80,7 @@ class DetailsScreen(ArtifactActions):
             saves = key_label(self.app, "artifacts.save", "ctrl+s")
             opens = key_label(self.app, "artifacts.look", "o")
             hint = f"{shows} shows a file, {saves} saves it, {opens} opens it in another program."
-            yield Static(hint, classes="details-hint", markup=False)
+            yield Static(hint, id="details-artifact-keys", classes="details-hint", markup=False)
             yield Static("Loading …", id="details-no-artifacts", classes="details-hint", markup=False)
             yield ArtifactList(id="details-artifacts")
         yield KeyFooter()
@@ -140,6 +140,7 @@ class DetailsScreen(ArtifactActions):
         self.query_one(ArtifactList).show(shown)
         none, ended = self.query_one("#details-no-artifacts", Static), step.ended if step is not None else run.ended
         none.display = not shown
+        self.query_one("#details-artifact-keys").display = bool(shown)
         if self._artifacts_error is not None:
             none.update(Text(f"The artifacts can't be listed: {self._artifacts_error}"))
         elif self._artifacts is None:

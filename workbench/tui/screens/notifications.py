@@ -101,7 +101,7 @@ class NotificationsScreen(WorkbenchScreen):
         self.query_one(NotificationList).show(messages)
         none = self.query_one("#messages-none", Static)
         none.display, none.styles.padding = not messages, (1, 2)
-        none.update(Text("There are no notifications yet.", palette(self.app).muted))
+        none.update(Text("No messages yet.", palette(self.app).muted))
         self.query_one(NotificationList).display = self.query_one("#messages-whole").display = bool(messages)
         self.query_one(NotificationList).focus()
         self._show_selected()

@@ -156,10 +156,11 @@ class RunsScreen(RunActions):
         problem.display = bool(self._filter.problems)
         problem.update(Text(sanitize_label("; ".join(self._filter.problems), 400), palette(self.app).warning))
         none = not len(runs)
-        table.display = self.query_one(RunsHeading).display = not none
-        empty.display = none
-        if none:
-            empty.update(self._empty_text())
+        unmatched = not none and not table.count
+        table.display = self.query_one(RunsHeading).display = not none and not unmatched
+        empty.display = none or unmatched
+        if none or unmatched:
+            empty.update(self._unmatched_text() if unmatched else self._empty_text())
         elif self.focused is None:
             table.focus()
         hint = self.query_one("#runs-hint", Static)
@@ -360,6 +361,11 @@ class RunsScreen(RunActions):
 
         self.app.push_screen(RunScreen(event.key))
         self.workbench.watch_run(event.key)
+
+    def _unmatched_text(self) -> Text:
+        colours, key = palette(self.app), key_label(self.app, "runs.all", "esc")
+        text = Text("No run matches the filter.\n", colours.bold, justify="center")
+        return text.append(key, colours.highlight).append(" clears it.", colours.muted)
 
     def _empty_text(self) -> Text:
         colours, file = palette(self.app), self.workbench.launcher
