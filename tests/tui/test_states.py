@@ -164,3 +164,22 @@ async def test_runs_that_cannot_be_loaded_are_not_called_loading() -> None:
 def test_clock_runs_while_connected() -> None:
     app: Workbench = FakeWorkbench([])
     assert app.now() == NOW
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (("K",), "The secrets can't be loaded without a connection."),
+        (("P",), "The deliveries can't be loaded without a connection."),
+        (("C",), "What the controller knows can't be loaded without a connection."),
+    ],
+)
+async def test_screen_that_is_opened_without_a_connection_says_so(keys: tuple[str, ...], says: str) -> None:
+    app = FakeWorkbench([hello(7)])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        app.set_connection_error("no connection to http://127.0.0.1:1")
+        await pilot.press(*keys)
+        await until(pilot, sees(app, says))
+        app.set_connection_error(None)
+        await until(pilot, lambda: says not in shown(app))

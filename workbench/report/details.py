@@ -27,7 +27,7 @@ class Detail:
 def run_details(run: Run) -> tuple[Detail, ...]:
     found = [
         Detail("run", run.name),
-        Detail("status", f"{run.phase}{f' ({run.reason})' if run.reason else ''}"),
+        Detail("status", _phase_text(run.phase, run.reason)),
         Detail("why", run.message or ""),
         Detail("pipeline", run.pipeline),
         Detail("branch", run.branch or ""),
@@ -72,7 +72,7 @@ def step_details(run: Run, step: Step, now: datetime) -> tuple[Detail, ...]:
     failure = step.first_failure or next((a.log.first_failure for a in reversed(step.attempts) if a.log), None)
     found = [
         Detail("step", step.name),
-        Detail("status", f"{step.phase}{f' ({step.reason})' if step.reason else ''}"),
+        Detail("status", _phase_text(step.phase, step.reason)),
         Detail("why", step.message or ""),
         Detail("after", ", ".join(step.depends_on)),
     ]
@@ -91,6 +91,11 @@ def step_details(run: Run, step: Step, now: datetime) -> tuple[Detail, ...]:
     return tuple(fact for fact in found if fact.text)
 
 
+def _phase_text(phase: str, reason: str | None) -> str:
+    """`Failed (ExitCode)`; a reason that only repeats the phase is left out."""
+    return phase if reason in (None, "", phase) else f"{phase} ({reason})"
+
+
 def _workspace_text(step: Step) -> str:
     """Whether the workspace of a failed step was saved; empty if that was not requested."""
     if (attempt := step.attempt_with_workspace) is not None and (workspace := attempt.saved_workspace) is not None:
@@ -103,7 +108,7 @@ def _workspace_text(step: Step) -> str:
 
 
 def _attempt_text(attempt: Attempt) -> str:
-    parts = [attempt.phase + (f" ({attempt.reason})" if attempt.reason else ""), attempt.message or ""]
+    parts = [_phase_text(attempt.phase, attempt.reason), attempt.message or ""]
     if attempt.exit_code is not None:
         parts.append(f"exit code {attempt.exit_code}")
     parts.append(f"pod {attempt.pod_name}" if attempt.pod_name else "")

@@ -106,6 +106,12 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         self._show_connection()
         self.connection_changed()
 
+    def loading_text(self, what: str) -> str:
+        """What is said in place of something that has not come yet, such as `The secrets`."""
+        if self.workbench.feed.connection_error is not None:
+            return f"{what} can't be loaded without a connection."
+        return "Loading …"
+
     def runs_changed(self) -> None:
         """Called when the list of runs has changed."""
 

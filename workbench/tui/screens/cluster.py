@@ -57,8 +57,8 @@ class ClusterScreen(WorkbenchScreen):
         if self.workbench.sandbox is not None:
             found = (sandbox_section(await self.workbench.sandbox()),)
         controller = self.workbench.feed.controller
-        if controller is None:
-            return found, "There is no connection to the controller yet."
+        if controller is None or self.workbench.feed.connection_error is not None:
+            return found, self.loading_text("What the controller knows")
         try:
             return (*found, *health_sections(await controller.health(), self.workbench.now())), None
         except ClientError as error:

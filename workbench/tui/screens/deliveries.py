@@ -81,6 +81,10 @@ class DeliveriesScreen(WorkbenchScreen):
         Binding("escape,backspace,P", "app.pop_screen", "Back", id="deliveries.back", tooltip="Go back"),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._loaded = False
+
     def compose(self) -> ComposeResult:
         yield HeaderBar()
         yield Static("Loading …", id="deliveries-summary", classes="details-hint", markup=False)
@@ -98,20 +102,21 @@ class DeliveriesScreen(WorkbenchScreen):
         self._load()
 
     def connection_changed(self) -> None:
-        if self.workbench.feed.connection_error is None:
-            self._load()
+        self._load()
 
     @work(group="deliveries", exclusive=True, description="list the deliveries")
     async def _load(self) -> None:
         controller, said = self.workbench.feed.controller, self.query_one("#deliveries-summary", Static)
-        if controller is None:
-            said.update("Connecting …")
+        if not self._loaded:
+            said.update(self.loading_text("The deliveries"))
+        if controller is None or self.workbench.feed.connection_error is not None:
             return
         try:
             connections = await controller.connections()
         except ClientError as error:
             said.update(Text(f"The deliveries can't be listed: {sanitize_label(str(error), 300)}"))
             return
+        self._loaded = True
         self.query_one(DeliveryList).show(delivery_rows(connections))
         said.update(Text(summary(connections)))
         self._explain()

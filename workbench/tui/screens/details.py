@@ -99,6 +99,11 @@ class DetailsScreen(ArtifactActions):
     def current_run(self) -> str | None:
         return self._run_name
 
+    def connection_changed(self) -> None:
+        if self.workbench.feed.connection_error is None and (self._run is None or self._events is None):
+            self._fetch()
+        self.runs_changed()
+
     def runs_changed(self) -> None:
         listed = self.workbench.feed.runs.get(self._run_name)
         self.show_breadcrumbs("runs", self._run_name, *((self._step_name,) if self._step_name else ()), "details")
@@ -120,7 +125,7 @@ class DetailsScreen(ArtifactActions):
         self._set_tab("environment", self._environment_text(frozen, step, colours))
         self._set_tab("events", self._events_text(step, colours))
         yaml = frozen_yaml(frozen, step) or (
-            "Loading …" if self._run is None else "The run does not include its definition."
+            self.loading_text("The definition") if self._run is None else "The run does not include its definition."
         )
         self._set_tab("yaml", Text("\n".join(sanitize_line(line, colour=False) for line in yaml.split("\n"))))
         self._show_artifacts(run, step)
@@ -144,7 +149,7 @@ class DetailsScreen(ArtifactActions):
         if self._artifacts_error is not None:
             none.update(Text(f"The artifacts can't be listed: {self._artifacts_error}"))
         elif self._artifacts is None:
-            none.update("Loading …")
+            none.update(self.loading_text("The artifacts"))
         else:
             none.update("No artifacts." if ended else "No artifacts yet.")
 
@@ -159,7 +164,8 @@ class DetailsScreen(ArtifactActions):
 
     def _events_text(self, step: Step | None, colours: Palette) -> Text:
         if self._events is None:
-            return Text(self._error or "Loading …", colours.warning if self._error else colours.muted)
+            missing = self._error or self.loading_text("The events")
+            return Text(missing, colours.warning if self._error else colours.muted)
         events = events_of(self._events, step)
         of_what = " of the Jobs and pods of this step" if step is not None else ""
         text = Text("" if events else f"There are no events{of_what}.", colours.muted)

@@ -115,14 +115,15 @@ class SecretsScreen(WorkbenchScreen):
         return self._run_name
 
     def connection_changed(self) -> None:
-        if self.workbench.feed.connection_error is None and not self._stored:
+        if not self._stored:
             self._load()
 
     @work(group="secrets", exclusive=True, description="list the secrets")
     async def _load(self) -> None:
         controller, said = self.workbench.feed.controller, self.query_one("#secrets-summary", Static)
-        if controller is None:
-            said.update("There is no connection to the controller yet.")
+        if not self._stored:
+            said.update(self.loading_text("The secrets"))
+        if controller is None or self.workbench.feed.connection_error is not None:
             return
         try:
             definition = await self._pipeline(controller)
