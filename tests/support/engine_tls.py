@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -44,6 +45,9 @@ def _openssl(*arguments: str) -> None:
 def tls_daemon(folder: Path) -> Iterator[dict[str, str]]:
     """A daemon that wants certificates; the variables with which it is found."""
     certificates = folder / "certificates"
+    bridge = f"c8s-{secrets.token_hex(4)}"
+    # Networks that are reserved for tests of network devices (RFC 2544).
+    bridge_address = f"198.18.{secrets.randbelow(256)}.1/24"
     make_certificates(certificates)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -54,16 +58,21 @@ def tls_daemon(folder: Path) -> Iterator[dict[str, str]]:
         *("dockerd", "--tlsverify", "--host", address, "--host", f"unix://{folder}/docker.sock"),
         *(word for option, name in files.items() for word in (option, str(server / name))),
         *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")),
-        # The machine's own daemon keeps its network.
-        *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
+        # Without a bridge of its own, it would remove that of the machine's daemon.
+        *("--bridge", bridge, "--iptables=false", "--ip6tables=false"),
     ]
     variables = {"DOCKER_HOST": address, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
     log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+    _ip("link", "add", bridge, "type", "bridge")
+    process = None
     try:
+        _ip("address", "add", bridge_address, "dev", bridge)
+        _ip("link", "set", bridge, "up")
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
 
         def answers() -> bool:
+            assert process is not None
             assert process.poll() is None, log.read_text()[-2000:]
             try:
                 find_engine("docker", variables, folder)
@@ -74,9 +83,15 @@ def tls_daemon(folder: Path) -> Iterator[dict[str, str]]:
         wait_until(answers, _START_TIMEOUT, what=lambda: f"dockerd: {log.read_text()[-2000:]}")
         yield variables
     finally:
-        process.terminate()
-        process.wait(30)
+        if process is not None:
+            process.terminate()
+            process.wait(30)
         _unmount(folder)
+        _ip("link", "delete", bridge)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
 def _unmount(folder: Path) -> None:
@@ -90,8 +105,9 @@ def _unmount(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def tls_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The variables of an engine that is reached by TLS; skipped where this user can't start one."""
-    if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("openssl") is None:
-        pytest.skip("a Docker daemon of the tests' own needs root, dockerd and openssl")
+    missing = [program for program in ("dockerd", "ip", "openssl") if shutil.which(program) is None]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"a Docker daemon of the tests' own needs root, dockerd, ip and openssl (missing: {missing})")
     if os.environ.get("C8S_TEST_ENGINE") != "required":
         pytest.skip("a Docker daemon of the tests' own is started with C8S_TEST_ENGINE=required only")
     with tls_daemon(tmp_path_factory.mktemp("tls")) as variables:

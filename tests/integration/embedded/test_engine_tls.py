@@ -36,7 +36,7 @@ async def found(tls_engine: dict[str, str], tmp_path: Path) -> FoundEngine:
 @pytest.fixture
 async def tls_cluster(tmp_path: Path, found: FoundEngine) -> AsyncIterator[Cluster]:
     async with run_engine_cluster(tmp_path / "cluster", found) as made:
-        # The tests' daemon has no bridge.
+        # The network of the tests' daemon leads nowhere.
         made.pod_defaults["hostNetwork"] = True
         yield made
 
