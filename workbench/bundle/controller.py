@@ -259,7 +259,7 @@ class BundleController:
     async def continue_step(self, run: str, step: str, action: str = "go") -> None:
         self._refuse("continue a step")
 
-    async def ensure_source(self, digest: str, archive: Path, progress: Any = None) -> bool:
+    async def ensure_source(self, digest: str, archive: Path, progress: Any = None, *, delta: object = None) -> bool:
         self._refuse("send a source")
 
     async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run:

@@ -6,19 +6,21 @@ epoch, because zip files cannot represent it and builds that create one would fa
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import tarfile
 import tempfile
+import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from workbench.client.source_delta import ArchivePiece
 from workbench.submit.git import WorktreeError
+from workbench.submit.gzip_members import MemberCache, MemberWriter
 from workbench.submit.worktree import Entry, Worktree
 
 MTIME = 946_684_800
@@ -28,7 +30,10 @@ _WHOLE = 4 * 1024 * 1024
 """Files up to this size are read before their header is written, so that they may grow meanwhile."""
 _CHUNK = 1024 * 1024
 _BLOCK = 512
-_LEVEL = 1
+_GROUP_FILES, _GROUP_BYTES = 16, 1024 * 1024
+"""How many files a member of the file has on average, and how many bytes at most, unless it is one large file."""
+_CLOCK_TICK = 50_000_000
+"""Nanoseconds: more than the resolution of the times of files."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class SourceArchive:
     warnings: tuple[str, ...]
     manifest: Mapping[str, str] = field(default_factory=dict)
     """A checksum of each entry by its name, without the `pipeline_file`: to name what changed, not to prove it."""
+    pieces: tuple[ArchivePiece, ...] = ()
+    """The members that it consists of: most of them are those of the tree's last archive."""
 
 
 class _FileChangedError(Exception):
@@ -56,11 +63,17 @@ class _FileChangedError(Exception):
 
 @contextmanager
 def pack_archive(
-    tree: Worktree, stop: Callable[[], bool] = lambda: False, *, pipeline: str | None = None
+    tree: Worktree,
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    pipeline: str | None = None,
+    cache: MemberCache | None = None,
 ) -> Iterator[SourceArchive]:
     """Pack into a temporary file, which is deleted after the `with`. Blocks; `stop` is called between files.
 
-    `pipeline` is the name in the tree of the pipeline's own file, which `contents_digest` ignores.
+    Args:
+        pipeline: the name in the tree of the pipeline's own file, which `contents_digest` ignores.
+        cache: members of earlier archives of the tree, which are not read and compressed again.
 
     Raises:
         WorktreeError: the disk is full, or a large file changed while it was read.
@@ -74,7 +87,7 @@ def pack_archive(
     try:
         with os.fdopen(descriptor, "wb") as file:
             nameless = _delete_name(path, descriptor)
-            archive = _pack(tree, path, file, stop, pipeline)
+            archive = _pack(tree, path, file, stop, pipeline, cache or MemberCache())
             file.flush()
             yield replace(archive, path=nameless)
     finally:
@@ -96,74 +109,100 @@ def _delete_name(path: Path, descriptor: int) -> Path:
     return nameless
 
 
-def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], pipeline: str | None) -> SourceArchive:
-    gzip = _Gzip(file)
+def _pack(
+    tree: Worktree,
+    path: Path,
+    file: BinaryIO,
+    stop: Callable[[], bool],
+    pipeline: str | None,
+    cache: MemberCache,
+) -> SourceArchive:
+    gzip = MemberWriter(file)
     count = 0
     warnings = list(tree.warnings)
     manifest: dict[str, str] = {}
+    began = time.time_ns()
     try:
-        for entry in tree.entries:
+        for group in _groups(tree.entries):
             if stop():
                 raise InterruptedError("packing was stopped")
-            gzip.counts = entry.name != pipeline or entry.target is not None
-            gzip.checksum = 0
-            try:
-                if _add(gzip, tree.root, entry):
-                    count += 1
-                    if gzip.counts:
-                        manifest[entry.name] = f"{gzip.checksum:08x}"
-            except _FileChangedError as change:
-                warnings.append(f"{entry.name}: skipped, {change}")
+            key = (pipeline, tuple((entry, entry.stamp) for entry in group))
+            kept = cache.get(key)
+            if kept is not None:
+                gzip.write_again(kept)
+                manifest.update(kept.manifest)
+                count += kept.files
+                continue
+            found = _add_group(gzip, tree.root, group, pipeline, warnings)
+            listed = tuple((name, checksum) for name, checksum in found if checksum)
+            member = gzip.end(listed, len(found))
+            if member is not None and len(found) == len(group) and _is_settled(group, began):
+                cache.put(key, member)
+            manifest.update(listed)
+            count += len(found)
         gzip.counts = False
         gzip.write(bytes(2 * _BLOCK))
-        gzip.close()
+        gzip.end()
     except InterruptedError:
         raise
     except OSError as error:
         raise WorktreeError(f"can't pack {tree.root} into {path}: {error}") from error
     contents = f"sha256:{gzip.contents.hexdigest()}"
     return SourceArchive(
-        path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, pipeline, tuple(warnings), manifest
+        path,
+        f"sha256:{gzip.digest.hexdigest()}",
+        gzip.size,
+        count,
+        contents,
+        pipeline,
+        tuple(warnings),
+        manifest,
+        tuple(gzip.pieces),
     )
 
 
-class _Gzip:
-    """A gzip stream without name and time in its header, hashed while it is written."""
+def _groups(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
+    """Consecutive entries that are one member of the file.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        self._crc = 0
-        self._length = 0
-        self.digest = hashlib.sha256()
-        self.contents = hashlib.sha256()
-        """The hash of the uncompressed data that was written while `counts` was set."""
-        self.counts = True
-        self.checksum = 0
-        """The CRC of what was written since it was set to 0."""
-        self.size = 0
-        # Magic, deflate, no flags, no time, "fastest", unknown system (RFC 1952).
-        self._emit(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff")
-
-    def write(self, data: bytes) -> None:
-        self._crc = zlib.crc32(data, self._crc)
-        self._length += len(data)
-        if self.counts:
-            self.contents.update(data)
-            self.checksum = zlib.crc32(data, self.checksum)
-        self._emit(self._deflate.compress(data))
-
-    def close(self) -> None:
-        tail = self._crc.to_bytes(4, "little") + (self._length & 0xFFFFFFFF).to_bytes(4, "little")
-        self._emit(self._deflate.flush() + tail)
-
-    def _emit(self, data: bytes) -> None:
-        self._file.write(data)
-        self.digest.update(data)
-        self.size += len(data)
+    Where a group ends depends on names, so that a new or deleted file changes one or two of them, and on sizes.
+    """
+    group: list[Entry] = []
+    size = 0
+    for entry in entries:
+        if group and (entry.size > _WHOLE or size + entry.size > _GROUP_BYTES):
+            yield tuple(group)
+            group, size = [], 0
+        group.append(entry)
+        size += entry.size
+        if entry.size > _WHOLE or zlib.crc32(os.fsencode(entry.name)) % _GROUP_FILES == 0:
+            yield tuple(group)
+            group, size = [], 0
+    if group:
+        yield tuple(group)
 
 
-def _add(gzip: _Gzip, root: Path, entry: Entry) -> int:
+def _is_settled(group: Sequence[Entry], began: int) -> bool:
+    """Whether a further change of any of these files would give it another stamp: clocks of file systems are coarse."""
+    return all(entry.stamp and max(entry.stamp[:2]) < began - _CLOCK_TICK for entry in group)
+
+
+def _add_group(
+    gzip: MemberWriter, root: Path, group: Sequence[Entry], pipeline: str | None, warnings: list[str]
+) -> list[tuple[str, str]]:
+    """Write entries; the name and the checksum of each that was written, "" for one that does not count."""
+    found = []
+    for entry in group:
+        gzip.counts = entry.name != pipeline or entry.target is not None
+        gzip.checksum = 0
+        try:
+            if _add(gzip, root, entry):
+                found.append((entry.name, f"{gzip.checksum:08x}" if gzip.counts else ""))
+        except _FileChangedError as change:
+            warnings.append(f"{entry.name}: skipped, {change}")
+    return found
+
+
+def _add(gzip: MemberWriter, root: Path, entry: Entry) -> int:
     """Write one entry; the number of entries written (0 if the file was deleted)."""
     if entry.target is not None:
         gzip.write(_header(entry, 0))
@@ -191,16 +230,16 @@ def _add(gzip: _Gzip, root: Path, entry: Entry) -> int:
     return 1
 
 
-def _stream(gzip: _Gzip, entry: Entry, file: BinaryIO, size: int) -> None:
-    gzip.write(_header(entry, size))
+def _stream(gzip: MemberWriter, entry: Entry, file: BinaryIO, size: int) -> None:
+    gzip.write(_header(entry, size), keep=False)
     left = size
     while left:
         chunk = file.read(min(_CHUNK, left))
         if not chunk:
             raise _grew(entry)
-        gzip.write(chunk)
+        gzip.write(chunk, keep=False)
         left -= len(chunk)
-    gzip.write(_padding(size))
+    gzip.write(_padding(size), keep=False)
 
 
 def _grew(entry: Entry) -> WorktreeError:

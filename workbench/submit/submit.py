@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.client.run_request import ArchiveSource, GitSource, RunRequest
+from workbench.client.source_delta import SourceDelta
 from workbench.submit.archive import SourceArchive, pack_archive
+from workbench.submit.gzip_members import MemberCache
 from workbench.submit.history import with_history
+from workbench.submit.upload import SourceUploader
 from workbench.submit.worktree import Commit, scan
 from workbench.text.format import format_size, plural
 
@@ -24,7 +27,14 @@ if TYPE_CHECKING:
 class RunApi(Protocol):
     """The API calls that a submission needs; `workbench.client.Client` has them."""
 
-    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = ...) -> bool: ...
+    async def ensure_source(
+        self,
+        digest: str,
+        archive: Path,
+        progress: Callable[[int], None] = ...,
+        *,
+        delta: SourceDelta | None = None,
+    ) -> bool: ...
 
     async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run: ...
 
@@ -79,12 +89,14 @@ async def pack_worktree(
     *,
     history: bool = False,
     leave_out: Callable[[str], bool] | None = None,
+    cache: MemberCache | None = None,
 ) -> AsyncIterator[asyncio.Task[PackedSource | None]]:
     """Pack the tree of the file `pipeline` in a thread. Leaving the `with` stops the thread and deletes the archive.
 
     Args:
         history: the archive has a `.git` with the history of the commit.
         leave_out: says of the name of a file whether it is left out.
+        cache: what earlier archives of the tree consist of, which is not packed again.
     """
     stop = threading.Event()
     with ExitStack() as stack:
@@ -98,7 +110,7 @@ async def pack_worktree(
                 worktree = replace(worktree, entries=kept)
             if history:
                 worktree = stack.enter_context(with_history(worktree))
-            archive = pack_archive(worktree, stop.is_set, pipeline=_inside(pipeline, worktree.root))
+            archive = pack_archive(worktree, stop.is_set, pipeline=_inside(pipeline, worktree.root), cache=cache)
             return PackedSource(stack.enter_context(archive), worktree.commit)
 
         task = asyncio.ensure_future(asyncio.to_thread(pack))
@@ -125,12 +137,17 @@ async def submit(
     submission: RunSubmission,
     source: PackedSource | None,
     on_create: Callable[[], None] = lambda: None,
+    uploader: SourceUploader | None = None,
 ) -> Run:
-    """Upload the source unless the controller has it, and create the run; `on_create` is called between the two."""
+    """Upload the source unless the controller has it, and create the run; `on_create` is called between the two.
+
+    Args:
+        uploader: knows what was uploaded before, so that only what is new is sent.
+    """
     request = submission.request
     if source is not None:
         archive, commit = source.archive, source.commit
-        await api.ensure_source(archive.digest, archive.path)
+        await (uploader or SourceUploader()).upload(api, archive)
         request = replace(
             request,
             source=ArchiveSource(archive.digest, archive.contents_digest, archive.pipeline_file),

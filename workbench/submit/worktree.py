@@ -60,6 +60,8 @@ class Entry:
     target: str | None = None
     path: Path | None = None
     """Where the file is, if not at its name below the root."""
+    stamp: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    """Times of the last changes (ns) and inode: another one when the content has changed. Empty if it is not known."""
 
 
 @dataclass(frozen=True)
@@ -308,12 +310,13 @@ def _entry(root: Path, name: str) -> Entry | str:
     if stat.S_ISREG(found.st_mode):
         if not os.access(path, os.R_OK):
             return f"{name}: skipped, permission denied"
-        return Entry(name, found.st_size, bool(found.st_mode & stat.S_IXUSR))
+        stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        return Entry(name, found.st_size, bool(found.st_mode & stat.S_IXUSR), stamp=stamp)
     if stat.S_ISLNK(found.st_mode):
         target = os.readlink(path)  # noqa: PTH115 - may be no UTF-8
         if not link_stays_inside(name, target):
             return f"{name}: skipped, the link leads out of the tree (to {target})"
-        return Entry(name, 0, target=target)
+        return Entry(name, 0, target=target, stamp=(found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
     return f"{name}: skipped, it is not a file, folder or link"
 
 

@@ -18,6 +18,7 @@ from workbench.client.run_request import RunRequest
 from workbench.session.source_manifests import default_manifests
 from workbench.submit.git import WorktreeError
 from workbench.submit.submit import PackedSource, RunSubmission, new_idempotency_key, submit
+from workbench.submit.upload import SourceUploader
 from workbench.submit.worktree import tree_root
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
@@ -50,6 +51,7 @@ class WatchingApp(LaunchingApp):
         """The run that was started last because a file was saved."""
         self._watched_fingerprint = ""
         self._watch_problem = ""
+        self._uploader = SourceUploader()
 
     @property
     def is_watching(self) -> bool:
@@ -117,7 +119,7 @@ class WatchingApp(LaunchingApp):
 
     async def _upload_source(self, source: PackedSource) -> None:
         if self.feed.controller is not None:
-            await self.feed.controller.ensure_source(source.archive.digest, source.archive.path)
+            await self._uploader.upload(self.feed.controller, source.archive)
 
     async def _handle_saves(self, settled: Settled[Prepared], params: Mapping[str, str]) -> None:
         """Start a run for what has changed, unless it would be the same or can't start."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Run
 from workbench.client.run_request import RunRequest
+from workbench.client.source_delta import SourceDelta
 from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
 from workbench.submit.git import WorktreeError
+from workbench.submit.gzip_members import MemberCache
 from workbench.submit.submit import PackedSource, RunApi, pack_worktree
 from workbench.watching.file_changes import is_editors
 
@@ -61,6 +63,7 @@ class Preparation:
     file: Path
     tree: Path | None
     upload: Upload
+    cache: MemberCache = field(default_factory=MemberCache)
 
     async def __call__(self, names: frozenset[str]) -> Prepared:
         """Prepare a run. It never raises, but for a cancellation."""
@@ -74,7 +77,7 @@ class Preparation:
         steps = outcome.definition["steps"]
         history = any(step.get("git") == "full" for step in steps)
         try:
-            packing = pack_worktree(self.tree, self.file, history=history, leave_out=is_editors)
+            packing = pack_worktree(self.tree, self.file, history=history, leave_out=is_editors, cache=self.cache)
             async with packing as source:
                 ready = await source
                 if ready is not None:
@@ -90,7 +93,14 @@ class UploadedSource:
     def __init__(self, api: RunApi) -> None:
         self._api = api
 
-    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
+    async def ensure_source(
+        self,
+        digest: str,
+        archive: Path,
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        delta: SourceDelta | None = None,
+    ) -> bool:
         """Nothing is left to do."""
         return False
 

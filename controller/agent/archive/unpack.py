@@ -295,7 +295,8 @@ class GzipReader:
     def _inflate(self, file: Readable) -> Iterator[bytes]:
         engine = zlib.decompressobj(31)
         data, unfinished = b"", False
-        while data := data or file.read(_CHUNK_SIZE):
+        # What follows a member is copied at its end, and an archive may have many: so not much is read at once.
+        while data := data or file.read(_CHUNK_SIZE // 4):
             unfinished = True
             try:
                 chunk = engine.decompress(data, 4 * _CHUNK_SIZE)

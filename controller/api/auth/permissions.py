@@ -74,6 +74,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "createTicket": Permission("user"),
     "headSource": _runs("create"),
     "putSource": _runs("create", seconds=None),
+    "putSourceDelta": _runs("create", seconds=None),
     "listRuns": _runs("list"),
     "createRun": _runs("create"),
     "rerunRun": Permission("review", "create", "pipelineruns", named=False),

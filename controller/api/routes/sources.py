@@ -4,16 +4,20 @@ A body that does not have its announced digest, or is too large, leaves nothing 
 already is not read again.
 """
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
+from controller.api.http.source_delta import MAX_HEAD_BYTES, DeltaBody
 from controller.api.http.uploads import BoundedUpload, verify_chunks
 from controller.api.models import runs as models
 from controller.api.namespace_uids import read_namespace_uid
 from controller.api.openapi import binary_body
 from controller.api.state import AppState, get_state
+from controller.run_types.patterns import DIGEST_PATTERN
 from controller.storage import ObjectNotFoundError
 from controller.storage.sources import SourceId, find_source, period_at
 
@@ -59,6 +63,55 @@ async def put_source(request: Request, ns: str, digest: str) -> Response:
         await state.store.delete(key)
         raise
     return JSONResponse({"digest": digest, "size": upload.size}, status_code=201)
+
+
+@router.put(
+    "/{digest}/delta",
+    operation_id="putSourceDelta",
+    status_code=201,
+    response_model=models.StoredSource,
+    openapi_extra=binary_body("application/octet-stream"),
+)
+async def put_source_delta(
+    request: Request,
+    ns: str,
+    digest: str,
+    base: Annotated[str, Query(pattern=DIGEST_PATTERN, description="digest of a stored source")],
+) -> Response:
+    """Stores a tar.gz that is made of pieces of a stored one and of new bytes.
+
+    The body is a line of JSON, `{"pieces": [{"from": 0, "size": 100}, {"size": 20}]}`, and the bytes of the pieces
+    without `from`. The others are copied from the source `base`, from this offset. 404 if that is not stored.
+    """
+    state = get_state(request)
+    source = await _source(state, ns, digest)
+    stored = await find_source(state.store, source, state.utc_now())
+    if stored is not None and stored.is_usable:
+        return JSONResponse({"digest": digest, "size": stored.size}, status_code=201)
+    other = await find_source(state.store, await _source(state, ns, base), state.utc_now())
+    if other is None:
+        raise ApiProblemError("not-found", f"the source {base} is not stored")
+    key = source.key(period_at(state.utc_now()))
+    upload = BoundedUpload(request, state.settings.source_limit + MAX_HEAD_BYTES, state.settings.idle_seconds)
+    body = DeltaBody(upload.verified_chunks())
+    pieces = await body.read_pieces(other.size)
+    size = sum(piece.size for piece in pieces)
+    if size > state.settings.source_limit:
+        raise ApiProblemError(
+            "too-large", f"the source would have {size} bytes: {state.settings.source_limit} are allowed"
+        )
+    await state.budgets.sources.promise(key, size)
+    whole = verify_chunks(body.assemble(state.store, other.key, pieces), source.sha256, size, magic=GZIP)
+    try:
+        await state.store.put(key, whole)
+    except ObjectNotFoundError:
+        raise ApiProblemError("not-found", f"the source {base} is not stored any more") from None
+    try:
+        await state.budgets.sources.commit(key, size)
+    except ApiProblemError:
+        await state.store.delete(key)
+        raise
+    return JSONResponse({"digest": digest, "size": size}, status_code=201)
 
 
 async def keep_source(state: AppState, namespace: str, digest: str) -> bool:

@@ -372,7 +372,9 @@ class FakeController:
         yield StreamEnd(key, len(lines))
         yield RunEnd()
 
-    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
+    async def ensure_source(
+        self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None, *, delta: object = None
+    ) -> bool:
         return True
 
     async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run:

@@ -27,7 +27,9 @@ class Recorder(FakeController):
         self.files: list[str] = []
         self.created: list[RunRequest] = []
 
-    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
+    async def ensure_source(
+        self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None, *, delta: object = None
+    ) -> bool:
         with tarfile.open(archive) as tar:
             self.files = tar.getnames()
         return True

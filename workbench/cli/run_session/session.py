@@ -24,6 +24,7 @@ from workbench.logs.run_log import RunLog
 from workbench.report.report import build_report
 from workbench.runs.reuse_explanation import explain_reuse
 from workbench.session.source_manifests import SourceManifests, default_manifests
+from workbench.session.view_state import workbench_folder
 from workbench.submit.submit import (
     PackedSource,
     RerunSubmission,
@@ -32,6 +33,7 @@ from workbench.submit.submit import (
     pack_worktree,
     submit,
 )
+from workbench.submit.upload import SourceUploader, upload_memory
 from workbench.text.format import format_size
 from workbench.text.sanitize import sanitize_line
 
@@ -164,7 +166,9 @@ class RunSession:
                 failed_tests=rerun.failed_tests,
                 keep_on_failure=rerun.keep_on_failure,
             )
-        return await submit(client, self.submission, source, on_create)
+        tree = self.submission.tree
+        memory = None if tree is None else upload_memory(workbench_folder() / "uploads", tree, repr(self.target))
+        return await submit(client, self.submission, source, on_create, SourceUploader(memory))
 
     async def _print_header(self, run: Run, cluster: Cluster, source: PackedSource | None) -> None:
         description = sanitize_line(self._describe(source), colour=False)

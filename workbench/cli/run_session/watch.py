@@ -27,6 +27,7 @@ from workbench.report.report import build_report
 from workbench.runs.reuse_explanation import load_reuse_count
 from workbench.session.source_manifests import SourceManifests, default_manifests
 from workbench.submit.submit import PackedSource, RunSubmission, new_idempotency_key, submit
+from workbench.submit.upload import SourceUploader
 from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_line
 from workbench.watching.file_changes import FileChanges
@@ -75,6 +76,7 @@ class WatchSession:
     output: Output = field(default_factory=Output)
     manifests: SourceManifests = field(default_factory=default_manifests)
     _client: Client | None = field(default=None, init=False)
+    _uploader: SourceUploader = field(default_factory=SourceUploader, init=False)
     _current: _FollowedRun | None = field(default=None, init=False)
     _last: str = field(default="", init=False)
     """The fingerprint of the run that was started last."""
@@ -162,7 +164,7 @@ class WatchSession:
 
     async def _upload(self, source: PackedSource) -> None:
         if self._client is not None:
-            await self._client.ensure_source(source.archive.digest, source.archive.path)
+            await self._uploader.upload(self._client, source.archive)
 
     async def _handle(self, settled: Settled[Prepared], interrupts: InterruptState) -> None:
         """Start a run for what has changed, unless it would be the same or can't start. Raises ClientError."""

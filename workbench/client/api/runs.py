@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.client import decode
 from workbench.client.api.base import CHUNK, ApiCalls, to_params
-from workbench.client.errors import NotFoundError
+from workbench.client.errors import InvalidError, NotFoundError, ServerError
 from workbench.client.models import Run, RunEvent, RunPage
 from workbench.client.run_request import RunRequest
+from workbench.client.source_delta import SourceDelta
 from workbench.client.step_reuse import StepReuse, decode_step_reuse
 
 if TYPE_CHECKING:
@@ -41,10 +42,39 @@ class RunCalls(ApiCalls):
             body=lambda: _read_chunks(archive, progress),
         )
 
-    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
-        """Upload the archive unless the controller has it; True if it was uploaded."""
+    async def put_source_delta(self, digest: str, archive: Path, delta: SourceDelta) -> bool:
+        """Upload what is new in a tar.gz; False if the controller does not have the other one, or can't do that."""
+        headers = {"Content-Length": str(delta.size), "Content-Type": "application/octet-stream"}
+        try:
+            await self._transport.call(
+                "PUT",
+                self._path("sources", digest, "delta"),
+                "upload what is new in the working tree",
+                params=to_params(base=delta.base),
+                headers=headers,
+                body=lambda: _read_delta(archive, delta),
+            )
+        except (NotFoundError, InvalidError, ServerError):
+            return False
+        return True
+
+    async def ensure_source(
+        self,
+        digest: str,
+        archive: Path,
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        delta: SourceDelta | None = None,
+    ) -> bool:
+        """Upload the archive unless the controller has it; True if it was uploaded.
+
+        Args:
+            delta: the difference to an archive that the controller may have: then only what is new is sent.
+        """
         if await self.has_source(digest):
             return False
+        if delta is not None and await self.put_source_delta(digest, archive, delta):
+            return True
         await self.put_source(digest, archive, progress)
         return True
 
@@ -182,6 +212,11 @@ async def _read_chunks(path: Path, progress: Callable[[int], None]) -> AsyncGene
             yield chunk
             sent += len(chunk)
             progress(sent)
+
+
+async def _read_delta(archive: Path, delta: SourceDelta) -> AsyncGenerator[bytes, None]:
+    for chunk in delta.read(archive):
+        yield chunk
 
 
 def _breakpoints(breakpoints: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
