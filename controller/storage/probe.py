@@ -12,8 +12,8 @@ PROBE_PREFIX = "probe/"
 """There are no objects with it: listing it costs little and shows whether the store and its bucket are there."""
 PROBE_INTERVAL = 10.0
 """Seconds between two probes of a store that answers."""
-RETRY_INTERVAL = 2.0
-"""Seconds between two probes of a store that does not."""
+RETRY_INTERVAL = 0.5
+"""Seconds between two probes of a store that does not: a new cluster starts the controller while the store does."""
 PROBE_TIMEOUT = 5.0
 """Seconds after which a store counts as not answering; the probe itself goes on."""
 
