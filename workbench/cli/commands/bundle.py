@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _MAX_REPORTED = 5
 _MIB = 1024 * 1024
 SUFFIX = ".c8srun"
+_CAST_SIZE = (100, 30)
+"""Columns and rows of a recording."""
 
 
 @click.command()
@@ -34,15 +37,19 @@ SUFFIX = ".c8srun"
     help="Size of all artifacts that are kept, the smallest first; 0 for none.",
 )  # fmt: skip
 @click.option("--html", is_flag=True, help="Write one HTML page instead: for a review or an issue.")
+@click.option("--cast", is_flag=True, help="Write an asciinema recording instead: the run as the workbench plays it.")
 @target_options
-def export(target: Target, run: str, output: Path | None, force: bool, max_artifacts: int, html: bool) -> None:
+def export(
+    target: Target, run: str, output: Path | None, force: bool, max_artifacts: int, html: bool, cast: bool
+) -> None:
     """Write a run that has ended to one file, which `c8s open` shows without a cluster.
 
     It has the definition, parameters, every change of status, events, logs with times, results of tests, and
     artifacts. Secrets are masked, as they are in the controller. What is left out is reported.
 
     With --html, the file is a page with the graph, the times and the logs of failed steps; it needs no network and no
-    script, and has less than 2 MB. RUN may be such a file, too.
+    script, and has less than 2 MB. With --cast, it is a recording of 100 by 30 characters and at most half a minute
+    (asciinema, version 2). With either, RUN may be a file of `c8s export`, too.
 
     \b
     Examples:
@@ -50,17 +57,21 @@ def export(target: Target, run: str, output: Path | None, force: bool, max_artif
       c8s export my-app-3 -o failure.c8srun --max-artifacts 0
       c8s export my-app-3 --html
       c8s export failure.c8srun --html
+      c8s export my-app-3 --cast; asciinema play my-app-3.cast
     """
     bundle = Path(run) if run.endswith(SUFFIX) else None
-    if bundle is not None and not html:
-        raise InputError(f"{run} is exported already; --html makes a page of it")
+    if html and cast:
+        raise InputError("--html and --cast exclude each other: export twice")
+    if bundle is not None and not (html or cast):
+        raise InputError(f"{run} is exported already; --html makes a page of it, --cast a recording")
     name = bundle.name.removesuffix(SUFFIX) if bundle is not None else run
-    file = output if output is not None else Path(f"{name}{'.html' if html else SUFFIX}")
+    file = output if output is not None else Path(f"{name}{'.html' if html else '.cast' if cast else SUFFIX}")
     _check_target(file, force)
+    write = _write_cast if cast else _write_page
     if bundle is not None:
-        run_async(_write_page(bundle, file))
-    elif html:
-        run_async(_export_page(target, run, file))
+        run_async(write(bundle, file))
+    elif html or cast:
+        run_async(_export_view(target, run, file, write))
     else:
         run_async(_export(target, run, file, max_artifacts * _MIB))
 
@@ -74,11 +85,22 @@ def _check_target(file: Path, force: bool) -> None:
         raise InputError(f"{file} exists: choose another name, or overwrite it with --force")
 
 
-async def _export_page(target: Target, name: str, file: Path) -> None:
+async def _export_view(target: Target, name: str, file: Path, write: Callable[[Path, Path], Awaitable[None]]) -> None:
+    """Write what is made from a bundle."""
     with tempfile.TemporaryDirectory(prefix="c8s-") as folder:
         bundle = Path(folder) / f"run{SUFFIX}"
         await _write_bundle(target, name, bundle, None)
-        await _write_page(bundle, file)
+        await write(bundle, file)
+
+
+async def _write_cast(bundle: Path, file: Path) -> None:
+    from workbench.bundle.controller import BundleController
+    from workbench.tui.recording import record
+
+    with BundleController(bundle) as source, StatusLine() as line:
+        recording = await record(source, _CAST_SIZE, lambda done, of: line.show(f"recording {done:.0f} of {of:.0f} s"))
+    write_atomic(file, recording, mode=default_mode())
+    echo(f"{file} ({format_size(file.stat().st_size)}); play it with: asciinema play {file}")
 
 
 async def _write_page(bundle: Path, file: Path) -> None:

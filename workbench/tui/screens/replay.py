@@ -108,6 +108,11 @@ class ReplayScreen(RunScreen):
         super()._show_step()
         self.query_one(KeyFooter).show_actions(_ACTIONS)
 
+    @property
+    def has_loaded(self) -> bool:
+        """Whether the logs that are shown are there."""
+        return all(self._replayed.is_complete(each.key) for each in self._log_requests().values())
+
     # -- time
 
     def _tick(self) -> None:
@@ -115,9 +120,9 @@ class ReplayScreen(RunScreen):
         elapsed, self._last_tick = now - self._last_tick, now
         if self.playback.playing and self.is_current:
             self.playback.advance(elapsed)
-            self._show_moment()
+            self.show_moment()
 
-    def _show_moment(self) -> None:
+    def show_moment(self) -> None:
         """Show the run at the moment: all of it after a change of status, else what goes on."""
         moment = None if self.playback.at_end else to_microseconds(self.playback.moment)
         shorter = self._replayed.go_to(moment)
@@ -165,7 +170,7 @@ class ReplayScreen(RunScreen):
 
     def action_toggle_play(self) -> None:
         self.playback.toggle()
-        self._show_moment()
+        self.show_moment()
 
     def action_replay(self) -> None:
         """The key that goes back to the start of a run goes back further here."""
@@ -173,11 +178,11 @@ class ReplayScreen(RunScreen):
 
     def action_seek(self, direction: int) -> None:
         self.playback.seek(direction)
-        self._show_moment()
+        self.show_moment()
 
     def action_seek_change(self, direction: int) -> None:
         self.playback.seek_change(direction)
-        self._show_moment()
+        self.show_moment()
 
     def action_speed(self, direction: int) -> None:
         self.playback.change_speed(direction)
