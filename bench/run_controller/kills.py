@@ -247,11 +247,13 @@ def _free_port() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-def steps(outside: Path, chance: random.Random, longest: float = 0.15) -> tuple[list[Json], set[str]]:
-    """20 steps in 5 layers that sleep up to `longest` seconds, and the names of those whose first attempt fails."""
+def steps(
+    outside: Path, chance: random.Random, longest: float = 0.15, layers: int = _LAYERS
+) -> tuple[list[Json], set[str]]:
+    """Layers of four steps that sleep up to `longest` seconds, and the names of those whose first attempt fails."""
     found: list[Json] = []
     flaky: set[str] = set()
-    for layer in range(_LAYERS):
+    for layer in range(layers):
         for place in range(_WIDTH):
             name = f"s{layer}-{place}"
             needs = chance.sample([f"s{layer - 1}-{n}" for n in range(_WIDTH)], 2) if layer else []
@@ -289,14 +291,15 @@ def one_run(
     found: Found,
     *,
     meanwhile: Callable[[], None] = lambda: None,
+    layers: int = _LAYERS,
 ) -> None:
     """Submit a run, kill the operator at most so often while it goes on, and compare.
 
-    `meanwhile`: what else happens to it.
+    `meanwhile`: what else happens to it. `layers`: how many steps follow on each other; there are four in each.
     """
     outside = on.folder / f"outside-{name}"
     outside.mkdir()
-    wanted, flaky = steps(outside, chance, 1.5 if on.forks else 0.15)
+    wanted, flaky = steps(outside, chance, 1.5 if on.forks else 0.15, layers)
     run = {"apiVersion": "c8s.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": name}}
     pipeline = {"name": "kills", "steps": wanted}
     run["spec"] = {"pipeline": pipeline, "prestart": chance.randint(0, 6)}  # type: ignore[assignment]

@@ -59,10 +59,8 @@ class KubeletSettings:
     """Pods that run at once; the others stay pending."""
     log_limit: int = DEFAULT_MAX_BYTES
     """Bytes that are kept of each container's log."""
-
-
-_RESTORE_DELAY = 5.0
-"""Seconds until the status of a finished pod is restored; a real kubelet does that with its next sync."""
+    restore_delay: float = 5.0
+    """Seconds until the status of a finished pod is restored; a real kubelet does that with its next sync."""
 
 
 class Kubelet:
@@ -188,7 +186,7 @@ class Kubelet:
                 worker.on_pod_changed(event.object)
             worker.on_status_changed(event.object)
         elif event.previous is not None and is_reverted(event.previous, event.object):
-            asyncio.get_running_loop().call_later(_RESTORE_DELAY, self._restore_status, event)
+            asyncio.get_running_loop().call_later(self._settings.restore_delay, self._restore_status, event)
         elif uid in self._pending or uid in self._unschedulable or event.type == "ADDED":
             self._unschedulable.pop(uid, None)
             self._pending[uid] = event.object

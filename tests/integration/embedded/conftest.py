@@ -142,7 +142,7 @@ async def run_cluster(
     if registry.find(ObjectRef(NAMESPACES, None, "default")) is None:
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})
     runtime = runtime or process_runtime(folder, cgroup_mode)
-    kubelet = Kubelet(registry, folder, KubeletSettings(max_pods=max_pods), runtime)
+    kubelet = Kubelet(registry, folder, KubeletSettings(max_pods=max_pods, restore_delay=0.2), runtime)
     try:
         await runtime.open()
         async with asyncio.TaskGroup() as group:

@@ -38,7 +38,7 @@ def test_refused_lost_and_cut_off_requests_do_no_harm(setup: Stage) -> None:
     trouble = Faults({409: 0.1, 500: 0.1, 503: 0.05}, lost=0.1, watch_bytes=100_000)
     found = Found()
     with fault_proxy(setup.cluster, trouble) as setup.through:
-        one_run(setup, "faults-1", 0, random.Random(12), found)
+        one_run(setup, "faults-1", 0, random.Random(12), found, layers=3)
         assert setup.operator is not None
         assert setup.operator.poll() is None, "it is still the same process"
         setup.kill_operator()
@@ -176,7 +176,7 @@ def test_a_leader_that_falls_silent_and_comes_back_does_no_harm(setup: Stage, ho
             else:
                 trouble.partitioned = False
 
-        one_run(setup, "silent-1", 0, random.Random(13), found, meanwhile=fall_silent)
+        one_run(setup, "silent-1", 0, random.Random(13), found, meanwhile=fall_silent, layers=3)
         wait_until(lambda: first.poll() is not None, _TIMEOUT, what="the one that was silent has given up")
     assert found.wrong == []
     assert found.runs == 1

@@ -29,11 +29,15 @@ from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+# The first client of a session reads boto's description of S3, which takes longer than most tests here.
+_SESSION = boto3.session.Session()
+
+
 class ScriptedS3:
     """A store whose client answers by script."""
 
     def __init__(self) -> None:
-        client = boto3.session.Session().client(
+        client = _SESSION.client(
             "s3",
             region_name="us-east-1",
             endpoint_url="http://s3.test:9000",

@@ -38,9 +38,13 @@ def test_terminated_command_leaves_no_temporary_files(sign: signal.Signals) -> N
 
 
 _HANGING_COMMAND = """
-import asyncio, sys, time
+import asyncio, functools, sys, time
 import click
+from workbench.cli import options
 from workbench.cli.options import run_async
+
+# Not the three seconds that people wait.
+options.ExitDeadline = functools.partial(options.ExitDeadline, 0.3)
 
 async def work():
     print("started", flush=True)

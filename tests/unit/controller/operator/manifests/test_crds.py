@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,23 +19,23 @@ PIPELINE: Json = {"name": "demo", "steps": [{"name": "a", "image": "busybox:1", 
 
 
 class RegistryClient:
-    """Creates and changes objects of c8s.dev, as kubectl does."""
+    """Creates and changes objects of c8s.dev in one namespace, as kubectl does."""
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, registry: Registry, namespace: str) -> None:
+        self.registry, self.namespace = registry, namespace
 
     def create(
         self, object_name: str = "demo-1", /, *, plural: str = "pipelineruns", status: Json | None = None, **spec: Any
     ) -> Json:
         obj = {"metadata": {"name": object_name}, "spec": spec} | ({} if status is None else {"status": status})
-        return self.registry.create(self._resource(plural), obj, namespace="default").object
+        return self.registry.create(self._resource(plural), obj, namespace=self.namespace).object
 
     def patch(self, *changes: Json, name: str = "demo-1") -> Json:
-        ref = ObjectRef(self._resource("pipelineruns"), "default", name)
+        ref = ObjectRef(self._resource("pipelineruns"), self.namespace, name)
         return self.registry.patch(ref, list(changes), patch_type="json").object
 
     def set_status(self, name: str = "demo-1") -> Json:
-        ref = ObjectRef(self._resource("pipelineruns"), "default", name)
+        ref = ObjectRef(self._resource("pipelineruns"), self.namespace, name)
         return self.registry.update(
             ref, {**self.registry.get(ref), "status": {"phase": "Running"}}, subresource="status"
         ).object
@@ -47,15 +46,22 @@ class RegistryClient:
         return found
 
 
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[RegistryClient]:
-    store = SqliteStore(tmp_path / "cluster.db")
-    registry = Registry(store, clock=lambda: datetime(2026, 1, 2, tzinfo=UTC))
-    registry.create(NAMESPACES, {"metadata": {"name": "default"}})
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """One for all tests: it takes longer to create the definitions than to use them."""
+    store = SqliteStore(tmp_path_factory.mktemp("registry") / "cluster.db")
+    made = Registry(store, clock=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     for definition in (crds.pipeline_run(), crds.pipeline_config()):
-        registry.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
-    yield RegistryClient(registry)
+        made.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
+    yield made
     store.close()
+
+
+@pytest.fixture
+def client(registry: Registry) -> RegistryClient:
+    """A client with a namespace that no other test has."""
+    made = registry.create(NAMESPACES, {"metadata": {"generateName": "test-"}}).object
+    return RegistryClient(registry, made["metadata"]["name"])
 
 
 def refusal(raised: pytest.ExceptionInfo[ApiError]) -> str:
