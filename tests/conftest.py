@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support.tools import find_tool
+from tests.support.tools import are_tools_required, find_tool
 
 # An example that a pause of the machine or a garbage collection hits is not wrong.
 settings.register_profile("without deadline", deadline=None)
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.engine)
         for mark in item.iter_markers("needs"):
             missing = [tool for tool in mark.args if find_tool(tool) is None]
-            if missing and os.environ.get("C8S_TEST_TOOLS") != "required":
+            if missing and not are_tools_required():
                 item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} is not installed on this machine"))
 
 

@@ -15,9 +15,12 @@ import pytest
 
 from tests.integration.sandbox.test_inputs import FLOW
 from tests.live import C8s
+from tests.support.tools import are_tools_required
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("watchfiles") is None, reason="watchfiles is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("watchfiles") is None and not are_tools_required(), reason="watchfiles is not installed"
+)
 
 
 @pytest.fixture

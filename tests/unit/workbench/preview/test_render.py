@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from controller.worker import MEBIBYTE, LimitedWorker, WorkLimitError, WorkLimits
+from tests.support.tools import skip_unless_required
 from workbench.preview import Preview, render_preview
 from workbench.preview.render import MAX_LINES
 
@@ -150,9 +151,12 @@ async def test_a_bomb_ends_its_own_process_only(tmp_path: Path) -> None:
 
 
 def png(size: tuple[int, int], colour: tuple[int, int, int, int]) -> bytes:
-    image = pytest.importorskip("PIL.Image")
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        skip_unless_required("Pillow is not installed")
     made = io.BytesIO()
-    image.new("RGBA", size, colour).save(made, "PNG")
+    Image.new("RGBA", size, colour).save(made, "PNG")
     return made.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tools import are_tools_required
 from workbench.submit.git import WorktreeError
 from workbench.watching import file_changes
 from workbench.watching.file_changes import FileChanges, is_editors
@@ -84,7 +86,7 @@ class Watched:
 
 
 needs_watchfiles = pytest.mark.skipif(
-    __import__("importlib.util").util.find_spec("watchfiles") is None, reason="watchfiles is not installed"
+    importlib.util.find_spec("watchfiles") is None and not are_tools_required(), reason="watchfiles is not installed"
 )
 
 

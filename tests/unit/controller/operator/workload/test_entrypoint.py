@@ -19,6 +19,7 @@ from controller.agent.gate import Gate
 from controller.command_mark import CommandMark
 from controller.operator.workload import entrypoint
 from controller.pipeline.model import Shell
+from tests.support.tools import skip_unless_required
 from tests.support.waiting import wait_until
 
 MARK = CommandMark("0123456789abcdef")
@@ -161,7 +162,7 @@ def test_commands_share_one_shell(shell: list[str]) -> None:
         assert process.communicate(timeout=10)[0] == "a  b /\n"
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.needs("bash")
 def test_commands_of_bash_run_in_bash_and_stop_in_a_pipe(shell: list[str]) -> None:
     with start_step(shell, "a=(1 2)", 'echo "${a[1]}"', "(exit 5) | cat", "echo never", step_shell="bash") as process:
         assert process.communicate(timeout=10)[0] == "2\n"
@@ -288,7 +289,7 @@ def test_only_command_is_not_marked(shell: list[str]) -> None:
 def test_sigint_is_not_ignored_inside(shell: list[str]) -> None:
     skip_busybox(shell, "it may prefer its own env, which can't give signals back")
     if subprocess.run(["env", "--default-signal=INT", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine's env can't give signals back")
+        skip_unless_required("this machine's env can't give signals back: it is older than coreutils 8.31")
     code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     with start_step(shell, f"python3 -c '{code}'") as process:
         assert process.communicate(timeout=10)[0] == "True\n"
