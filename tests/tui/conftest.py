@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import _wait
 from textual.css.stylesheet import Stylesheet
+from textual.pilot import Pilot
+
+_ROUNDS = 3
 
 
 @pytest.fixture(autouse=True)
@@ -31,4 +35,22 @@ def parsed_styles() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Stylesheet, "_parse_rules", parse_once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def keys_are_awaited() -> Iterator[None]:
+    """Wait after each key until all widgets have handled their messages, and not for a pause of 20 ms and more."""
+
+    async def press(pilot: Pilot[Any], *keys: str) -> None:
+        for key in keys:
+            await pilot.app._press_keys([key])
+            # What a widget does with a key it may say in a message to another one.
+            for _ in range(_ROUNDS):
+                await pilot._wait_for_screen()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_wait, "SLEEP_GRANULARITY", 0.002)
+        patched.setattr(_wait, "SLEEP_IDLE", 0.0005)
+        patched.setattr(Pilot, "press", press)
         yield
