@@ -58,6 +58,8 @@ class Failure:
     allowed: bool
     has_workspace: bool = False
     """Whether its workspace was saved."""
+    failed_tests: int = 0
+    """How many of its tests failed, as far as its reports say."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def _failure(step: Step) -> Failure:
         text=first.text if first else None,
         allowed=step.allow_failure,
         has_workspace=step.attempt_with_workspace is not None,
+        failed_tests=attempt.tests.failed if attempt is not None and attempt.tests is not None else 0,
     )
 
 

@@ -129,6 +129,7 @@ def test_tests_shows_a_broken_test_and_runs_only_that_again(c8s: C8s, repository
     assert "3 tests, none failed" in c8s("tests", "tests-1").stdout
     out = c8s("run", str(repository / "samples/tests.yaml"), "--param", "total=41", "--no-source", expect=1).stdout
     assert parse_step_table(out) == {"unit-tests": "Failed", "publish": "Skipped"}
+    assert "tests that failed: c8s tests tests-2 --failed" in out
     failed = c8s("tests", "tests-2", "--failed").stdout
     assert "✗ shop.cart › has_a_total" in failed
     assert "cart.sh:12" in failed

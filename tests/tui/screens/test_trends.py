@@ -43,3 +43,13 @@ async def test_without_statistics_runs_are_shown_as_before() -> None:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "shop-3"))
         assert "↑" not in shown(app)
+
+
+async def test_details_have_the_durations_of_the_pipeline_and_of_its_steps() -> None:
+    app = slow_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "shop-3"))
+        await pilot.press("d")
+        await until(pilot, sees(app, "durations", "median 1.00s ▂▂·█ ↑ 50% slower"))
+        await pilot.press("escape", "enter", "d")
+        await until(pilot, sees(app, "step", "median 1.00s ▂▂·█ ↑ 50% slower"))

@@ -107,6 +107,8 @@ def _next_steps(report: RunReport, hint: str) -> list[str]:
     if not failures:
         return [f"see more: c8s logs{hint} {name}"]
     lines = [f"see more: c8s logs{hint} {name} {sanitize_line(failures[0].slug, colour=False)}"]
+    if any(failure.failed_tests for failure in failures):
+        lines.append(f"tests that failed: c8s tests{hint} {name} --failed")
     saved = next((failure for failure in failures if failure.has_workspace), None)
     if saved is not None:
         lines.append(f"enter its workspace: c8s shell{hint} {name} {sanitize_line(saved.slug, colour=False)}")

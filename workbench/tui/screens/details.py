@@ -11,8 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from workbench.client.errors import ClientError
+from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import Artifact, Run, RunEvent, Step
+from workbench.client.statistics import PipelineTrend, Trend
 from workbench.report.details import (
     Detail,
     description,
@@ -22,6 +23,7 @@ from workbench.report.details import (
     run_details,
     step_details,
 )
+from workbench.report.trends import trend_text
 from workbench.report.usage import usage_details
 from workbench.runs.reuse_explanation import ReuseExplanation, explain_reuse, reuse_details
 from workbench.session.source_manifests import default_manifests
@@ -39,6 +41,7 @@ from workbench.tui.widgets.tab_bar import TabBar
 _NAME_WIDTH = 18
 
 _MAX_ARTIFACTS = 5_000
+_SPARKLINE = 30
 
 
 _TABS = {"why": "Why", "environment": "Environment", "events": "Events", "yaml": "YAML", "artifacts": "Artifacts"}
@@ -63,6 +66,8 @@ class DetailsScreen(ArtifactActions):
         self._artifacts_error: str | None = None
         self._ended_steps = -1
         """How many steps had ended when the artifacts were listed: each may have stored some."""
+        self._trend: PipelineTrend | None = None
+        """Statistics of the pipeline, once they are read."""
         self._error: str | None = None
         self._reuse: ReuseExplanation | None = None
         """What was reused, and why the other steps ran again; None for a run that reuses nothing."""
@@ -118,6 +123,7 @@ class DetailsScreen(ArtifactActions):
             *description(frozen, step),
             *(step_details(run, step, now) if step is not None else ()),
             *(self._usage(frozen, step) if step is not None else ()),
+            *self._durations(step),
             *(reuse_details(self._reuse, step) if self._reuse is not None else ()),
             *run_details(run),
         )
@@ -135,6 +141,14 @@ class DetailsScreen(ArtifactActions):
         if run.may_reuse and sum(bool(each.attempts) for each in run.steps) != self._explained_steps:
             self._explained_steps = sum(bool(each.attempts) for each in run.steps)
             self._explain_reuse()
+
+    def _durations(self, step: Step | None) -> tuple[Detail, ...]:
+        """The last durations of the step, or of the pipeline."""
+        found: Trend | None = self._trend
+        if step is not None and self._trend is not None:
+            found = next((each for each in self._trend.steps if each.name == step.name), None)
+        text = trend_text(found, _SPARKLINE, ascii_only=self.workbench.ascii_only) if found is not None else ""
+        return (Detail("durations", text),) if text else ()
 
     def _usage(self, frozen: Run, step: Step) -> tuple[Detail, ...]:
         return usage_details(frozen.definition, step, ascii_only=self.workbench.ascii_only)
@@ -189,6 +203,11 @@ class DetailsScreen(ArtifactActions):
             self._run = await controller.run(self._run_name)
             self.runs_changed()
             self._events = await controller.events(self._run_name)
+            self.runs_changed()
+            self._trend = await controller.statistics(self._run.pipeline)
+        except NotFoundError:
+            # No run of the pipeline has ended.
+            return
         except ClientError as error:
             self._error = sanitize_label(str(error), 400)
         self.runs_changed()
