@@ -19,6 +19,7 @@ _BASE = (
 _ROW = Markup(
     '<div id="L{number}"{marked}><a href="{base}?line={number}#L{number}">{number}</a><code>{text}</code></div>'
 )
+_PLAIN_ROW = Markup("<div><code>{}</code></div>")
 _FAILING = Markup(' class="failing"')
 _FLAGS = ("bold", "dim", "italic", "underline", "reverse", "strike")
 
@@ -33,12 +34,15 @@ def line_html(data: bytes) -> Markup:
     return Markup("").join(pieces)
 
 
-def rows_html(lines: Iterable[Line], base: str = "", failing: int | None = None) -> Markup:
-    """Numbered lines, each with an anchor `L<number>`; `base` is the page that a number links to.
+def rows_html(lines: Iterable[Line], base: str = "", failing: int | None = None, *, numbers: bool = True) -> Markup:
+    """Lines, each with its number and an anchor `L<number>`; `base` is the page that a number links to.
 
     Args:
         failing: the line that explains the step's failure.
+        numbers: whether the lines have numbers.
     """
+    if not numbers:
+        return Markup("").join(_PLAIN_ROW.format(line_html(line.data)) for line in lines)
     address = escape(base)
     rows = []
     for line in lines:

@@ -22,6 +22,11 @@ WAIT = 60_000
 """Milliseconds: the machine may be busy."""
 PAYLOAD = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
 ARTIFACT = "<img src=x onerror=window.hacked=1>.html"
+_ESCAPED = PAYLOAD.replace("<", "&lt;")
+JUNIT = (
+    f'<testsuite><testcase name="{_ESCAPED}" classname="c"><failure message="{_ESCAPED}">{_ESCAPED}</failure>'
+    f"<system-out>{_ESCAPED}</system-out></testcase></testsuite>"
+)
 HOSTILE = f"""\
 version: v1alpha1
 name: hostile
@@ -39,6 +44,16 @@ steps:
     dependsOn: [build]
     matrix: {{dimensions: {{case: ["{PAYLOAD}", "javascript:window.hacked=1"]}}}}
     commands: ["true"]
+  - name: unit
+    image: x
+    allowFailure: true
+    commands:
+      - |
+        cat > junit.xml <<'END'
+        {JUNIT}
+        END
+        exit 1
+    reports: {{junit: [junit.xml]}}
   - name: lint
     image: x
     allowFailure: true
@@ -92,8 +107,8 @@ class Site:
         run = f"runs/{self.hostile}"
         return [
             "pipelines", "runs", "runs?filter=status:failed", "deliveries", "cluster", run, f"{run}/steps/build",
-            f"{run}/steps/lint?search=boom", f"{run}/artifacts", f"{run}/artifacts/build/preview/out/x.svg",
-            f"compare?left={self.hostile}&right={self.hostile}",
+            f"{run}/steps/lint?search=boom", f"{run}/tests", f"{run}/artifacts",
+            f"{run}/artifacts/build/preview/out/x.svg", f"compare?left={self.hostile}&right={self.hostile}",
         ]  # fmt: skip
 
     def start(self, name: str = "slow") -> tuple[str, Path]:
@@ -144,6 +159,8 @@ def test_every_page_is_sound_and_hostile_content_is_inert(site: Site, scripts: b
                 assert tab.title() != "owned"
         tab.goto(f"{site.root}runs/{site.hostile}/steps/build?line=1")
         assert PAYLOAD in tab.locator("#L1 code").text_content()
+        tab.goto(f"{site.root}runs/{site.hostile}/tests")
+        assert PAYLOAD in tab.locator("details .log").first.text_content()
 
 
 def test_artifacts_are_downloads_and_never_pages(site: Site) -> None:
