@@ -17,6 +17,7 @@ from controller.logs import Line
 MAX_LISTED = 300
 """Tests that the page lists, those that failed first."""
 MAX_LINES = 200
+_ABSENT = {"suite": "", "message": None, "file": None, "line": None}
 
 router = APIRouter(
     prefix=f"{ROOT}/namespaces/{{ns}}/runs/{{run}}/tests", route_class=PageRoute, include_in_schema=False
@@ -29,8 +30,11 @@ async def tests_page(request: Request, ns: str, run: str) -> Response:
     answer = await calls.list_tests(request, ns, run, None, False, MAX_LISTED, None)
     found = json.loads(bytes(answer.body))
     rows = [
-        {**each, "text": _text(each.get("details")), "output": _text(each.get("output"))} for each in found["items"]
+        {**_ABSENT, **each, "text": _text(each.get("details")), "output": _text(each.get("output"))}
+        for each in found["items"]
     ]
+    for each in found["steps"]:
+        each.setdefault("warnings", [])
     return rendering.render(
         request, "tests.html", run=run, steps=found["steps"], rows=rows, has_more="continue" in found
     )
