@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
-from api import Api, context_of, rss_of
+from api import Api, context_of
 from machine import describe, spread
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
@@ -37,6 +37,12 @@ def processor_of(pid: str) -> Callable[[], float]:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     return spent
+
+
+def memory_of(pid: str) -> float:
+    """MiB of memory of a process."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return next(int(words[1]) for words in lines if words[0] == "VmRSS:") / 1024
 
 
 def controller_of(root: Path) -> str:
@@ -104,20 +110,22 @@ async def readers(http: aiohttp.ClientSession, url: str, run: str, count: int, s
     await asyncio.gather(*(one() for _ in range(count)))
     seconds, own = time.monotonic() - began, spent() - before
     received = f"{statistics.median(sizes) / 1000:.0f} kB each" if sizes else "-"
-    print(f"  {count:3} browsers on one busy run            {own / seconds:.2f} cores over {seconds:.0f} s, {received}")
+    share = f"{own / seconds:.2f} cores ({own:.1f} s of {seconds:.0f} s)"
+    print(f"  {count:3} browsers on one busy run            {share}, {received}")
 
 
 async def alone(api: Api, run: str, spent: Callable[[], float]) -> float:
     """The same run without a browser; cores of the controller."""
     began, before = time.monotonic(), spent()
     await api.until(run, lambda status: status["phase"] in ("Succeeded", "Failed"), run)
-    found = (spent() - before) / (time.monotonic() - began)
-    print(f"  no browser on such a run               {found:.2f} cores over {time.monotonic() - began:.0f} s")
-    return found
+    own, seconds = spent() - before, time.monotonic() - began
+    print(f"  no browser on such a run               {own / seconds:.2f} cores ({own:.1f} s of {seconds:.0f} s)")
+    return own / seconds
 
 
 async def measure(args: argparse.Namespace, root: Path) -> None:
-    context, spent = context_of(root), processor_of(controller_of(root))
+    pid = controller_of(root)
+    context, spent = context_of(root), processor_of(pid)
     url, headers = context["url"], {"Authorization": f"Bearer {context['token']}"}
     cookies = aiohttp.CookieJar(unsafe=True)
     limits = {"connector": aiohttp.TCPConnector(limit=0), "timeout": aiohttp.ClientTimeout(1200)}
@@ -139,7 +147,7 @@ async def measure(args: argparse.Namespace, root: Path) -> None:
         base = await alone(api, await create(api, wide_pipeline("busy", "sleep 0.3")), spent)
         await readers(http, url, await create(api, wide_pipeline("busy", "sleep 0.3")), args.readers, spent)
         print(f"  (goal: at most half a core more than {base:.2f})")
-        print(f"  memory of the controller               {rss_of(url)() / 1024:.0f} MiB")
+        print(f"  memory of the controller               {memory_of(pid):.0f} MiB")
 
 
 def main() -> None:

@@ -27,7 +27,8 @@ IMAGE_ROLE = "dev.c8s.role=controller-image"
 """The label that the Dockerfile sets."""
 KEPT_IMAGES = 2
 """The newest images that a build leaves: of what is installed, and of the version before."""
-_SUFFIXES = {".py", ".json"}
+_SUFFIXES = {".py", ".json", ".html", ".css", ".js", ".svg"}
+"""Of the program's files; those of pages are templates, styles and scripts."""
 _ENVIRONMENT_MARK = "# The variables of the base: ENVIRONMENT\n"
 _DOLLAR = "\\$"
 _NO_GIT_LINE = "c8s: this image has no git"

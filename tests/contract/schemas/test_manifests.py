@@ -171,3 +171,12 @@ def test_only_readiness_depends_on_other_services(file: str) -> None:
     for container in deployment["spec"]["template"]["spec"]["containers"]:
         paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
         assert paths == {"startup": "/healthz", "readiness": "/readyz", "liveness": "/healthz"}
+
+
+def test_dashboard_is_served_and_linked_to_only_if_wanted() -> None:
+    for dashboard, pages in ((False, "api/v1"), (True, "ui")):
+        options = InstallOptions(MANIFESTS_FOLDER, "any", public_url="https://c8s.example.org", dashboard=dashboard)
+        settings = next(each for each in render_objects(options) if each["metadata"]["name"] == "c8s-settings")["data"]
+        assert settings.get("C8S_ENABLE_DASHBOARD") == ("true" if dashboard else None)
+        assert settings["C8S_RUN_URL"] == f"https://c8s.example.org/{pages}/namespaces/{{namespace}}/runs/{{run}}"
+        assert settings["C8S_ALLOWED_HOST"] == "c8s.example.org"

@@ -48,6 +48,14 @@ def test_tag_depends_on_the_program_and_the_base_only(tmp_path: Path) -> None:
     assert build.image_tag(recipe, "sha256:1") != first
 
 
+def test_image_has_the_pages_of_the_dashboard() -> None:
+    program = build.ImageSpec().program
+    folder = program / "dashboard"
+    pages = {file for part in ("templates", "static") for file in (folder / part).iterdir()}
+    assert len(pages) > 10
+    assert pages <= set(build.source_files(program))
+
+
 def test_build_context_is_readable_by_all_users(tmp_path: Path) -> None:
     recipe = program(tmp_path)
     (recipe.program / "main.py").chmod(0o600)
