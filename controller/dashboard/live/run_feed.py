@@ -25,7 +25,7 @@ TICK = 1.0
 """Seconds between two versions of a page."""
 REDRAW = 5.0
 """Seconds after which the bars of running steps are drawn again."""
-MAX_FEEDS = 500
+MAX_FEEDS = 64
 
 Parts = Mapping[str, str]
 

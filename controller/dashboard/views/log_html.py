@@ -24,7 +24,7 @@ _FAILING = Markup(' class="failing"')
 _FLAGS = ("bold", "dim", "italic", "underline", "reverse", "strike")
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def line_html(data: bytes) -> Markup:
     """The text of a line. Many readers follow the same lines, so that the last ones are kept."""
     pieces = []
