@@ -16,6 +16,7 @@ from embedded.kubelet.runtime.engine.engine import list_labelled
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL
 from tests.live import C8s, parse_step_table, write_pipeline
 from tests.support.engine import TEST_IMAGE, engine
+from tests.support.terminal import terminal
 
 __all__ = ["engine"]
 
@@ -61,6 +62,23 @@ def test_steps_run_in_their_images_and_hand_artifacts_on(c8s: C8s, engine: Found
     finally:
         c8s("down")
     assert containers(engine, c8s.home) == 0
+
+
+def test_progress_bar_is_shown_while_it_grows(c8s: C8s, engine: FoundEngine) -> None:
+    waits = "until test -e /tmp/go; do sleep 0.1; done"
+    script = f"printf 'one\\n 10%% of it\\r 20%% of it'; {waits}; printf '\\r100%% of it\\n'"
+    write_pipeline(c8s.home, [json.dumps({"name": "a", "image": TEST_IMAGE, "commands": [script]})], name="bar")
+    c8s("up", "--runtime", engine.info.name)
+    try:
+        with terminal(c8s, "run", cwd=c8s.home) as run:
+            run.read_until(b"a |  20% of it")
+            c8s("shell", "bar-1", "a", "touch", "/tmp/go")
+            run.read_until(None)
+        assert run.process.returncode == 0
+        assert b"a | 100% of it\r\n" in run.written
+        assert c8s("logs", "bar-1", "a").stdout == "one\n100% of it\n"
+    finally:
+        c8s("down")
 
 
 def test_containers_of_a_killed_sandbox_are_removed_by_down(c8s: C8s, engine: FoundEngine) -> None:
