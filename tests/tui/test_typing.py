@@ -92,6 +92,45 @@ async def test_palette_gets_what_is_typed_after_its_key(delay: float) -> None:
         await until(pilot, lambda: [each.value for each in app.screen.query(Input)] == ["requdr"])
 
 
+async def _typed_into(field: str, keys: list[str], text: str, delay: float, folder: Path, *, pasted: bool) -> None:
+    """Open a field by keys and type, or paste, a text at once: the field must have it, and nothing else."""
+    file = folder / ".c8s.yaml"
+    file.write_text("name: hello\nsteps: []\n")
+    app = FakeWorkbench([hello(7)], launcher=FakeLauncher(None, file))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        await type_ahead(app, keys, delay)
+        if pasted:
+            app.post_message(events.Paste(text))
+        else:
+            await type_ahead(app, text, delay)
+        await until(pilot, lambda: [each.value for each in app.screen.query(field).results(Input)] == [text])
+        assert file.read_text() == "name: hello\nsteps: []\n"
+
+
+_FIELDS = [
+    ("#secret-name", ["K", "plus"], "quer"),
+    ("FindBar Input", ["e", "ctrl+f"], "quer"),
+    ("FindBar Input", ["e", "ctrl+g"], "12"),
+]
+
+
+@pytest.mark.parametrize("delay", DELAYS)
+@pytest.mark.parametrize(("field", "keys", "text"), _FIELDS)
+async def test_every_field_gets_every_letter(
+    field: str, keys: list[str], text: str, delay: float, tmp_path: Path
+) -> None:
+    await _typed_into(field, keys, text, delay, tmp_path, pasted=False)
+
+
+@pytest.mark.parametrize("delay", DELAYS)
+@pytest.mark.parametrize(("field", "keys", "text"), [*_FIELDS, ("CommandPalette Input", ["ctrl+p"], "rer")])
+async def test_every_field_gets_what_is_pasted(
+    field: str, keys: list[str], text: str, delay: float, tmp_path: Path
+) -> None:
+    await _typed_into(field, keys, text, delay, tmp_path, pasted=True)
+
+
 async def test_question_gets_the_answer_that_follows_its_key() -> None:
     app = busy_app(open_run="webshop-42")
     async with app.run_test(size=WIDE, notifications=True) as pilot:

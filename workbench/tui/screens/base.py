@@ -136,6 +136,7 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         bar.connection_hint = connection_hint(feed.lost_at if feed.runs.loaded else None, start)
         bar.connection_error = feed.connection_error
         bar.disk_problem = self.workbench.disk_problem
+        self.set_class(feed.connection_error is not None or self.workbench.disk_problem is not None, "-trouble")
         cluster = self.workbench.feed.cluster
         if cluster is not None:
             images = "images ignored" if cluster.ignores_images else "images used"
