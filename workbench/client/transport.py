@@ -193,9 +193,9 @@ class Transport:
             elif message.type is aiohttp.WSMsgType.ERROR:
                 raise ConnectionLostError(self._unreachable(action, socket.exception() or ConnectionError("broken")))
         if socket.close_code not in (1000, 1001, None):
-            raise ConnectionLostError(
-                self._unreachable(action, ConnectionError(f"closed with code {socket.close_code}"))
-            )
+            # 1006: without a closing frame, as when the controller ends.
+            code = "" if socket.close_code == 1006 else f" with code {socket.close_code}"
+            raise ConnectionLostError(self._unreachable(action, ConnectionError(f"it was closed{code}")))
 
     async def _json(self, answer: aiohttp.ClientResponse, action: str) -> Any:
         text = await answer.read()

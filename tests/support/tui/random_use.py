@@ -18,6 +18,7 @@ from tests.support.tui.fakes import FakeController, FakeLauncher, FakeWorkbench,
 from workbench.client import (
     BacklogEnd,
     Frame,
+    LinePart,
     Lines,
     LogLine,
     Run,
@@ -103,6 +104,9 @@ class ScriptedController(FakeController):
                     yield Lines(StreamKey(slug, 1, "step"), have + 1, tuple(LogLine(None, t) for t in lines[have:]))
                     sent[slug] = len(lines)
                 yield BacklogEnd(StreamKey(slug, 1, "step"))
+                if partial_lines and self.random.random() < 0.5:
+                    state = f"{self.random.randrange(100)}% of {slug}"
+                    yield LinePart(StreamKey(slug, 1, "step"), sent[slug] + 1, LogLine(None, state))
             known = next((one for one in self.listed if one.name == run), None)
             if known is None or known.ended:
                 break
