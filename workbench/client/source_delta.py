@@ -27,10 +27,12 @@ class SourceDelta:
     Attributes:
         base: the digest of the other one (`sha256:…`).
         pieces: offset in the other one, or None for new bytes; size; and offset in the archive itself.
+        listed: whether the controller is to list its files at once, for a run that follows.
     """
 
     base: str
     pieces: tuple[tuple[int | None, int, int], ...]
+    listed: bool = False
 
     @property
     def head(self) -> bytes:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -55,10 +56,12 @@ class SourceUploader:
 
     Args:
         memory: a file that remembers it for later processes; None: only this object does.
+        listed: whether the controller is to list the files at once: a run follows, but not at once.
     """
 
-    def __init__(self, memory: Path | None = None) -> None:
+    def __init__(self, memory: Path | None = None, *, listed: bool = False) -> None:
         self._memory = memory
+        self._listed = listed
         self._base: tuple[str, dict[str, ArchivePiece]] | None = None
         if memory is not None:
             self._base = _read(memory)
@@ -66,6 +69,8 @@ class SourceUploader:
     async def upload(self, api: SourceApi, archive: SourceArchive) -> None:
         """Upload an archive unless the controller has it. Raises ClientError."""
         delta = find_delta(*self._base, archive.pieces) if self._base is not None else None
+        if delta is not None and self._listed:
+            delta = replace(delta, listed=True)
         await api.ensure_source(archive.digest, archive.path, delta=delta)
         self._base = (archive.digest, {piece.sha256: piece for piece in archive.pieces})
         if self._memory is not None:

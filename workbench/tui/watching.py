@@ -51,7 +51,7 @@ class WatchingApp(LaunchingApp):
         """The run that was started last because a file was saved."""
         self._watched_fingerprint = ""
         self._watch_problem = ""
-        self._uploader = SourceUploader()
+        self._uploader = SourceUploader(listed=True)
 
     @property
     def is_watching(self) -> bool:

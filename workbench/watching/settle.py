@@ -9,8 +9,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-QUIET_SECONDS = 0.3
-"""How long no file may change before a run starts: editors and git write many files one after the other."""
+QUIET_SECONDS = 0.25
+"""How long no change may be reported before a run starts: editors and git write many files one after the other.
+
+Changes are reported 0.05 s after the last of them, which makes a pause of 0.3 s.
+"""
 
 
 class Settled(Generic[T]):

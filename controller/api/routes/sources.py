@@ -4,6 +4,7 @@ A body that does not have its announced digest, or is too large, leaves nothing 
 already is not read again.
 """
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -17,6 +18,7 @@ from controller.api.models import runs as models
 from controller.api.namespace_uids import read_namespace_uid
 from controller.api.openapi import binary_body
 from controller.api.state import AppState, get_state
+from controller.operator.effects.source_files import UnknownFilesError
 from controller.run_types.patterns import DIGEST_PATTERN
 from controller.storage import ObjectNotFoundError
 from controller.storage.sources import SourceId, find_source, period_at
@@ -77,6 +79,9 @@ async def put_source_delta(
     ns: str,
     digest: str,
     base: Annotated[str, Query(pattern=DIGEST_PATTERN, description="digest of a stored source")],
+    listed: Annotated[
+        bool, Query(description="also list its files now, so that a run on it knows sooner what it can reuse")
+    ] = False,
 ) -> Response:
     """Stores a tar.gz that is made of pieces of a stored one and of new bytes.
 
@@ -111,6 +116,10 @@ async def put_source_delta(
     except ApiProblemError:
         await state.store.delete(key)
         raise
+    if listed:
+        # A run on it says why, if they can't be listed.
+        with contextlib.suppress(UnknownFilesError):
+            await state.source_files.load(ns, digest)
     return JSONResponse({"digest": digest, "size": size}, status_code=201)
 
 

@@ -34,6 +34,34 @@ class UnknownFilesError(Exception):
     """The files of a source can't be listed; the message says why, as a clause."""
 
 
+class ListedSources:
+    """The files of the sources that were listed last. A digest stands for the same files everywhere.
+
+    API and operator of one process share it: files of a source that was just uploaded are known when its run begins.
+    """
+
+    def __init__(self, max_files: int = _MAX_REMEMBERED) -> None:
+        self._max_files = max_files
+        self._known: dict[str, Files] = {}
+
+    def get(self, sha256: str) -> Files | None:
+        """The files of a source by its digest (hex)."""
+        found = self._known.pop(sha256, None)
+        if found is not None:
+            self._known[sha256] = found
+        return found
+
+    def put(self, sha256: str, files: Files) -> None:
+        """Remember files, and forget those that were asked for longest ago."""
+        self._known[sha256] = files
+        while len(self._known) > 1 and sum(map(len, self._known.values())) > self._max_files:
+            del self._known[next(iter(self._known))]
+
+
+LISTED = ListedSources()
+"""Of this process."""
+
+
 class SourceFiles:
     """Lists the files of sources.
 
@@ -41,11 +69,17 @@ class SourceFiles:
         now: the wall clock.
     """
 
-    def __init__(self, client: KubeClient, store: ObjectStore, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        store: ObjectStore,
+        now: Callable[[], datetime],
+        listed: ListedSources = LISTED,
+    ) -> None:
         self._client = client
         self._store = store
         self._now = now
-        self._known: dict[SourceId, Files] = {}
+        self._listed = listed
 
     async def load(self, namespace: str, digest: str) -> Files:
         """The fingerprint of each file of a source, by path.
@@ -59,12 +93,10 @@ class SourceFiles:
         """
         metadata = (await self._client.get(NAMESPACES, namespace))["metadata"]
         source = SourceId(namespace, str(metadata["uid"]), digest.removeprefix("sha256:"))
-        found = self._known.pop(source, None)
-        if found is None:
+        found = self._listed.get(source.sha256)
+        if found is None or await find_source(self._store, source, self._now()) is None:
             found = await self._read(source)
-        self._known[source] = found
-        while len(self._known) > 1 and sum(map(len, self._known.values())) > _MAX_REMEMBERED:
-            del self._known[next(iter(self._known))]
+        self._listed.put(source.sha256, found)
         return found
 
     async def _read(self, source: SourceId) -> Files:

@@ -76,7 +76,7 @@ class WatchSession:
     output: Output = field(default_factory=Output)
     manifests: SourceManifests = field(default_factory=default_manifests)
     _client: Client | None = field(default=None, init=False)
-    _uploader: SourceUploader = field(default_factory=SourceUploader, init=False)
+    _uploader: SourceUploader = field(default_factory=lambda: SourceUploader(listed=True), init=False)
     _current: _FollowedRun | None = field(default=None, init=False)
     _last: str = field(default="", init=False)
     """The fingerprint of the run that was started last."""

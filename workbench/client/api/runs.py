@@ -50,7 +50,7 @@ class RunCalls(ApiCalls):
                 "PUT",
                 self._path("sources", digest, "delta"),
                 "upload what is new in the working tree",
-                params=to_params(base=delta.base),
+                params=to_params(base=delta.base, listed="true" if delta.listed else None),
                 headers=headers,
                 body=lambda: _read_delta(archive, delta),
             )

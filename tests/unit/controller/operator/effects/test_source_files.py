@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from controller.operator.effects.source_files import SourceFiles, UnknownFilesError, digest_inputs
+from controller.operator.effects.source_files import ListedSources, SourceFiles, UnknownFilesError, digest_inputs
 from controller.storage.sources import SourceId, period_at
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ def archive(**files: bytes) -> bytes:
 
 
 def files_of(store: FakeStore) -> SourceFiles:
-    return SourceFiles(store, store, lambda: NOW)  # type: ignore[arg-type]
+    return SourceFiles(store, store, lambda: NOW, ListedSources(3))  # type: ignore[arg-type]
 
 
 async def test_files_are_read_once() -> None:
@@ -86,3 +86,19 @@ def test_pipeline_file_counts_where_it_is_named() -> None:
     before = digest_inputs(FILES, globs, ".c8s.yaml")
     after = digest_inputs({**FILES, ".c8s.yaml": "file 9"}, globs, ".c8s.yaml")
     assert {name for name in globs if before[name] != after[name]} == {"lint"}
+
+
+def test_files_asked_for_longest_ago_are_forgotten() -> None:
+    listed = ListedSources(max_files=4)
+    for digest in "abc":
+        listed.put(digest, {"x": "1", "y": "1"})
+        listed.get("b")
+    assert [listed.get(digest) is not None for digest in "abc"] == [False, True, True]
+
+
+async def test_files_of_another_namespace_are_not_given_away() -> None:
+    listed = ListedSources()
+    listed.put("a" * 64, {"x": "1"})
+    store: Any = FakeStore(None)
+    with pytest.raises(UnknownFilesError, match="no longer stored"):
+        await SourceFiles(store, store, lambda: NOW, listed).load("team", "sha256:" + "a" * 64)
