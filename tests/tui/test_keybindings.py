@@ -106,6 +106,7 @@ def test_binding_ids_are_unique_and_described() -> None:
             assert binding.id, binding
             assert binding.tooltip, binding
             assert owners.setdefault(binding.id, cls) is cls
+    assert {"app.run", "app.quit"} <= owners.keys()
 
 
 def test_every_binding_has_a_focus_scope() -> None:

@@ -49,7 +49,9 @@ def test_decision_records_are_numbered_without_gaps() -> None:
 
 def test_every_decision_record_has_the_four_sections() -> None:
     wanted = ["Status", "Context", "Decision", "Consequences"]
-    for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"):
+    paths = list((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    assert paths
+    for path in paths:
         assert re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE) == wanted, path.name
 
 

@@ -104,7 +104,9 @@ def test_images_of_others_are_pinned_by_digest(folder: str) -> None:
 @pytest.mark.parametrize("folder", ["overlays/kind", "overlays/minio"])
 def test_pods_meet_the_restricted_profile(folder: str) -> None:
     """The fields that https://kubernetes.io/docs/concepts/security/pod-security-standards/ asks for."""
-    for spec in pods(render(MANIFESTS_FOLDER / folder)).values():
+    specs = pods(render(MANIFESTS_FOLDER / folder))
+    assert {"c8s-operator", "c8s-api"} <= specs.keys()
+    for spec in specs.values():
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["runAsUser"] > 0
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

@@ -40,8 +40,10 @@ def test_other_urls_are_other_repositories(url: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_an_event_survives_being_stored(provider: str) -> None:
+    found: list[RepositoryEvent] = []
     for build in payloads.EVERY[provider]:
         headers, document = build()
-        for found in PROVIDERS[provider].parse(headers, parse_body(payloads.encode(document), "application/json")):
-            if isinstance(found, RepositoryEvent):
-                assert from_stored(to_stored(found)) == found
+        parsed = PROVIDERS[provider].parse(headers, parse_body(payloads.encode(document), "application/json"))
+        found += [each for each in parsed if isinstance(each, RepositoryEvent)]
+    assert found
+    assert [from_stored(to_stored(each)) for each in found] == found

@@ -30,6 +30,7 @@ def test_sandbox_files_are_private(tmp_path: Path) -> None:
     folder = SandboxPaths.named("mine", tmp_path / "state")
     folder.create()
     credentials.issue_credentials(folder, "http://127.0.0.1:1")
+    assert any(path.is_file() for path in folder.root.rglob("*"))
     for path in folder.root.rglob("*"):
         allowed = 0o700 if path.is_dir() else 0o600
         assert stat.S_IMODE(path.stat().st_mode) == allowed, path

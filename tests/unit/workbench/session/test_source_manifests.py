@@ -18,7 +18,7 @@ def test_files_of_a_run_are_remembered(tmp_path: Path) -> None:
 
 def test_only_their_owner_can_read_them(tmp_path: Path) -> None:
     SourceManifests(tmp_path / "sources").save("u-1", {"a": "01"})
-    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "sources").rglob("*"))
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "sources").rglob("*")} == {0}
 
 
 def test_uids_are_no_paths(tmp_path: Path) -> None:

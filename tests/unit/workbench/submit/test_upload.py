@@ -83,6 +83,7 @@ async def test_a_changed_file_costs_about_as_much_as_that_file(tmp_path: Path) -
     (tmp_path / "d3" / "f3.txt").unlink()
     with pack_archive(scan(tmp_path)) as packed:
         await uploader.upload(api, packed)
+    assert len(api.sent) == 4
     assert all(sent < api.sent[0] / 5 for sent in api.sent[1:]), api.sent
 
 

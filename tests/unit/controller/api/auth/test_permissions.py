@@ -56,6 +56,11 @@ def test_a_route_without_a_rule_can_not_be_made() -> None:
         GuardedRoute("/new", endpoint)
 
 
+def test_routes_have_every_kind_of_rule() -> None:
+    """So that none of the tests below looks at nothing."""
+    assert {rule.kind for _, _, rule in HTTP} == {"public", "user", "review", "path", "capability", "link"}
+
+
 async def test_without_a_token_only_health_is_open(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         for method, path, rule in HTTP:
