@@ -25,6 +25,7 @@ from controller.api.routes.agent.access import authorize_agent
 from controller.api.routes.agent.uploads import commit_archive, grant_upload
 from controller.api.runs.find import find_run_by_uid, reread_run
 from controller.api.state import AppState, get_state
+from controller.run_types.keys import AttemptKey
 from controller.storage import ObjectExistsError
 from controller.storage.sources import find_source
 
@@ -93,7 +94,7 @@ async def agent_manifest(request: Request, slug: str, attempt: int) -> Response:
     access = await authorize_agent(state, request, "step", slug, attempt)
     access.check_artifacts()
     key = access.key
-    check_paths = await file_name_check(state.client, access.run)
+    check_paths = await file_name_check(state.client, access.run, AttemptKey(slug, attempt))
     # Few at a time: each needs twice its size in memory.
     async with state.manifest_slots:
         manifest = await _encode_manifest(await request.body(), check_paths)

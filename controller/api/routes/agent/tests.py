@@ -27,6 +27,7 @@ from controller.api.state import AppState, get_state
 from controller.operator.decision.reuse import source_identity
 from controller.operator.run_object import as_run, is_from_fork
 from controller.run_numbers import number_of, pipeline_of
+from controller.run_types.keys import AttemptKey
 from controller.storage import ObjectExistsError
 from controller.test_results.compile import CompiledTests, compile_reports, problem_document
 from controller.test_results.documents import TestsKey, failed_tests, read_document
@@ -77,7 +78,7 @@ async def agent_tests(request: Request, slug: str, attempt: int) -> Response:
     if (counts := await _stored_counts(state, key)) is not None:
         return JSONResponse(counts)
     async with state.report_slots:
-        secrets = await secret_values(state.client, access.run)
+        secrets = await secret_values(state.client, access.run, AttemptKey(slug, attempt))
         body = await request.body()
         try:
             found = await state.report_worker.run(compile_reports, body, secrets)
