@@ -164,7 +164,7 @@ class EngineContainer:
 
     async def usage(self) -> Usage | None:
         """See `RuntimeContainer`."""
-        with suppress(EngineError, EngineUnreachableError, KeyError, TypeError, ValueError):
+        with suppress(EngineError, EngineUnreachableError, AttributeError, KeyError, TypeError, ValueError):
             found = await self._client.get(
                 f"/containers/{self._identifier}/stats", stream="false", **{"one-shot": "true"}
             )

@@ -281,3 +281,23 @@ def test_agent_gets_the_inputs_of_a_run_that_verifies_them() -> None:
 
     assert inputs_of(verifyInputs=True) == '["src/**", "ci-1.txt"]'
     assert inputs_of() is None
+
+
+def test_a_step_with_reports_has_an_agent_that_collects_them() -> None:
+    job = job_of(step("test", reports={"junit": ["*.xml"], "tap": ["out.tap"]}))
+    agent = pod_of(job)["initContainers"][0]
+    environment = {each["name"]: each.get("value") for each in agent["env"]}
+    assert environment["C8S_REPORTS"] == '{"junit": ["*.xml"], "tap": ["out.tap"]}'
+    assert "C8S_FAILED_TESTS" not in env_of(job)
+
+
+@pytest.mark.parametrize(("step_name", "runs_failed"), [("test", True), ("other", False)])
+def test_only_the_named_steps_run_what_failed(step_name: str, runs_failed: bool) -> None:
+    failed = {"run": "ci-0", "uid": "u", "steps": [{"step": "test", "attempt": 2}]}
+    definition = step(step_name, commands=["all"], reports={"junit": ["*.xml"]}, rerunFailed="some")
+    job = job_of(definition, spec={"failedTests": failed})
+    agent = pod_of(job)["initContainers"][0]
+    script = container_of(job)["command"][4]
+    assert script == ("some" if runs_failed else "all")
+    assert (env_of(job).get("C8S_FAILED_TESTS") == names.FAILED_TESTS_FILE) is runs_failed
+    assert any(each["name"] == "C8S_FETCH_FAILED_TESTS" for each in agent["env"]) is runs_failed
