@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller import labels
-from controller.kube import ForbiddenError, Informer, KubeError, NotFoundError, Resource
+from controller.kube import POD_METRICS, ForbiddenError, Informer, KubeError, NotFoundError, Resource
 from controller.run_types.keys import AttemptKey, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES, StepPhase
 from controller.usage.series import add_sample, parse_metric
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-POD_METRICS = Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics")
 INTERVAL = 2.0
 """Seconds between samples; the fastest sources measure each second, metrics-server every 15."""
 SHOW_INTERVAL = 10.0

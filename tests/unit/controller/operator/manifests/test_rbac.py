@@ -65,7 +65,7 @@ REVIEWS = granted(rbac._REVIEWS)
 
 def test_the_operator_has_the_rights_that_it_uses_and_no_more() -> None:
     used = called("operator", "forges", "logs", "kube/leader_election.py", "runtime/operator_runner.py") | REVIEWS
-    used |= called("run_numbers.py")
+    used |= called("run_numbers.py", "statistics", "usage")
     assert granted((*rbac.OPERATOR_GRANTS, *rbac.LEASE_GRANTS)) == used
 
 
