@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,16 @@ async def test_hostile_text_is_inert_in_a_recording(tmp_path: Path) -> None:
     assert "\x1b]0;owned" not in text
     assert "\u202e" not in text
     assert "\x1b[2J" not in text
+
+
+async def test_an_interrupted_recording_ends_at_once(tmp_path: Path) -> None:
+    with BundleController(await bundle_at(tmp_path / "a.c8srun")) as bundle:
+        begun = asyncio.Event()
+        task = asyncio.create_task(record(bundle, (100, 30), lambda done, of: begun.set()))
+        await asyncio.wait_for(begun.wait(), 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 3)
 
 
 async def test_a_run_without_times_can_not_be_recorded(tmp_path: Path) -> None:

@@ -76,7 +76,14 @@ async def record(
     app = Workbench(connect, WorkbenchOptions(endpoint_label="c8s", open_run=bundle.only_run.name))
     app.driver_class = recorder
     recording = _Recording(app, playback, written, progress)
-    await app.run_async(size=size, auto_pilot=recording.play, mouse=False)
+    # In a task of its own: the app waits for what plays it, which has to be told that it is to stop.
+    running = asyncio.create_task(app.run_async(size=size, auto_pilot=recording.play, mouse=False))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        recording.stopped = True
+        await running
+        raise
     if recording.problem is not None:
         raise recording.problem
     if app.crash is not None:
@@ -93,6 +100,8 @@ class _Recording:
         self._app, self._playback, self._written, self._progress = app, playback, written, progress
         self.events: list[tuple[float, str]] = []
         self.problem: Exception | None = None
+        self.stopped = False
+        """Set to end the recording; what there is of it is of no use."""
 
     async def play(self, pilot: Pilot[Any]) -> None:
         try:
@@ -118,7 +127,7 @@ class _Recording:
             # Only what the picture needs: the first one draws everything.
             self._take(seconds)
             self._progress(seconds, total)
-            if self._playback.at_end:
+            if self._playback.at_end or self.stopped:
                 break
             seconds = round(seconds + _FRAME, 3)
             self._playback.playing = True
@@ -131,7 +140,7 @@ class _Recording:
         """Wait until the logs that are shown are there, and drawn."""
         try:
             async with asyncio.timeout(_LOAD_SECONDS):
-                while not screen.has_loaded:
+                while not (screen.has_loaded or self.stopped):
                     await pilot.pause(0.01)
         except TimeoutError as error:
             raise BundleError(f"the logs could not be read within {_LOAD_SECONDS:.0f} s") from error
