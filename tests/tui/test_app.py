@@ -12,17 +12,18 @@ from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step, webshop
 from workbench.client.errors import InvalidError, UnauthorizedError
 from workbench.pipeline_file.load import LintOutcome
+from workbench.report.trends import SLOWER_SIGN
 from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.help import HelpScreen, sections
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.services.interfaces import LaunchError
-from workbench.tui.theme import DARK, LIGHT
+from workbench.tui.theme import ALLOWED_FAILURE_SIGN, DARK, LIGHT, PHASE_SIGNS
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.log.pane import LogPane
 from workbench.tui.widgets.log.view import LogView
 from workbench.tui.widgets.runs_table import RunsTable
-from workbench.tui.widgets.step_list import StepList
+from workbench.tui.widgets.step_list import BAR_SIGNS, CRITICAL_SIGN, StepList
 
 
 @pytest.mark.parametrize("theme", [DARK.name, LIGHT.name, "ansi-dark", "ansi-light"])
@@ -140,6 +141,24 @@ async def test_help_lists_every_binding() -> None:
         await until(pilot, sees(app, "Signs", "also waits for these steps", "Bars of steps", "━━━ running"))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_help_scrolls_and_explains_every_sign() -> None:
+    app = busy_app()
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        await pilot.press("question_mark")
+        await until(pilot, sees(app, "Keyboard shortcuts"))
+        await pilot.press("G")
+        await until(pilot, sees(app, "Bars of steps"))
+        seen = shown(app)
+        await pilot.press("k", "k", "k", "k", "k", "k")
+        await until(pilot, lambda: shown(app) != seen)
+        seen += shown(app)
+        for sign in (*PHASE_SIGNS.values(), ALLOWED_FAILURE_SIGN, CRITICAL_SIGN, SLOWER_SIGN, "⇠", "▎", "≠"):
+            assert f"{sign} " in seen, sign
+        for part, sign in BAR_SIGNS.items():
+            assert f"{sign * 3} {part}" in seen
 
 
 async def test_every_binding_has_an_id_and_tooltip() -> None:

@@ -118,3 +118,14 @@ async def test_border_between_steps_and_log_can_be_dragged() -> None:
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         app.open_run("webshop-42")
         await until(pilot, lambda: [each.region.width for each in app.screen.query(StepList)] == [before.width + 10])
+
+
+async def test_buttons_of_a_long_dialog_are_seen_in_a_small_terminal() -> None:
+    launcher = FakeLauncher(hello(8, "Running"))
+    params = [{"name": f"P{number}", "default": "x"} for number in range(12)]
+    launcher.pipeline = LintOutcome((), {"name": "hello", "params": params})
+    app = FakeWorkbench([hello(7)], launcher=launcher)
+    async with app.run_test(size=(60, 20), notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        await pilot.press("r")
+        await until(pilot, sees(app, "Run hello", "P0", "Back        Run"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from rich.console import Group
 from rich.table import Table
@@ -15,9 +15,11 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from workbench.report.trends import SLOWER_SIGN, sparkline
 from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import format_keys, key_label
-from workbench.tui.theme import PHASE_SIGNS, palette
+from workbench.tui.services.interfaces import WorkbenchContext
+from workbench.tui.theme import ALLOWED_FAILURE_SIGN, PHASE_SIGNS, palette
 from workbench.tui.widgets.step_list import BAR_SIGNS, CRITICAL_SIGN
 
 _KEYS_WIDTH = 20
@@ -65,16 +67,21 @@ class HelpScreen(ErrorBoundary, ModalScreen[None]):
             for keys, meaning in bindings:
                 table.add_row(Text(f"  {keys}", colours.bold), Text(meaning, colours.plain))
             parts += [Text(title, colours.highlight), table, Text()]
+        workbench = cast("WorkbenchContext", self.app)
+        durations = sparkline((1.0, 3.0, 2.0), 3, ascii_only=workbench.ascii_only)
         signs = Text("Signs\n  ", colours.highlight)
-        for phase in ("Pending", "Running", "Succeeded", "Failed", "Skipped", "Cancelled"):
+        for phase in ("Pending", "Running", "Held", "Succeeded", "Failed", "Skipped", "Cancelled"):
             signs.append(f"{PHASE_SIGNS[phase]} ", colours.phase(phase))
             signs.append(f"{phase.lower()}   ", colours.muted)
         signs.append("\n")
         for sign, meaning, style in (
+            (ALLOWED_FAILURE_SIGN, "failed, which the pipeline allows", colours.warning),
             (CRITICAL_SIGN, "on the chain of steps that the end of the run waited for", colours.warning),
             ("⇠", "also waits for these steps", colours.faint),
             ("▎", "a line that looks like an error", colours.error),
             ("≠", "differs between the two runs", colours.plain),
+            (durations, "durations of the last runs, the longest highest", colours.muted),
+            (SLOWER_SIGN, "slower than the last runs", colours.warning),
         ):
             signs.append(f"  {sign} ", style).append(f"{meaning}\n", colours.muted)
         signs.append("Bars of steps\n", colours.highlight)
