@@ -316,6 +316,33 @@ def test_address_signs_in_once(site: Site) -> None:
         site.problems.clear()
 
 
+def test_viewer_reads_and_is_out_when_the_token_is_revoked(site: Site) -> None:
+    made = site.c8s("token", "create", "--role", "viewer", "--namespace", "default", "--for", "guest").stdout
+    fields = dict(line.split(": ", 1) for line in made.splitlines() if ": " in line)
+    with site.page(signed_in=False) as tab:
+        tab.goto(f"{site.root}runs/{site.hostile}")
+        tab.get_by_label("Token").fill(fields["token"])
+        tab.get_by_role("button", name="Sign in").click()
+        tab.wait_for_url(f"**/runs/{site.hostile}")
+        tab.locator("svg.graph").wait_for()
+        assert [each.text_content() for each in tab.locator("button").all()] == ["Sign out"]
+        csrf = tab.locator("input[name=csrf]").first.input_value()
+        answer = tab.request.post(f"{site.root}runs/{site.hostile}/rerun", form={"csrf": csrf, "only": "all"})
+        assert answer.status == 403
+        assert "may not create pipelineruns" in answer.text()
+        listed = site.c8s("token", "list", "--namespace", "default").stdout
+        name = next(word for word in listed.split() if word.startswith("c8s-guest"))
+        site.c8s("token", "revoke", name, "--namespace", "default")
+
+        def is_signed_out() -> bool:
+            tab.goto(f"{site.root}runs")
+            return "/ui/sign-in" in tab.url
+
+        wait_until(is_signed_out)
+        # Until then the pages are refused.
+        site.problems[:] = [each for each in site.problems if "403" not in each]
+
+
 def test_open_says_what_is_wrong(site: Site, fresh: C8s) -> None:
     stopped = fresh("open", "--no-browser", expect=1)
     assert "c8s up" in stopped.stderr
