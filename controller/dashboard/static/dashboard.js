@@ -56,7 +56,7 @@
   };
 
   const open = (place) => {
-    if (streams.has(place)) return;
+    if (streams.has(place) || document.visibilityState === "hidden") return;
     const source = new EventSource(place.dataset.live);
     streams.set(place, source);
     source.onopen = () => note("live");
@@ -68,9 +68,13 @@
       for (const [id, html] of Object.entries(JSON.parse(event.data))) replace(id, html);
       tick();
     });
-    source.addEventListener("lines", (event) => append(place, JSON.parse(event.data)));
+    source.addEventListener("lines", (event) => {
+      append(place, JSON.parse(event.data));
+      // Another stream, after this one, goes on behind the last line.
+      if (event.lastEventId) place.dataset.live = place.dataset.live.replace(/after=\d+/, `after=${event.lastEventId}`);
+    });
     source.addEventListener("reload", () => { close(place); reload(); });
-    source.addEventListener("end", () => { close(place); note("ended"); });
+    source.addEventListener("end", () => { close(place); delete place.dataset.live; note("ended"); });
   };
 
   const close = (place) => {
@@ -78,6 +82,8 @@
     if (source) source.close();
     streams.delete(place);
   };
+
+  const closeAll = () => { for (const place of [...streams.keys()]) close(place); };
 
   const format = (seconds) => {
     if (seconds < 59.95) return `${Math.max(0, seconds).toFixed(1)}s`;
@@ -123,7 +129,12 @@
     }
   });
   setInterval(tick, 1000);
-  window.addEventListener("pagehide", () => { for (const place of [...streams.keys()]) close(place); });
+  // Browsers have few connections to a host: a tab that nobody sees gives its own back.
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "hidden") closeAll();
+    else begin();
+  });
+  window.addEventListener("pagehide", closeAll);
   window.addEventListener("pageshow", begin);
   begin();
 })();

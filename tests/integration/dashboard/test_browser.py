@@ -258,6 +258,31 @@ def test_log_grows_without_a_reload(site: Site) -> None:
         tab.get_by_text("released", exact=True).wait_for()
 
 
+SHOW = """state => {
+    Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_hidden_tab_gives_its_stream_back_and_misses_nothing(site: Site) -> None:
+    run, gate = site.start()
+    with site.page() as tab:
+        tab.goto(f"{site.root}runs/{run}")
+        tab.locator("#s0 .badge.Running").wait_for()
+        tab.goto(f"{site.root}runs/{run}/steps/first")
+        tab.get_by_text("live", exact=True).wait_for()
+        tab.get_by_text("begun", exact=True).wait_for()
+        with tab.expect_event("requestfailed", lambda request: "/events" in request.url):
+            tab.evaluate(SHOW, "hidden")
+        gate.touch()
+        wait_until(lambda: '"phase": "Succeeded"' in site.c8s("runs", run, "-o", "json").stdout)
+        assert tab.get_by_text("released", exact=True).count() == 0
+        tab.evaluate(SHOW, "visible")
+        tab.get_by_text("released", exact=True).wait_for()
+        numbers = [each.text_content() for each in tab.locator(".log div > a").all()]
+        assert len(numbers) == len(set(numbers))
+
+
 def test_cancel_is_a_button_with_and_without_scripts(site: Site) -> None:
     for scripts in (True, False):
         run, _ = site.start()
