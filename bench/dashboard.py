@@ -94,9 +94,13 @@ async def create(api: Api, pipeline: dict[str, object]) -> str:
     return str((await api.call("POST", "runs", json={"pipeline": pipeline}))["name"])
 
 
-async def readers(http: aiohttp.ClientSession, url: str, run: str, count: int, spent: Callable[[], float]) -> None:
+async def readers(
+    api: Api, http: aiohttp.ClientSession, url: str, run: str, count: int, spent: Callable[[], float]
+) -> None:
     """Many browsers on one run until its end: what they receive, and what they cost the controller."""
     sizes: list[int] = []
+    # A page without steps is loaded again when they are there.
+    await api.until(run, lambda status: status["phase"] == "Running", run)
 
     async def one() -> None:
         size = 0
@@ -105,6 +109,7 @@ async def readers(http: aiohttp.ClientSession, url: str, run: str, count: int, s
             async for piece in answer.content.iter_any():
                 size += len(piece)
         sizes.append(size)
+        assert b"event: reload" in piece, "the stream ended before the run"
 
     began, before = time.monotonic(), spent()
     await asyncio.gather(*(one() for _ in range(count)))
@@ -136,7 +141,7 @@ async def measure(args: argparse.Namespace, root: Path) -> None:
         api = Api(caller, url)
         await signed_in(http, url, context["token"])
         text = f"seq -f 'line %.0f of a log that is as long as it is dull, with some more text' {args.lines}"
-        log = await api.start("long", f"{text}; echo 'Error: boom'; seq 20000; exit 1")
+        log = await api.start("long", f"{text}; echo 'Error: boom'; seq 300; exit 1")
         wide = await create(api, wide_pipeline("wide", "true"))
         await api.until(log, lambda status: status["phase"] == "Failed", log)
         await api.until(wide, lambda status: status["phase"] == "Succeeded", wide)
@@ -145,7 +150,7 @@ async def measure(args: argparse.Namespace, root: Path) -> None:
         await pages(http, f"{url}{PAGES}/{log}/steps/s?line={args.lines // 2}", spent, "a line in its middle", "300 ms")
         await pages(http, f"{url}{PAGES}", spent, "the list of runs", "100 ms")
         base = await alone(api, await create(api, wide_pipeline("busy", "sleep 0.3")), spent)
-        await readers(http, url, await create(api, wide_pipeline("busy", "sleep 0.3")), args.readers, spent)
+        await readers(api, http, url, await create(api, wide_pipeline("busy", "sleep 0.3")), args.readers, spent)
         print(f"  (goal: at most half a core more than {base:.2f})")
         print(f"  memory of the controller               {memory_of(pid):.0f} MiB")
 
