@@ -1,6 +1,6 @@
 """Steps in their images, beside `docker run` of the same engine.
 
-    .venv/bin/python bench/containers.py [--rounds 5] [--steps 10] [--runtime docker] [--megabytes 1024]
+    .venv/bin/python bench/containers.py [--rounds 5] [--steps 10] [--runtime docker] [--megabytes 1000]
 
 Needs a container engine, its command line program, and busybox (Debian: busybox-static), of which an image is made.
 gitlab-ci-local and act are measured beside it where they are installed; with npm, gitlab-ci-local is installed into the
@@ -211,7 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--megabytes", type=int, default=1024, help="of the large workspace; 0 for none")
+    parser.add_argument("--megabytes", type=int, default=1000, help="of the large workspace; 0 for none")
     parser.add_argument("--runtime", choices=["docker", "podman"], default="docker")
     args = parser.parse_args()
     try:

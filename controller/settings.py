@@ -46,6 +46,7 @@ class Settings:
     webhook_key_file: Path | None
     webhook_account: str
     public_url: str | None
+    agent_url: str | None
     webhook_url: str | None
     run_url: str | None
     own_namespace: str
@@ -159,6 +160,12 @@ FLAGS = (
         "deliveries are signed with, and no other",
     ),
     Flag("public-url", "URL", "URL of the API for agents and signed URLs; default: the listening socket"),
+    Flag(
+        "agent-url",
+        "URL",
+        "URL of the API for agents, and in the signed URLs that they get, where that differs from the public one; "
+        "default: the public URL",
+    ),
     Flag("webhook-url", "URL", "URL at which forges reach the webhook receiver; default: the public URL"),
     Flag(
         "run-url",
@@ -304,6 +311,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         webhook_key_file=Path(values["webhook_key_file"]) if values["webhook_key_file"] else None,
         webhook_account=_parse_name("webhook-account", values["webhook_account"] or ""),
         public_url=_parse_url("public-url", values["public_url"]),
+        agent_url=_parse_url("agent-url", values["agent_url"]),
         webhook_url=_parse_url("webhook-url", values["webhook_url"]),
         run_url=_parse_run_url(values["run_url"]),
         own_namespace=values["namespace_of_its_own"],

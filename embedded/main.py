@@ -19,6 +19,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from embedded import forwarder
 from embedded.api.scheme import NAMESPACES, ObjectRef
 from embedded.apiserver.listener import CertificateError, accept_connections, load_tls_context
 from embedded.apiserver.server import Server
@@ -27,10 +28,12 @@ from embedded.auth.default_roles import ensure_default_roles
 from embedded.auth.rbac import Authorizer
 from embedded.auth.tokens import Authenticator, TokenFileError, load_signing_key, read_token_file
 from embedded.controllers import run_controllers
+from embedded.forwarder import Forward
 from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.runtime.choice import RUNTIMES, engine_runtime, process_runtime
 from embedded.kubelet.runtime.engine.connection.address import AddressError, EngineAddress
 from embedded.kubelet.runtime.engine.connection.detect import find_engine
+from embedded.kubelet.runtime.engine.connection.files import ENGINE_FILES
 from embedded.kubelet.runtime.interface import Runtime
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 from embedded.registry import manifests
@@ -111,6 +114,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="where the engine listens, unix:///path or tcp://host:port, instead of where it usually does",
     )
     parser.add_argument(
+        "--engine-files",
+        choices=ENGINE_FILES,
+        default="shared",
+        help="whose disk has the files of pods: that of this machine, which the engine must see and whose kernel it "
+        "must share (shared), the engine's own, such as in a virtual machine or on another one (engine), or the first "
+        "that is possible (auto) (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pod-host",
+        action="append",
+        default=[],
+        metavar="NAME:ADDRESS",
+        help="an entry of /etc/hosts in all pods of an engine; ADDRESS may be host-gateway; repeatable",
+    )
+    parser.add_argument(
+        "--forward",
+        type=_forward,
+        metavar="HOST:PORT=HOST:PORT",
+        help="take connections from containers at the first address, which is one of this machine, and hand them on "
+        "to the second",
+    )
+    parser.add_argument(
         "--process-command",
         type=_words,
         action="append",
@@ -131,6 +156,13 @@ def _engine_address(text: str) -> EngineAddress:
     try:
         return EngineAddress.parse(text)
     except AddressError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _forward(text: str) -> Forward:
+    try:
+        return Forward.parse(text)
+    except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
@@ -183,7 +215,9 @@ async def open_runtime(args: argparse.Namespace) -> Runtime:
     if args.runtime != "process":
         try:
             address = args.engine or find_engine(args.runtime, os.environ, Path.home()).address
-            runtime = engine_runtime(address, args.data_dir, processes, args.process_command)
+            runtime = engine_runtime(
+                address, args.data_dir, processes, args.process_command, args.engine_files, args.pod_host
+            )
             await runtime.open()
         except RuntimeUnavailableError as error:
             if args.runtime != "auto":
@@ -217,6 +251,8 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
                 group.create_task(kubelet.run(), name="kubelet"),
                 group.create_task(run_controllers(registry, WebhookAdmission(registry)), name="controllers"),
             ]
+            if args.forward is not None:
+                tasks.append(group.create_task(forwarder.serve(args.forward), name="forwarder"))
             http = server.create_runner()
             await http.setup()
             if tls is None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _TIMEOUT = 100.0
@@ -17,12 +17,14 @@ class C8s:
     """The `c8s` command on its own state folder, without a terminal."""
 
     home: Path
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its environment."""
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("C8S_", "XDG_"))}
         xdg = {f"XDG_{kind}_HOME": str(self.home / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE", "DATA")}
         # What a test finds must not depend on whether this machine has a container engine.
-        return inherited | xdg | {"C8S_RUNTIME": "process"} | dict(more or {})
+        return inherited | xdg | {"C8S_RUNTIME": "process", **self.more} | dict(more or {})
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-P", "-m", "workbench", *arguments]
@@ -85,6 +87,11 @@ def parse_step_table(text: str) -> dict[str, str]:
             break
         rows[line[:status_at].strip()] = line[status_at:].split()[0]
     return rows
+
+
+def run_name(text: str) -> str:
+    """The name of the run in the output of `c8s run`."""
+    return next(line.split()[1] for line in text.splitlines() if line.startswith("run "))
 
 
 def write_pipeline(folder: Path, steps: Sequence[str], name: str = "mine") -> Path:

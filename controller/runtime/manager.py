@@ -102,7 +102,13 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
         if url is None:
             raise SettingsError("--public-url is required where the role api runs elsewhere: agents are sent there")
         try:
-            store = open_store(settings.store, signing_key=key, public_url=url, environment=environment)
+            store = open_store(
+                settings.store,
+                signing_key=key,
+                public_url=url,
+                agent_url=settings.agent_url or url,
+                environment=environment,
+            )
             leaving.push_async_callback(store.close)
             client = await leaving.enter_async_context(connect(settings.kubeconfig))
         except (StorageError, KubeconfigError) as error:
@@ -359,7 +365,8 @@ class Manager:
             settings=ApiSettings(
                 public_url=self._url,
                 # Agents and links use the public URL, so that its host is allowed.
-                allowed_hosts=self._settings.allowed_hosts | {host_name(urlsplit(self._url).netloc)},
+                allowed_hosts=self._settings.allowed_hosts
+                | {host_name(urlsplit(each).netloc) for each in (self._url, self._settings.agent_url) if each},
                 allowed_origins=self._settings.allowed_origins,
                 source_limit=self._settings.source_limit,
                 cache_limit=self._settings.cache_limit,

@@ -160,7 +160,7 @@ def _leader_elector(client: KubeClient, settings: Settings, connection: Operator
 def _operator_settings(settings: Settings, connection: OperatorConnection) -> OperatorSettings:
     return OperatorSettings(
         agent_command=settings.agent_command,
-        agent_api_url=connection.api_url,
+        agent_api_url=settings.agent_url or connection.api_url,
         agent_key=connection.key,
         agent_image=settings.agent_image,
         step_agents=settings.step_agents,

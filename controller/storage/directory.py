@@ -44,13 +44,23 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 class DirectoryStore:
     """Stores objects as files below `root` (0700, files 0600).
 
-    `signing_key` and `public_url` are for signed URLs; `clock` returns seconds since 1970.
+    `signing_key` and `public_url` are for signed URLs, in which agents may get another address, `agent_url`; `clock`
+    returns seconds since 1970.
     """
 
-    def __init__(self, root: Path, signing_key: bytes, public_url: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        root: Path,
+        signing_key: bytes,
+        public_url: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        agent_url: str = "",
+    ) -> None:
         self._root = Path(root).absolute()
         self._signing_key = signing_key
         self._public_url = public_url
+        self._agent_url = agent_url or public_url
         self._clock = clock
         with _TranslateErrors("open", str(self._root), self._root):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -132,16 +142,17 @@ class DirectoryStore:
     async def presign(
         self, key: str, expires: timedelta, *, external: bool = False, download: Download | None = None
     ) -> str:
-        """See ObjectStore. All clients use the same address, that of the API, which calls `verify`."""
+        """See ObjectStore. All addresses are those of the API, which calls `verify`."""
         until = int(self._clock() + expires.total_seconds())
         content_type, filename = (download.content_type, download.filename) if download is not None else (None, None)
-        return ObjectGrant("GET", key, until, content_type, filename).url(self._signing_key, self._public_url)
+        url = self._public_url if external else self._agent_url
+        return ObjectGrant("GET", key, until, content_type, filename).url(self._signing_key, url)
 
     async def presign_upload(self, key: str, size: int, sha256: str, expires: timedelta) -> UploadLink:
         """See ObjectStore. The API checks size and digest while it receives the bytes."""
         until = int(self._clock() + expires.total_seconds())
         grant = ObjectGrant("PUT", UPLOADS + key, until, size=size, sha256=sha256)
-        return UploadLink(grant.url(self._signing_key, self._public_url), {})
+        return UploadLink(grant.url(self._signing_key, self._agent_url), {})
 
     async def commit_upload(self, key: str, size: int, sha256: str) -> None:
         """See ObjectStore. What is below `uploads/` was written by the API with the digest that the link is for."""

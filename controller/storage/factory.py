@@ -20,27 +20,30 @@ def open_store(
     *,
     signing_key: bytes,
     public_url: str,
+    agent_url: str = "",
     environment: Mapping[str, str],
     clock: Callable[[], float] = time.time,
 ) -> ObjectStore:
     """The store of `file:///folder` or `s3://bucket?endpoint=http://…&region=…`; `S3_OPTIONS` lists the options.
 
-    `signing_key` and `public_url` are for the signed URLs of a directory. The credentials of S3 are AWS_ACCESS_KEY_ID,
-    AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of `environment`, otherwise those that boto3 finds. `public-endpoint`
-    is the address in URLs for clients outside of the cluster. Raises InvalidStoreUrlError.
+    `signing_key`, `public_url` and `agent_url` are for the signed URLs of a directory. The credentials of S3 are
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of `environment`, otherwise those that boto3 finds.
+    `public-endpoint` is the address in URLs for clients outside of the cluster. Raises InvalidStoreUrlError.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return _directory(url, unquote(parts.path), signing_key, public_url, clock)
+        return _directory(url, unquote(parts.path), signing_key, (public_url, agent_url or public_url), clock)
     if parts.scheme == "s3":
         return _s3(url, environment)
     raise InvalidStoreUrlError(f"the store {url!r} is neither file:///folder nor s3://bucket")
 
 
-def _directory(url: str, path: str, signing_key: bytes, public_url: str, clock: Callable[[], float]) -> ObjectStore:
+def _directory(
+    url: str, path: str, signing_key: bytes, addresses: tuple[str, str], clock: Callable[[], float]
+) -> ObjectStore:
     if urlsplit(url).netloc or len(path) < 2 or not path.startswith("/"):
         raise InvalidStoreUrlError(f"the store {url!r} has no absolute path; use file:///some/folder")
-    return DirectoryStore(Path(path), signing_key, public_url, clock)
+    return DirectoryStore(Path(path), signing_key, addresses[0], clock, agent_url=addresses[1])
 
 
 def _s3(url: str, environment: Mapping[str, str]) -> ObjectStore:

@@ -124,6 +124,7 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
       C8S_SANDBOX      the sandbox to use, like --name
       C8S_CONTEXT      the context to use, like --context
       C8S_RUNTIME      what runs the steps of a sandbox that is started, like `c8s up --runtime`
+      C8S_RUNTIME_FILES  whose disk has their files in an engine: shared, engine, auto
       NO_COLOR         disables colours if set
 
     \b

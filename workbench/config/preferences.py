@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PREFERENCES = ("theme", "ascii", "mouse", "notify", "keys", "runtime")
+PREFERENCES = ("theme", "ascii", "mouse", "notify", "keys", "runtime", "runtimeFiles")
 RUNTIMES = ("auto", "docker", "podman", "process")
+RUNTIME_FILES = ("auto", "shared", "engine")
 NOTIFY_WAYS = ("bell", "osc9", "osc777", "title")
 """How the workbench can say that a run has ended; `osc9` and `osc777` are desktop notifications."""
 
@@ -37,6 +38,8 @@ class Preferences:
     """Of `NOTIFY_WAYS`."""
     runtime: str | None = None
     """What runs the steps of a sandbox that is started here, one of `RUNTIMES`; None: what is there."""
+    runtime_files: str | None = None
+    """Whose disk has the files of its steps, one of `RUNTIME_FILES`; None: what is possible."""
     problems: tuple[str, ...] = ()
     """One message for each error in the file."""
 
@@ -86,6 +89,10 @@ def _parsed(section: Any) -> Preferences:
     if runtime is not None and runtime not in RUNTIMES:
         problems.append(f"runtime: must be one of {', '.join(RUNTIMES)}")
         runtime = None
+    files = value("runtimeFiles", (str,), f"one of {', '.join(RUNTIME_FILES)}")
+    if files is not None and files not in RUNTIME_FILES:
+        problems.append(f"runtimeFiles: must be one of {', '.join(RUNTIME_FILES)}")
+        files = None
     if notify is not None and not all(way in NOTIFY_WAYS for way in notify):
         problems.append(f"notify: must be a list of {', '.join(NOTIFY_WAYS)}")
         notify = [way for way in notify if way in NOTIFY_WAYS]
@@ -96,5 +103,6 @@ def _parsed(section: Any) -> Preferences:
         keys=keys or {},
         notify=Preferences.notify if notify is None else tuple(notify),
         runtime=runtime,
+        runtime_files=files,
         problems=tuple(problems),
     )

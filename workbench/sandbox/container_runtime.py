@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from controller.files import write_private
 from workbench.client.endpoint import SandboxError
 from workbench.config.contexts import config_path
-from workbench.config.preferences import RUNTIMES, read_preferences
+from workbench.config.preferences import RUNTIME_FILES, RUNTIMES, read_preferences
 from workbench.daemon_thread import run_in_daemon_thread
 
 if TYPE_CHECKING:
+    from embedded.kubelet.runtime.engine.connection.files import EngineFiles
     from workbench.sandbox.paths import SandboxPaths
 
 RUNTIME_ENV = "C8S_RUNTIME"
+FILES_ENV = "C8S_RUNTIME_FILES"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ class SandboxRuntime:
     reason: str = ""
     """Why no engine is used, where none was asked for by name."""
 
+    files: str = "shared"
+    """Whose disk has the files of steps: that of this machine, `shared` with the engine, or that of the `engine`."""
+    agent_image: str = ""
+    """Of the agent, where that is a container."""
+    agent_host: str = ""
+    """The name under which containers reach this machine, where the agent is one."""
+    pod_hosts: str = ""
+    """Entries of /etc/hosts that pods need for that, separated by commas."""
+    gateway: str = ""
+    """The address of this machine that this name leads to, if it is not the loopback address."""
+
     @property
     def uses_images(self) -> bool:
         return self.name != "process"
@@ -42,7 +55,9 @@ class SandboxRuntime:
     def describe(self) -> str:
         """A sentence for the user."""
         if self.uses_images:
-            return f"steps run in their images, in {self.name} {self.version} ({self.engine})"
+            where = f"{self.name} {self.version} ({self.engine})"
+            whose = ", which has their files on a disk of its own" if self.files == "engine" else ""
+            return f"steps run in their images, in {where}{whose}"
         why = f": {self.reason}" if self.reason else ""
         return f"steps run as processes of this machine, and their images are ignored{why}"
 
@@ -69,11 +84,26 @@ async def find_runtime(given: str | None) -> SandboxRuntime:
     return await choose_runtime(wanted_runtime(given, os.environ, configured), None)
 
 
-async def choose_runtime(wanted: str, data_dir: Path | None) -> SandboxRuntime:
+def wanted_files(environment: Mapping[str, str], configured: str | None) -> str:
+    """Whose disk the user wants for the files of steps: C8S_RUNTIME_FILES, else the config file, else `auto`.
+
+    Raises:
+        SandboxError: the variable has another value.
+    """
+    chosen = environment.get(FILES_ENV) or configured or "auto"
+    if chosen not in RUNTIME_FILES:
+        raise SandboxError(f"{FILES_ENV} is {chosen!r}; it must be one of {', '.join(RUNTIME_FILES)}")
+    return chosen
+
+
+async def choose_runtime(
+    wanted: str, data_dir: Path | None, files: str = "shared", progress: Callable[[str], None] = lambda _: None
+) -> SandboxRuntime:
     """Find what was asked for.
 
     Args:
         data_dir: of a sandbox that is to be started: the engine must be able to use it; None does not check that.
+        files: whose disk is to have the files of steps.
 
     Raises:
         SandboxError: it was asked for by name and can't be used.
@@ -82,11 +112,25 @@ async def choose_runtime(wanted: str, data_dir: Path | None) -> SandboxRuntime:
         return SandboxRuntime("process")
     from embedded.kubelet.runtime.engine.connection.detect import find_engine, prepare_engine
     from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
+    from workbench.sandbox.engine_agent import BASE_ENV, BASE_IMAGE, prepare_agent
 
     try:
         found = await run_in_daemon_thread(find_engine, wanted, os.environ, Path.home())
         if data_dir is not None:
-            await run_in_daemon_thread(prepare_engine, found.address, data_dir)
+            prepared = await run_in_daemon_thread(prepare_engine, found.address, data_dir, cast("EngineFiles", files))
+            if prepared.has_own_files:
+                base = os.environ.get(BASE_ENV) or BASE_IMAGE
+                agent = await run_in_daemon_thread(prepare_agent, found, data_dir, base, progress)
+                return SandboxRuntime(
+                    found.info.name,
+                    found.info.version,
+                    str(found.address),
+                    files="engine",
+                    agent_image=agent.image,
+                    agent_host=agent.host,
+                    pod_hosts=",".join(agent.pod_hosts),
+                    gateway=agent.gateway,
+                )
     except RuntimeUnavailableError as error:
         if wanted == "auto":
             return SandboxRuntime("process", reason=str(error))

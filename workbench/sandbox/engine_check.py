@@ -62,11 +62,13 @@ def _check(found: FoundEngine, *, is_used: bool) -> Finding:
     try:
         # As in a sandbox: below the user's folders, which an engine in a virtual machine may not see.
         with tempfile.TemporaryDirectory(dir=Path.home(), prefix=".c8s-doctor-") as folder:
-            prepare_engine(found.address, Path(folder))
+            prepared = prepare_engine(found.address, Path(folder), "auto")
         facts = read_facts(found.address)
     except (RuntimeUnavailableError, OSError) as error:
         return Finding("engine", "warning", f"{name} can't be used: {error}", _WHY, "See the message.")
     words = [name, "rootless" if facts.rootless else "with the rights of root", f"cgroup v{facts.cgroups}"]
+    if prepared.has_own_files:
+        words.append("with files of its own: sources and artifacts go through a container (slower)")
     problem, remedy = _problem(facts)
     if is_used:
         words.append("used by `c8s up` unless --runtime says otherwise")

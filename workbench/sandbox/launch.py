@@ -13,6 +13,7 @@ from pathlib import Path
 from workbench.client.endpoint import SandboxError
 from workbench.sandbox import credentials
 from workbench.sandbox.container_runtime import SandboxRuntime
+from workbench.sandbox.engine_agent import AGENT_COMMAND
 from workbench.sandbox.paths import SandboxPaths
 
 # -P: do not import a folder named `controller` in the current folder.
@@ -36,9 +37,12 @@ def manifests() -> Path:
 def agent_command(folder: SandboxPaths, runtime: SandboxRuntime) -> list[str]:
     """The command that starts the agent in a step's pod: by absolute path, isolated from the workspace.
 
-    It is a process of this machine with every runtime. With images, steps have users of their own: they may write what
-    it brings, and the cluster takes over what they leave once their container has ended, unless this is root.
+    It is a process of this machine, unless an engine has files of its own. With images, steps have users of their own:
+    they may write what it brings, and the cluster takes over what they leave once their container has ended, unless
+    this is root.
     """
+    if runtime.agent_image:
+        return list(AGENT_COMMAND)
     import controller
 
     variables = [f"C8S_SHARED_SOURCES={folder.sources}"]
@@ -89,7 +93,7 @@ def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket, run
                     *(*_PYTHON, "workbench.sandbox.supervisor", str(folder.root), "--version", own_version()),
                     *("--ready-fd", str(write_end)),
                     *("--cluster-fd", str(cluster.fileno())),
-                    *("--cluster", json.dumps(_cluster_command(folder, issued, runtime))),
+                    *("--cluster", json.dumps(_cluster_command(folder, issued, runtime, api.getsockname()[1]))),
                     *("--controller-fd", str(api.fileno())),
                     *("--controller", json.dumps(_controller_command(folder, issued, api_url, runtime))),
                 ],
@@ -115,8 +119,16 @@ def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket, run
             os.close(write_end)
 
 
-def _cluster_command(folder: SandboxPaths, issued: credentials.Credentials, runtime: SandboxRuntime) -> list[str]:
-    engine = ["--engine", runtime.engine, "--process-command", json.dumps(agent_command(folder, runtime))]
+def _cluster_command(
+    folder: SandboxPaths, issued: credentials.Credentials, runtime: SandboxRuntime, api_port: int
+) -> list[str]:
+    engine = ["--engine", runtime.engine, "--engine-files", runtime.files]
+    if not runtime.agent_image:
+        engine += ["--process-command", json.dumps(agent_command(folder, runtime))]
+    for entry in filter(None, runtime.pod_hosts.split(",")):
+        engine += ["--pod-host", entry]
+    if runtime.gateway:
+        engine += ["--forward", f"{runtime.gateway}:{api_port}=127.0.0.1:{api_port}"]
     return [
         *(*_PYTHON, "embedded", "--data-dir", str(folder.cluster_data)),
         *("--token-auth-file", str(issued.token_auth_file), "--manifests", str(manifests())),
@@ -133,7 +145,14 @@ def _controller_command(
         *("--kubeconfig", str(issued.controller_kubeconfig), "--store", folder.store.as_uri()),
         *("--agent-command", json.dumps(agent_command(folder, runtime)), "--agent-key-file", str(issued.agent_key)),
         *("--public-url", api_url, "--admission-port", "0", "--enable-dashboard"),
+        *(_agent_container(runtime, api_url) if runtime.agent_image else ()),
     ]
+
+
+def _agent_container(runtime: SandboxRuntime, api_url: str) -> list[str]:
+    """What the controller has to know of an agent that is a container."""
+    url = api_url.replace("127.0.0.1", runtime.agent_host)
+    return ["--agent-image", runtime.agent_image, "--agent-url", url]
 
 
 def last_lines(log: Path, count: int = 5) -> str:

@@ -24,6 +24,7 @@ from workbench.sandbox.container_runtime import (
     choose_runtime,
     read_runtime,
     remove_containers,
+    wanted_files,
     wanted_runtime,
     write_runtime,
 )
@@ -305,10 +306,11 @@ async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None) 
     await _end_leftovers(folder, last)
     preferences = read_preferences(config_path())
     for problem in preferences.problems:
-        if problem.startswith("runtime:"):
+        if problem.startswith(("runtime:", "runtimeFiles:")):
             progress(f"{config_path()}: {problem}")
     wanted = wanted_runtime(runtime, os.environ, preferences.runtime)
-    chosen = await choose_runtime(wanted, folder.cluster_data)
+    files = wanted_files(os.environ, preferences.runtime_files)
+    chosen = await choose_runtime(wanted, folder.cluster_data, files, progress)
     write_runtime(folder, chosen)
     progress(f"starting sandbox {folder.name}: {chosen.describe()}")
     cluster = listen(last.cluster_port if last else 0)

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from embedded.kubelet.config.environment import contained_environment, inherited_environment
 from embedded.kubelet.runtime.engine.connection.address import AddressError, EngineAddress
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
+from embedded.kubelet.runtime.engine.connection.files import EngineFiles
 from embedded.kubelet.runtime.engine.engine import Engine
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.identity import has_cluster_id
@@ -48,15 +49,22 @@ def process_runtime(data_dir: Path, cgroup_mode: CgroupMode = "auto") -> Process
 
 
 def engine_runtime(
-    address: EngineAddress, data_dir: Path, processes: Runtime, process_commands: Sequence[Sequence[str]]
+    address: EngineAddress,
+    data_dir: Path,
+    processes: Runtime,
+    process_commands: Sequence[Sequence[str]],
+    files: EngineFiles = "shared",
+    hosts: Sequence[str] = (),
 ) -> EngineRuntime:
     """The runtime of an engine, for the pods of a data folder.
 
     Args:
         processes: runs the containers whose commands begin with one of `process_commands`.
+        files: whose disk has the files of pods.
+        hosts: entries of /etc/hosts in all pods, `name:address`.
 
     Raises:
         OSError: the identity of the cluster can't be stored in its folder.
     """
-    engine = Engine(EngineClient(address), data_dir.resolve(), login_files(os.environ, Path.home()))
+    engine = Engine(EngineClient(address), data_dir.resolve(), login_files(os.environ, Path.home()), files, hosts)
     return EngineRuntime(engine, processes, process_commands)

@@ -20,7 +20,8 @@ from embedded.kubelet.node import NODE_NAME
 from embedded.kubelet.runtime.choice import engine_runtime, process_runtime
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
-from embedded.kubelet.runtime.engine.engine import list_labelled
+from embedded.kubelet.runtime.engine.connection.files import EngineFiles
+from embedded.kubelet.runtime.engine.engine import list_labelled, list_volumes
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id
 from embedded.kubelet.runtime.interface import Runtime
 from embedded.kubelet.runtime.process.cgroups import CgroupMode
@@ -156,23 +157,30 @@ async def run_cluster(
 
 
 @asynccontextmanager
-async def run_engine_cluster(folder: Path, found: FoundEngine) -> AsyncIterator[Cluster]:
+async def run_engine_cluster(folder: Path, found: FoundEngine, files: EngineFiles = "shared") -> AsyncIterator[Cluster]:
     """Run a cluster whose containers run in an engine, which has nothing of it afterwards."""
     folder.mkdir(exist_ok=True)
-    runtime = engine_runtime(found.address, folder, process_runtime(folder, "none"), [HOST_COMMAND])
+    runtime = engine_runtime(found.address, folder, process_runtime(folder, "none"), [HOST_COMMAND], files)
     async with run_cluster(folder, runtime=runtime) as made:
         # The first process of a container ignores SIGTERM unless it handles it.
         made.pod_defaults = {"terminationGracePeriodSeconds": 2}
         yield made
     async with EngineClient(found.address) as client:
-        assert await list_labelled(client, f"{CLUSTER_LABEL}={cluster_id(folder.resolve())}") == []
+        label = f"{CLUSTER_LABEL}={cluster_id(folder.resolve())}"
+        assert (await list_labelled(client, label), await list_volumes(client, label)) == ([], [])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests of `cluster` run with processes and with an engine, unless marked `process_only` with the reason."""
+    """Tests of `cluster` run with processes and with an engine, unless marked `process_only` with the reason.
+
+    Those marked `engine_files` also run with an engine that has the files of pods on a disk of its own.
+    """
+    files = ["engine-files"] if metafunc.definition.get_closest_marker("engine_files") else []
     if "cluster" in metafunc.fixturenames:
         only = metafunc.definition.get_closest_marker("process_only")
-        metafunc.parametrize("cluster", ["process"] if only else ["process", "engine"], indirect=True)
+        metafunc.parametrize("cluster", ["process"] if only else ["process", "engine", *files], indirect=True)
+    elif "engine_cluster" in metafunc.fixturenames:
+        metafunc.parametrize("engine_cluster", ["engine", *files], indirect=True)
 
 
 @pytest.fixture
@@ -182,11 +190,13 @@ async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         async with run_cluster(tmp_path / "cluster") as made:
             yield made
         return
-    async with run_engine_cluster(tmp_path / "cluster", request.getfixturevalue("engine")) as made:
+    files: EngineFiles = "engine" if request.param == "engine-files" else "shared"
+    async with run_engine_cluster(tmp_path / "cluster", request.getfixturevalue("engine"), files) as made:
         yield made
 
 
 @pytest.fixture
-async def engine_cluster(tmp_path: Path, engine: FoundEngine) -> AsyncIterator[Cluster]:
-    async with run_engine_cluster(tmp_path / "cluster", engine) as made:
+async def engine_cluster(request: pytest.FixtureRequest, tmp_path: Path, engine: FoundEngine) -> AsyncIterator[Cluster]:
+    files: EngineFiles = "engine" if getattr(request, "param", "") == "engine-files" else "shared"
+    async with run_engine_cluster(tmp_path / "cluster", engine, files) as made:
         yield made

@@ -13,7 +13,7 @@ from embedded.api.scheme import PODS, ObjectRef
 from embedded.kubelet.runtime.engine.connection import detect
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
-from embedded.kubelet.runtime.engine.engine import Engine, list_labelled
+from embedded.kubelet.runtime.engine.engine import Engine, list_labelled, list_volumes
 from embedded.kubelet.runtime.engine.errors import EngineError
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id, cluster_labels
 from tests.integration.embedded.conftest import HOST_COMMAND, Cluster, run_engine_cluster, shell_container
@@ -67,6 +67,7 @@ async def test_variables_and_folder_come_from_the_image_unless_the_spec_has_them
     assert await engine_cluster.log() == b"yes p\n/home\np\n"
 
 
+@pytest.mark.engine_files
 async def test_containers_of_a_pod_share_a_network_and_nothing_else(engine_cluster: Cluster) -> None:
     server = shell_container("db", "trap 'exit 0' TERM; (while true; do echo hi | nc -l -p 7777; done) & wait")
     server |= {"restartPolicy": "Always", "startupProbe": {"tcpSocket": {"port": 7777}, "periodSeconds": 1}}
@@ -106,6 +107,7 @@ async def test_a_container_over_its_memory_limit_is_reported(engine_cluster: Clu
     ],
     ids=["user", "group", "read-only", "capabilities", "escalation"],
 )
+@pytest.mark.engine_files
 async def test_security_contexts_are_enforced(
     engine_cluster: Cluster, security: Json, script: str, output: str
 ) -> None:
@@ -126,6 +128,7 @@ def has_status(pod: Json) -> bool:
     return bool(pod["status"].get("containerStatuses"))
 
 
+@pytest.mark.engine_files
 async def test_any_user_may_write_to_volumes_and_nothing_is_left(engine_cluster: Cluster) -> None:
     first = shell_container("first", "mkdir d; touch d/file; chmod 700 d; id -u") | VOLUME
     second = shell_container("main", "touch mine; ls") | VOLUME | {"securityContext": {"runAsUser": 1234}}
@@ -150,6 +153,7 @@ async def test_processes_of_the_machine_share_volumes_with_containers(engine_clu
     assert (await engine_cluster.log(container="fetch")).startswith(b"1\n")
 
 
+@pytest.mark.engine_files
 async def test_a_termination_message_is_read_but_no_file_of_the_machine(engine_cluster: Cluster) -> None:
     secret = engine_cluster.folder / "secret"
     secret.write_text("of the machine")
@@ -217,6 +221,7 @@ async def test_a_container_of_somebody_else_with_the_same_name_stays(
         await own.remove_all()
 
 
+@pytest.mark.engine_files
 async def test_twenty_pods_at_once_succeed(engine_cluster: Cluster) -> None:
     for number in range(20):
         engine_cluster.pod(f"echo {number}", f"p{number}")
@@ -240,7 +245,7 @@ def test_whether_an_engine_sees_a_folder_is_found_out_once(
     checks: list[Path] = []
     check = detect._check_files
 
-    def counted(request: detect._Requests, image: str, data_dir: Path) -> None:
+    def counted(request: detect.EngineRequests, image: str, data_dir: Path) -> None:
         checks.append(data_dir)
         check(request, image, data_dir)
 
@@ -256,3 +261,25 @@ def test_whether_an_engine_sees_a_folder_is_found_out_once(
     monkeypatch.setattr(detect, "_boot_id", lambda: "another")
     detect.prepare_engine(engine.address, tmp_path)
     assert checks == [tmp_path, copy, tmp_path]
+
+
+async def test_what_an_engine_with_files_of_its_own_needs_and_leaves(tmp_path: Path, engine: FoundEngine) -> None:
+    label = f"{CLUSTER_LABEL}={cluster_id(tmp_path.resolve())}"
+
+    async def volumes() -> list[str]:
+        async with EngineClient(engine.address) as client:
+            return await list_volumes(client, label)
+
+    async with run_engine_cluster(tmp_path, engine, "engine") as cluster:
+        part = {"volumeMounts": [{"name": "w", "mountPath": "/w", "subPath": "part"}]}
+        create(cluster, shell_container("main", "true", **part), **WITH_VOLUME)
+        refused = await cluster.wait_for_events("Failed")
+        assert any("subPath of the emptyDir w can't be used" in event["message"] for event in refused)
+        pod = cluster.registry.find(ObjectRef(PODS, "default", "p"))
+        assert pod is not None
+        assert [name.split("_")[1] for name in await volumes()] == [pod["metadata"]["uid"]]
+        # Nothing that the containers have written is on this machine.
+        cluster.pod("echo x > /w/made; sleep 600", "q", more=WITH_VOLUME, **VOLUME)
+        await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running", "q")
+        assert list(tmp_path.rglob("made")) == []
+    assert await volumes() == []

@@ -51,6 +51,7 @@ async def run_command(cluster: Cluster, *command: str, given: bytes = b"", **opt
     return ending.result(), written[1], written[2]
 
 
+@pytest.mark.engine_files
 async def test_a_command_gets_the_environment_of_its_container(cluster: Cluster) -> None:
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     env = [{"name": "A", "value": "from the spec"}]
@@ -63,6 +64,7 @@ async def test_a_command_gets_the_environment_of_its_container(cluster: Cluster)
     assert await run_command(cluster, "cat", "/w/f") == (0, b"x\n", b"")
 
 
+@pytest.mark.engine_files
 async def test_stdin_arrives_completely_and_ends(cluster: Cluster) -> None:
     await start_pod(cluster)
     content = bytes(range(256)) * 20_000

@@ -26,6 +26,7 @@ def condition(pod: Json, kind: str) -> Json:
     return next(c for c in pod["status"]["conditions"] if c["type"] == kind)
 
 
+@pytest.mark.engine_files
 async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cluster) -> None:
     sidecar = shell_container("side", "trap 'echo told; exit 0' TERM; echo up; while true; do sleep 0.05; done")
     more = {"initContainers": [sidecar | {"restartPolicy": "Always"}]}
@@ -69,6 +70,7 @@ async def test_the_main_end_is_reported_while_a_sidecar_runs(cluster: Cluster) -
     assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 9
 
 
+@pytest.mark.engine_files
 async def test_sidecars_end_in_the_reverse_order_of_their_start(cluster: Cluster) -> None:
     script = "trap 'echo NAME >> order; cat order; exit 0' TERM; while true; do sleep 0.02; done"
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}
@@ -117,6 +119,7 @@ async def finish_after_probe(cluster: Cluster, probe: Json) -> str:
     return str((await cluster.wait_until_finished())["status"]["phase"])
 
 
+@pytest.mark.engine_files
 async def test_main_containers_wait_for_the_startup_probe_of_a_sidecar(cluster: Cluster) -> None:
     assert await finish_after_probe(cluster, {"exec": {"command": ["test", "-e", "/w/ready"]}}) == "Succeeded"
 
@@ -129,6 +132,7 @@ async def test_main_containers_wait_for_the_port_of_a_sidecar(cluster: Cluster) 
         assert await finish_after_probe(cluster, {"tcpSocket": {"port": port}}) == "Succeeded"
 
 
+@pytest.mark.engine_files
 async def test_deleting_a_pod_stops_its_init_container(cluster: Cluster) -> None:
     cluster.pod("true", more={"initContainers": [shell_container("fetch", "echo up; exec sleep 60")]})
     await cluster.wait_for_output(b"up", container="fetch")
@@ -136,6 +140,7 @@ async def test_deleting_a_pod_stops_its_init_container(cluster: Cluster) -> None
     await cluster.wait_until_deleted()
 
 
+@pytest.mark.engine_files
 async def test_a_container_waits_for_its_secret(cluster: Cluster) -> None:
     variable = {"name": "T", "valueFrom": {"secretKeyRef": {"name": "late", "key": "k"}}}
     cluster.pod("echo $T", env=[variable])
@@ -244,6 +249,7 @@ async def test_conditions_of_another_component_stay(cluster: Cluster) -> None:
 
 
 @pytest.mark.process_only("an engine does not keep the order of stdout and stderr")
+@pytest.mark.engine_files
 async def test_output_is_stored_byte_for_byte(cluster: Cluster) -> None:
     cluster.pod("head -c 10000000 /dev/zero; printf 'out\\n'; printf 'err\\n' >&2; printf '\\377\\r no newline'")
     await cluster.wait_until_finished()
@@ -293,6 +299,7 @@ async def test_pods_beyond_the_limit_wait_in_order(tmp_path: Path) -> None:
         assert int(first["metadata"]["resourceVersion"]) < int(last["metadata"]["resourceVersion"])
 
 
+@pytest.mark.engine_files
 async def test_the_termination_message_is_reported(cluster: Cluster) -> None:
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "terminationMessagePath": "/w/message"}
     cluster.pod(

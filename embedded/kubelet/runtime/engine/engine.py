@@ -13,10 +13,12 @@ from urllib.parse import quote
 from embedded.kubelet.runtime.engine import ownership
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.detect import EngineFacts, prepare_engine
+from embedded.kubelet.runtime.engine.connection.files import EngineFiles
 from embedded.kubelet.runtime.engine.containers.container import remove_container
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_labels
 from embedded.kubelet.runtime.engine.images.store import ImageStore
+from embedded.kubelet.runtime.engine.pod_volume import PodVolume
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
 Json = dict[str, Any]
@@ -28,9 +30,18 @@ class Engine:
 
     Args:
         data_dir: of the cluster; its identity, which the labels carry, is kept there.
+        files: whose disk has the files of pods.
+        hosts: entries of /etc/hosts in all pods, `name:address`.
     """
 
-    def __init__(self, client: EngineClient, data_dir: Path, login_files: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        client: EngineClient,
+        data_dir: Path,
+        login_files: Sequence[Path],
+        files: EngineFiles = "shared",
+        hosts: Sequence[str] = (),
+    ) -> None:
         self.client = client
         self.images = ImageStore(client, login_files)
         self.pause_image = ""
@@ -38,6 +49,10 @@ class Engine:
         """Security options that every container needs here."""
         self.facts = EngineFacts()
         """What decides how well it runs pods; known from `open` on."""
+        self.has_own_files = False
+        """Whether the files of pods are on the engine's disk; known from `open` on."""
+        self.hosts = tuple(hosts)
+        self._files = files
         self._data_dir = data_dir
         self._labels = cluster_labels(data_dir)
 
@@ -47,13 +62,14 @@ class Engine:
         Raises:
             RuntimeUnavailableError: it can't.
         """
-        prepared = await asyncio.to_thread(prepare_engine, self.client.address, self._data_dir)
+        prepared = await asyncio.to_thread(prepare_engine, self.client.address, self._data_dir, self._files)
         try:
             await self.client.open()
         except (EngineError, EngineUnreachableError) as error:
             await self.client.close()
             raise RuntimeUnavailableError(str(error)) from error
         self.pause_image, self.facts = prepared.pause_image, prepared.facts
+        self.has_own_files = prepared.has_own_files
         if self.facts.selinux:
             # Volumes are folders of the user, whose labels are not changed.
             self.security = ("label=disable",)
@@ -73,6 +89,11 @@ class Engine:
         metadata = pod["metadata"]
         names = ("c8s", container, metadata["name"], metadata["namespace"], metadata["uid"])
         return "_".join((*names, self._labels[CLUSTER_LABEL][:8], str(restarts)))
+
+    def volume(self, pod: Json, folder: Path) -> PodVolume:
+        """The volume of a pod in an engine that has files of its own."""
+        name = f"c8s_{pod['metadata']['uid']}_{self._labels[CLUSTER_LABEL][:8]}"
+        return PodVolume(self.client, name, self.pod_labels(pod), folder)
 
     async def create(self, name: str, body: Json) -> str:
         """Create a container; returns its identifier. One of ours with this name is what an earlier attempt left.
@@ -102,7 +123,11 @@ class Engine:
 
     async def take_over(self, folder: Path) -> None:
         """Make what containers left in a folder readable and removable for this process; a failure is logged."""
-        if not ownership.is_needed() or not await asyncio.to_thread(ownership.has_foreign_files, folder):
+        if (
+            self.has_own_files
+            or not ownership.is_needed()
+            or not await asyncio.to_thread(ownership.has_foreign_files, folder)
+        ):
             return
         options = {"Labels": self._labels, "SecurityOpt": list(self.security)}
         try:
@@ -111,7 +136,7 @@ class Engine:
             _log.error("files that containers left in %s can't be read or removed: %s", folder, error)
 
     async def remove_all(self) -> int:
-        """Remove all containers of this cluster; returns how many ran."""
+        """Remove all containers and volumes of this cluster; returns how many containers ran."""
         return await remove_labelled(self.client, f"{CLUSTER_LABEL}={self._labels[CLUSTER_LABEL]}")
 
 
@@ -125,12 +150,24 @@ async def list_labelled(client: EngineClient, label: str) -> list[Json]:
     return list(found or [])
 
 
+async def list_volumes(client: EngineClient, label: str) -> list[str]:
+    """The names of all volumes with a label (`name=value`).
+
+    Raises:
+        EngineError, EngineUnreachableError: they can't be listed.
+    """
+    found = await client.get("/volumes", filters=json.dumps({"label": [label]}))
+    return [str(each["Name"]) for each in (found or {}).get("Volumes") or []]
+
+
 async def remove_labelled(client: EngineClient, label: str) -> int:
-    """Remove all containers with a label (`name=value`); returns how many ran.
+    """Remove all containers and volumes with a label (`name=value`); returns how many containers ran.
 
     Raises:
         EngineError, EngineUnreachableError: they can't be listed.
     """
     found = await list_labelled(client, label)
     await asyncio.gather(*(remove_container(client, str(each["Id"])) for each in found))
+    for name in await list_volumes(client, label):
+        await client.delete(f"/volumes/{quote(name)}", force="1")
     return sum(each.get("State") == "running" for each in found)

@@ -7,7 +7,9 @@ that holds the network while the others come and go, as on a node; it costs as m
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from embedded.kubelet.config.downward_api import LOOPBACK
@@ -29,6 +31,8 @@ from embedded.kubelet.runtime.interface import (
 from embedded.kubelet.runtime.termination_message import TerminationMessage
 
 Json = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 _POD_FIELDS = ("status.podIP", "status.podIPs")
 
@@ -58,6 +62,7 @@ class EnginePod:
         self._own = [each for each in containers if not is_process(each)]
         # Without an address of its own, a pod has the machine's.
         self._address = LOOPBACK if spec.get("hostNetwork") or not self._own else ""
+        self._volume = engine.volume(sandbox.pod, sandbox.folder) if engine.has_own_files and self._own else None
         self._unanswered: set[str] = set()
         """Names of containers that were asked for, and may exist although no answer came."""
 
@@ -100,21 +105,35 @@ class EnginePod:
                 "CapDrop": ["ALL"],
                 "ReadonlyRootfs": True,
                 "SecurityOpt": [*self._engine.security, "no-new-privileges"],
-                "ExtraHosts": _hosts(spec),
+                "ExtraHosts": [*self._engine.hosts, *_hosts(spec)],
             },
         }
         try:
+            if self._volume is not None:
+                await self._volume.create()
+                body["HostConfig"]["Mounts"] = [self._volume.mount]
             self._pause = await self._create(self._name("POD"), body)
             await self._engine.client.post(f"/containers/{self._pause}/start")
             found = await self._engine.client.get(f"/containers/{self._pause}/json")
-        except (EngineError, EngineUnreachableError) as error:
+            if self._volume is not None:
+                await self._volume.send(self._pause, self._prepared_folders())
+        except (EngineError, EngineUnreachableError, OSError) as error:
             await self._remove_pause()
-            raise SandboxError(f"can't make the pod's network: {error}") from error
+            raise SandboxError(f"can't make the pod's network and volumes: {error}") from error
         self._address = self._address or network_address(found)
+
+    def _prepared_folders(self) -> list[Path]:
+        """What the kubelet has made for the pod before its first container."""
+        messages = self._sandbox.folder / "messages"
+        messages.mkdir(mode=0o700, exist_ok=True)
+        return [folder for folder in (messages, self._sandbox.folder / "volumes") if folder.exists()]
 
     def _needs_pause(self) -> bool:
         """Whether the network has to outlive a container, or its address must be known before the first starts."""
         spec = self._sandbox.pod["spec"]
+        if self._volume is not None:
+            # What is in it goes through this container.
+            return True
         if spec.get("hostNetwork") and not spec.get("shareProcessNamespace"):
             return False
         restarts = spec.get("restartPolicy") != "Never" or any(each.get("restartPolicy") for each in self._own)
@@ -137,14 +156,18 @@ class EnginePod:
                 # The container's user is not known here.
                 message.file.chmod(0o666)
                 files[message.path] = message.file
+            if self._volume is not None:
+                self._check_parts(launch)
+                await self._volume.send(self._pause, files.values())
             labels = {**self._labels, "io.kubernetes.container.name": launch.name}
-            options = EngineOptions(labels, self._engine.security, files)
+            locate = str if self._volume is None else self._volume.locate
+            options = EngineOptions(labels, self._engine.security, files, locate)
             body = container_body(launch, self._sandbox.pod, image, self._placement(), options)
             identifier = await self._create(self._name(launch.name, launch.restarts), body)
         except (EngineError, EngineUnreachableError) as error:
             raise StartError(str(error)) from error
         container = EngineContainer(
-            self._engine.client, identifier, image, message, self._address or None, self._on_end(launch)
+            self._engine.client, identifier, image, message, self._address or None, self._on_end(launch, message)
         )
         self._created[identifier] = container
         return container
@@ -155,8 +178,39 @@ class EnginePod:
         self._unanswered.discard(name)
         return identifier
 
-    def _on_end(self, launch: Launch) -> Callable[[], Any]:
-        """What to do when a container has ended: processes of this pod have to read what it wrote."""
+    def _check_parts(self, launch: Launch) -> None:
+        """Refuse a part of a volume that containers write to: on the engine's disk, it could be a link to anywhere.
+
+        Raises:
+            ConfigError: there is one.
+        """
+        writable = {each["name"] for each in self._sandbox.pod["spec"].get("volumes") or [] if "emptyDir" in each}
+        for mount in launch.spec.get("volumeMounts") or []:
+            if mount["name"] in writable and (mount.get("subPath") or mount.get("subPathExpr")):
+                raise ConfigError(
+                    f"a subPath of the emptyDir {mount['name']} can't be used with an engine that has files of its own"
+                )
+
+    def _on_end(self, launch: Launch, message: TerminationMessage) -> Callable[[], Any]:
+        """What to do when a container has ended: what it wrote has to be read here."""
+        return self._fetch_message(message) if self._volume is not None else self._take_over(launch)
+
+    def _fetch_message(self, message: TerminationMessage) -> Callable[[], Any]:
+        async def fetch() -> None:
+            if self._volume is None or message.file is None:
+                return
+            try:
+                content = await self._volume.fetch(self._pause, message.file)
+            except (EngineError, EngineUnreachableError) as error:
+                _log.warning("the termination message of a container of pod %s is lost: %s", self._sandbox.uid, error)
+                return
+            message.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            message.file.write_bytes(content)
+
+        return fetch
+
+    def _take_over(self, launch: Launch) -> Callable[[], Any]:
+        """Processes of this pod have to read what a container wrote."""
 
         async def take_over() -> None:
             spec = self._sandbox.pod["spec"]
@@ -179,7 +233,7 @@ class EnginePod:
             # Docker takes the name of the other container, and refuses one; Podman does neither.
             hostname = self._hostname() if self._engine.client.info.name == "podman" else ""
             return Placement(f"container:{self._pause}", hostname, ipc, pid)
-        return Placement("default", self._hostname(), ipc, pid, _hosts(spec))
+        return Placement("default", self._hostname(), ipc, pid, [*self._engine.hosts, *_hosts(spec)])
 
     def _hostname(self) -> str:
         pod = self._sandbox.pod
@@ -199,6 +253,11 @@ class EnginePod:
         for name in self._unanswered:
             await remove_container(self._engine.client, name)
         await self._remove_pause()
+        if self._volume is not None:
+            try:
+                await self._volume.remove()
+            except (EngineError, EngineUnreachableError) as error:
+                _log.warning("the volume of pod %s can't be removed: %s", self._sandbox.uid, error)
         await self._processes.close()
 
     async def _remove_pause(self) -> None:

@@ -68,7 +68,12 @@ class EngineRuntime:
         return EnginePod(self._engine, sandbox, self._processes.pod(sandbox), self._is_process)
 
     def _is_process(self, container: Json) -> bool:
-        """Whether a container is a process of this machine, by the first words of its command."""
+        """Whether a container is a process of this machine, by the first words of its command.
+
+        None is where the engine has files of its own: it would not get at them.
+        """
+        if self._engine.has_own_files:
+            return False
         command = [str(word).replace("$$", "$") for word in container.get("command") or []]
         return any(command[: len(words)] == words for words in self._process_commands)
 

@@ -218,3 +218,11 @@ async def test_missing_directory_is_not_reported_as_missing_object(store: Direct
         root.unlink(missing_ok=True)
         (tmp_path / "away").rename(root)
     assert await store.get("a/b") == b"kept"
+
+
+async def test_agents_get_an_address_of_their_own(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "s", b"key", "http://here:1", clock=lambda: 1000.0, agent_url="http://there:2/")
+    minute = timedelta(minutes=1)
+    assert (await store.presign("a", minute)).startswith("http://there:2/")
+    assert (await store.presign("a", minute, external=True)).startswith("http://here:1/")
+    assert (await store.presign_upload("a", 1, "0" * 64, minute)).url.startswith("http://there:2/")

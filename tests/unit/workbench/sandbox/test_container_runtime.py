@@ -14,9 +14,11 @@ from workbench.sandbox.container_runtime import (
     choose_runtime,
     find_runtime,
     read_runtime,
+    wanted_files,
     wanted_runtime,
     write_runtime,
 )
+from workbench.sandbox.engine_agent import agent_files, image_tag
 from workbench.sandbox.launch import agent_command
 from workbench.sandbox.paths import SandboxPaths
 
@@ -69,3 +71,25 @@ def test_the_agent_is_told_when_steps_have_users_of_their_own(tmp_path: Path, mo
     assert agent_command(folder, docker) == ["/usr/bin/env", shared, "C8S_GRANT_ACCESS=1", *plain]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert "C8S_STORE_AFTER_CONTAINER=1" in agent_command(folder, docker)
+
+
+def test_whose_disk_has_the_files_is_the_users_choice() -> None:
+    assert wanted_files({}, None) == "auto"
+    assert wanted_files({}, "shared") == "shared"
+    assert wanted_files({"C8S_RUNTIME_FILES": "engine"}, "shared") == "engine"
+    with pytest.raises(SandboxError, match=r"must be one of auto, shared, engine"):
+        wanted_files({"C8S_RUNTIME_FILES": "mine"}, None)
+
+
+def test_an_agent_in_the_engine_is_a_container_with_an_address_of_its_own(tmp_path: Path) -> None:
+    chosen = SandboxRuntime("docker", files="engine", agent_image="c8s-agent:1", agent_host="host.docker.internal")
+    assert agent_command(SandboxPaths(tmp_path), chosen) == ["python3", "-I", "-S", "/opt/c8s/agent"]
+    assert "disk of its own" in chosen.describe()
+
+
+def test_the_name_of_the_agents_image_changes_with_its_content() -> None:
+    files = agent_files()
+    assert {"__main__.py", "main.py", "archive/unpack.py"} <= set(files)
+    tags = {image_tag("a", files), image_tag("b", files), image_tag("a", {**files, "main.py": b""})}
+    assert len(tags) == 3
+    assert image_tag("a", files) == image_tag("a", dict(files))

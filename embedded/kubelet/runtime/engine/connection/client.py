@@ -130,6 +130,23 @@ class EngineClient:
             return json.loads(text)
         return text or None
 
+    async def read(self, path: str, query: Mapping[str, str], limit: int) -> bytes:
+        """The first bytes at a path, at most `limit`. Raises: see `request`."""
+        timeout = aiohttp.ClientTimeout(total=self._timeout)
+        try:
+            async with self._open_session().get(self.path(path), params=query, timeout=timeout) as response:
+                if response.status >= 400:
+                    raise EngineError(response.status, error_message(await response.text(errors="replace")))
+                found = b""
+                while len(found) < limit and (chunk := await response.content.read(limit - len(found))):
+                    found += chunk
+                if not response.content.at_eof():
+                    # The rest may be large.
+                    response.close()
+                return found
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise EngineUnreachableError(f"{self.address} does not answer {path}: {error or 'timed out'}") from error
+
     async def lines(
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator[Json, None]:

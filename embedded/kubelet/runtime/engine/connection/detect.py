@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 
 from embedded.kubelet.runtime.engine import pause
 from embedded.kubelet.runtime.engine.connection.address import ENGINES, AddressError, EngineAddress, candidates
+from embedded.kubelet.runtime.engine.connection.files import EngineFiles, check_volumes
 from embedded.kubelet.runtime.engine.connection.info import EngineInfo, describe
 from embedded.kubelet.runtime.engine.connection.tls import client_context, explain
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError, error_message
@@ -91,6 +92,8 @@ class PreparedEngine:
     facts: EngineFacts
     pause_image: str
     """The identifier of the image that holds networks."""
+    has_own_files: bool = False
+    """Whether the files of pods are on its disk, and not on that of this machine."""
 
 
 class _SocketConnection(http.client.HTTPConnection):
@@ -106,7 +109,7 @@ class _SocketConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class _Requests:
+class EngineRequests:
     """Requests to an engine, one connection each."""
 
     def __init__(self, address: EngineAddress, timeout: float) -> None:
@@ -115,7 +118,13 @@ class _Requests:
         self._timeout = timeout
 
     def __call__(self, method: str, path: str, body: Json | bytes | None = None, /, **query: str) -> Any:
-        """The JSON of the answer, None if it has none.
+        """The JSON of the answer, None if it has none. Raises: see `text`."""
+        with suppress(ValueError):
+            return json.loads(self.text(method, path, body, **query))
+        return None
+
+    def text(self, method: str, path: str, body: Json | bytes | None = None, /, **query: str) -> str:
+        """The answer.
 
         Raises:
             EngineError: the engine refuses.
@@ -137,9 +146,7 @@ class _Requests:
             connection.close()
         if answer.status >= 400:
             raise EngineError(answer.status, error_message(text))
-        with suppress(ValueError):
-            return json.loads(text)
-        return None
+        return text
 
     def _connection(self) -> http.client.HTTPConnection:
         if self.address.path:
@@ -175,30 +182,40 @@ def find_engine(name: str, environment: Mapping[str, str], home: Path) -> FoundE
         for text in found:
             try:
                 address = EngineAddress.parse(text)
-                return FoundEngine(address, _Requests(address, _FIND_TIMEOUT).connect())
+                return FoundEngine(address, EngineRequests(address, _FIND_TIMEOUT).connect())
             except (AddressError, EngineError, EngineUnreachableError) as error:
                 tried.append(f"{engine}: {error}")
     raise RuntimeUnavailableError("no container engine answers: " + "; ".join(tried))
 
 
-def prepare_engine(address: EngineAddress, data_dir: Path) -> PreparedEngine:
+def prepare_engine(address: EngineAddress, data_dir: Path, files: EngineFiles = "shared") -> PreparedEngine:
     """Check that an engine can run the pods of a data folder, and bring the image that it needs for that.
+
+    Args:
+        files: whose disk has the files of pods: that of this machine, the engine's own, or the first that is possible.
 
     Raises:
         RuntimeUnavailableError: it can't; the message says why and what to do.
         OSError: the folder can't be written.
     """
-    request = _Requests(address, _PREPARE_TIMEOUT)
+    request = EngineRequests(address, _PREPARE_TIMEOUT)
     try:
         request.connect()
         system = request("GET", "/info") or {}
         facts = EngineFacts.of(system)
-        _check_kernel(address, facts)
         image = _bring_pause_image(request, facts)
-        _check_files_once(request, image, data_dir.resolve(), system)
+        if files != "engine":
+            try:
+                _check_kernel(address, facts)
+                _check_files_once(request, image, data_dir.resolve(), system)
+                return PreparedEngine(facts, image)
+            except RuntimeUnavailableError:
+                if files == "shared":
+                    raise
+        check_volumes(request, image, cluster_labels(data_dir.resolve()))
     except (EngineError, EngineUnreachableError) as error:
         raise RuntimeUnavailableError(f"{error}. Check it with `c8s doctor`") from error
-    return PreparedEngine(facts, image)
+    return PreparedEngine(facts, image, has_own_files=True)
 
 
 def _check_kernel(address: EngineAddress, facts: EngineFacts) -> None:
@@ -212,7 +229,7 @@ def _check_kernel(address: EngineAddress, facts: EngineFacts) -> None:
         )
 
 
-def _bring_pause_image(request: _Requests, facts: EngineFacts) -> str:
+def _bring_pause_image(request: EngineRequests, facts: EngineFacts) -> str:
     """The identifier of the image that holds networks."""
     content = pause.program(facts.architecture)
     if content is None:
@@ -233,7 +250,7 @@ def _bring_pause_image(request: _Requests, facts: EngineFacts) -> str:
     return str(found["Id"])
 
 
-def _check_files_once(request: _Requests, image: str, data_dir: Path, system: Json) -> None:
+def _check_files_once(request: EngineRequests, image: str, data_dir: Path, system: Json) -> None:
     """Check what `_check_files` does, unless it is known of this engine: that takes as long as a container's start.
 
     The command that starts a sandbox and its cluster both come here.
@@ -257,7 +274,7 @@ def _boot_id() -> str:
     return ""
 
 
-def _check_files(request: _Requests, image: str, data_dir: Path) -> None:
+def _check_files(request: EngineRequests, image: str, data_dir: Path) -> None:
     """Check that a folder of this machine is the same for the engine."""
     folder = data_dir / "engine-check"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -296,7 +313,7 @@ def read_facts(address: EngineAddress) -> EngineFacts:
     Raises:
         RuntimeUnavailableError: it does not answer.
     """
-    request = _Requests(address, _FIND_TIMEOUT)
+    request = EngineRequests(address, _FIND_TIMEOUT)
     try:
         request.connect()
         return EngineFacts.of(request("GET", "/info") or {})

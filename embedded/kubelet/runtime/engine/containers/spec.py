@@ -6,7 +6,7 @@ arguments only; everything else of the spec wins over the image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,9 @@ class EngineOptions:
     security: Sequence[str] = ()
     """Security options of every container."""
     files: Mapping[str, Path] = field(default_factory=dict)
-    """Single files of this machine, by their path in the container."""
+    """Single files of the pod's folder, by their path in the container."""
+    locate: Callable[[Path], str] = str
+    """Where the engine finds what is in the pod's folder."""
 
 
 def container_body(launch: Launch, pod: Json, image: EngineImage, placement: Placement, options: EngineOptions) -> Json:
@@ -149,11 +151,12 @@ def _host_config(launch: Launch, pod: Json, placement: Placement, options: Engin
 
 def _mounts(launch: Launch, options: EngineOptions) -> list[Json]:
     mounts = [
-        {"Type": "bind", "Source": str(mount.source), "Target": mount.path, "ReadOnly": mount.read_only}
+        {"Type": "bind", "Source": options.locate(mount.source), "Target": mount.path, "ReadOnly": mount.read_only}
         for mount in launch.mounts
     ]
     files = [
-        {"Type": "bind", "Source": str(file), "Target": path, "ReadOnly": False} for path, file in options.files.items()
+        {"Type": "bind", "Source": options.locate(file), "Target": path, "ReadOnly": False}
+        for path, file in options.files.items()
     ]
     return mounts + files
 
