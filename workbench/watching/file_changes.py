@@ -201,8 +201,9 @@ async def _watch(folders: frozenset[str], *, polling: bool) -> AsyncGenerator[fr
                 yield frozenset(path for _, path in group)
     except FileNotFoundError:
         raise
-    except OSError as error:
-        raise _LimitReachedError(error.strerror or str(error)) from error
+    # The library raises a RuntimeError of its own where no instance of inotify is left.
+    except (OSError, RuntimeError) as error:
+        raise _LimitReachedError(str(error)) from error
 
 
 def _limit_message(error: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.client.errors import ClientError
+from workbench.client.errors import ClientError, UnreachableError
 from workbench.client.models import Run
 from workbench.client.run_request import RunRequest
 from workbench.client.source_delta import SourceDelta
@@ -30,12 +30,14 @@ class Prepared:
         source: the packed and uploaded tree; its archive is deleted already.
         problem: why nothing can be started, apart from what lint says; empty if it can.
         data: the content of the file, to show its problems.
+        is_disconnected: whether the controller could not be reached.
     """
 
     outcome: LintOutcome | None
     source: PackedSource | None = None
     problem: str = ""
     data: bytes = b""
+    is_disconnected: bool = False
 
     @property
     def definition(self) -> Mapping[str, Any] | None:
@@ -84,7 +86,8 @@ class Preparation:
                     await self.upload(ready)
             return Prepared(outcome, ready, data=data)
         except (WorktreeError, ClientError) as error:
-            return Prepared(outcome, problem=str(error), data=data)
+            is_disconnected = isinstance(error, UnreachableError)
+            return Prepared(outcome, problem=str(error), data=data, is_disconnected=is_disconnected)
 
 
 class UploadedSource:

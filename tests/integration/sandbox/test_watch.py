@@ -139,6 +139,18 @@ def test_branch_switch_is_one_run_with_the_results_of_the_other_branch(c8s: C8s,
         assert watched.interrupt() == 130
 
 
+def test_sandbox_that_was_stopped_is_started_for_the_next_save(fresh: C8s, folder: Path) -> None:
+    (folder / ".c8s.yaml").write_text(FLOW.format(name="stopped"))
+    fresh("up")
+    with watching(fresh, folder) as watched:
+        watched.wait_for(r"run stopped-1 succeeded")
+        fresh("down")
+        (folder / "docs" / "index.md").write_text("second\n")
+        watched.wait_for(r"docs +\| second")
+        watched.wait_for(r"2 of 3 reused.*, 1 ran")
+        assert watched.interrupt() == 130
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -149,13 +149,16 @@ class WatchSession:
     async def _handle_rounds(
         self, rounds: Rounds, first: Settled[Prepared], interrupts: InterruptState
     ) -> Settled[Prepared] | None:
-        """Handle rounds over one connection; the one that it was lost in, or None at the end."""
+        """Handle rounds over one connection; the one to handle over the next connection, or None at the end."""
         current: Settled[Prepared] | None = first
         while current is not None:
             try:
                 await self._handle(current, interrupts)
             except UnreachableError as error:
-                echo_error(f"{sanitize_line(str(error), colour=False)}; the next save tries again")
+                if current is not first:
+                    # It has worked before: a sandbox that has ended is started again.
+                    return current
+                echo_error(f"{sanitize_line(str(error), colour=False)} The next save tries again.")
                 return await anext(rounds, None)
             except ClientError as error:
                 echo_error(f"not started: {sanitize_line(str(error), colour=False)}")
@@ -169,6 +172,8 @@ class WatchSession:
     async def _handle(self, settled: Settled[Prepared], interrupts: InterruptState) -> None:
         """Start a run for what has changed, unless it would be the same or can't start. Raises ClientError."""
         prepared = settled.prepared
+        if prepared.is_disconnected:
+            raise UnreachableError(prepared.problem)
         problem = prepared.problem if prepared.definition is None else await self._find_problem(prepared)
         if prepared.definition is None or problem:
             await self._show_problem(prepared, problem)

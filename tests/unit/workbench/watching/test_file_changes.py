@@ -6,9 +6,11 @@ import asyncio
 import importlib.util
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -152,6 +154,21 @@ async def test_files_are_polled_where_the_system_has_no_more_watches(
     assert [await anext(changes), await anext(changes)] == [frozenset((".",)), frozenset(("src/app.py",))]
     assert "limit reached" in said[0]
     assert "fs.inotify.max_user_watches" in said[0]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("too many open files"), OSError(28, "no space left on device")])
+async def test_limits_of_the_system_are_recognized(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def awatch(*paths: str, force_polling: bool, **options: Any) -> AsyncIterator[set[tuple[int, str]]]:
+        if not force_polling:
+            raise error
+        yield set()
+
+    monkeypatch.setitem(sys.modules, "watchfiles", SimpleNamespace(awatch=awatch))
+    said: list[str] = []
+    assert await anext(FileChanges(tree, None, report=said.append).changes()) == frozenset((".",))
+    assert "fs.inotify.max_user_instances" in said[0]
 
 
 async def test_tree_that_is_gone_ends_the_watch_with_a_reason(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
