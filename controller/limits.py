@@ -27,6 +27,7 @@ from controller.logs.live import ring_buffer
 from controller.metrics.loop_watchdog import THRESHOLD
 from controller.operator.decision import attempts
 from controller.operator.decision.finalizer import ISOLATED_LOAD_ATTEMPTS, MAX_LOAD_ATTEMPTS
+from controller.operator.effects import source_contents, source_files
 from controller.operator.manifests import crds
 from controller.pipeline import conditions, diagnostics, lint, model, run_cost
 from controller.pipeline.graph import matrix
@@ -104,6 +105,16 @@ SECTIONS: tuple[tuple[str, tuple[Limit, ...]], ...] = (
                 "different globs of `conditional.paths`, times characters of all changed files",
                 f"{conditions.MAX_MATCHED_CHARACTERS:,}",
                 _REFUSED,
+            ),
+            Limit(
+                "time to list the files of a source for `inputs`",
+                f"{source_contents.MAX_SECONDS:g} s, {_bytes(source_contents.MAX_SOURCE_BYTES)} unpacked",
+                "steps with `inputs` are not reusable; an Event says why",
+            ),
+            Limit(
+                "time to match them with the `inputs` of all steps",
+                f"{source_files.MAX_MATCH_SECONDS:g} s",
+                "steps with `inputs` are not reusable; an Event says why",
             ),
             Limit(
                 f"processor time to check or prepare a definition over {_bytes(run_cost.MAX_THREAD_BYTES)}",

@@ -15,7 +15,7 @@ from controller.api.state import AppState
 from controller.operator.cache.run_plan import InvalidRunError, RunPlan, load_run_plan
 from controller.operator.decision.input_comparison import InputDifference, StepInputs, compare_inputs
 from controller.operator.decision.reuse import resolved_definition, reuses_any_run, source_identity
-from controller.operator.effects.source_files import Files, UnknownFilesError, input_files
+from controller.operator.effects.source_files import MAX_MATCH_SECONDS, Files, UnknownFilesError, deadline, input_files
 from controller.pipeline.run_cost import estimate_effort
 from controller.run_numbers import pipeline_of
 from controller.run_types.phases import StepPhase
@@ -180,4 +180,4 @@ def _select(files: Files, globs: tuple[str, ...] | None, pipeline_file: str | No
     """The fingerprints of the inputs; without globs, of all files but the pipeline's own."""
     if globs is None:
         return {path: files[path] for path in files if path != pipeline_file}
-    return {path: files[path] for path in input_files(globs, sorted(files), pipeline_file)}
+    return {path: files[path] for path in input_files(globs, sorted(files), pipeline_file, deadline(MAX_MATCH_SECONDS))}

@@ -26,6 +26,8 @@ from controller.storage.sources import SourceId, find_source
 
 _MAX_REMEMBERED = 200_000
 """Files of all sources that are remembered."""
+MAX_MATCH_SECONDS = 5.0
+"""How long it may take to match the `inputs` of all steps of a run with the files of its source."""
 
 Files = Mapping[str, str]
 
@@ -114,7 +116,7 @@ class SourceFiles:
 
 
 def _list(file: PulledFile) -> Files:
-    content, check = GzipReader(file, MAX_SOURCE_BYTES), _deadline()
+    content, check = GzipReader(file, MAX_SOURCE_BYTES), deadline(MAX_SECONDS)
 
     def read(size: int) -> bytes:
         check()
@@ -123,12 +125,13 @@ def _list(file: PulledFile) -> Files:
     return list_files(read)
 
 
-def _deadline() -> Callable[[], None]:
-    end = time.monotonic() + MAX_SECONDS
+def deadline(seconds: float) -> Callable[[], None]:
+    """A function that raises TimeoutError when this time is over."""
+    end = time.monotonic() + seconds
 
     def check() -> None:
         if time.monotonic() > end:
-            raise TimeoutError(f"it takes longer than {MAX_SECONDS:g} s")
+            raise TimeoutError(f"it takes longer than {seconds:g} s")
 
     return check
 
@@ -145,7 +148,7 @@ def digest_inputs(files: Files, globs: Mapping[str, Sequence[str]], pipeline_fil
     Raises:
         UnknownFilesError: matching takes too long.
     """
-    paths, check, known = sorted(files), _deadline(), dict[tuple[str, ...], str]()
+    paths, check, known = sorted(files), deadline(MAX_MATCH_SECONDS), dict[tuple[str, ...], str]()
     for wanted in {tuple(each) for each in globs.values()}:
         try:
             selected = input_files(wanted, paths, pipeline_file, check)

@@ -29,6 +29,7 @@ def select_inputs(globs: Sequence[str], paths: Sequence[str], check: Callable[[]
     """
     selected = set(paths) if globs and globs[0].startswith(NEGATION) else set[str]()
     for glob in globs:
+        check()
         matched = _matching(clean_glob(glob), paths, check)
         if glob.startswith(NEGATION):
             selected.difference_update(matched)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ _WITH_SUBCOMMANDS = frozenset(
      "uv", "yarn")
 )  # fmt: skip
 """Programs whose arguments are often the names of tasks: a folder of such a name is another thing."""
+_MAX_SECONDS = 2.0
+"""How long all globs may be matched with files; what is left then is not compared."""
 _MAX_WORDS = 2_000
 """Words of a step's commands that are compared with files."""
 
@@ -49,13 +52,21 @@ def unlisted_files(data: Json, source_map: SourceMap, files: Collection[str]) ->
     Args:
         files: the paths of all files of the source.
     """
-    paths = sorted(files)
+    paths, end = sorted(files), time.monotonic() + _MAX_SECONDS
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise TimeoutError
+
     known, folders = set(paths), _folders(paths)
     for index, step in iter_steps(data):
         globs = [glob for _, glob in iter_strings(step.get("inputs"))]
         if not isinstance(step.get("inputs"), list) or any("{{" in glob for glob in globs):
             continue
-        selected = select_inputs([glob for glob in globs if clean_glob(glob)], paths)
+        try:
+            selected = select_inputs([glob for glob in globs if clean_glob(glob)], paths, check)
+        except TimeoutError:
+            return
         read = selected | _folders(selected)
         folder = step.get("workingDir") if isinstance(step.get("workingDir"), str) else ""
         named: set[str] = set()

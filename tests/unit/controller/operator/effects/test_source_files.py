@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from controller.operator.effects import source_files
 from controller.operator.effects.source_files import ListedSources, SourceFiles, UnknownFilesError, digest_inputs
 from controller.storage.sources import SourceId, period_at
 
@@ -102,3 +103,9 @@ async def test_files_of_another_namespace_are_not_given_away() -> None:
     store: Any = FakeStore(None)
     with pytest.raises(UnknownFilesError, match="no longer stored"):
         await SourceFiles(store, store, lambda: NOW, listed).load("team", "sha256:" + "a" * 64)
+
+
+def test_matching_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_files, "MAX_MATCH_SECONDS", -1.0)
+    with pytest.raises(UnknownFilesError, match="takes too long"):
+        digest_inputs(FILES, {"a": ["**/*.py"]}, None)
