@@ -30,6 +30,8 @@ from workbench.client.models import (
 )
 
 STEP = "step"
+_LONG_WAITS = (StepReason.WAITING_FOR_ADMISSION, StepReason.UNSCHEDULABLE, StepReason.OVER_QUOTA)
+"""Reasons to wait for something outside of the run, which may take long."""
 _MAX_HELD_BACK = 1_000
 """Maximum number of held-back lines of a container."""
 
@@ -50,7 +52,7 @@ class StepTransition:
     """An event of a step, shown between its lines."""
 
     slug: str
-    kind: Literal["started", "retried", "held", "ended", "missed", "command"]
+    kind: Literal["started", "retried", "held", "waiting", "ended", "missed", "command"]
     text: str
     phase: str = ""
 
@@ -84,6 +86,8 @@ class RunLog:
     _unfinished_key: StreamKey | None = None
     _holds: dict[str, str] = field(default_factory=dict)
     """Why each held step is held."""
+    _waits: dict[str, str] = field(default_factory=dict)
+    """What each step waits for outside of the run."""
 
     def frame(self, frame: Frame) -> list[LogItem]:
         if isinstance(frame, (Lines, CommandStarted, Missed)) and frame.key.step in self._reused:
@@ -202,6 +206,10 @@ class RunLog:
         if hold and hold != self._holds.get(step.slug):
             shown.append(StepTransition(step.slug, "held", hold, step.phase))
         self._holds[step.slug] = hold
+        wait = (step.message or "") if step.reason in _LONG_WAITS and not step.ended else ""
+        if wait and wait != self._waits.get(step.slug):
+            shown.append(StepTransition(step.slug, "waiting", wait, step.phase))
+        self._waits[step.slug] = wait
         if step.phase == StepPhase.RUNNING and step.slug not in self._reported:
             self._reported[step.slug] = "started"
             shown.append(StepTransition(step.slug, "started", "started", step.phase))

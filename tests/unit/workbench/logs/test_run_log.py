@@ -61,6 +61,16 @@ def test_a_step_that_never_ran_ends_at_once() -> None:
     assert _said(RunLog().status(_run(step_json("build", "Skipped")))) == ["<ended Skipped>"]
 
 
+def test_a_step_that_waits_for_the_cluster_says_for_what_whenever_that_changes() -> None:
+    log = RunLog()
+    for message, expected in (("for the queue a", 1), ("for the queue a", 0), ("for checks", 1)):
+        status = _run(step_json("build", "Pending", reason="WaitingForAdmission", message=message))
+        shown = [item for item in log.status(status) if isinstance(item, StepTransition)]
+        assert [(item.kind, item.text) for item in shown] == [("waiting", message)] * expected
+    assert _said(log.status(_run(step_json("build", "Pending", reason="Created", message="its Job is created")))) == []
+    assert _said(log.status(_run(step_json("build", "Running")))) == ["<started Running>"]
+
+
 def test_pending_ends_are_flushed_with_the_run_end() -> None:
     log = RunLog()
     log.status(_run(step_json("build", "Failed")))
