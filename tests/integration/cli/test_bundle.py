@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import zipfile
 from pathlib import Path
 
 from tests.live import C8s, write_pipeline
@@ -29,7 +31,8 @@ def test_a_failed_run_is_exported_masked_and_whole(c8s: C8s, tmp_path: Path) -> 
     first = file.read_bytes()
     c8s("export", "bundled-1", "--force", cwd=tmp_path)
     assert file.read_bytes() == first
-    assert b"very-secret-value" not in first
+    with zipfile.ZipFile(file) as archive:
+        assert not [name for name in archive.namelist() if b"very-secret-value" in archive.read(name)]
     assert sorted(each.name for each in tmp_path.iterdir()) == [".c8s.yaml", "bundled-1.c8srun"]
     with BundleController(file) as bundle:
         assert [step.phase for step in bundle.only_run.steps] == ["Succeeded", "Failed"]
@@ -47,6 +50,10 @@ def test_a_failed_run_is_exported_masked_and_whole(c8s: C8s, tmp_path: Path) -> 
     elsewhere("export", str(file), "--html", "-o", "page.html")
     assert "AssertionError" in (elsewhere.home / "page.html").read_text()
     assert "needs an interactive terminal" in elsewhere("open", str(file), expect=2).stderr
+    elsewhere("export", str(file), "--cast", "-o", "run.cast")
+    header = json.loads((elsewhere.home / "run.cast").read_text().splitlines()[0])
+    assert (header["version"], header["title"]) == (2, "bundled-1")
+    assert "exclude each other" in elsewhere("export", str(file), "--cast", "--html", expect=2).stderr
     assert not (elsewhere.home / "state").exists()
 
 
