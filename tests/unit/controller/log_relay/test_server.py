@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,9 @@ from controller.log_relay.auth import (
     verify_request,
 )
 from controller.log_relay.server import LIVE_PATH, MAX_BODY_BYTES
-from controller.logs import LogReader
+from controller.logs import LinePart, LogReader
 from controller.logs.live.hub import LogHub
-from controller.logs.model import Block, Stream
+from controller.logs.model import Block, PartialLine, Stream
 from controller.storage import DirectoryStore
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
@@ -152,6 +152,19 @@ async def test_unfinished_log_is_read_through_the_mirror(tmp_path: Path) -> None
     async with run_server() as server, run_mirror(server.address, tmp_path) as (_, reader):
         server.hub.publish(server.hub.open(STREAM, 1, []), lines("one", "two"))
         assert b"".join([piece async for piece in reader.text(STREAM)]) == b"one\ntwo\n"
+
+
+async def test_unfinished_line_is_seen_through_the_mirror(tmp_path: Path) -> None:
+    async with run_server() as server, run_mirror(server.address, tmp_path) as (_, reader):
+        log, partial = server.hub.open(STREAM, 1, []), PartialLine(3, 7, b"90%")
+        server.hub.publish(log, lines("one", "two"))
+        server.hub.set_partial(log, partial)
+        following = reader.follow_run(STREAM.namespace, STREAM.run_uid, finished=asyncio.Event(), partial_lines=True)
+        async with aclosing(following) as frames:
+            async for frame in frames:
+                if isinstance(frame, LinePart):
+                    break
+        assert frame == LinePart(STREAM, partial)
 
 
 @pytest.mark.parametrize("kind", ["nobody", "stranger"])
