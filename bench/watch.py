@@ -23,9 +23,12 @@ from machine import describe, spread
 
 from workbench.client import Client, RunChanged, RunsListed
 from workbench.client.run_request import ArchiveSource, RunRequest
+from workbench.client.source_delta import SourceDelta
 from workbench.pipeline_file.load import lint_pipeline
 from workbench.sandbox import Sandboxes
+from workbench.submit.gzip_members import MemberCache
 from workbench.submit.submit import new_idempotency_key, pack_worktree
+from workbench.submit.upload import SourceUploader
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
 
@@ -111,11 +114,36 @@ async def unchanged(folder: Path, rounds: int) -> list[float]:
     return times[1:]
 
 
+async def upload_bytes(folder: Path) -> tuple[int, int, float]:
+    """Bytes of the whole archive, bytes that are sent for one changed file, and the seconds to pack it again."""
+    sent: list[int] = []
+
+    class Counter:
+        async def ensure_source(
+            self, digest: str, archive: Path, progress: object = None, *, delta: object = None
+        ) -> bool:
+            sent.append(delta.size if isinstance(delta, SourceDelta) else archive.stat().st_size)
+            return True
+
+    uploader, cache = SourceUploader(), MemberCache()
+    for number in range(2):
+        (folder / "part1" / "word.txt").write_text(f"once {number}\n")
+        await asyncio.sleep(0.1)
+        began = time.process_time()
+        async with pack_worktree(folder, folder / ".c8s.yaml", cache=cache) as packing:
+            source = await packing
+            assert source is not None
+            took = time.process_time() - began
+            await uploader.upload(Counter(), source.archive)
+    return sent[0], sent[1], took
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--files", type=int, default=5_000)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--large", type=int, default=50_000, help="files of the tree whose upload is measured")
     given = parser.parse_args()
     print(describe())
     with tempfile.TemporaryDirectory(prefix="c8s-bench-") as made:
@@ -125,6 +153,10 @@ def main() -> None:
         env = dict(os.environ)
         folder = root / "tree"
         make_tree(folder, given.files, given.steps)
+        make_tree(root / "large", given.large, given.steps)
+        whole, sent, took = asyncio.run(upload_bytes(root / "large"))
+        print(f"  {given.large:,} files: {whole / 1024:,.0f} KiB packed; one changed: {sent / 1024:,.1f} KiB are sent")
+        print(f"    processor time to list the tree and pack it again: {1000 * took:.0f} ms")
         subprocess.run([*C8S, "up"], cwd=root, env=env, check=True, capture_output=True)
         try:
             saved = save_to_first_line(folder, env, given.rounds + 2, given.steps)

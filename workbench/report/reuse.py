@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from controller.pipeline.values.inputs import select_inputs
 from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
 from workbench.report.details import step_definition
@@ -18,7 +19,7 @@ from workbench.text.sanitize import sanitize_label
 
 _NO_EFFECT = frozenset(
     ("name", "description", "dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional",
-     "keepOnFailure")
+     "keepOnFailure", "inputs")
 )  # fmt: skip
 """Fields of a step that change nothing of what it makes; the controller ignores them too."""
 _OWN_TEXT = ("image", "env", "commands", "secrets")
@@ -68,6 +69,16 @@ class FileChanges:
         return " ".join(sanitize_label(name, 80) for name in marked[:_MAX_FILES]) + more
 
 
+def step_changes(files: FileChanges, definition: Mapping[str, Any] | None) -> FileChanges:
+    """Those of the changes that a step reads, by its `inputs`; all of them where these have variables."""
+    globs = (definition or {}).get("inputs")
+    if not isinstance(globs, (list, tuple)) or any("{{" in str(glob) for glob in globs):
+        return files
+    read = select_inputs([str(glob) for glob in globs], sorted({*files.added, *files.removed, *files.modified}))
+    kept = (tuple(name for name in each if name in read) for each in (files.added, files.removed, files.modified))
+    return FileChanges(*kept)
+
+
 def changed_files(before: Mapping[str, str], after: Mapping[str, str]) -> FileChanges:
     """Compare two sources, given as checksums by file name."""
     return FileChanges(
@@ -106,9 +117,13 @@ def explain_reruns(run: Run, earlier: Run, files: FileChanges | None = None) -> 
         run: with its definition, as is `earlier`.
         files: the differences of their sources; None if they are not known.
     """
-    source = _source_change(run, earlier, files)
+
+    def source(step: Step) -> str:
+        read = step_changes(files, step_definition(run, step)) if files is not None else None
+        return _source_change(run, earlier, read)
+
     return {
-        step.name: tuple(_reasons(run, earlier, step, source)) or (_unexplained(step, earlier),)
+        step.name: tuple(_reasons(run, earlier, step, source(step))) or (_unexplained(step, earlier),)
         for step in run.steps
         if step.reused is None and step.attempts
     }
@@ -186,6 +201,9 @@ def own_changes(run: Run, earlier: Run, step: Step) -> Iterator[str]:
     for field in sorted((before.keys() | after.keys()) - _NO_EFFECT - {*_OWN_TEXT, "shell"}):
         if before.get(field) != after.get(field):
             yield f"{sanitize_label(field, 40)} changed"
+    if ("inputs" in before) != ("inputs" in after):
+        # What the step is made from is computed in another way.
+        yield "inputs changed"
     if _shell(earlier, before) != _shell(run, after):
         yield f"shell {_shell(earlier, before)} → {_shell(run, after)}"
     yield from _list_changes("dependencies", before_step.depends_on, step.depends_on)

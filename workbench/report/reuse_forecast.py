@@ -13,8 +13,9 @@ from typing import Any
 
 from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
+from workbench.report.details import step_definition
 from workbench.report.report import step_spans
-from workbench.report.reuse import FileChanges, own_changes
+from workbench.report.reuse import FileChanges, own_changes, step_changes
 from workbench.text.format import format_duration, plural
 
 _MAX_REASONS = 3
@@ -88,7 +89,6 @@ def forecast_reuse(
         earlier, definition=dict(planned.definition), params=dict(planned.params), branch=planned.branch,
         commit=planned.commit, steps=tuple(planned.steps),
     )  # fmt: skip
-    source = (f"source files: {files}",) if files else ()
     changed: dict[str, tuple[str, ...]] = {}
     again: dict[str, tuple[str, ...]] = {}
     for step in _upstream_first(run.steps):
@@ -97,6 +97,8 @@ def forecast_reuse(
             changed[step.name] = again[step.name] = (f"{earlier.name} has no such step",)
             continue
         upstream = tuple(f"upstream {needed} has changed" for needed in step.depends_on if needed in changed)
+        read = step_changes(files, step_definition(run, step)) if files else None
+        source = (f"source files: {read}",) if read else ()
         if reasons := (*own_changes(run, earlier, step), *source, *upstream):
             changed[step.name] = reasons
         failed = () if before.phase == StepPhase.SUCCEEDED else (f"{before.phase.lower()} in {earlier.name}",)

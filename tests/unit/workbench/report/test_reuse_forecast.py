@@ -56,6 +56,22 @@ def test_changed_files_run_everything_again() -> None:
     assert next(found.lines(5)) == "build: source files: ~src/app.py"
 
 
+def test_steps_with_inputs_run_again_for_these_files_only() -> None:
+    build, test = {**BUILD, "inputs": ["src", "!**/*.md"]}, {**TEST, "inputs": ["tests"]}
+    earlier = shop(1, build, test)
+    for name, again in (
+        ("docs/a.md", ()),
+        ("src/a.md", ()),
+        ("tests/a.py", ("test",)),
+        ("src/a.py", ("build", "test")),
+    ):
+        found = forecast(earlier, build, test, files=FileChanges(modified=(name, "README")))
+        assert tuple(found.again) == again
+    found = forecast(earlier, {**build, "inputs": ["{{run.branch}}"]}, test, files=FileChanges(modified=("README",)))
+    assert "build" in found.again, "it may be one of them"
+    assert forecast(shop(1, BUILD), build).again == {"build": ("inputs changed",)}
+
+
 def test_changed_parameters_run_everything_again() -> None:
     declared = {"params": [{"name": "target", "default": "dev"}]}
     earlier = shop(1, BUILD, pipeline=declared)
