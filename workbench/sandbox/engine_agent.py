@@ -12,7 +12,7 @@ import json
 import socket
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,9 @@ BASE_IMAGE = "python:3.12-slim"
 BASE_ENV = "C8S_AGENT_BASE_IMAGE"
 AGENT_COMMAND = ("python3", "-I", "-S", "/opt/c8s/agent")
 _NAME = "c8s-agent"
+_LABEL = "dev.c8s.role=agent-image"
+_KEPT = 2
+"""Images that a build leaves: of this version, and of the one before."""
 _TIMEOUT = 900.0
 """Seconds; the base may have to be pulled."""
 _HOST_NAMES = {"docker": "host.docker.internal", "podman": "host.containers.internal"}
@@ -126,7 +129,19 @@ def _image(request: Any, base: str, progress: Callable[[str], None]) -> str:
         _check_lines(request.text("POST", "/build", _context(files), t=tag, buildargs=arguments, rm="1", forcerm="1"))
         if _find(request, tag) is None:
             raise EngineError(404, f"the engine does not have the image {tag} after it was built")
+        _prune(request)
     return tag
+
+
+def _prune(request: Any) -> None:
+    """Remove the images of earlier versions, except for the last one and those that containers use."""
+    from embedded.kubelet.runtime.engine.errors import EngineError
+
+    found = request("GET", "/images/json", None, filters=json.dumps({"label": [_LABEL]})) or []
+    for each in sorted(found, key=lambda image: -int(image["Created"]))[_KEPT:]:
+        for name in each.get("RepoTags") or [each["Id"]]:
+            with suppress(EngineError):
+                request("DELETE", f"/images/{name}")
 
 
 def _find(request: Any, image: str) -> str | None:
