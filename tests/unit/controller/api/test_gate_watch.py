@@ -27,7 +27,7 @@ def job(version: int, *, uid: str = "u", opened: str = "") -> Json:
     metadata |= {"labels": {labels.EARLY: "true"}, "creationTimestamp": "2026-01-01T00:00:00Z"}  # type: ignore[dict-item]
     if opened:
         metadata["annotations"] = {labels.OPENED: opened}  # type: ignore[assignment]
-    return {"metadata": metadata, "spec": {}, "status": {}}
+    return {"metadata": metadata, "spec": {"template": {"metadata": {}, "spec": {}}}, "status": {}}
 
 
 class Cluster:
