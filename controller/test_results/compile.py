@@ -93,6 +93,8 @@ def _read(file: ReportFile, found: _Found) -> None:
         where = f"{file.path}:{error.line}" if error.line is not None else file.path
         found.warn(f"{where}: {error}")
         return
+    if not tests:
+        found.warn(f"{file.path}: it has no tests")
     room = MAX_PARSED_TESTS - len(found.tests)
     if len(tests) > room:
         found.warn(f"{file.path}: only the first {room:,} of its tests are read: {MAX_PARSED_TESTS:,} in all")

@@ -93,7 +93,8 @@ def summary_text(report: TestReport, flaky: int = 0) -> str:
     )
     if not total:
         return "no tests"
-    text = f"{failed:,} of {total:,} tests failed" if failed else f"{total:,} tests, none failed"
+    tests = "test" if total == 1 else "tests"
+    text = f"{failed:,} of {total:,} {tests} failed" if failed else f"{total:,} {tests}, none failed"
     return text + (f", {skipped:,} skipped" if skipped else "") + (f", {flaky:,} flaky" if flaky else "")
 
 

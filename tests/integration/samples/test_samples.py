@@ -140,7 +140,7 @@ def test_tests_shows_a_broken_test_and_runs_only_that_again(c8s: C8s, repository
     fixed = ("run", str(repository / "samples/tests.yaml"), "--no-source", "--failed-tests", "tests-2")
     assert parse_step_table(c8s(*fixed).stdout) == {"unit-tests": "Succeeded", "publish": "Succeeded"}
     again = c8s("tests", "tests-3").stdout
-    assert "1 tests, none failed" in again
+    assert "1 test, none failed" in again
     assert "only the tests that had failed were run" in again
     refused = c8s("rerun", "tests-3", "--failed-tests", expect=1).stderr
     assert "has failed with tests that failed" in refused

@@ -114,3 +114,8 @@ def test_the_list_of_failed_tests_names_each_once() -> None:
     assert list(
         decode_outcomes(encode_outcomes(Header("r", 1, "u", "s", "s", 1), found.outcomes)).letters.values()
     ) == ["F", "P"]
+
+
+def test_a_report_without_tests_is_a_warning() -> None:
+    found = compile_reports(bundle(("j.xml", "junit", b"<testsuites/>")), ())
+    assert document(found)["warnings"] == ["j.xml: it has no tests"]
