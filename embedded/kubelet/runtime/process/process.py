@@ -222,14 +222,15 @@ def resolve_executable(command: str, path: str | None, cwd: str) -> str:
     """
     if "/" in command:
         found = Path(cwd) / command
-        if not found.exists():
+        if not os.path.exists(found):  # noqa: PTH110
             raise StartError(f'exec: "{command}": {found} does not exist on this machine{_IMAGE_HINT}', _NOT_FOUND)
         return str(found)
     search_path = path if path is not None else os.defpath
     for folder in search_path.split(":"):
-        candidate = Path(folder or cwd) / command
-        if candidate.is_file() and os.access(candidate, os.X_OK):
-            return str(candidate)
+        candidate = str(Path(folder or cwd) / command)
+        # A folder that can't be entered is passed over, as by a shell; pathlib would raise an error.
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):  # noqa: PTH113
+            return candidate
     # A PATH that the container's spec sets may come from a Secret: only the machine's own is shown.
     shown = search_path if search_path in (os.environ.get("PATH"), os.defpath) else "that its spec sets"
     raise StartError(f'exec: "{command}": executable file not found in $PATH ({shown}){_IMAGE_HINT}', _NOT_FOUND)

@@ -19,3 +19,11 @@ def test_message_hides_a_search_path_that_the_spec_sets() -> None:
     with pytest.raises(StartError, match="that its spec sets") as raised:
         resolve_executable("no-such-tool", "the-value-of-a-secret", "/")
     assert "the-value-of-a-secret" not in str(raised.value)
+
+
+def test_folders_that_cannot_be_entered_are_passed_over() -> None:
+    # For root, who may enter all folders, a name that is too long is as good.
+    unusable = "/" + "x" * 300
+    assert resolve_executable("sh", f"{unusable}:/usr/bin:/bin", "/") in ("/usr/bin/sh", "/bin/sh")
+    with pytest.raises(StartError, match="does not exist"):
+        resolve_executable(f"{unusable}/sh", "/bin", "/")
