@@ -17,7 +17,8 @@ from controller.api.auth import authenticator
 from controller.api.http import middleware, protocol
 from controller.api.models.agent import MAX_ARTIFACT_FILES
 from controller.api.models.pipelines import LintRequest
-from controller.api.routes import artifacts, secrets
+from controller.api.routes import secrets
+from controller.api.routes.run import artifacts
 from controller.api.state import MAX_MANIFESTS, ApiSettings
 from controller.kube.client import PAGE_BYTES, PAGE_SIZE
 from controller.logs import collector

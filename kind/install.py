@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.kube import KubeClient, KubeError, connect
-from kind import apply, kustomize, object_store, readiness, service_account_token
+from kind import apply, kustomize, object_store, readiness
+from kind.access import service_account_token
 from kind.errors import KindError
 from kind.plan import ProgressCallback, Step
 

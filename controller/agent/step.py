@@ -99,7 +99,7 @@ def _bring(settings: AgentSettings, client: AgentClient, gate: Gate, *, early: b
 
     Raises AgentError or OSError if that is not possible, or if an earlier agent was ended in the midst of it.
     """
-    from .fetch import fetch_results, fetch_source
+    from .transfer.fetch import fetch_results, fetch_source
 
     if not gate.has("source"):
         _begin(gate, "source")
@@ -144,7 +144,7 @@ def _store_artifacts(settings: AgentSettings, client: AgentClient, reporter: Rep
     if settings.require("C8S_ARTIFACTS") == "[]" and not settings.optional("C8S_OPTIONAL_ARTIFACTS"):
         return None
     # Not before the gate is open: importing it takes time.
-    from .upload import store_artifacts
+    from .transfer.upload import store_artifacts
 
     try:
         store_artifacts(settings, client)
@@ -159,7 +159,7 @@ def _send_reports(settings: AgentSettings, client: AgentClient, gate: Gate, repo
     """Send the reports of tests, for which no other step waits, and report what is in them."""
     if not settings.optional("C8S_REPORTS"):
         return
-    from .reports import send_reports
+    from .transfer.reports import send_reports
 
     reporter.tests = send_reports(settings, client, gate.exit_code())
     if reporter.tests is not None:
@@ -169,7 +169,7 @@ def _send_reports(settings: AgentSettings, client: AgentClient, gate: Gate, repo
 def _store_rest(settings: AgentSettings, client: AgentClient, gate: Gate, *, incomplete: bool) -> None:
     """Store what no other step waits for."""
     if settings.optional("C8S_CACHES") or settings.flag("C8S_KEEP_WORKSPACE"):
-        from .upload import store_rest
+        from .transfer.upload import store_rest
 
         store_rest(settings, client, gate.exit_code(), incomplete=incomplete)
 

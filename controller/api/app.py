@@ -20,29 +20,23 @@ from controller.api.http import problems
 from controller.api.http.middleware import CLOSE_INTERNAL_ERROR, App, with_middleware
 from controller.api.http.problems import ApiProblemError
 from controller.api.routes import (
-    artifacts,
-    breakpoints,
     cluster,
     connections,
-    debug_copies,
-    exec,
     lint,
-    logs,
     namespaces,
     objects,
     pipelines,
-    reuse,
     runs,
     secrets,
     sources,
     statistics,
     system,
-    tests,
     watch,
 )
 from controller.api.routes.agent import artifacts as agent
 from controller.api.routes.agent import caches, gate, reports, source, workspaces
 from controller.api.routes.agent import tests as agent_tests
+from controller.api.routes.run import artifacts, breakpoints, debug_copies, exec, logs, reuse, tests
 from controller.api.state import AppState
 from controller.kube import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
 from controller.logs import BadArchiveError, LogError, LogNotFoundError

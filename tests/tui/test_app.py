@@ -15,7 +15,7 @@ from workbench.pipeline_file.load import LintOutcome
 from workbench.report.trends import SLOWER_SIGN
 from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.help import HelpScreen, sections
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.services.interfaces import LaunchError
 from workbench.tui.theme import ALLOWED_FAILURE_SIGN, DARK, LIGHT, PHASE_SIGNS
 from workbench.tui.widgets.dag.view import DagView

@@ -16,7 +16,7 @@ from workbench.session.view_state import ViewState
 from workbench.tui import app as app_module
 from workbench.tui.boundary import is_going
 from workbench.tui.options import AppOptions
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.log.pane import LogPane

@@ -16,7 +16,7 @@ from workbench.client.errors import UnreachableError
 from workbench.tui.command_palette import ThemePalette
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.screens.editor import EditorScreen
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.widgets.tab_bar import TabBar
 
 

@@ -10,7 +10,7 @@ from rich.color import ColorType
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.pipeline_file.load import LintOutcome
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.terminal.ascii_filter import to_ascii
 from workbench.tui.widgets.dag.view import DagView

@@ -16,7 +16,7 @@ from workbench.session.view_state import Layout, SavedView, ViewState
 from workbench.tui.keybindings import resolve_keymap
 from workbench.tui.options import AppOptions
 from workbench.tui.screens.editor import EditorScreen
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.setup.app import SetupApp
 from workbench.tui.terminal.ascii_filter import AsciiFilter

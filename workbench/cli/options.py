@@ -178,7 +178,7 @@ async def _renew_token(endpoint: Endpoint) -> None:
         return
     import time
 
-    from kind.service_account_token import ServiceAccountToken, ensure
+    from kind.access.service_account_token import ServiceAccountToken, ensure
 
     await ensure(ServiceAccountToken(endpoint.token_file, endpoint.kubeconfig, endpoint.kube_context), time.time())
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kind.finding import GIB, Finding
+from kind.doctor.finding import GIB, Finding
 
 if TYPE_CHECKING:
     from embedded.kubelet.runtime.engine.connection.detect import EngineFacts, FoundEngine

@@ -22,10 +22,10 @@ from workbench.sandbox.paths import SandboxPaths, state_root
 from workbench.sandbox.status import ComponentStatus, SandboxStatus
 
 if TYPE_CHECKING:
-    from kind.bootstrap_options import BootstrapOptions
+    from kind.access.service_account_token import ServiceAccountToken
+    from kind.cluster.bootstrap_options import BootstrapOptions
     from kind.cluster_record import ClusterRecord
     from kind.plan import OnEvent
-    from kind.service_account_token import ServiceAccountToken
 
 DEFAULT_CLUSTER = "c8s"
 """The name of the sandbox, of its cluster and, with `kind-` before it, of its context in the kubeconfig."""
@@ -42,7 +42,7 @@ def is_cluster(folder: SandboxPaths) -> bool:
 
 def options_for(name: str, state: Path | None = None) -> BootstrapOptions:
     """The default options of this sandbox's cluster, with its folders."""
-    from kind.bootstrap_options import BootstrapOptions
+    from kind.cluster.bootstrap_options import BootstrapOptions
 
     folder = SandboxPaths.named(name, state or state_root())
     return BootstrapOptions(name, folder.root, Path(platformdirs.user_cache_dir("c8s")))
@@ -69,7 +69,7 @@ async def up(options: BootstrapOptions, on_event: OnEvent) -> Endpoint:
         SandboxError: an embedded sandbox has this name.
         KindError: a step failed; the message says what to do.
     """
-    from kind.bootstrap import Bootstrap
+    from kind.cluster.bootstrap import Bootstrap
     from kind.durations import DURATIONS_FILE, Durations
     from kind.plan import execute
     from workbench.config.contexts import config_path, write_context
@@ -92,7 +92,7 @@ async def up(options: BootstrapOptions, on_event: OnEvent) -> Endpoint:
 
 async def down(folder: SandboxPaths, *, delete: bool, progress: Callable[[str], None]) -> bool:
     """Stop the node, or delete the cluster and its record. False if there was nothing to stop."""
-    from kind import lifecycle
+    from kind.cluster import lifecycle
     from workbench.config.contexts import config_path, remove_context
 
     async with _exclusive(folder):
@@ -107,7 +107,7 @@ async def down(folder: SandboxPaths, *, delete: bool, progress: Callable[[str], 
 
 async def in_progress(folder: SandboxPaths) -> list[str]:
     """The runs that a stop would interrupt; empty if the cluster does not answer."""
-    from kind import lifecycle
+    from kind.cluster import lifecycle
     from kind.errors import KindError
 
     try:
@@ -119,7 +119,7 @@ async def in_progress(folder: SandboxPaths) -> list[str]:
 
 async def status(folder: SandboxPaths) -> SandboxStatus:
     """The state of each component."""
-    from kind import lifecycle
+    from kind.cluster import lifecycle
 
     record = _record(folder)
     parts = await lifecycle.health(record, folder.kubeconfig)
@@ -143,7 +143,7 @@ async def attach(folder: SandboxPaths, progress: Callable[[str], None]) -> Async
     Raises:
         SandboxError: the cluster was not started completely, or issues no token.
     """
-    from kind import service_account_token
+    from kind.access import service_account_token
     from kind.errors import KindError
 
     found = endpoint(folder)
@@ -159,7 +159,7 @@ async def attach(folder: SandboxPaths, progress: Callable[[str], None]) -> Async
 @contextmanager
 def _renewing(ours: ServiceAccountToken, progress: Callable[[str], None]) -> Iterator[None]:
     """Renew the token in a thread with its own event loop, because the workbench owns that of this thread."""
-    from kind import service_account_token
+    from kind.access import service_account_token
 
     stop, loop = threading.Event(), asyncio.new_event_loop()
 

@@ -316,7 +316,7 @@ class Workbench(OpeningApp):
 
     def open_run(self, name: str, step: str | None = None, *, above: bool = False) -> None:
         """Show a run above the list of runs, with this step selected; `above`: above the current screen."""
-        from workbench.tui.screens.run import RunScreen
+        from workbench.tui.screens.run.screen import RunScreen
 
         if isinstance(self.screen, RunScreen) and self.screen.current_run == name and step is not None:
             self.screen.show_step(step)

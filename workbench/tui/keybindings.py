@@ -31,12 +31,12 @@ from workbench.tui.screens.help import HelpScreen
 from workbench.tui.screens.jump import JumpScreen
 from workbench.tui.screens.notifications import NotificationList, NotificationsScreen
 from workbench.tui.screens.params import ParamsDialog
-from workbench.tui.screens.replay import ReplayScreen
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.replay import ReplayScreen
+from workbench.tui.screens.run.screen import RunScreen
+from workbench.tui.screens.run.test_results import TestsScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.secrets.dialog import SetSecretDialog
 from workbench.tui.screens.secrets.screen import SecretList, SecretsScreen
-from workbench.tui.screens.test_results import TestsScreen
 from workbench.tui.setup.app import ProviderList, SetupApp
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.find_bar import FindBar

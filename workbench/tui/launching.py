@@ -88,7 +88,7 @@ class LaunchingApp(BaseApp[int]):
             self._rerun(row)
 
     def _rerun(self, row: Run) -> None:
-        from workbench.tui.screens.run_actions import RunActions
+        from workbench.tui.screens.run.actions import RunActions
 
         if isinstance(self.screen, RunActions) and self.screen.current_run == row.name:
             self.screen.action_rerun(False)

@@ -18,7 +18,7 @@ class OpeningApp(WatchingApp):
 
     def open_replay(self, playback: Playback, step: str | None) -> None:
         """Play a run that has ended."""
-        from workbench.tui.screens.replay import ReplayScreen
+        from workbench.tui.screens.run.replay import ReplayScreen
 
         self.push_screen(ReplayScreen(playback, step))
 

@@ -21,7 +21,7 @@ from workbench.bundle.controller import BundleController
 from workbench.bundle.errors import BundleError
 from workbench.bundle.playback import Playback
 from workbench.tui.app import Workbench, WorkbenchOptions
-from workbench.tui.screens.replay import ReplayScreen
+from workbench.tui.screens.run.replay import ReplayScreen
 from workbench.tui.services.interfaces import ControllerApi, OnConnectionError
 
 _FRAME = 0.125

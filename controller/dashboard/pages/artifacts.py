@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from controller.api.artifacts.keys import stored_manifests
 from controller.api.artifacts.manifest import read_files
 from controller.api.http.problems import ApiProblemError
-from controller.api.routes import artifacts as calls
+from controller.api.routes.run import artifacts as calls
 from controller.api.runs.find import find_run
 from controller.api.state import get_state
 from controller.dashboard import rendering

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from controller.api.artifacts.keys import find_step
 from controller.api.http.problems import ApiProblemError
-from controller.api.routes import logs as calls
+from controller.api.routes.run import logs as calls
 from controller.api.runs.find import find_run
 from controller.api.state import AppState, get_state
 from controller.api.step_commands import command_texts, serialize_commands

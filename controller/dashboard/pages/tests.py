@@ -7,7 +7,7 @@ import json
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from controller.api.routes import tests as calls
+from controller.api.routes.run import tests as calls
 from controller.dashboard import rendering
 from controller.dashboard.page_route import PageRoute
 from controller.dashboard.session import ROOT

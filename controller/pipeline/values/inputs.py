@@ -1,7 +1,7 @@
 """Selects the files that a step reads, by the globs of its `inputs`.
 
-The agent has a matcher of its own (`controller/agent/inputs.py`), because it imports no other package; a test compares
-the two.
+The agent has a matcher of its own (`controller/agent/transfer/inputs.py`), because it imports no other package; a test
+compares the two.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from controller.agent import reports
+from controller.agent.transfer import reports
 from controller.test_results import model
 from controller.test_results.bundle import ReportFile, read_bundle
 from tests.integration.agent.fake_api import FakeAgentApi

@@ -32,7 +32,8 @@ from controller.kube import (
 from controller.kube import ROLES as KUBE_ROLES
 from controller.provenance import derive_webhook_key
 from controller.webhooks.signature import hex_digest
-from kind import apply, kustomize, service_account_token
+from kind import apply, kustomize
+from kind.access import service_account_token
 from kind.cluster_record import ClusterRecord, write_record
 from kind.tools.kind_cli import Ports
 from tests.live import C8s, parse_step_table, write_pipeline

@@ -9,7 +9,7 @@ from tests.support.tui.fakes import FakeWorkbench, hello
 from workbench.client.connections import Connection, Delivery, DeliveryRun
 from workbench.client.errors import ClientError
 from workbench.tui.screens.deliveries import DeliveriesScreen
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 
 STARTED = Delivery(

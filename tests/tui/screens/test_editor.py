@@ -21,7 +21,7 @@ from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.params import ParamsDialog
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.completion_list import CompletionPopup
 from workbench.tui.widgets.editor.problem_list import ProblemList

@@ -8,7 +8,7 @@ from tests.support.tui.driver import SMALL, WIDE, sees, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.jump import JumpScreen
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.jump_targets import JumpTarget, jump_targets, labels

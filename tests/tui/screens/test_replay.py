@@ -9,8 +9,8 @@ from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.tui.test_bundle import bundle_at
 from workbench.bundle.controller import BundleController
 from workbench.tui.app import Workbench, WorkbenchOptions
-from workbench.tui.screens.replay import ReplayScreen
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.replay import ReplayScreen
+from workbench.tui.screens.run.screen import RunScreen
 
 
 def screen(app: Workbench) -> ReplayScreen:

@@ -15,7 +15,7 @@ from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import NOW, FakeController, FakeLauncher, FakeWorkbench, run, step
 from workbench.client import FirstFailure, Run, SavedWorkspace
 from workbench.client.models import StepCommand
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.widgets.failure_panel import FailurePanel
 from workbench.tui.widgets.log.pane import LogPane
 
@@ -195,7 +195,9 @@ async def test_source_of_a_failure_opens_in_the_editor(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VISUAL", "vim")
     opened: list[list[str]] = []
-    monkeypatch.setattr("workbench.tui.screens.source_actions.run_external", lambda _, command: opened.append(command))
+    monkeypatch.setattr(
+        "workbench.tui.screens.run.source_actions.run_external", lambda _, command: opened.append(command)
+    )
     app = failed_app()
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "o edit tests/test_cart.py:31"))

@@ -14,7 +14,7 @@ from workbench.client import (
 )
 from workbench.pipeline_file.load import LintOutcome
 from workbench.runs.run_filter import RunFilter, SortOrder
-from workbench.tui.screens.run import RunScreen
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.runs_table import RunsTable
 

@@ -10,7 +10,7 @@ from workbench.client.errors import ClientError
 from workbench.client.models import Run, TestCounts
 from workbench.client.test_results import StepTests, TestHistory, TestReport, TestResult
 from workbench.tui.options import AppOptions
-from workbench.tui.screens.test_results import TestsScreen
+from workbench.tui.screens.run.test_results import TestsScreen
 from workbench.tui.widgets.tests_list import TestsList
 
 DETAILS = """def test_total():

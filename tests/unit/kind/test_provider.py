@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from kind.cluster.kept_node_image import KeptNodeImage
 from kind.cluster_record import ClusterRecord, read_record, write_record
 from kind.errors import KindError, ProgramMissingError
 from kind.image import build
 from kind.image.node import NodeImages
-from kind.kept_node_image import KeptNodeImage
 from kind.provider import choose_provider
 from kind.tools.docker_cli import Docker, full_name, parse_container
 from kind.tools.kind_cli import Kind, Ports
@@ -149,7 +149,7 @@ async def test_images_go_onto_nodes_of_podman_as_archives(programs: Programs) ->
 
 
 async def test_nothing_is_kept_with_nerdctl(programs: Programs, tmp_path: Path) -> None:
-    from kind.bootstrap_options import BootstrapOptions
+    from kind.cluster.bootstrap_options import BootstrapOptions
 
     nerdctl = Docker(programs, "nerdctl")
     kept = KeptNodeImage(nerdctl, NodeImages(nerdctl, tmp_path), BootstrapOptions("c8s", tmp_path, tmp_path))

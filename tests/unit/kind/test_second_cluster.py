@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from kind import lifecycle, object_store, readiness, service_account_token
-from kind.bootstrap import Bootstrap
-from kind.bootstrap_options import BootstrapOptions
+from kind import object_store, readiness
+from kind.access import service_account_token
+from kind.cluster import lifecycle
+from kind.cluster.bootstrap import Bootstrap
+from kind.cluster.bootstrap_options import BootstrapOptions
 from kind.cluster_record import read_record
 from kind.durations import Durations
 from kind.image.node import containerd_name

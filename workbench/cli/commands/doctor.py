@@ -24,8 +24,8 @@ from workbench.cli.output.console import (
 from workbench.text.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from kind.finding import Finding
-    from kind.repair import Repair, RepairFinder
+    from kind.doctor.finding import Finding
+    from kind.doctor.repair import Repair, RepairFinder
 
 LISTED_ONLY = 3
 """The exit code if there are repairs that nobody was asked about."""
@@ -57,7 +57,7 @@ def doctor(ctx: click.Context, fix: bool, yes: bool, provider: str | None, outpu
         raise InputError(f"--fix prints no {output}; leave --output out")
     findings = _check(provider)
     if output != "table":
-        from kind.doctor import to_dicts
+        from kind.doctor.checks import to_dicts
 
         print_document(to_dicts(findings), output)
     else:
@@ -67,7 +67,7 @@ def doctor(ctx: click.Context, fix: bool, yes: bool, provider: str | None, outpu
 
 
 def _check(provider: str | None) -> list[Finding]:
-    from kind.doctor import run_checks
+    from kind.doctor.checks import run_checks
     from kind.image.build import BASE_IMAGE
     from kind.image.digests import DIGESTS_FILE
     from kind.tools.kind_cli import NODE_IMAGE
@@ -124,13 +124,13 @@ def _fix(code: int, provider: str | None, *, yes: bool) -> int:
 
 
 def _finder() -> RepairFinder:
-    from kind.repair import RepairFinder
+    from kind.doctor.repair import RepairFinder
 
     return RepairFinder(own_command=(sys.executable, "-P", "-m", "workbench"), is_root=os.geteuid() == 0)
 
 
 def _find(finder: RepairFinder) -> list[Repair]:
-    from kind.host import inspect_host
+    from kind.doctor.host import inspect_host
     from workbench.sandbox.kind_sandbox import recorded_clusters
 
     return run_async(finder.find(recorded_clusters(), inspect_host(None, ports={})))

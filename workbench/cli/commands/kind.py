@@ -71,7 +71,7 @@ class Progress:
 
 def up_kind(name: str, dry_run: bool, output: str, given: Mapping[str, Any]) -> None:
     """Start a kind cluster, or print the plan in the format `output`."""
-    from kind.bootstrap import dry_run as plan
+    from kind.cluster.bootstrap import dry_run as plan
     from workbench.sandbox import kind_sandbox
 
     options = kind_sandbox.options_for(name)

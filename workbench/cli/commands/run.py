@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.cli.commands.breakpoints import parse_breakpoint
+from workbench.cli.commands.steps.breakpoints import parse_breakpoint
 from workbench.cli.options import target_options
 from workbench.cli.output.console import InputError, console_style, echo_error
 from workbench.text.format import plural

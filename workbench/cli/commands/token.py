@@ -18,7 +18,7 @@ from workbench.text.format import format_age
 from workbench.text.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from kind.team_tokens import IssuedToken, KubeClient, Role, TeamToken
+    from kind.access.team_tokens import IssuedToken, KubeClient, Role, TeamToken
 
 _TTL = re.compile(r"([1-9][0-9]{0,5})(m|h|d)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -37,7 +37,7 @@ class _Cluster:
     """What a teammate's context is called."""
 
     def connect(self) -> AbstractAsyncContextManager[KubeClient]:
-        from kind.team_tokens import open_cluster
+        from kind.access.team_tokens import open_cluster
 
         return open_cluster(self.kubeconfig, self.kube_context)
 
@@ -99,7 +99,7 @@ async def _create(
     target: Target, role: Role, lifetime: timedelta, holder: str, form: str, file: Path | None, server: str | None
 ) -> None:
     from controller.files import write_atomic
-    from kind import team_tokens
+    from kind.access import team_tokens
 
     cluster = await _cluster(target)
     if file is not None and not file.parent.is_dir():
@@ -143,7 +143,7 @@ def list_(target: Target, all_namespaces: bool, output: str) -> None:
 
 
 async def _list(target: Target, all_namespaces: bool, output: str) -> None:
-    from kind import team_tokens
+    from kind.access import team_tokens
 
     cluster = await _cluster(target)
     async with cluster.connect() as client:
@@ -173,7 +173,7 @@ def revoke(target: Target, names: tuple[str, ...], expired: bool) -> None:
 
 
 async def _revoke(target: Target, names: tuple[str, ...], expired: bool) -> None:
-    from kind import team_tokens
+    from kind.access import team_tokens
 
     cluster = await _cluster(target)
     async with cluster.connect() as client:

@@ -127,7 +127,7 @@ def load_workbench() -> None:
     """Load what the workbench consists of, so that it opens at once."""
     import workbench.client.client
     import workbench.tui.app
-    import workbench.tui.screens.run  # noqa: F401 - loaded for later
+    import workbench.tui.screens.run.screen  # noqa: F401 - loaded for later
 
 
 def shell_command(target: Target, run: str, step: str, container: str) -> list[str]:

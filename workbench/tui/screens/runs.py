@@ -26,7 +26,7 @@ from workbench.session.view_state import Layout
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.boundary import contained
 from workbench.tui.keys import key_label
-from workbench.tui.screens.run_actions import RunActions
+from workbench.tui.screens.run.actions import RunActions
 from workbench.tui.services.interfaces import ControllerApi, LaunchError, RunLauncher
 from workbench.tui.services.launcher import SavedPipelineLauncher
 from workbench.tui.theme import palette, phase_sign
@@ -109,7 +109,7 @@ class RunsScreen(RunActions):
     def on_mount(self) -> None:
         self._restore_layout(self.workbench.saved_layout(self.STATE_KEY))
         # Neither the first paint nor the opening of the first run waits for this import.
-        self.set_timer(_PRELOAD_DELAY, partial(import_module, "workbench.tui.screens.run"))
+        self.set_timer(_PRELOAD_DELAY, partial(import_module, "workbench.tui.screens.run.screen"))
 
     def layout_state(self) -> Layout:
         return {
@@ -357,7 +357,7 @@ class RunsScreen(RunActions):
 
     @on(ListView.Opened, "#runs")
     def _run_opened(self, event: ListView.Opened) -> None:
-        from workbench.tui.screens.run import RunScreen
+        from workbench.tui.screens.run.screen import RunScreen
 
         self.app.push_screen(RunScreen(event.key))
         self.workbench.watch_run(event.key)

@@ -158,12 +158,12 @@ class KindProvider:
     )
 
     async def requirements(self) -> Sequence[Requirement]:
-        from kind.doctor import run_checks
+        from kind.doctor.checks import run_checks
 
         return [Requirement(each.check, each.level, each.found, each.remedy) for each in await run_checks()]
 
     def steps(self) -> Sequence[tuple[str, str]]:
-        from kind.bootstrap import Bootstrap
+        from kind.cluster.bootstrap import Bootstrap
         from workbench.sandbox import kind_sandbox
 
         return [(step.name, step.title) for step in Bootstrap(kind_sandbox.options_for(self.name)).steps()]

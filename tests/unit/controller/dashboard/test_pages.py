@@ -14,7 +14,7 @@ from controller.dashboard import rendering
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS
 from controller.logs import Stream
 from controller.logs.archive.writer import ArchiveWriter
-from tests.unit.controller.api.routes.test_logs import block
+from tests.unit.controller.api.routes.run.test_logs import block
 from tests.unit.controller.dashboard.browser import RUNS, Browser, create_run, run_dashboard, step
 from tests.unit.controller.dashboard.test_views import HOSTILE
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kind.doctor import run_checks
+from kind.doctor.checks import run_checks
 from kind.errors import KindError
 from kind.image.digests import DigestRecord
 from kind.tools.docker_cli import Docker, ImageIdentity

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.agent import caches, globs
+from controller.agent import globs
 from controller.agent.archive import pack_tree
 from controller.agent.archive.pack import pack
 from controller.agent.archive.root_folder import FILE, FOLDER, LINK, OTHER, RootFolder
 from controller.agent.errors import AgentError
 from controller.agent.globs import collect
+from controller.agent.transfer import caches
 
 TOKEN = b"TOKEN"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.agent.inputs import input_selector
+from controller.agent.transfer.inputs import input_selector
 from controller.pipeline.values.inputs import select_inputs
 
 TREE = sorted(

@@ -1,0 +1,1 @@
+"""What an agent brings to a step and what it stores of it."""

@@ -1,0 +1,1 @@
+"""Creating, stopping and deleting kind clusters."""

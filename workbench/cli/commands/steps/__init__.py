@@ -1,0 +1,1 @@
+"""Commands on the steps of a run."""

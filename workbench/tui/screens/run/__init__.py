@@ -1,0 +1,1 @@
+"""The screen of a run, its actions, and the results of its tests."""
