@@ -42,6 +42,7 @@ _CREATE_ON_UPDATE = (LEASES, EVENTS, *RBAC_RESOURCES)
 """Resources whose update creates a missing object, as their strategies' `AllowCreateOnUpdate` says."""
 _NO_UNCONDITIONAL_UPDATE = (LEASES, SERVICE_ACCOUNTS, CUSTOM_RESOURCE_DEFINITIONS, VALIDATING_WEBHOOKS)
 """Built-in kinds that, like custom ones, need a resourceVersion in an update."""
+_MAX_GENERATED_NAMES = 8
 _MAX_GENERATE_NAME_PREFIX = 58
 
 
@@ -98,7 +99,7 @@ class WritePreparer:
             raise status_errors.method_not_allowed()
         errors = validate_generate_name(metadata, resource.key)
         if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"][:_MAX_GENERATE_NAME_PREFIX] + self._name_suffix()
+            metadata["name"] = self._generate_name(resource, namespace, metadata["generateName"])
         self._reader.require_namespace(ObjectRef(resource, namespace, metadata.get("name") or ""))
         self._set_server_fields(resource, metadata)
         if resource.has_status:
@@ -117,6 +118,14 @@ class WritePreparer:
         object_meta.require_valid(resource, obj, errors)
         key = storage_key(ObjectRef(resource, namespace, metadata["name"]))
         return PreparedWrite(resource, key, None, obj, self._reader.store.revision, options, warnings)
+
+    def _generate_name(self, resource: ResourceType, namespace: str | None, prefix: str) -> str:
+        """A name that is free, if one of the first few is. Otherwise the creation fails, as on a real server."""
+        for _ in range(_MAX_GENERATED_NAMES):
+            name = prefix[:_MAX_GENERATE_NAME_PREFIX] + self._name_suffix()
+            if self._reader.store.get(storage_key(ObjectRef(resource, namespace, name))) is None:
+                break
+        return name
 
     def _set_server_fields(self, resource: ResourceType, metadata: JsonObject) -> None:
         for field in _SERVER_FIELDS:

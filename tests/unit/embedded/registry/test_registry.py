@@ -10,6 +10,7 @@ from embedded.api.scheme import CONFIG_MAPS, JOBS, NAMESPACES, PODS, SECRETS, Ob
 from embedded.api.status_errors import ApiError
 from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
+from embedded.storage.sqlite import SqliteStore
 
 
 def _config(name: str = "one", **data: str) -> dict[str, Any]:
@@ -36,6 +37,21 @@ def test_new_object_gets_server_fields(registry: Registry) -> None:
 def test_generated_name_ends_in_five_characters(registry: Registry) -> None:
     created = registry.create(CONFIG_MAPS, {"metadata": {"generateName": "gen-"}}, namespace="default").object
     assert created["metadata"]["name"] == "gen-abcde"
+
+
+def test_generated_name_that_is_taken_is_replaced(store: SqliteStore) -> None:
+    suffixes = iter(["aaaaa", "aaaaa", "aaaaa", "bbbbb"])
+    registry = Registry(store, name_suffix=lambda: next(suffixes, "aaaaa"))
+    registry.create(NAMESPACES, {"metadata": {"name": "default"}})
+
+    def create() -> str:
+        made = registry.create(CONFIG_MAPS, {"metadata": {"generateName": "gen-"}}, namespace="default").object
+        return str(made["metadata"]["name"])
+
+    assert [create(), create()] == ["gen-aaaaa", "gen-bbbbb"]
+    with pytest.raises(ApiError) as raised:
+        create()
+    assert _code(raised) == (409, "AlreadyExists")
 
 
 def test_existing_name_is_refused(registry: Registry) -> None:
