@@ -74,6 +74,7 @@ async def test_crash_writes_a_report_and_saves_drafts(tmp_path: Path, monkeypatc
         await until(pilot, sees(again, "edit ›", "1  xname: shop"))
         said = [message.text for message in again.messages.newest_first()]
         assert any(str(crash.path) in text for text in said)
+        again.exit()
     third = FakeWorkbench([hello(7)], options=options(tmp_path))
     async with third.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(third, "1  xname: shop"))

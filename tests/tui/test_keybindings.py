@@ -163,7 +163,9 @@ async def test_messages_show_custom_keys() -> None:
         await until(pilot, sees(app, "webshop-42 has not ended yet; ^e cancels it."))
         await pilot.press("enter")
         await until(pilot, sees(app, "26 passed"))
-        await pilot.press("3", "m")
+        await pilot.press("3")
+        await until(pilot, sees(app, "/ Find"))
+        await pilot.press("m")
         await until(pilot, sees(app, "1 marked · f12 copies"))
 
 

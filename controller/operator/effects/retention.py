@@ -19,7 +19,7 @@ from controller.kube import PIPELINE_RUNS, ConflictError, KubeClient, KubeError,
 from controller.operator import names
 from controller.operator.decision.finalizer import is_deleted
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
-from controller.operator.run_object import status_of
+from controller.operator.run_object import creation_order, status_of
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.debug_copies import debug_source
 from controller.run_types.phases import FINAL_RUN_PHASES
@@ -264,7 +264,7 @@ def runs_over_limit(runs: Iterable[RunObject], limit: int) -> list[RunObject]:
             ended[run["metadata"]["namespace"], pipeline, bool(run["spec"].get("watch"))].append(run)
     found = copies
     for each in ended.values():
-        each.sort(key=_creation_order)
+        each.sort(key=creation_order)
         found += [run for run in each[: max(0, len(each) - limit)] if reused.isdisjoint(_references(run))]
     return found
 
@@ -297,9 +297,3 @@ def _references(run: RunObject) -> set[tuple[str, str]]:
     """How other runs refer to a run: by its uid, or by its name if they were created without the API."""
     metadata = run["metadata"]
     return {(metadata["namespace"], metadata["uid"]), (metadata["namespace"], metadata["name"])}
-
-
-def _creation_order(run: RunObject) -> tuple[str, int, str]:
-    number = (run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, "")
-    created = str(run["metadata"].get("creationTimestamp", ""))
-    return created, int(number) if number.isascii() and number.isdigit() else 0, run["metadata"]["name"]

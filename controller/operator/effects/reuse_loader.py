@@ -18,7 +18,7 @@ from controller.kube import PIPELINE_RUNS, KubeClient, NotFoundError
 from controller.operator import names
 from controller.operator.decision.reuse import ReusableStep, reusable_steps
 from controller.operator.effects.source_contents import SourceContents
-from controller.operator.run_object import as_run, is_from_fork
+from controller.operator.run_object import as_run, creation_order, is_from_fork
 from controller.operator.workload.debug_copies import debug_source
 from controller.run_types import summary
 from controller.storage.base import ObjectStore
@@ -119,7 +119,7 @@ class ReuseLoader:
             and debug_source(other) is None
             and self._is_young(other)
         ]
-        return sorted(candidates, key=lambda other: other["metadata"]["creationTimestamp"], reverse=True)
+        return sorted(candidates, key=creation_order, reverse=True)
 
     def _is_young(self, run: RunObject) -> bool:
         age = self._now() - datetime.fromisoformat(run["metadata"]["creationTimestamp"])

@@ -197,6 +197,12 @@ def test_phone_needs_no_sideways_scrolling(site: Site) -> None:
             assert tab.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
+def _wait_until_settled(tab: Any) -> None:
+    """Wait until htmx has taken over the links of a new page; until then they load whole pages."""
+    marks = ".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
+    tab.wait_for_function(f"window.htmx && !document.querySelector('{marks}')")
+
+
 def test_keyboard_reaches_the_content_and_the_search(site: Site) -> None:
     with site.page() as tab:
         tab.goto(site.root + "runs")
@@ -210,11 +216,15 @@ def test_keyboard_reaches_the_content_and_the_search(site: Site) -> None:
         tab.keyboard.press("Enter")
         tab.wait_for_url("**filter=status**")
         tab.get_by_text("No run matches.").wait_for()
+        _wait_until_settled(tab)
         # With scripts, no page is loaded anew: what is set on the window stays.
         tab.evaluate("window.kept = 1")
         tab.get_by_text("All runs").press("Enter")
+        tab.get_by_role("link", name=site.hostile, exact=True).wait_for()
+        _wait_until_settled(tab)
         tab.get_by_role("link", name=site.hostile, exact=True).press("Enter")
         tab.wait_for_url(f"**/runs/{site.hostile}")
+        _wait_until_settled(tab)
         node = tab.locator("svg.graph a", has_text="lint")
         node.focus()
         node.press("Enter")

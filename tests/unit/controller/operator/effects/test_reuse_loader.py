@@ -111,7 +111,7 @@ def ended(name: str, *, made: str = "k1", hours_ago: int = 1, summarized: bool =
     step = {"name": "a", "slug": "a", "phase": "Succeeded", "inputs": made}
     step["attempts"] = [{"number": 1, "phase": "Succeeded"}]
     metadata = {"name": name, "namespace": "team", "uid": f"uid-{name}", "creationTimestamp": created}
-    metadata["labels"] = {labels.PIPELINE: spec.pop("pipeline", "ci")}
+    metadata["labels"] = {labels.PIPELINE: spec.pop("pipeline", "ci"), labels.RUN_NUMBER: name.rpartition("-")[2]}
     run: Json = {"metadata": metadata, "spec": spec, "status": {"phase": "Failed", "steps": [step]}}
     return summarize_run(run) if summarized else run
 
@@ -126,7 +126,7 @@ async def find(*runs: Json, wanted: str = "k1", **spec: Any) -> str | None:
         lambda: runs,
         timedelta(hours=24),  # type: ignore[arg-type]
     )
-    asking: Any = ended("ci-9", summarized=False, **spec)
+    asking: Any = ended("ci-99", summarized=False, **spec)
     found = await loader.find(asking, {wanted})
     return found[wanted].reused["run"] if found else None
 
@@ -135,6 +135,8 @@ async def test_newest_equal_step_of_the_pipeline_is_found() -> None:
     runs = [ended("ci-1", hours_ago=3), ended("ci-2", hours_ago=2), ended("ci-3", made="k2")]
     assert await find(*runs) == "ci-2"
     assert await find(*runs, wanted="k3") is None
+    same_second = [ended("ci-9"), ended("ci-11"), ended("ci-10")]
+    assert await find(*same_second) == "ci-11"
     assert await find(ended("ci-1", summarized=False)) == "ci-1", "a run that is still active"
 
 
