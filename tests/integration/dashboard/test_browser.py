@@ -200,7 +200,7 @@ def test_phone_needs_no_sideways_scrolling(site: Site) -> None:
 def _wait_until_settled(tab: Any) -> None:
     """Wait until htmx has taken over the links of a new page; until then they load whole pages."""
     marks = ".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
-    tab.wait_for_function(f"window.htmx && !document.querySelector('{marks}')")
+    wait_until(lambda: tab.evaluate(f"!!window.htmx && !document.querySelector('{marks}')"), what="the page is settled")
 
 
 def test_keyboard_reaches_the_content_and_the_search(site: Site) -> None:
