@@ -22,6 +22,9 @@ from tests.support.waiting import wait_until
 
 __all__ = ["engine"]
 
+# Each process would import a base image of its own, and of the agent images that are made from it the oldest go.
+pytestmark = pytest.mark.xdist_group("engine files")
+
 
 def left(found: FoundEngine, folder: Path) -> tuple[int, int]:
     """How many containers and volumes of the sandbox `default` are in the engine."""
