@@ -5,7 +5,6 @@ Messages quote untrusted text, so it is sanitized here: no control characters, n
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -86,6 +85,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     choices = [choice for choice in known if choice != word and len(choice) <= 2 * _MAX_WORD_LENGTH]
     found = [choice for choice in choices if choice.lower() == word.lower()]
     if not found and _may_compare(len(word) * sum(map(len, choices))):
+        import difflib
+
         found = difflib.get_close_matches(word, choices, 1, 0.6)
     return f"did you mean `{found[0]}`?" if found else ""
 

@@ -189,7 +189,7 @@ def _report_error(error: Exception) -> int | None:
     from workbench.client.errors import ClientError, InvalidError
     from workbench.config.contexts import ContextError
     from workbench.pipeline_file.load import ParameterError, PipelineFileError
-    from workbench.submit.git import WorktreeError
+    from workbench.submit.repository import WorktreeError
     from workbench.watching.folder_lock import AlreadyWatchedError
 
     if isinstance(error, InvalidError):

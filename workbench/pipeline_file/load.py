@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.submit.git import WorktreeError
+from workbench.submit.repository import WorktreeError
 from workbench.submit.worktree import PIPELINE_FILES, find_pipeline, list_names, tree_root
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from workbench.client.source_delta import ArchivePiece
-from workbench.submit.git import WorktreeError
 from workbench.submit.gzip_members import MemberCache, MemberWriter
+from workbench.submit.repository import WorktreeError
 from workbench.submit.worktree import Entry, Worktree
 
 MTIME = 946_684_800

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.submit.git import WorktreeError, open_git, repository_root
+from workbench.submit.git import open_git
+from workbench.submit.repository import WorktreeError, repository_root
 
 _OBJECT_NAME = re.compile(r"[0-9a-f]{7,64}")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from controller.pipeline.conditions import MAX_CHANGED_FILES
 from controller.pipeline.match import Event, EventKind
-from workbench.submit.git import Git, WorktreeError, open_git, repository_root
+from workbench.submit.git import Git, open_git
+from workbench.submit.repository import WorktreeError, repository_root
 from workbench.submit.worktree import changed_since
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from workbench.submit.repository import WorktreeError, repository_root
+
 _TIMEOUT = 120.0
 _HIDDEN = ("config", "config.lock", "config.worktree", "hooks")
 _HARMLESS_SETTINGS = frozenset(
@@ -30,16 +32,6 @@ _HARMLESS_SETTINGS = frozenset(
     for name in names.split()
 )
 """Settings of a repository that name no command: how files are stored and compared."""
-
-
-class WorktreeError(Exception):
-    """The working tree cannot be found or uploaded; the message says why and what to do."""
-
-
-def repository_root(folder: Path) -> Path | None:
-    """The nearest parent folder with a `.git`, or None. It starts no process."""
-    folder = folder.resolve()
-    return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), None)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from workbench.submit.git import Git, WorktreeError, open_git, repository_root
+from workbench.submit.git import Git, open_git
+from workbench.submit.repository import WorktreeError, repository_root
 from workbench.submit.worktree import Entry, Worktree
 
 REFERENCES = (".git/HEAD", ".git/packed-refs")

@@ -13,8 +13,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workbench.submit.git import Git, WorktreeError, open_git, repository_root
+from workbench.submit.repository import WorktreeError, repository_root
+
+if TYPE_CHECKING:
+    from workbench.submit.git import Git
 
 PIPELINE_FILES = (".c8s.yaml", ".c8s.yml")
 _IGNORE_SUBMODULES = "--ignore-submodules=dirty"
@@ -165,6 +169,8 @@ def changed_since(root: Path, revision: str) -> tuple[str, ...]:
     if repository_root(root) is None:
         raise WorktreeError(f"{root} is not a git repository, so its changes since {revision} are not known")
     names: set[str] = set()
+    from workbench.submit.git import open_git
+
     with open_git(root) as git:
         base = _merge_base(git, root, revision)
         differ = ("diff", "--name-only", "-z", "--no-renames", "--relative", "--no-ext-diff", "--no-textconv")
@@ -239,6 +245,8 @@ def _list_git_files(root: Path) -> _GitListing:
 
 def _read_repository(folder: Path) -> tuple[Commit, set[str]]:
     """The commit of a repository, and the names of its files."""
+    from workbench.submit.git import open_git
+
     with open_git(folder) as git:
         # Both take a while, so they run side by side.
         status = git.start("status", "--porcelain=v2", "--branch", "-z", _IGNORE_SUBMODULES, "--", ".")

@@ -16,7 +16,7 @@ from workbench.client.errors import ClientError, ConflictError
 from workbench.client.models import Run
 from workbench.client.run_request import RunRequest
 from workbench.session.source_manifests import default_manifests
-from workbench.submit.git import WorktreeError
+from workbench.submit.repository import WorktreeError
 from workbench.submit.submit import PackedSource, RunSubmission, new_idempotency_key, submit
 from workbench.submit.upload import SourceUploader
 from workbench.submit.worktree import tree_root

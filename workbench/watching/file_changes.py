@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.submit.git import WorktreeError, open_git, repository_root
+from workbench.submit.git import open_git
+from workbench.submit.repository import WorktreeError, repository_root
 from workbench.submit.worktree import list_names
 
 POLL_SECONDS = 1.0

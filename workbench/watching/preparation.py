@@ -13,8 +13,8 @@ from workbench.client.models import Run
 from workbench.client.run_request import RunRequest
 from workbench.client.source_delta import SourceDelta
 from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
-from workbench.submit.git import WorktreeError
 from workbench.submit.gzip_members import MemberCache
+from workbench.submit.repository import WorktreeError
 from workbench.submit.submit import PackedSource, RunApi, pack_worktree
 from workbench.watching.file_changes import is_editors
 

@@ -23,7 +23,7 @@ from workbench.report.failure_card import (
 )
 from workbench.report.source_location import SourceLocation, find_source
 from workbench.submit.changes import FileChange, changed_between
-from workbench.submit.git import WorktreeError
+from workbench.submit.repository import WorktreeError
 from workbench.text.sanitize import sanitize_line
 from workbench.tui.services.interfaces import ControllerApi
 

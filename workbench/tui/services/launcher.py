@@ -12,7 +12,7 @@ from workbench.client.models import Run, SavedPipeline
 from workbench.client.run_request import RunRequest
 from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
 from workbench.session.source_manifests import SourceManifests, default_manifests
-from workbench.submit.git import WorktreeError
+from workbench.submit.repository import WorktreeError
 from workbench.submit.submit import PackedSource, RunSubmission, new_idempotency_key, pack_worktree, submit
 from workbench.submit.worktree import tree_root
 from workbench.tui.services.interfaces import ControllerApi, LaunchError, LaunchResult

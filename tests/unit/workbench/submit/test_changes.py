@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench.submit.changes import FileChange, changed_between, parse_name_status
-from workbench.submit.git import WorktreeError
+from workbench.submit.repository import WorktreeError
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.forges.git_server import git
 from workbench.submit.event import local_event
-from workbench.submit.git import WorktreeError
+from workbench.submit.repository import WorktreeError
 
 
 @pytest.fixture

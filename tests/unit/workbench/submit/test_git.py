@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.submit.git import WorktreeError, open_git
+from workbench.submit.git import open_git
+from workbench.submit.repository import WorktreeError
 from workbench.submit.worktree import changed_since, scan
 
 

@@ -13,8 +13,8 @@ import pytest
 from controller.agent.archive.unpack import Extractor
 from workbench.client.run_request import RunRequest
 from workbench.submit.archive import SourceArchive, pack_archive
-from workbench.submit.git import WorktreeError
 from workbench.submit.history import with_history
+from workbench.submit.repository import WorktreeError
 from workbench.submit.submit import RunSubmission
 from workbench.submit.worktree import scan
 

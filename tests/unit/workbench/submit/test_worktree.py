@@ -12,7 +12,7 @@ import pytest
 
 from workbench.submit import worktree
 from workbench.submit.archive import pack_archive
-from workbench.submit.git import WorktreeError
+from workbench.submit.repository import WorktreeError
 from workbench.submit.worktree import (
     Commit,
     SizeLimits,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.tools import are_tools_required
-from workbench.submit.git import WorktreeError
+from workbench.submit.repository import WorktreeError
 from workbench.watching import file_changes
 from workbench.watching.file_changes import FileChanges, is_editors
 

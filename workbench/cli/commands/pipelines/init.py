@@ -40,7 +40,7 @@ def init(folder: Path | None, dry_run: bool, force: bool) -> None:
     from workbench.pipeline_file.load import lint_pipeline
     from workbench.scaffold.document import write_proposal
     from workbench.scaffold.propose import propose
-    from workbench.submit.git import repository_root
+    from workbench.submit.repository import repository_root
     from workbench.submit.worktree import PIPELINE_FILES
 
     start = (folder or Path.cwd()).resolve()
