@@ -45,7 +45,7 @@ def after(
 async def until_still(pilot: Pilot[int]) -> None:
     """Wait until the picture stays the same; with its colours, and with what is behind a dialog."""
     before, same = "", 0
-    while same < 2:
+    while same < 4:
         now = pilot.app.export_screenshot()
         # On a busy machine, one pause may pass without a turn of the app.
         same = same + 1 if now == before else 0
