@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, ApiError, KubeClient, NotFoundError, TooLargeError
+from controller.kube import PIPELINE_RUNS, KubeClient
 from controller.operator import names
-from controller.operator.approval import is_awaiting_approval, time_left, unapproved_status
+from controller.operator.approval import is_awaiting_approval
 from controller.operator.cache.resource_cache import ResourceCache
-from controller.operator.cache.run_plan import InvalidRunError, RunPlan, is_unresolved
-from controller.operator.cache.run_state import RunState, new_run_state
+from controller.operator.cache.run_plan import RunPlan
+from controller.operator.cache.run_state import RunState
 from controller.operator.cache.timers import DeletionTimers
 from controller.operator.decision import concurrency, finalizer
 from controller.operator.decision.actions import (
@@ -29,10 +29,9 @@ from controller.operator.decision.actions import (
 )
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun, PipelineVerdict
-from controller.operator.decision.run_status import invalid_status
 from controller.operator.decision.started_steps import find_settled_attempts, find_settled_steps
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
-from controller.operator.effects.event_recorder import EventRecorder, audit_fields, describe_trigger, record_transitions
+from controller.operator.effects.event_recorder import EventRecorder, audit_fields, record_transitions
 from controller.operator.effects.executor import ActionExecutor, JobCreateError
 from controller.operator.effects.pipeline_resolver import PipelineResolver
 from controller.operator.effects.queue_finder import QueueFinder
@@ -45,13 +44,11 @@ from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs, CloneTokens
 from controller.operator.observe import ObservationBuilder
 from controller.operator.plan_loader import PlanDeferredError, PlanLoader
+from controller.operator.run_loader import RunLoader
 from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
-from controller.operator.workload.debug_copies import debug_source
-from controller.provenance import verified_creator
 from controller.run_types.keys import AttemptKey, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
-from controller.run_types.reasons import RunReason
 from controller.storage.base import ObjectStore
 
 if TYPE_CHECKING:
@@ -66,20 +63,6 @@ _LARGE_RUN = 100
 """Steps."""
 _READS = PrepareSecrets | ReadManifest | ReadWaiting | ReadWorkspace | VerifyJob | WithdrawJob
 """Actions whose results change the next decision."""
-
-
-def _require_creator_of_copy(run: RunObject, creator: str | None) -> None:
-    """Raises InvalidRunError for a new copy of a failed step that was not created by the API.
-
-    The saved workspace may hold whatever the step wrote. Only the API checks that the user may open a shell in pods.
-    """
-    is_new = not status_of(run).get("phase")
-    if is_new and creator is None and debug_source(run) is not None:
-        raise InvalidRunError(
-            "only the API creates runs with source.kept, for users who may create pods/exec; open a shell in the "
-            "failed step with `c8s shell`. If this run was created by the API, its clock and that of Kubernetes "
-            "differ, or its agent key is not the operator's"
-        )
 
 
 def _can_resolve(state: RunState) -> bool:
@@ -167,9 +150,7 @@ class Reconciler:
         self._settings = settings = dependencies.settings
         self._now = dependencies.now
         self._monotonic = dependencies.monotonic
-        self._process = dependencies.process
         self._is_leader = dependencies.is_leader
-        self._plans = PlanLoader()
         self._deletions = DeletionTimers()
         self._cache = cache
         self._list_runs = list_runs
@@ -180,8 +161,8 @@ class Reconciler:
         )
         self._concurrency_lock = ConcurrencyLock(self._client, settings.own_namespace, self._now)
         retention = timedelta(seconds=settings.retention)
-        self._numbering = RunNumbering(self._client, list_runs, lambda: self._now().timestamp())
-        self._resolver = PipelineResolver(self._client, dependencies.store, self._plans, self._numbering)
+        plans, numbering = PlanLoader(), RunNumbering(self._client, list_runs, lambda: self._now().timestamp())
+        self._resolver = PipelineResolver(self._client, dependencies.store, plans, numbering)
         self._executor = ActionExecutor(
             self._client, dependencies.store, settings, self._now, self._monotonic, dependencies.clone_tokens
         )
@@ -206,6 +187,9 @@ class Reconciler:
             schedule_write,
             self._recorder,
             self._is_leader,
+        )
+        self._loader = RunLoader(
+            self._client, plans, numbering, self._writer, self._recorder, settings, dependencies.process, self._now
         )
         self.durations = StepDurations()
 
@@ -263,12 +247,14 @@ class Reconciler:
         if status_of(run).get("phase") in FINAL_RUN_PHASES:
             return await self._reconcile_terminal(key, run, state)
         if state is None and is_awaiting_approval(run, self._settings.agent_key, self._now()):
-            return await self._await_approval(key, run)
+            return await self._loader.await_approval(key, run)
         if state is None:
             try:
-                state = await self._initialize(key, run)
+                state = await self._loader.load(key, run)
             except PlanDeferredError:
                 return _PLAN_RETRY_DELAY
+            if state is not None:
+                self._cache.add(key, state)
         if state is None or state.is_done:
             return None
         return await self._reconcile_until_stable(key, run, state)
@@ -362,73 +348,6 @@ class Reconciler:
             return ()
         metadata = holder["metadata"]
         return (BlockingRun(metadata["name"], metadata["uid"], created_before=False, cancel_requested=False),)
-
-    async def _initialize(self, key: RunKey, run: RunObject) -> RunState | None:
-        """Load a run that was not known before. A run that is invalid gets its final status at once."""
-        creator = self._creator(run)
-        try:
-            if not run["spec"].get("pipeline") and not is_unresolved(run["spec"]):
-                await self._copy_pipeline_config(run)
-                return None
-            if finalizer.is_exhausted(run, self._process):
-                message = f"{finalizer.MAX_LOAD_ATTEMPTS} times the operator ended while it prepared the run"
-                raise InvalidRunError(message, RunReason.TOO_EXPENSIVE)
-            if finalizer.needs_mark(run, self._process):
-                patch = finalizer.mark_patch(run, self._process)
-                patched = await self._client.patch(
-                    PIPELINE_RUNS, key.name, patch, namespace=key.namespace, patch_type="json"
-                )
-                run = as_run(patched)
-            _require_creator_of_copy(run, creator)
-            plan = await self._plans.load(run, isolated=finalizer.needs_isolation(run))
-            state = new_run_state(run, plan, self._now(), creator)
-        except InvalidRunError as error:
-            status = invalid_status(run, error.reason, str(error), self._now(), creator)
-            await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])
-            self._recorder.record(run, "Warning", error.reason, str(error))
-            return None
-        self._cache.add(key, state)
-        if not state.status.server.get("phase"):
-            extra = audit_fields(run, "Accepted", creator)
-            _log.info("run %s/%s is accepted, %s", *key, describe_trigger(run, creator), extra=extra)
-        return state
-
-    def _creator(self, run: RunObject) -> str | None:
-        """The user who created the run. A status is the operator's own: what it proved before stays proven."""
-        return status_of(run).get("createdBy") or verified_creator(self._settings.agent_key, run)
-
-    async def _await_approval(self, key: RunKey, run: RunObject) -> timedelta:
-        """Say that the run waits for an approval, unless its status says so already; how long it still may."""
-        now = self._now()
-        status = unapproved_status(run, now, self._creator(run))
-        if status != run.get("status"):
-            await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])
-            self._recorder.record(run, "Normal", status["reason"], status["message"])
-        return max(time_left(run, now), timedelta(seconds=1))
-
-    async def _copy_pipeline_config(self, run: RunObject) -> None:
-        """Copy the definition that `pipelineConfigRef` names into the run, where later changes do not affect it."""
-        namespace, name = names.run_key(run)
-        reference = (run["spec"].get("pipelineConfigRef") or {}).get("name")
-        if not reference:
-            raise InvalidRunError("the run has neither a pipeline nor a pipelineConfigRef")
-        try:
-            config = await self._client.get(PIPELINE_CONFIGS, reference, namespace)
-        except NotFoundError:
-            raise InvalidRunError(f"there is no PipelineConfig {reference} in namespace {namespace}") from None
-        definition = {"name": reference, **config["spec"]}
-        run_labels = await self._numbering.labels_of(run, reference)
-        patch = {"metadata": {"uid": run["metadata"]["uid"], "labels": run_labels}, "spec": {"pipeline": definition}}
-        try:
-            await self._client.patch(PIPELINE_RUNS, name, patch, namespace=namespace)
-        except TooLargeError as error:
-            raise InvalidRunError(
-                f"the pipeline of PipelineConfig {reference} is too large for a run: {error}"
-            ) from error
-        except ApiError as error:
-            if error.status == 422:
-                raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error
-            raise
 
     async def _finalize_deletion(
         self, key: RunKey, run: RunObject, state: RunState | None, *, is_overdue: bool
