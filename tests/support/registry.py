@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Json = dict[str, Any]
+Contents = dict[str, tuple[bytes, str]]
+"""The body and its type, by path."""
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -37,9 +38,48 @@ class Registry:
     requests: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def run_registry(root_file_system: bytes, *, name: str, login: str = "") -> Iterator[Registry]:
-    """Serve one image as `ADDRESS/NAME:1`. `login`: `user:password` that is required; empty for none."""
+class _Server(ThreadingHTTPServer):
+    """Serves these bodies, each with its type, to those who send the header `Authorization` that is wanted."""
+
+    def __init__(self, contents: Contents, wanted: str | None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.contents, self.wanted = contents, wanted
+        self.registry = Registry(f"127.0.0.1:{self.server_address[1]}")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        self.server.registry.requests.append(self.path)
+        if self.server.wanted is not None and self.headers.get("Authorization") != self.server.wanted:
+            self._answer(401, b'{"errors":[{"code":"UNAUTHORIZED"}]}', "application/json")
+        elif self.path in self.server.contents:
+            self._answer(200, *self.server.contents[self.path])
+        else:
+            errors = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
+            self._answer(404, json.dumps(errors).encode(), "application/json")
+
+    do_HEAD = do_GET  # noqa: N815 - the name is that of the library
+
+    def _answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+        self.send_header("Docker-Content-Digest", _digest(body))
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+def _image_contents(root_file_system: bytes, name: str) -> Contents:
+    """What a registry answers about `NAME:1`, by path."""
     layer = gzip.compress(root_file_system, 1, mtime=0)
     config = json.dumps(
         {
@@ -58,45 +98,22 @@ def run_registry(root_file_system: bytes, *, name: str, login: str = "") -> Iter
         }
     ).encode()
     base = f"/v2/{name}"
-    contents = {
+    return {
         "/v2/": (b"{}", "application/json"),
         f"{base}/manifests/1": (manifest, _MANIFEST),
         f"{base}/manifests/{_digest(manifest)}": (manifest, _MANIFEST),
         f"{base}/blobs/{_digest(config)}": (config, _CONFIG),
         f"{base}/blobs/{_digest(layer)}": (layer, _LAYER),
     }
+
+
+@contextmanager
+def run_registry(root_file_system: bytes, *, name: str, login: str = "") -> Iterator[Registry]:
+    """Serve one image as `ADDRESS/NAME:1`. `login`: `user:password` that is required; empty for none."""
+    contents = _image_contents(root_file_system, name)
     wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            registry.requests.append(self.path)
-            if wanted is not None and self.headers.get("Authorization") != wanted:
-                self._answer(401, b'{"errors":[{"code":"UNAUTHORIZED"}]}', "application/json")
-            elif self.path in contents:
-                self._answer(200, *contents[self.path])
-            else:
-                errors = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
-                self._answer(404, json.dumps(errors).encode(), "application/json")
-
-        do_HEAD = do_GET  # noqa: N815 - the name is that of the library
-
-        def _answer(self, status: int, body: bytes, content_type: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
-            self.send_header("Docker-Content-Digest", _digest(body))
-            if status == 401:
-                self.send_header("WWW-Authenticate", 'Basic realm="tests"')
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        registry = Registry(f"127.0.0.1:{server.server_address[1]}")
+    with _Server(contents, wanted) as server:
+        registry = server.registry
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

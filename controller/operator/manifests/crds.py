@@ -119,7 +119,24 @@ def pipeline_run() -> Json:
     What the REST API refuses is refused here too, as far as a schema and CEL can express it: runs may be created with
     kubectl. Rules on a run's creation hold only until it has a status, so that they never prevent a status update.
     """
-    spec = object_schema(
+    spec = _run_spec()
+    spec["x-kubernetes-validations"] = _run_rules()
+    columns = [
+        column("Pipeline", ".spec.pipeline.name"),
+        column("Phase", ".status.phase"),
+        column("Steps", ".status.summary.progress"),
+        column("Branch", ".spec.branch"),
+        column("Message", ".status.message", priority=1),
+        AGE,
+    ]
+    found = crd("pipelineruns", "PipelineRun", "pr", spec, run_status_schema(), columns)
+    root_schema(found)["x-kubernetes-validations"] = [name_rule("PipelineRun")]
+    return found
+
+
+def _run_spec() -> Json:
+    """The fields of a run's spec."""
+    return object_schema(
         {
             "pipelineConfigRef": object_schema({"name": _NAME}, "name"),
             "pipeline": structural_schema(),
@@ -157,7 +174,11 @@ def pipeline_run() -> Json:
             },
         }
     )
-    spec["x-kubernetes-validations"] = [
+
+
+def _run_rules() -> list[Json]:
+    """What has to hold between them, and which of them may change."""
+    return [
         rule(
             "has(self.pipeline) || has(self.pipelineConfigRef) || has(self.pipelineFrom)",
             "give either pipeline, pipelineConfigRef or pipelineFrom",
@@ -188,17 +209,6 @@ def pipeline_run() -> Json:
             "a cancellation can't be taken back",
         ),
     ]
-    columns = [
-        column("Pipeline", ".spec.pipeline.name"),
-        column("Phase", ".status.phase"),
-        column("Steps", ".status.summary.progress"),
-        column("Branch", ".spec.branch"),
-        column("Message", ".status.message", priority=1),
-        AGE,
-    ]
-    found = crd("pipelineruns", "PipelineRun", "pr", spec, run_status_schema(), columns)
-    root_schema(found)["x-kubernetes-validations"] = [name_rule("PipelineRun")]
-    return found
 
 
 def _failed_tests() -> Json:
