@@ -23,7 +23,14 @@ from controller.kube import (
 from controller.kube.resources import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 from controller.provenance import derive_webhook_key
 from kind.errors import KindError, ManifestError, NotReadyError
-from kind.kustomize import KEY_SECRET, SYSTEM_NAMESPACE, WEBHOOK_KEY_SECRET, build_secret
+from kind.kustomize import (
+    AUTH_PROXY_KEY,
+    AUTH_PROXY_SECRET,
+    KEY_SECRET,
+    SYSTEM_NAMESPACE,
+    WEBHOOK_KEY_SECRET,
+    build_secret,
+)
 from kind.plan import ProgressCallback
 
 Json = dict[str, Any]
@@ -123,6 +130,11 @@ async def ensure_keys(client: KubeClient) -> None:
     key = await ensure_secret(client, build_secret(KEY_SECRET, {"agent.key": secrets.token_urlsafe(32)}))
     derived = derive_webhook_key(base64.b64decode(key["data"]["agent.key"])).decode()
     await ensure_secret(client, build_secret(WEBHOOK_KEY_SECRET, {"webhook.key": derived}))
+
+
+async def ensure_auth_proxy_secret(client: KubeClient) -> None:
+    """The Secret that a proxy in front of the dashboard proves itself with. Raises KindError."""
+    await ensure_secret(client, build_secret(AUTH_PROXY_SECRET, {AUTH_PROXY_KEY: secrets.token_urlsafe(32)}))
 
 
 async def wait_for_rollout(

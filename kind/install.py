@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class InstallOptions:
     """The cluster and what to install.
 
     `public_url`: the URL of the API for users, if there is one already. `dashboard`: whether the API serves it.
+    `auth_proxies`: the addresses (CIDR) of a proxy that signs people in to the dashboard, if there is one.
     """
 
     kubeconfig: Path
@@ -32,13 +33,14 @@ class InstallOptions:
     s3: object_store.S3Config | None = None
     public_url: str | None = None
     dashboard: bool = False
+    auth_proxies: Sequence[str] = ()
     namespace: str = "default"
     token_file: Path = Path()
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def render_objects(target: InstallOptions) -> list[kustomize.Json]:
-    """The objects to apply in their order, without the three Secrets."""
+    """The objects to apply in their order, without the Secrets."""
     folder = kustomize.MANIFESTS_FOLDER / ("overlays/minio" if target.s3 is None else "base")
     settings = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
     if target.public_url:
@@ -48,6 +50,9 @@ def render_objects(target: InstallOptions) -> list[kustomize.Json]:
         settings["C8S_ALLOWED_HOST"] = target.public_url.split("://", 1)[-1].split("/")[0].split(":")[0]
     if target.dashboard:
         settings["C8S_ENABLE_DASHBOARD"] = "true"
+    if target.auth_proxies:
+        settings["C8S_AUTH_PROXY_ADDRESS"] = ",".join(target.auth_proxies)
+        settings["C8S_AUTH_PROXY_SECRET_FILE"] = f"{kustomize.AUTH_PROXY_FOLDER}/{kustomize.AUTH_PROXY_KEY}"
     values = kustomize.ManifestValues(target.image, target.minio_image, {**settings, **target.settings})
     found = kustomize.render_values(kustomize.render(folder), values)
     return [*found[:-1], kustomize.build_workbench_binding(target.namespace), found[-1]]
@@ -100,8 +105,10 @@ class Installation:
             keys = self.options.s3.credentials() if self.options.s3 is not None else object_store.generate_credentials()
             await apply.ensure_secret(client, kustomize.build_secret(kustomize.STORE_SECRET, keys))
             await apply.ensure_keys(client)
+            if self.options.auth_proxies:
+                await apply.ensure_auth_proxy_secret(client)
             count += await apply.apply(client, [each for each in found if each["kind"] == "Deployment"])
-        return f"{count} objects, and three Secrets"
+        return f"{count} objects, and {'four' if self.options.auth_proxies else 'three'} Secrets"
 
     async def _wait(self, report: ProgressCallback) -> str:
         names = [each["metadata"]["name"] for each in render_objects(self.options) if each["kind"] == "Deployment"]

@@ -27,6 +27,9 @@ MINIO_TAG = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 MINIO_IMAGE = f"{MINIO_TAG}@sha256:14cea493d9a34af32f524e538b8346cf79f3321eff8e708c1e2960462bd8936e"
 """As in the manifests: nodes pull exactly this image, of any platform. Loading an image onto a node loses digests."""
 STORE_SECRET, KEY_SECRET, WEBHOOK_KEY_SECRET = "c8s-store", "c8s-agent-key", "c8s-webhook-key"
+AUTH_PROXY_SECRET, AUTH_PROXY_KEY = "c8s-auth-proxy", "secret"
+AUTH_PROXY_FOLDER = "/var/run/c8s-auth-proxy"
+"""Where the pod of the API has that Secret."""
 _FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _SUPPORTED_FIELDS = {"apiVersion", "kind", "resources", "components", "patches"}
 _ORDER = {"Namespace": 0, "CustomResourceDefinition": 1, "ServiceAccount": 2, "ClusterRole": 3, "Role": 3, "Secret": 5}

@@ -21,7 +21,7 @@ from controller.api.auth.route import check_query
 from controller.api.http import problems
 from controller.api.http.problems import ApiProblemError
 from controller.dashboard import rendering
-from controller.dashboard.session import ROOT, Session, clear_cookie, cookie_name
+from controller.dashboard.session import ROOT, AnySession, clear_cookie, cookie_name
 from controller.kube import KubeError
 from controller.logs import LogError
 from controller.storage import StorageError
@@ -53,7 +53,7 @@ class PageRoute(APIRoute):
                         session = request.state.session = current_session(request)
                         if session is None:
                             return _ask_to_sign_in(request)
-                        await authorize(request, permission, session.token)
+                        await authorize(request, permission, session.credential)
                     if request.method == "POST":
                         request.state.form = await _read_form(request)
                         _check_form(request, permission)
@@ -72,10 +72,18 @@ class PageRoute(APIRoute):
         return guarded
 
 
-def current_session(request: Request) -> Session | None:
-    """The session of the request's cookie."""
+def current_session(request: Request) -> AnySession | None:
+    """The session of whom a proxy has signed in, or else that of the request's cookie.
+
+    In this order: a cookie may be from whoever used the browser before. Raises a problem for what no proxy sends.
+    """
+    dashboard = request.app.state.dashboard
+    user = dashboard.proxy.user_of(request) if dashboard.proxy is not None else None
+    if user is not None:
+        proxied: AnySession = dashboard.sessions.proxied(user)
+        return proxied
     cookie = request.cookies.get(cookie_name(request))
-    found: Session | None = request.app.state.dashboard.sessions.unseal(cookie) if cookie else None
+    found: AnySession | None = dashboard.sessions.unseal(cookie) if cookie else None
     return found
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
+from controller.dashboard.session import ProxiedSession
 from controller.terminal_text import parse_line
 from controller.text_format import format_age, format_duration, format_size
 
@@ -72,12 +73,14 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
 
 def fragment(request: Request, template: str, **context: Any) -> str:
     """The text of a template, with what all of them need."""
+    dashboard = request.app.state.dashboard
     session = getattr(request.state, "session", None)
     user = getattr(request.state, "user", None)
     common: Mapping[str, Any] = {
         "ns": request.path_params.get("ns"),
         "user": user.name if user is not None else None,
-        "csrf": request.app.state.dashboard.sessions.form_token(session) if session is not None else None,
+        "csrf": dashboard.sessions.form_token(session) if session is not None else None,
+        "proxy_sign_out": dashboard.proxy.settings.sign_out if isinstance(session, ProxiedSession) else None,
         "now": request.app.state.api_state.utc_now(),
     }
     return environment().get_template(template).render({**common, **context})

@@ -1,7 +1,8 @@
 """Sessions of browsers: a user's token in an encrypted cookie, so that a restarted API knows them and keeps no list.
 
 The token is reviewed by Kubernetes with each request like any other, so that revoking it ends the session within
-seconds. Only a session that was ended by its user is remembered here, until it would have expired.
+seconds. Only a session that was ended by its user is remembered here, until it would have expired. Whom a proxy has
+signed in has no cookie of ours: the proxy says with each request who it is, and ends the session.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from controller.api.auth.authenticator import User
 from controller.api.http.middleware import LOOPBACK_NAMES, host_name
 from controller.signing import derive_key, is_same, sign
 
 SESSION_SECONDS = 8 * 3600
+PROXIED_STREAM_SECONDS = 600
+"""After this, the stream of someone whom a proxy has signed in ends: to open it again, the browser asks the proxy."""
+FORM_SECONDS = 12 * 3600
+"""How long forms of someone whom a proxy has signed in can be sent at least; at most twice as long."""
 MAX_TOKEN_BYTES = 2_700
 """The longest token whose cookie browsers keep: they drop cookies over 4,096 bytes."""
 ROOT = "/ui"
@@ -35,6 +41,42 @@ class Session:
     id: str
     token: str = field(repr=False)
     expires: float
+
+    @property
+    def credential(self) -> str | User:
+        """What `authorize` takes."""
+        return self.token
+
+    @property
+    def form_ids(self) -> tuple[str, ...]:
+        """What the secrets of its forms are made from: of a new form, then of older ones that are still taken."""
+        return (self.id,)
+
+
+@dataclass(frozen=True)
+class ProxiedSession:
+    """A browser whose user a proxy has signed in. `expires` is for streams; `opened` is when this request came."""
+
+    user: User
+    opened: float
+
+    @property
+    def credential(self) -> str | User:
+        """What `authorize` takes."""
+        return self.user
+
+    @property
+    def expires(self) -> float:
+        return self.opened + PROXIED_STREAM_SECONDS
+
+    @property
+    def form_ids(self) -> tuple[str, ...]:
+        """As of `Session`. No id of one has a blank."""
+        number = int(self.opened // FORM_SECONDS)
+        return tuple(f"proxy {each} {self.user.name}" for each in (number, number - 1))
+
+
+AnySession = Session | ProxiedSession
 
 
 class Sessions:
@@ -85,13 +127,21 @@ class Sessions:
         session = Session(*json.loads(text))
         return session if session.expires > self._now() and session.id not in self._ended else None
 
-    def form_token(self, session: Session) -> str:
+    def form_token(self, session: AnySession) -> str:
         """The secret that every form of this session carries: a page of another origin can't know it."""
-        return sign(self._form_key, session.id)
+        return sign(self._form_key, session.form_ids[0])
 
-    def is_form_token(self, session: Session, given: str) -> bool:
+    def is_form_token(self, session: AnySession, given: str) -> bool:
         """Whether a form came from a page of this session."""
-        return is_same(self.form_token(session), given)
+        return any(is_same(sign(self._form_key, each), given) for each in session.form_ids)
+
+    def proxied(self, user: User) -> ProxiedSession:
+        """The session of someone whom a proxy has signed in."""
+        return ProxiedSession(user, self._now())
+
+    def is_over(self, session: AnySession) -> bool:
+        """Whether its time has passed; that of a cookie also ends otherwise."""
+        return session.expires <= self._now()
 
 
 def cookie_name(connection: HTTPConnection) -> str:

@@ -47,7 +47,7 @@ from controller.runtime.listeners import (
 from controller.runtime.path_switch import PathSwitch
 from controller.runtime.supervision import RunnableFailedError, supervise
 from controller.runtime.webhook_process import register_webhook_metrics, run_receiver
-from controller.settings import Settings, SettingsError
+from controller.settings import SecretFile, Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
 from controller.storage.probe import StoreProbe
 
@@ -91,6 +91,8 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
         return await run_receiver(settings)
     assert settings.agent_key_file is not None, "the settings require it for these roles"
     key = load_agent_key(settings.agent_key_file)
+    if settings.auth_proxy is not None and "api" in settings.roles:
+        SecretFile(settings.auth_proxy.secret_file).load()
     if settings.listen_fd is None:
         # Nobody connects to a socket that is not there yet: what listens can answer every request.
         import_modules(late_modules(settings))
@@ -346,7 +348,7 @@ class Manager:
     def _add_dashboard(self, state: "AppState", app: "FastAPI") -> None:
         from controller.dashboard.install import install_dashboard
 
-        install_dashboard(app, state, self._key)
+        install_dashboard(app, state, self._key, self._settings.auth_proxy)
 
     def _app_state(self) -> "AppState":
         from controller.api.http.middleware import host_name

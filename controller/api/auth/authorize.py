@@ -22,11 +22,14 @@ class Reauthorize(Protocol):
     async def __call__(self) -> bool: ...
 
 
-async def authorize(connection: HTTPConnection, permission: Permission, token: str | None = None) -> None:
+async def authorize(connection: HTTPConnection, permission: Permission, credential: str | User | None = None) -> None:
     """Raises a problem unless the caller has the permission: 404 for impossible names, 401 or 403.
 
-    Sets `connection.state.user` for `user`, `review` and `path`, `.capability` for `capability`. `token` is
-    that of a ticket; without one, the token of the Authorization header counts.
+    Sets `connection.state.user` for `user`, `review` and `path`, `.capability` for `capability`.
+
+    Args:
+        credential: the token of a ticket or a session, or a user who is authenticated already; without one, the
+            token of the Authorization header counts.
     """
     check_path(connection.path_params)
     if permission.kind in ("public", "link"):
@@ -35,7 +38,10 @@ async def authorize(connection: HTTPConnection, permission: Permission, token: s
         connection.state.capability = _run_capability(connection)
         return
     authenticator: Authenticator = connection.app.state.authenticator
-    user = await authenticator.authenticate(token if token is not None else bearer_token(connection))
+    if isinstance(credential, User):
+        user = credential
+    else:
+        user = await authenticator.authenticate(credential if credential is not None else bearer_token(connection))
     connection.state.user = user
     if permission.kind == "user":
         return
@@ -75,7 +81,7 @@ async def authorize_websocket(socket: WebSocket, operation: str, ticket: str | N
     return reauthorizer(socket, operation, token)
 
 
-def reauthorizer(connection: HTTPConnection, operation: str, token: str | None = None) -> Reauthorize:
+def reauthorizer(connection: HTTPConnection, operation: str, credential: str | User | None = None) -> Reauthorize:
     """Repeats, for the reader of a stream, the authorization with which it was opened.
 
     While Kubernetes can't be reached, the last answer stands.
@@ -83,7 +89,7 @@ def reauthorizer(connection: HTTPConnection, operation: str, token: str | None =
 
     async def is_still_authorized() -> bool:
         try:
-            await authorize(connection, permission_for(operation), token)
+            await authorize(connection, permission_for(operation), credential)
         except (ApiProblemError, InvalidTokenError):
             return False
         except KubeError:

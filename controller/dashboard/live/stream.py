@@ -9,9 +9,11 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from controller.api.auth.authorize import reauthorizer
+from controller.api.http.problems import ApiProblemError
 from controller.api.state import AppState, get_state
 from controller.api.streaming.sse import ReauthorizationTimer
 from controller.dashboard.page_route import current_session
+from controller.dashboard.session import AnySession
 
 HEARTBEAT = b": heartbeat\n\n"
 
@@ -24,10 +26,17 @@ def event(kind: str, data: object, id: str = "") -> bytes:
 
 def reauthorization(request: Request, operation: str) -> ReauthorizationTimer:
     """Asks now and then whether the session still is one, and its user still has this permission."""
-    permitted = reauthorizer(request, operation, request.state.session.token)
+    session: AnySession = request.state.session
+    permitted = reauthorizer(request, operation, session.credential)
 
     async def is_still_authorized() -> bool:
-        return current_session(request) is not None and await permitted()
+        if request.app.state.dashboard.sessions.is_over(session):
+            return False
+        try:
+            return current_session(request) is not None and await permitted()
+        except ApiProblemError:
+            # The proxy's secret was replaced.
+            return False
 
     return ReauthorizationTimer(is_still_authorized, get_state(request).settings.heartbeat_seconds)
 

@@ -16,6 +16,7 @@ from controller.dashboard.page_route import PUBLIC, SIGNED_IN, PageRoute, curren
 from controller.dashboard.session import (
     MAX_TOKEN_BYTES,
     ROOT,
+    ProxiedSession,
     Session,
     Sessions,
     clear_cookie,
@@ -43,6 +44,8 @@ async def enter(
     By a page of its own, not by a redirect: a browser that was led here from another site would send the new cookie
     only with what this page asks for.
     """
+    if isinstance(current_session(request), ProxiedSession):
+        return RedirectResponse(own_page(to), 303)
     try:
         grant = get_state(request).tickets.redeem(ticket, ENTRY_PATH)
         session = await _signed_in(request, grant.token)
@@ -59,7 +62,9 @@ async def enter(
 
 @router.get("/sign-in", operation_id=PUBLIC)
 async def sign_in_form(request: Request, to: Annotated[str, Query(max_length=2000)] = HOME) -> Response:
-    """The form to sign in with a token."""
+    """The form to sign in with a token; whom a proxy has signed in is led on."""
+    if isinstance(current_session(request), ProxiedSession):
+        return RedirectResponse(own_page(to), 303)
     return _form(request, own_page(to))
 
 
@@ -81,7 +86,10 @@ async def sign_in(request: Request) -> Response:
 
 @router.post("/sign-out", operation_id=SIGNED_IN)
 async def sign_out(request: Request) -> Response:
-    """Ends the session, also for copies of its cookie."""
+    """Ends the session, also for copies of its cookie; that of a proxy only ends there."""
+    if isinstance(request.state.session, ProxiedSession):
+        sign_out = request.app.state.dashboard.proxy.settings.sign_out
+        return RedirectResponse(sign_out or HOME, 303)
     _sessions(request).end(request.state.session)
     response = RedirectResponse(f"{ROOT}/sign-in", 303)
     clear_cookie(request, response)

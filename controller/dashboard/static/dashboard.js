@@ -39,18 +39,22 @@
     else window.htmx.ajax("GET", location.pathname + location.search, { target: document.body, swap: "innerHTML" });
   };
 
+  // Whether this page now leads elsewhere, because the session has ended. False while the server does not answer.
+  const leadsElsewhere = async () => {
+    note("not connected");
+    try {
+      return (await fetch(location.href, { redirect: "manual" })).type === "opaqueredirect";
+    } catch {
+      return false;
+    }
+  };
+
   // A stream that the server refuses: the session may have ended, which loading the page again shows.
   const refused = async (place) => {
     close(place);
-    note("not connected");
-    try {
-      const answer = await fetch(location.href, { redirect: "manual" });
-      if (answer.type === "opaqueredirect") {
-        location.reload();
-        return;
-      }
-    } catch {
-      // The server does not answer; it is tried again below.
+    if (await leadsElsewhere()) {
+      location.reload();
+      return;
     }
     setTimeout(() => { if (place.isConnected) open(place); }, 3000);
   };
@@ -127,6 +131,13 @@
       const main = document.getElementById("main");
       if (main) main.focus({ preventScroll: true });
     }
+  });
+  // A proxy leads to another site to sign in again, where only a whole page may go.
+  document.addEventListener("htmx:sendError", async (event) => {
+    if (!(await leadsElsewhere())) return;
+    const asked = event.detail && event.detail.requestConfig;
+    if (asked && asked.verb === "get") location.assign(asked.path);
+    else location.reload();
   });
   setInterval(tick, 1000);
   // Browsers have few connections to a host: a tab that nobody sees gives its own back.

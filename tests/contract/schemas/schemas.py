@@ -21,6 +21,7 @@ _CLIENT_MODELS = {
     "admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration": "V1ValidatingWebhookConfiguration",
     "authentication.k8s.io/v1 TokenReview": "V1TokenReview",
     "authorization.k8s.io/v1 SubjectAccessReview": "V1SubjectAccessReview",
+    "networking.k8s.io/v1 Ingress": "V1Ingress",
     "networking.k8s.io/v1 NetworkPolicy": "V1NetworkPolicy",
 }
 """Kinds that are not in the file, with their models in the official client."""

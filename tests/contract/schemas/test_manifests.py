@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from controller.operator.manifests.generate import manifests as generated
+from controller.settings import parse_settings
 from kind.install import InstallOptions, render_objects
 from kind.kustomize import (
+    AUTH_PROXY_KEY,
+    AUTH_PROXY_SECRET,
     CONTROLLER_IMAGE,
     MANIFESTS_FOLDER,
     ManifestValues,
@@ -22,6 +26,7 @@ from kind.kustomize import (
 from tests.contract.schemas.schemas import problems
 
 Json = dict[str, Any]
+ROOT = Path(__file__).parents[3]
 FOLDERS = ("base", "overlays/kind", "overlays/kind-s3", "overlays/minio", "team")
 
 
@@ -182,3 +187,30 @@ def test_dashboard_is_served_and_linked_to_only_if_wanted() -> None:
         assert settings.get("C8S_ENABLE_DASHBOARD") == ("true" if dashboard else None)
         assert settings["C8S_RUN_URL"] == f"https://c8s.example.org/{pages}/namespaces/{{namespace}}/runs/{{run}}"
         assert settings["C8S_ALLOWED_HOST"] == "c8s.example.org"
+
+
+def test_controller_takes_the_settings_of_an_installation_with_a_proxy() -> None:
+    options = InstallOptions(MANIFESTS_FOLDER, "any", dashboard=True, auth_proxies=("10.244.0.0/16", "fd00::/64"))
+    found = render_objects(options)
+    shared = next(each for each in found if each["metadata"]["name"] == "c8s-settings")["data"]
+    for name in ("c8s-api", "c8s-operator", "c8s-webhook"):
+        container = pods(found)[name]["containers"][0]
+        own = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+        proxy = parse_settings([], shared | own).auth_proxy
+        assert proxy is not None
+        assert [str(each) for each in proxy.addresses] == ["10.244.0.0/16", "fd00::/64"]
+    spec = pods(found)["c8s-api"]
+    mount = next(each for each in spec["containers"][0]["volumeMounts"] if each["name"] == "auth-proxy")
+    volume = next(each for each in spec["volumes"] if each["name"] == "auth-proxy")
+    assert str(proxy.secret_file) == f"{mount['mountPath']}/{AUTH_PROXY_KEY}"
+    assert volume["secret"]["secretName"] == AUTH_PROXY_SECRET
+
+
+def test_example_of_a_proxy_is_one_that_kubernetes_takes() -> None:
+    text = (ROOT / "docs" / "single-sign-on.md").read_text()
+    found = list(yaml.safe_load_all(text.split("```yaml\n")[1].split("```")[0]))
+    assert [each["kind"] for each in found] == ["Deployment", "Service", "NetworkPolicy", "Ingress"]
+    assert [problem for each in found for problem in problems(each)] == []
+    environment = found[0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    secret = {"name": AUTH_PROXY_SECRET, "key": AUTH_PROXY_KEY}
+    assert secret in [each["valueFrom"]["secretKeyRef"] for each in environment]

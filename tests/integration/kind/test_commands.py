@@ -193,6 +193,9 @@ def test_printed_installation_is_valid_and_has_no_keys(machine: Machine) -> None
 
 def test_installation_requires_an_image_and_a_context(machine: Machine) -> None:
     assert machine("install", "--context", "any").returncode == 2
+    for words in (("--auth-proxy-address", "10.0.0.0/8"), ("--dashboard", "--auth-proxy-address", "0.0.0.0/0")):
+        done = machine("install", "--context", "any", "--dry-run", *words)
+        assert (done.returncode, "--auth-proxy-address" in done.stderr) == (2, True)
     own = machine.c8s.home / "kubeconfig"
     own.write_text("apiVersion: v1\nkind: Config\ncontexts: []\n")
     before = own.read_text()

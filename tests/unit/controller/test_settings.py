@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.settings import FLAGS, SettingsError, parse_settings
+from controller.settings import FLAGS, SecretFile, SettingsError, parse_settings
 
 LEAST = ["--store", "file:///s", "--agent-command", '["python", "-I"]', "--agent-key-file", "/k"]
 
@@ -80,3 +80,53 @@ def test_truth_in_the_environment_is_spelled_out() -> None:
 
 def test_every_flag_has_a_variable_of_its_own() -> None:
     assert len({flag.variable for flag in FLAGS}) == len(FLAGS)
+
+
+PROXY = [*LEAST, "--enable-dashboard", "--auth-proxy-secret-file", "/s", "--auth-proxy-address", "10.0.0.0/8"]
+
+
+def test_a_proxy_is_believed_only_if_it_is_configured() -> None:
+    assert parse_settings([*LEAST, "--enable-dashboard"], {}).auth_proxy is None
+    environment = {"C8S_AUTH_PROXY_ADDRESS": "10.1.0.0/16,fd00::/8", "C8S_AUTH_PROXY_NAME_PREFIX": "-"}
+    found = parse_settings([*LEAST, "--enable-dashboard", "--auth-proxy-secret-file", "/s"], environment).auth_proxy
+    assert found is not None
+    assert [str(each) for each in found.addresses] == ["10.1.0.0/16", "fd00::/8"]
+    assert (found.user_header, found.groups_header, found.name_prefix) == ("x-forwarded-user", "x-forwarded-groups", "")
+    assert (
+        parse_settings([*PROXY, "--auth-proxy-name-prefix=-"], {}).auth_proxy
+        == parse_settings([*PROXY, "--auth-proxy-name-prefix", "-"], {}).auth_proxy
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (PROXY[:-2], "--auth-proxy-address is required"),
+        ([each for each in PROXY if each != "--enable-dashboard"], "--enable-dashboard"),
+        ([*PROXY, "--auth-proxy-address", "0.0.0.0/0"], "all addresses"),
+        ([*PROXY, "--auth-proxy-address", "::/0"], "all addresses"),
+        ([*PROXY, "--auth-proxy-address", "10.0.0.1/8"], "host bits"),
+        ([*PROXY, "--auth-proxy-address", "proxy.example"], "10.244.0.0/16"),
+        ([*PROXY, "--auth-proxy-user-header", "Cookie"], "--auth-proxy-user-header"),
+        ([*PROXY, "--auth-proxy-user-header", "X_User"], "--auth-proxy-user-header"),
+        ([*PROXY, "--auth-proxy-groups-header", "x-forwarded-user"], "--auth-proxy-groups-header"),
+        ([*PROXY, "--auth-proxy-name-prefix", "system:"], "--auth-proxy-name-prefix"),
+        ([*PROXY, "--auth-proxy-name-prefix", "a b"], "--auth-proxy-name-prefix"),
+        ([*PROXY, "--auth-proxy-sign-out", "https://evil.example"], "--auth-proxy-sign-out"),
+        ([*PROXY, "--auth-proxy-sign-out", "//evil.example"], "--auth-proxy-sign-out"),
+    ],
+)
+def test_settings_of_a_proxy_that_are_dangerous_are_refused(arguments: list[str], why: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(arguments, {})
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "short", "with blanks in it, of more than 32 characters", "a:colon" * 8])
+def test_a_secret_that_can_be_guessed_or_not_sent_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "s").write_text(content)
+    with pytest.raises(SettingsError, match="--auth-proxy-secret-file") as caught:
+        SecretFile(tmp_path / "s").load()
+    assert not content or content not in str(caught.value)
+    with pytest.raises(SettingsError, match="No such file"):
+        SecretFile(tmp_path / "absent").load()

@@ -137,6 +137,13 @@ def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3Config | None:
     help="Namespace in which the workbench may create runs.",
 )
 @click.option("--dashboard", is_flag=True, help="Serve the dashboard, see docs/dashboard.md.")
+@click.option(
+    "--auth-proxy-address",
+    "auth_proxies",
+    multiple=True,
+    metavar="CIDR",
+    help="Where the proxy connects from that signs people in to the dashboard, see docs/single-sign-on.md. Repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the manifests and exit.")
 @store_options
 def install(
@@ -145,6 +152,7 @@ def install(
     public_url: str | None,
     namespace: str,
     dashboard: bool,
+    auth_proxies: tuple[str, ...],
     dry_run: bool,
     **given: Any,
 ) -> None:
@@ -168,6 +176,7 @@ def install(
         raise InputError("set the controller's image with --image; docs/install.md describes how to build it")
     if public_url is not None and not public_url.startswith(("http://", "https://")):
         raise InputError(f"--public-url {public_url} is not a URL such as https://c8s.example.org")
+    _check_proxies(auth_proxies, dashboard)
     target = InstallOptions(
         _kubeconfig(),
         context,
@@ -176,6 +185,7 @@ def install(
         _store(given, dry_run),
         public_url.rstrip("/") if public_url else None,
         dashboard,
+        auth_proxies,
         namespace,
         config_path().parent / f"{_file_name(context)}.token",
     )
@@ -199,6 +209,20 @@ def _print_installed(target: InstallOptions) -> None:
     found = Endpoint(target.public_url, target.token_file, target.namespace, None, target.kubeconfig, name)
     write_context(config_path(), name, found)
     echo(f"installed; `c8s --context {name}` opens the workbench on {target.public_url}")
+
+
+def _check_proxies(addresses: tuple[str, ...], dashboard: bool) -> None:
+    """Raise InputError for addresses that the controller would refuse."""
+    from controller.settings import SettingsError
+    from controller.settings.auth_proxy import parse_network
+
+    if addresses and not dashboard:
+        raise InputError("--auth-proxy-address requires --dashboard")
+    try:
+        for each in addresses:
+            parse_network(each)
+    except SettingsError as error:
+        raise InputError(str(error)) from None
 
 
 def _kubeconfig() -> Path:

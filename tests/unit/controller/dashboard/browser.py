@@ -17,6 +17,7 @@ from controller.api.state import AppState
 from controller.dashboard.install import Dashboard, install_dashboard
 from controller.dashboard.pages.sign_in import ENTRY_PATH
 from controller.kube import PIPELINE_RUNS
+from controller.settings import AuthProxySettings
 from tests.unit.controller.api.fakes import ANN, ApiResponse, ApiServer, run_api
 
 RUNS = "/ui/namespaces/a/runs"
@@ -25,17 +26,18 @@ KEY = b"the key of the controller that tests have"
 
 @dataclass
 class Browser:
-    """One browser at an API."""
+    """One browser at an API, or at what is in front of it (`url`)."""
 
     api: ApiServer
     cookies: dict[str, str] = field(default_factory=dict)
     dashboard: Any = None
+    url: str = ""
 
     async def get(self, path: str, **headers: str) -> ApiResponse:
-        return await self._request("GET", path, headers)
+        return await self.request("GET", path, headers)
 
     async def post(self, path: str, form: Mapping[str, str], **headers: str) -> ApiResponse:
-        return await self._request("POST", path, headers, data=dict(form))
+        return await self.request("POST", path, headers, data=dict(form))
 
     async def sign_in(self, token: str = ANN) -> None:
         """With a ticket, as `c8s open` does."""
@@ -48,14 +50,16 @@ class Browser:
         assert found is not None
         return found[1]
 
-    async def _request(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> ApiResponse:
+    async def request(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> ApiResponse:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         # A session of its own: the shared one would keep cookies, too.
         async with (
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
-            http.request(method, self.api.url + path, headers=sent, allow_redirects=False, **more) as answer,
+            http.request(
+                method, (self.url or self.api.url) + path, headers=sent, allow_redirects=False, **more
+            ) as answer,
         ):
             for name, morsel in answer.cookies.items():
                 self.cookies[name] = morsel.value
@@ -65,12 +69,14 @@ class Browser:
 
 
 @asynccontextmanager
-async def run_dashboard(folder: Path, **settings: Any) -> AsyncIterator[Browser]:
+async def run_dashboard(
+    folder: Path, proxy: AuthProxySettings | None = None, **settings: Any
+) -> AsyncIterator[Browser]:
     """The dashboard on a loopback port, and a browser that is not signed in."""
     installed: list[Dashboard] = []
 
     def install(app: FastAPI, state: AppState) -> None:
-        install_dashboard(app, state, KEY)
+        install_dashboard(app, state, KEY, proxy)
         installed.append(app.state.dashboard)
 
     async with run_api(folder, extend=install, **settings) as api:
