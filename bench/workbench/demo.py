@@ -1,5 +1,8 @@
 """How soon `c8s demo` shows its screen, and how soon after the sandbox is ready its first running step.
 
+The controller imports its API and its operator on the way to that step: the same imports are measured alone, beside it,
+so that other work on the machine slows both.
+
 .venv/bin/python bench/workbench/demo.py
 """
 
@@ -25,6 +28,7 @@ _TRIES = 5
 _SECONDS = 120.0
 _ALTERNATE_SCREEN = b"\x1b[?1049h"
 _RUNNING = "◐".encode()
+_CONTROLLER = "import controller.runtime.manager as m; m.import_modules(m.LATE_MODULES)"
 
 
 class _Terminal:
@@ -107,22 +111,37 @@ def demo() -> tuple[float, float, float, float]:
     return screen, ready[0], running - ready[0], computed - ready[1]
 
 
+def import_controller() -> float:
+    """Seconds that importing what the controller uses takes, in a process of its own."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-P", "-c", _CONTROLLER], check=True)
+    return time.perf_counter() - began
+
+
 def main() -> None:
     sys.path.insert(0, str(ROOT))
     load = os.getloadavg()[0]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
-    screens, readies, afterwards, computed = [], [], [], []
+    screens, readies, afterwards, computed, imports = [], [], [], [], []
     for _ in range(_TRIES):
         with tempfile.TemporaryDirectory(prefix="c8s-demo-") as folder:
             for name in ("STATE", "DATA", "CONFIG", "CACHE"):
                 os.environ[f"XDG_{name}_HOME"] = str(Path(folder) / name.lower())
             os.environ["PYTHONPATH"] = str(ROOT)
+            imports.append(import_controller())
             for figures, found in zip((screens, readies, afterwards, computed), demo(), strict=True):
                 figures.append(found)
     print(
         f"c8s demo: screen after {statistics.median(screens):.2f} s, sandbox ready after "
         f"{statistics.median(readies):.2f} s, first running step {statistics.median(afterwards):.2f} s later "
         f"(at most {max(afterwards):.2f} s; {statistics.median(computed):.2f} s of processor time); median of {_TRIES}"
+    )
+    both = statistics.median(ready + later for ready, later in zip(readies, afterwards, strict=True))
+    alone = statistics.median(imports)
+    print(
+        f"importing what the controller uses takes {alone:.2f} s alone: the step is seen after "
+        f"{statistics.median(afterwards) / alone:.2f} times that, counted from ready, and "
+        f"{both / alone:.2f} times from the command ({both:.2f} s); load now {os.getloadavg()[0]:.1f}"
     )
 
 

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.client.endpoint import Endpoint, SandboxError
@@ -33,7 +33,7 @@ from workbench.sandbox.launch import last_lines, launch, listen, own_version
 from workbench.sandbox.locks import FileLock
 from workbench.sandbox.paths import SandboxPaths, SandboxState, read_state, state_root
 from workbench.sandbox.state_version import check_state_version, remedy
-from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, check_ready
+from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, StartObserver, check_ready
 
 Progress = Callable[[str], None]
 
@@ -57,6 +57,7 @@ class Sandboxes:
     state: Path | None = None
     runtime: str | None = None
     """What runs the steps of a sandbox that is started; None: by C8S_RUNTIME, the config file, or what is there."""
+    observer: StartObserver = field(default_factory=StartObserver)
 
     def folder(self, name: str) -> SandboxPaths:
         return SandboxPaths.named(name, self.state or state_root())
@@ -80,8 +81,8 @@ class Sandboxes:
             if _runs(folder):
                 progress(f"sandbox {name} is already running")
                 _check_runtime(folder, self.runtime)
-                return await _ready(folder, progress)
-            return await _start(folder, progress, self.runtime)
+                return await _ready(folder, progress, self.observer)
+            return await _start(folder, progress, self.runtime, self.observer)
 
     async def down(self, name: str, *, delete: bool = False, progress: Progress = _silent) -> bool:
         """Stop the sandbox and all its processes; with `delete`, also delete its data.
@@ -198,7 +199,7 @@ class Sandboxes:
         cancelled = False
         try:
             async with _exclusive(folder):
-                endpoint = await _join(folder, users, progress, self.runtime)
+                endpoint = await _join(folder, users, progress, self.runtime, self.observer)
             yield endpoint
         except asyncio.CancelledError:
             cancelled = True
@@ -224,7 +225,9 @@ async def _exclusive(folder: SandboxPaths) -> AsyncIterator[None]:
         lock.release()
 
 
-async def _join(folder: SandboxPaths, users: FileLock, progress: Progress, runtime: str | None) -> Endpoint:
+async def _join(
+    folder: SandboxPaths, users: FileLock, progress: Progress, runtime: str | None, observer: StartObserver
+) -> Endpoint:
     """Attach to the sandbox, and start it if it is not running."""
     deadline = time.monotonic() + _STOP_TIMEOUT
     while not users.acquire(shared=True):
@@ -233,9 +236,9 @@ async def _join(folder: SandboxPaths, users: FileLock, progress: Progress, runti
             raise SandboxError(f"sandbox {folder.name} does not stop; see {folder.logs / 'supervisor.log'}")
         await asyncio.sleep(_POLL)
     if not _runs(folder):
-        return await _start(folder, progress, runtime)
+        return await _start(folder, progress, runtime, observer)
     _check_runtime(folder, runtime)
-    return await _ready(folder, progress)
+    return await _ready(folder, progress, observer)
 
 
 async def _leave(folder: SandboxPaths, progress: Progress, *, is_hurried: bool) -> None:
@@ -300,7 +303,7 @@ def _check_runtime(folder: SandboxPaths, wanted: str | None) -> None:
         )
 
 
-async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None) -> Endpoint:
+async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None, observer: StartObserver) -> Endpoint:
     check_state_version(folder)
     last = read_state(folder)
     await _end_leftovers(folder, last)
@@ -323,10 +326,10 @@ async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None) 
     finally:
         cluster.close()
         api.close()
-    return await _ready(folder, progress)
+    return await _ready(folder, progress, observer)
 
 
-async def _ready(folder: SandboxPaths, progress: Progress) -> Endpoint:
+async def _ready(folder: SandboxPaths, progress: Progress, observer: StartObserver) -> Endpoint:
     """Wait until the controller reports that it and the cluster are ready."""
     deadline = time.monotonic() + _START_TIMEOUT
     answer = Readiness(False, "has not answered yet")
@@ -338,12 +341,15 @@ async def _ready(folder: SandboxPaths, progress: Progress) -> Endpoint:
             raise SandboxError(
                 f"sandbox {folder.name} ended during its start:\n" + last_lines(folder.logs / "supervisor.log")
             )
+        endpoint = Endpoint(state.api_url, folder.workbench_token, sandbox=folder.name)
+        observer.listening(endpoint)
         failing = [name for name, child in state.children.items() if child.restarts >= _TOO_MANY_RESTARTS]
         answer = await run_in_daemon_thread(check_ready, state.api_port)
         if answer.ready:
             if state.version != own_version():
                 progress(f"sandbox {folder.name} runs version {state.version}; this is {own_version()}")
-            return Endpoint(state.api_url, folder.workbench_token, sandbox=folder.name)
+            return endpoint
+        observer.waiting(answer.detail)
         if failing:
             raise SandboxError(
                 f"the {failing[0]} of sandbox {folder.name} keeps ending with "

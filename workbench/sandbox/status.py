@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from workbench.client.endpoint import Endpoint
 
 _TIMEOUT = 5.0
 
@@ -46,6 +49,16 @@ class SandboxStatus:
 class Readiness:
     ready: bool
     detail: str
+
+
+class StartObserver:
+    """Is told how a start goes on. Both methods may be called several times; these do nothing."""
+
+    def listening(self, endpoint: Endpoint) -> None:
+        """Its processes run. Requests to the controller are answered once it can."""
+
+    def waiting(self, why: str) -> None:
+        """It is not ready yet."""
 
 
 def check_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) -> Readiness:

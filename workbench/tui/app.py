@@ -29,7 +29,14 @@ from workbench.tui.opening import OpeningApp
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.services.interfaces import Connect, ControllerApi, RunLauncher, ShellCommand, WorkbenchContext
+from workbench.tui.services.interfaces import (
+    Connect,
+    ControllerApi,
+    LaunchError,
+    RunLauncher,
+    ShellCommand,
+    WorkbenchContext,
+)
 from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
 from workbench.tui.terminal.notify import RESTORE_TITLE, SAVE_TITLE, notification_sequences
@@ -163,7 +170,7 @@ class Workbench(OpeningApp):
     async def _start_first_run(self, start: Callable[[], Awaitable[str]]) -> None:
         try:
             name = await start()
-        except ClientError as error:
+        except (ClientError, LaunchError) as error:
             message = sanitize_label(str(error), 400)
             self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
             return

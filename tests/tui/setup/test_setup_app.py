@@ -12,7 +12,13 @@ from tests.support.tui.driver import SMALL, WIDE, sees, until
 from workbench.client.endpoint import Endpoint, SandboxError
 from workbench.session.startup_progress import ProgressEvent, StartupProgress, StepEvent
 from workbench.tui.setup.app import SetupApp
-from workbench.tui.setup.providers import EmbeddedProvider, OpeningProvider, Requirement, SandboxStartError
+from workbench.tui.setup.providers import (
+    EmbeddedProvider,
+    OpeningProvider,
+    Requirement,
+    SandboxStartError,
+    StartReport,
+)
 
 ENDPOINT = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="default")
 
@@ -120,11 +126,14 @@ def test_progress_keeps_the_last_output() -> None:
 
 
 async def test_sandbox_is_started_on_the_screen() -> None:
-    attached, fails, loaded = asyncio.Event(), [True], []
+    attached, ready, fails, loaded = asyncio.Event(), asyncio.Event(), [True], []
 
-    async def attach(progress: Callable[[str], None]) -> Endpoint:
-        progress("starting sandbox default: steps run as you")
+    async def attach(report: StartReport) -> Endpoint:
+        report.said("starting sandbox default: steps run as you")
         await attached.wait()
+        report.listening()
+        report.waiting("the controller does not answer yet")
+        await ready.wait()
         if fails:
             fails.clear()
             raise SandboxError("the disk is full")
@@ -134,8 +143,10 @@ async def test_sandbox_is_started_on_the_screen() -> None:
     app = SetupApp([provider], starts_at_once=True)
     async with app.run_test(size=SMALL) as pilot:
         await until(pilot, sees(app, "The sandbox is being started.", "starting sandbox default: steps run as you"))
-        await until(pilot, sees(app, "◐", "Start the sandbox default"))
+        await until(pilot, sees(app, "◐", "Start its processes", "● "))
         attached.set()
+        await until(pilot, sees(app, "Wait until they are ready  the controller does not answer yet"))
+        ready.set()
         await until(pilot, sees(app, "✗", "the disk is full", "Enter tries again from here."))
         assert isinstance(provider.failure, SandboxError)
         await pilot.press("enter")
@@ -143,3 +154,13 @@ async def test_sandbox_is_started_on_the_screen() -> None:
     assert app.return_value is ENDPOINT
     assert provider.failure is None
     assert loaded
+
+
+async def test_ctrl_c_leaves_a_start_that_the_workbench_follows() -> None:
+    way = FakeProvider()
+    app = SetupApp([way], starts_at_once=True)
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, sees(app, "◐"))
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not app.is_running)
+    assert (app.return_value, app.return_code, way.let_go) == (None, 130, True)

@@ -61,7 +61,7 @@ def demo(ctx: click.Context, /, name: str | None, runtime: str | None) -> None:
         from workbench.cli.commands.workbench import open_workbench
 
         submission = RunSubmission(replace(request, params={"pace": _SLOW_PACE}), new_idempotency_key())
-        ctx.exit(open_workbench(Target(name or DEFAULT_SANDBOX, runtime=runtime), path, submission))
+        ctx.exit(open_workbench(Target(name or DEFAULT_SANDBOX, runtime=runtime), path, lambda: submission))
     ctx.exit(run_async(_run(RunSubmission(request, new_idempotency_key()), name, runtime)))
 
 

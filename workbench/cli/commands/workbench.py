@@ -10,20 +10,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.cli.early_run import EarlyRun
 from workbench.cli.interruption import loop_runner
 from workbench.cli.options import DEFAULT_SANDBOX, Target, supports_fullscreen
 from workbench.cli.other_loop import run_in_other_loop
 from workbench.cli.output.console import InputError, echo_error
+from workbench.sandbox.status import StartObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workbench.sandbox import Endpoint
     from workbench.submit.submit import RunSubmission
+    from workbench.tui.setup.providers import StartReport
 
 
-def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmission | None = None) -> int:
-    """Open the workbench with this pipeline file; the exit code. `initial_run` is submitted and shown.
+def open_workbench(target: Target, pipeline: Path | None, first_run: Callable[[], RunSubmission] | None = None) -> int:
+    """Open the workbench with this pipeline file; the exit code.
+
+    Args:
+        first_run: what is to run first; it is called in another thread, and the run is shown.
 
     Raises:
         InputError: there is no suitable terminal.
@@ -34,9 +40,9 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
         )
     # The app runs its own event loop; this one runs only before and after it. Staying attached needs no loop.
     with loop_runner() as runner:
-        stack = AsyncExitStack()
+        stack, early = AsyncExitStack(), EarlyRun(first_run) if first_run is not None else None
         try:
-            if initial_run is None and target.endpoint is None and not _exists(target.name):
+            if early is None and target.endpoint is None and not _exists(target.name):
                 name, code = set_up_sandbox(target.name, target.runtime)
                 if name is None:
                     return code
@@ -45,18 +51,21 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
             from workbench.sandbox.disk import sandbox_disk
 
             if target.endpoint is None and Sandboxes().is_stopped(target.name):
-                opened, code = open_sandbox(runner.get_loop(), stack, target)
+                opened, code = open_sandbox(runner.get_loop(), stack, target, early)
                 if opened is None:
                     return code
                 endpoint = opened
             else:
                 endpoint = runner.run(_attached(stack, target))
+                if early is not None:
+                    early.begin()
+                    early.send_to(endpoint, ready=True)
             from workbench.tui.startup import run_workbench
 
             return run_workbench(
                 endpoint,
                 pipeline_file=pipeline,
-                start_run=partial(_start_run, initial_run, endpoint) if initial_run is not None else None,
+                start_run=early.name if early is not None else None,
                 sandbox=partial(Sandboxes().status, target.name) if target.endpoint is None else None,
                 disk=sandbox_disk().message if target.endpoint is None else None,
                 shell=partial(shell_command, target),
@@ -64,6 +73,8 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
                 start_sandbox=partial(_start_again, target) if target.endpoint is None else None,
             )
         finally:
+            if early is not None:
+                early.give_up()
             runner.run(stack.aclose())
 
 
@@ -88,31 +99,29 @@ def set_up_sandbox(name: str, runtime: str | None) -> tuple[str | None, int]:
     return (endpoint.sandbox if endpoint is not None else None), exit_code(app)
 
 
-def open_sandbox(loop: asyncio.AbstractEventLoop, stack: AsyncExitStack, target: Target) -> tuple[Endpoint | None, int]:
+def open_sandbox(
+    loop: asyncio.AbstractEventLoop, stack: AsyncExitStack, target: Target, early: EarlyRun | None
+) -> tuple[Endpoint | None, int]:
     """Start the sandbox on a screen; its endpoint, or None with the exit code if that failed or was given up.
 
     Args:
         loop: what is attached to the sandbox, which the loop of the screen would detach at its end.
         stack: detaches it, in that loop.
+        early: a run that is created as soon as the sandbox takes requests.
     """
     from workbench.sandbox import Sandboxes
     from workbench.tui.setup.app import SetupApp
     from workbench.tui.setup.providers import OpeningProvider
     from workbench.tui.startup import exit_code, load_options, run_until_exit
 
-    sandboxes = Sandboxes(runtime=target.runtime)
-
-    async def attach(progress: Callable[[str], None]) -> Endpoint:
-        screen = asyncio.get_running_loop()
-
-        def tell(text: str) -> None:
-            if screen.is_closed():
-                # The sandbox is being left, after the workbench.
-                echo_error(text)
-            else:
-                screen.call_soon_threadsafe(progress, text)
-
-        return await run_in_other_loop(loop, stack.enter_async_context(sandboxes.attach(target.name, progress=tell)))
+    async def attach(report: StartReport) -> Endpoint:
+        follower = _StartFollower(asyncio.get_running_loop(), report, early)
+        sandboxes = Sandboxes(runtime=target.runtime, observer=follower)
+        attached = sandboxes.attach(target.name, progress=follower.said)
+        endpoint = await run_in_other_loop(loop, stack.enter_async_context(attached))
+        if early is not None:
+            early.send_to(endpoint, ready=True)
+        return endpoint
 
     provider = OpeningProvider(target.name, attach, load_workbench)
     app = SetupApp([provider], load_options(), starts_at_once=True)
@@ -121,6 +130,36 @@ def open_sandbox(loop: asyncio.AbstractEventLoop, stack: AsyncExitStack, target:
         echo_error(str(provider.failure))
         return None, 1
     return endpoint, exit_code(app)
+
+
+class _StartFollower(StartObserver):
+    """Passes on how a start goes, from the loop that it happens in to the loop of the screen."""
+
+    def __init__(self, screen: asyncio.AbstractEventLoop, report: StartReport, early: EarlyRun | None) -> None:
+        self._screen, self._report, self._early = screen, report, early
+        if early is not None:
+            early.begin()
+
+    def said(self, text: str) -> None:
+        if not self._show(self._report.said, text):
+            # The sandbox is being left, after the workbench.
+            echo_error(text)
+
+    def listening(self, endpoint: Endpoint) -> None:
+        if self._early is not None:
+            self._early.send_to(endpoint)
+        self._show(self._report.listening)
+
+    def waiting(self, why: str) -> None:
+        self._show(self._report.waiting, why)
+
+    def _show(self, show: Callable[..., None], *arguments: str) -> bool:
+        """Show something; False if the screen is gone."""
+        try:
+            self._screen.call_soon_threadsafe(show, *arguments)
+        except RuntimeError:  # Its loop is closed.
+            return False
+        return True
 
 
 def load_workbench() -> None:
@@ -151,12 +190,3 @@ async def _start_again(target: Target) -> None:
 
     async with Sandboxes(runtime=target.runtime).attach(target.name):
         pass
-
-
-async def _start_run(submission: RunSubmission, endpoint: Endpoint) -> str:
-    """Create a run without a source; its name."""
-    from workbench.client import Client
-    from workbench.submit.submit import submit
-
-    async with Client(endpoint) as client:
-        return (await submit(client, submission, None)).name

@@ -32,6 +32,8 @@ from workbench.tui.widgets.list_view import ListView
 _STATE_SIGNS = {"waiting": "●", "running": "◐", "done": "✓", "already": "✓", "failed": "✗", "stopped": "⊘"}
 _LEVEL_SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 _MAX_OUTPUT_LINES = 7
+_INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 
 class ProviderList(ListView):
@@ -52,8 +54,10 @@ class SetupApp(BaseApp[Endpoint | None]):
     TITLE = "c8s"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "stop", "Stop", priority=True, id="start.stop",
+        Binding("escape", "stop", "Stop", priority=True, id="start.stop",
                 tooltip="Stop the start; steps that are done are not repeated"),
+        Binding("ctrl+c", "interrupt", "Stop", show=False, priority=True, id="start.interrupt",
+                tooltip="Stop the start; where the workbench follows it, leave"),
         Binding("q", "leave", "Quit", id="start.quit", tooltip="Quit"),
     ]  # fmt: skip
 
@@ -150,10 +154,19 @@ class SetupApp(BaseApp[Endpoint | None]):
         else:
             self.exit(None)
 
+    def action_interrupt(self) -> None:
+        if self._starts_at_once:
+            self._leave(_INTERRUPTED)
+        else:
+            self.action_stop()
+
     def action_leave(self) -> None:
+        self._leave(0)
+
+    def _leave(self, code: int) -> None:
         if self._start_worker is not None:
             self._start_worker.cancel()
-        self.exit(None)
+        self.exit(None, code)
 
     def _draw_details(self) -> None:
         colours, way = self._palette, self._providers[self._selected_index]

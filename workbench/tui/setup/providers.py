@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -100,11 +99,27 @@ class EmbeddedProvider:
         return endpoint
 
 
+class StartReport(Protocol):
+    """Takes what is to be told of a start."""
+
+    def said(self, text: str) -> None:
+        """Something that the user should know."""
+        ...
+
+    def listening(self) -> None:
+        """The processes run."""
+        ...
+
+    def waiting(self, why: str) -> None:
+        """They are not ready yet."""
+        ...
+
+
 class OpeningProvider:
     """Starts a sandbox for as long as the workbench is open.
 
     Args:
-        attach: attaches to the sandbox; its argument is called with what to tell the user.
+        attach: attaches to the sandbox, and reports how that goes on.
         load: loads, in a thread, what is shown afterwards.
     """
 
@@ -113,7 +128,7 @@ class OpeningProvider:
     )
 
     def __init__(
-        self, name: str, attach: Callable[[Callable[[str], None]], Awaitable[Endpoint]], load: Callable[[], None]
+        self, name: str, attach: Callable[[StartReport], Awaitable[Endpoint]], load: Callable[[], None]
     ) -> None:
         self._name, self._attach, self._load = name, attach, load
         self.title = f"Sandbox {name}"
@@ -124,26 +139,71 @@ class OpeningProvider:
         return []
 
     def steps(self) -> Sequence[tuple[str, str]]:
-        return [("sandbox", f"Start the sandbox {self._name}")]
+        return [
+            ("processes", "Start its processes"),
+            ("ready", "Wait until they are ready"),
+            ("workbench", "Load the workbench"),
+        ]
 
     async def start(self, on_event: Callable[[StepEvent], None]) -> Endpoint:
         from workbench.client.endpoint import SandboxError
 
-        loading = asyncio.create_task(asyncio.to_thread(self._load))
-        self.failure, started = None, time.monotonic()
-
-        def tell(kind: str, text: str = "") -> None:
-            on_event(ProgressEvent("sandbox", kind, text, time.monotonic() - started))
-
-        tell("started")
+        self.failure, report = None, _OpeningReport(on_event)
+        loading = asyncio.create_task(self._load_in_thread(report))
+        report.begin("processes")
         try:
-            endpoint = await self._attach(partial(tell, "said"))
+            endpoint = await self._attach(report)
         except (SandboxError, OSError) as error:
-            tell("failed", str(error))
+            report.failed(str(error))
             self.failure = error
-            raise SandboxStartError(str(error), f"`c8s status --name {self._name}` says more") from error
+            raise SandboxStartError(str(error), f"`c8s status --name {self._name}` says more.") from error
+        report.end("processes")
+        report.end("ready")
         await loading
         return endpoint
+
+    async def _load_in_thread(self, report: _OpeningReport) -> None:
+        report.begin("workbench")
+        await asyncio.to_thread(self._load)
+        report.end("workbench")
+
+
+class _OpeningReport:
+    """Turns the report of a start into events of its steps, with the seconds that each takes."""
+
+    def __init__(self, on_event: Callable[[StepEvent], None]) -> None:
+        self._on_event = on_event
+        self._started: dict[str, float] = {}
+        self._ended: set[str] = set()
+
+    def begin(self, step: str, text: str = "") -> None:
+        self._started.setdefault(step, time.monotonic())
+        self._tell(step, "started", text)
+
+    def end(self, step: str) -> None:
+        if step not in self._ended:
+            self._ended.add(step)
+            self._started.setdefault(step, time.monotonic())
+            self._tell(step, "done", "")
+
+    def failed(self, text: str) -> None:
+        self._tell("ready" if "processes" in self._ended else "processes", "failed", text.partition("\n")[0])
+
+    def said(self, text: str) -> None:
+        self._tell("processes", "said", text)
+
+    def listening(self) -> None:
+        if "processes" not in self._ended:
+            self.end("processes")
+            self.begin("ready")
+
+    def waiting(self, why: str) -> None:
+        if "ready" not in self._ended:
+            self.begin("ready", why)
+
+    def _tell(self, step: str, kind: str, text: str) -> None:
+        now = time.monotonic()
+        self._on_event(ProgressEvent(step, kind, text, now - self._started.get(step, now)))
 
 
 @dataclass(frozen=True)
