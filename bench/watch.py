@@ -4,8 +4,8 @@
 
 The tree is a git repository of small files in as many folders as there are steps, each of which reads one folder. The
 first figure is from the end of writing a file to the step's first line in the output of `c8s run --watch`; 300 ms of it
-are the pause in which nothing may change. The second is from the request that creates a run to the status in which all
-its steps are reused.
+are the pause in which nothing may change. Between two runs there are some seconds, in which a spare copy of the source
+is made. The second is from the request that creates a run to the status in which all its steps are reused.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def make_tree(folder: Path, files: int, steps: int) -> None:
         subprocess.run(["git", *arguments], cwd=folder, check=True)
 
 
-def save_to_first_line(folder: Path, env: dict[str, str], rounds: int, steps: int) -> list[float]:
+def save_to_first_line(folder: Path, env: dict[str, str], rounds: int, steps: int, pause: float) -> list[float]:
     process = subprocess.Popen(
         [*C8S, "run", "--watch"], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -62,7 +62,7 @@ def save_to_first_line(folder: Path, env: dict[str, str], rounds: int, steps: in
         _read_to(process, "succeeded in")
         for number in range(rounds):
             # The first two are not counted: what they need for the first time is loaded.
-            time.sleep(1.0)
+            time.sleep(pause)
             step = number % steps
             word = f"word-{number}"
             (folder / f"part{step}" / "word.txt").write_text(f"{word}\n")
@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--files", type=int, default=5_000)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--pause", type=float, default=2.0, help="seconds from the end of a run to the next save")
     parser.add_argument("--large", type=int, default=50_000, help="files of the tree whose upload is measured")
     given = parser.parse_args()
     print(describe())
@@ -159,7 +160,7 @@ def main() -> None:
         print(f"    processor time to list the tree and pack it again: {1000 * took:.0f} ms")
         subprocess.run([*C8S, "up"], cwd=root, env=env, check=True, capture_output=True)
         try:
-            saved = save_to_first_line(folder, env, given.rounds + 2, given.steps)
+            saved = save_to_first_line(folder, env, given.rounds + 2, given.steps, given.pause)
             found = asyncio.run(unchanged(folder, given.rounds))
             print(f"  {given.files:,} files, {given.steps} steps")
             print(f"    from a save to the first line of the step     {spread(saved)}")

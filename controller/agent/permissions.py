@@ -22,8 +22,13 @@ def grant_access(workspace: str) -> None:
     # The folder itself belongs to the volume and is open already.
     for _, folders, files, folder in os.fwalk(workspace):
         for name in folders + files:
-            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                os.chmod(name, stat.S_IMODE(mode) | 0o777, dir_fd=folder)  # noqa: S103 - the reason for this module
-            elif stat.S_ISREG(mode):
-                os.chmod(name, stat.S_IMODE(mode) | (0o777 if mode & 0o111 else 0o666), dir_fd=folder)
+            grant_path(name, folder)
+
+
+def grant_path(path: str, folder: int | None = None) -> None:
+    """Do that for one file or folder, whose path may be relative to the descriptor of a folder."""
+    mode = os.stat(path, dir_fd=folder, follow_symlinks=False).st_mode
+    if stat.S_ISDIR(mode):
+        os.chmod(path, stat.S_IMODE(mode) | 0o777, dir_fd=folder)  # noqa: S103 - the reason for this module
+    elif stat.S_ISREG(mode):
+        os.chmod(path, stat.S_IMODE(mode) | (0o777 if mode & 0o111 else 0o666), dir_fd=folder)

@@ -19,6 +19,7 @@ from controller.logs import LogCollector, LogHub
 from controller.operator import OperatorSettings, RunController
 from controller.run_types.keys import RunId
 from controller.runtime.operator_metrics import register_operator_metrics
+from controller.runtime.spare_sources import SpareSources
 from controller.settings import Settings
 from controller.statistics.recorder import StatisticsRecorder
 from controller.storage import ObjectStore
@@ -94,6 +95,7 @@ class OperatorRunner:
             clone_tokens=AppCloneTokens(client),
             usage=self._usage.of_run,
         )
+        self._spares = SpareSources(client, store, runs, settings.agent_command) if settings.spare_sources else None
         register_operator_metrics(metrics, self._operator, self._collector)
         metrics.add_counter(
             "c8s_forge_reports", "Commit statuses that were sent to forges.", "outcome", lambda: self._reporter.counts
@@ -137,6 +139,8 @@ class OperatorRunner:
             group.create_task(self._usage.run(), name="usage")
             group.create_task(self._connections.run(), name="connections")
             group.create_task(self._delivery_outcomes.run(), name="deliveries")
+            if self._spares is not None:
+                group.create_task(self._spares.run(), name="spare sources")
             if self._secret_access is not None:
                 group.create_task(self._secret_access.run(), name="receiver's rights")
 

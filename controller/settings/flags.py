@@ -59,6 +59,12 @@ FLAGS = (
         choices=("needed", "always"),
     ),
     Flag(
+        "spare-sources",
+        "",
+        "make spare copies of the sources of runs with the agent's command, where that is a program of this machine "
+        "and has a folder for them (C8S_SHARED_SOURCES)",
+    ),
+    Flag(
         "prestart",
         "N",
         "pods of a run that may be made ahead, while the steps that theirs depend on run; 0: none; pipelines and runs "

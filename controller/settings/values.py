@@ -31,6 +31,7 @@ class Settings:
     agent_command: tuple[str, ...]
     agent_image: str
     step_agents: str
+    spare_sources: bool
     prestart: int
     queue: str
     watch_retention: float
@@ -122,6 +123,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         agent_command=tuple(values["agent_command"]),
         agent_image=values["agent_image"],
         step_agents=values["step_agents"],
+        spare_sources=_parse_bool("spare-sources", values["spare_sources"]),
         prestart=_parse_int("prestart", values["prestart"], 0, MAX_PRESTART),
         queue=_parse_name("queue", values["queue"] or ""),
         watch_retention=_parse_int("watch-retention-hours", values["watch_retention_hours"], 1, 24 * 365) * 3600.0,

@@ -145,7 +145,7 @@ def _controller_command(
         *("--kubeconfig", str(issued.controller_kubeconfig), "--store", folder.store.as_uri()),
         *("--agent-command", json.dumps(agent_command(folder, runtime)), "--agent-key-file", str(issued.agent_key)),
         *("--public-url", api_url, "--admission-port", "0", "--enable-dashboard"),
-        *(_agent_container(runtime, api_url) if runtime.agent_image else ()),
+        *(_agent_container(runtime, api_url) if runtime.agent_image else ("--spare-sources",)),
     ]
 
 

@@ -58,7 +58,7 @@ class SandboxPaths:
 
     @property
     def sources(self) -> Path:
-        """Large sources of runs, unpacked; the agents make it and keep it small."""
+        """Sources of runs, unpacked; the agents make it and keep it small."""
         return self.root / "sources"
 
     @property

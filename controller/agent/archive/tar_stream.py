@@ -38,9 +38,15 @@ class Member:
 
 
 class TarReader:
-    """Reads entries one after the other; `read(n)` returns up to n bytes of the stream, b"" at its end."""
+    """Reads entries one after the other; `read(n)` returns up to n bytes of the stream, b"" at its end.
+
+    When all are read, `at_end_marker` says whether they were followed by the block that ends an archive, and
+    `is_incomplete` whether the stream ended after an extension whose entry is missing.
+    """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.at_end_marker = False
+        self.is_incomplete = False
         self._read = read
         self._left = 0
         self._padding = 0
@@ -66,6 +72,7 @@ class TarReader:
             self._left, self._padding = member.size, -member.size % BLOCK
             yield member
             self.skip()
+        self.is_incomplete = bool(extension)
 
     def content(self, limit: int = 256 * 1024) -> Iterator[bytes]:
         """The content of the current entry."""
@@ -79,6 +86,7 @@ class TarReader:
     def _header(self) -> bytes | None:
         header = self._read_exactly(BLOCK)
         if not header or header == bytes(BLOCK):
+            self.at_end_marker = bool(header)
             return None
         stored = _parse_number(header[148:156])
         if stored != sum(header[:148]) + 8 * 32 + sum(header[156:]):

@@ -34,12 +34,21 @@ def fetch_source(settings: AgentSettings, client: AgentClient) -> None:
 
 
 def _share_source(settings: AgentSettings, client: AgentClient, link: dict[str, Any], *, with_git: bool) -> bool:
-    """Copy a large source from where the agents of this machine have it unpacked; False if they share none."""
+    """Put the source into the workspace by what the agents of this machine have unpacked; False if that is nothing."""
     folder, size = settings.optional("C8S_SHARED_SOURCES"), link.get("size")
-    if folder is None or not isinstance(size, int) or size < _MIN_SHARED:
+    if folder is None or not isinstance(size, int):
         return False
-    # Not before it is needed: importing it takes time.
-    from ..shared_source import can_copy, fetch_shared
+    # Not before they are needed: importing them takes time.
+    if not with_git:
+        from ..sources.spares import use_spare
+
+        done = use_spare(client, link, folder, settings.workspace)
+        if done is not None:
+            print(f"fetched the source: {done}", flush=True)
+            return True
+    if size < _MIN_SHARED:
+        return False
+    from ..sources.copies import can_copy, fetch_shared
 
     if not can_copy():
         return False

@@ -10,31 +10,28 @@ are ever handed out, and no container sees the folder: no step can change what a
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
-from . import http_client
-from .archive.unpack import Extractor
-from .errors import AgentError, printable
-from .permissions import grant_access, users_may_differ
+from .. import http_client
+from ..archive.unpack import Extractor
+from ..errors import AgentError, printable
+from ..permissions import grant_access, users_may_differ
+from .shared_folder import UNPACK, USE, lock, remove_all, set_aside, tree_kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
-    from .client import AgentClient
+    from ..client import AgentClient
 
 _KEPT = 2
 """Trees that stay after their use: those of the run before and of this one."""
 _TREE, _PART = ".tree", ".part"
-_USE, _UNPACK = "use.lock", "unpack.lock"
 
 
 def can_copy() -> bool:
@@ -53,12 +50,12 @@ def fetch_shared(client: AgentClient, link: dict[str, Any], folder: str, workspa
     if not digest.isalnum():
         raise AgentError("the API's response about the source is not understood")
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    name = os.path.join(folder, digest + ("" if skip_git else "-git"))
+    name = os.path.join(folder, f"{digest}{'' if skip_git else '-git'}.{tree_kind()}")
     done = []
     # Nothing is removed while anyone has this lock.
-    with _lock(folder, _USE, fcntl.LOCK_SH):
+    with lock(folder, USE, alone=False):
         if not os.path.isdir(name + _TREE):
-            with _lock(folder, _UNPACK, fcntl.LOCK_EX):
+            with lock(folder, UNPACK, alone=True):
                 if not os.path.isdir(name + _TREE):
                     started = time.monotonic()
                     _unpack(client, link, name + _PART, skip_git=skip_git)
@@ -72,22 +69,11 @@ def fetch_shared(client: AgentClient, link: dict[str, Any], folder: str, workspa
     return ", ".join(done)
 
 
-@contextmanager
-def _lock(folder: str, name: str, operation: int) -> Iterator[None]:
-    """Hold a lock; BlockingIOError if it is not to be waited for. The kernel frees it with the process."""
-    file = os.open(os.path.join(folder, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, operation)
-        yield
-    finally:
-        os.close(file)
-
-
 def _unpack(client: AgentClient, link: dict[str, Any], folder: str, *, skip_git: bool) -> None:
     """Unpack the archive at a link while it is downloaded. The folder is of use only if this returns."""
 
     def attempt() -> None:
-        _remove(folder)
+        remove_all([folder])
         os.mkdir(folder, 0o700)
         extractor = Extractor(folder, skip_git=skip_git)
         try:
@@ -98,7 +84,7 @@ def _unpack(client: AgentClient, link: dict[str, Any], folder: str, *, skip_git:
     try:
         http_client.retry(attempt)
     except BaseException:
-        _remove(folder)
+        remove_all([folder])
         raise
     if users_may_differ():
         grant_access(folder)
@@ -121,16 +107,13 @@ def _copy(tree: str, workspace: str) -> None:
 def remove_old(folder: str) -> None:
     """Remove trees but those that were used last, and what killed agents have left; nothing while any is used."""
     try:
-        with _lock(folder, _USE, fcntl.LOCK_EX | fcntl.LOCK_NB), _lock(folder, _UNPACK, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            names = [os.path.join(folder, name) for name in os.listdir(folder)]
-            trees = sorted((name for name in names if name.endswith(_TREE)), key=lambda name: os.stat(name).st_mtime)
-            for name in [*trees[:-_KEPT], *(name for name in names if name.endswith(_PART))]:
-                _remove(name)
+        with lock(folder, USE, alone=True, wait=False), lock(folder, UNPACK, alone=True, wait=False):
+            names = os.listdir(folder)
+            trees = [name for name in names if name.endswith(_TREE)]
+            trees.sort(key=lambda name: os.stat(os.path.join(folder, name)).st_mtime)
+            parts = [name for name in names if name.endswith(_PART)]
+            removed = set_aside(folder, [*trees[:-_KEPT], *parts])
     except BlockingIOError:
         # Another agent uses one; the last of them removes.
         return
-
-
-def _remove(folder: str) -> None:
-    # The folders of an archive may be nested more deeply than Python's stack.
-    subprocess.run(["rm", "-rf", "--", folder], check=True, stdin=subprocess.DEVNULL)
+    remove_all(removed)

@@ -1,0 +1,1 @@
+"""Sources that the agents of one machine have unpacked for each other."""
