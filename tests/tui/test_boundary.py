@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from textual import events
@@ -188,3 +192,19 @@ async def test_click_on_a_widget_that_was_just_removed_does_nothing(monkeypatch:
             down = events.MouseDown(None, 5, 5, 0, 0, 1, False, False, False, screen_x=5, screen_y=5)
             await app.on_event(down)
         assert app.failures == {}
+
+
+async def test_a_timer_calls_even_if_the_process_was_stopped_while_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    stops = count(step=1.0)
+
+    def clock() -> float:
+        reader = sys._getframe(1).f_locals.get("self")
+        # Between two looks of this timer at the clock a second passes.
+        return monotonic() + (next(stops) if getattr(reader, "name", "") == "late" else 0.0)
+
+    app, called = busy_app(), asyncio.Event()
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        monkeypatch.setattr("textual._time.get_time", clock)
+        app.screen.set_timer(0.05, called.set, name="late")
+        await until(pilot, called.is_set)

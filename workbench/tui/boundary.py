@@ -112,6 +112,20 @@ class ErrorBoundary(_Node):
     def call_after_refresh(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
         return super().call_after_refresh(partial(self._call, callback, *args, **kwargs))
 
+    def set_timer(
+        self,
+        delay: float,
+        callback: Callable[..., Any] | None = None,
+        *,
+        name: str | None = None,
+        pause: bool = False,
+    ) -> Timer:
+        timer = super().set_timer(delay, callback, name=name, pause=pause)
+        # Textual's timers leave out calls that come too late: on a busy machine also the only one, when the process is
+        # stopped for longer than the delay just while the timer reads the clock.
+        timer._skip = False
+        return timer
+
     def set_interval(
         self,
         interval: float,
