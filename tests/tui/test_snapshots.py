@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from textual.pilot import Pilot
 
-from tests.support.tui.driver import SMALL, WIDE, sees, until
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app
 from tests.tui.screens.test_cluster import HEALTH, status
 from tests.tui.screens.test_deliveries import EXAMPLES, connected
@@ -22,6 +22,7 @@ from tests.tui.widgets.test_dag_view import matrix_app
 from workbench.client.endpoint import Endpoint
 from workbench.tui.keybindings import resolve_keymap
 from workbench.tui.options import AppOptions
+from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.setup.app import SetupApp
 
 SnapCompare = Callable[..., bool]
@@ -45,12 +46,24 @@ def after(
 async def until_still(pilot: Pilot[int]) -> None:
     """Wait until the picture stays the same; with its colours, and with what is behind a dialog."""
     before, same = "", 0
-    while same < 4:
+    while same < 2:
         now = pilot.app.export_screenshot()
         # On a busy machine, one pause may pass without a turn of the app.
         same = same + 1 if now == before else 0
         before = now
         await pilot.pause(0.1)
+
+
+async def test_reading_a_dialog_leaves_what_is_behind_it() -> None:
+    app = busy_app()
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        app.push_screen(ConfirmDialog("Sure?", "It can't be undone.", "Yes"))
+        await until(pilot, sees(app, "Sure?"))
+        # As before Textual has drawn it for the first time.
+        app.screen.refresh()
+        assert "Sure?" in shown(app)
+        assert "webshop-42" in app.export_screenshot()
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])

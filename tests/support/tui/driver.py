@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from textual._context import visible_screen_stack
 from textual.app import App
 from textual.pilot import Pilot
 
@@ -29,6 +30,9 @@ def shown(app: App[Any]) -> str:
     """The text on the screen."""
     screen = app.screen
     width, height = screen.size
+    # As Textual does when it draws: without, a dialog that it has not drawn yet would have nothing behind it, and it
+    # would keep what was drawn here.
+    visible_screen_stack.set(app._background_screens)
     strips = screen._compositor.render_strips()
     return "\n".join(strip.text[:width].rstrip() for strip in strips[:height])
 
