@@ -3,12 +3,14 @@
 .venv/bin/python bench/workbench/random_use.py --sequences 10000
 .venv/bin/python bench/workbench/random_use.py --live --sequences 500
 
-With a fake controller, or with `--live` on a sandbox of its own, whose runs start, print and end by themselves. A
-sequence is 20 acts (about 40 keys, clicks and changes), and ends when the app has read all keys of it.
+With a fake controller, in virtual time, each sequence on an app of its own; or with `--live` on a sandbox, whose runs
+start, print and end by themselves. A sequence is 20 acts (about 45 keys, clicks and changes), and ends when the app has
+read all keys of it and Escape has led back to the first screen.
 
-Prints each failure once, with the seed that finds it; `--seed N --sequences 10` plays that one again. Processes play
-the seeds (`--jobs`); one that computes for more than 10 seconds in one turn of the event loop, or for more than
-`--limit` seconds at one seed, has hung: its stacks are printed.
+Prints each failure once, with the seed that finds it; `--seed N --sequences 1` plays that one again. Processes play the
+seeds (`--jobs`). One has hung that computes for more than 10 seconds at a sequence, or on a sandbox in a turn of the
+event loop, or that takes longer than `--limit` for a seed: the stacks of all its threads are printed, and the seed is a
+failure.
 """
 
 from __future__ import annotations
@@ -26,20 +28,21 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from random import Random
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-_PER_SEED = 10
-"""Sequences that one app plays before it is started again."""
+_PER_APP = 10
+"""Sequences that one app plays on a sandbox before it is started again."""
+_PER_PROCESS = 500
+"""Seeds that one process plays."""
 _STACKS = 3
-"""How often the stack of a process that hangs is printed, a second apart: a loop without an end has several."""
+"""How often the stacks of a process that hangs are printed, a second apart: a loop without an end has several."""
 _TURN = 10.0
-"""Processor seconds that one turn of the event loop may take; it does not count what other programs compute."""
-_SILENCE = 3600.0
-"""Seconds after which a process has hung that does not even compute."""
+"""Processor seconds after which a process has hung; they do not count what other programs compute."""
 _PIPELINE = """\
 version: v1alpha1
 name: busy
@@ -55,11 +58,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sequences", type=int, default=200)
     parser.add_argument("--length", type=int, default=20, help="random acts in a sequence")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of the first sequence")
     parser.add_argument("--jobs", type=int, default=1, help="processes that play at the same time")
-    parser.add_argument(
-        "--limit", type=float, default=120, help=f"processor seconds for one seed ({_PER_SEED} sequences)"
-    )
+    parser.add_argument("--limit", type=float, default=900, help="seconds for one seed")
     parser.add_argument("--live", action="store_true", help="use a sandbox instead of a fake controller")
     parser.add_argument("--play", type=int, nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -74,8 +75,10 @@ def main() -> int:
 
 def _use_folder(home: Path) -> None:
     """Keep everything that the workbench saves in this folder."""
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX", "EDITOR", "VISUAL"):
         os.environ.pop(name, None)
+    # The order of sets decides nothing, or the same each time.
+    os.environ["PYTHONHASHSEED"] = "0"
     for name in ("STATE", "DATA", "CONFIG", "CACHE"):
         os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
     os.environ["XDG_DOWNLOAD_DIR"] = str(home / "downloads")
@@ -98,10 +101,13 @@ class _Watch:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        count = -(-options.sequences // _PER_SEED)
+        count = -(-options.sequences // _PER_APP) if options.live else options.sequences
         self._seeds = list(reversed(range(options.seed, options.seed + count)))
         self._played = 0
         self._acts = 0
+        self._computed = 0.0
+        self._seen: Counter[str] = Counter()
+        """How many sequences have been on a screen."""
         self._failures: dict[str, int] = {}
         self._last: dict[int, int] = {}
         """The seed that each process has got last."""
@@ -114,12 +120,17 @@ class _Watch:
                     group.create_task(self._keep_playing())
         finally:
             # Also after Ctrl-C.
-            taken = time.monotonic() - self._started_at
-            print(
-                f"{self._played:,} sequences of {self._options.length} acts ({self._acts:,} keys, clicks and changes) "
-                f"in {taken:.0f} s: {len(self._failures)} different failures"
-            )
+            self._report()
+            print("screens: " + ", ".join(f"{name} {count:,}" for name, count in self._seen.most_common()))
         return 1 if self._failures else 0
+
+    def _report(self) -> None:
+        print(
+            f"{self._played:,} sequences of {self._options.length} acts ({self._acts:,} keys, clicks and changes) in "
+            f"{time.monotonic() - self._started_at:.0f} s ({self._computed:.0f} s of processor time), "
+            f"load {os.getloadavg()[0]:.1f}: {len(self._failures)} different failures",
+            flush=True,
+        )
 
     async def _keep_playing(self) -> None:
         """Play seeds in a process, and in a new one after a seed that has hung."""
@@ -145,15 +156,12 @@ class _Watch:
         """Give the process one seed after the other; ends when there are no more, or it hangs or dies."""
         assert process.stdin is not None
         assert process.stdout is not None
-        while self._seeds:
+        for _ in range(_PER_PROCESS):
+            if not self._seeds:
+                break
             seed = self._last[process.pid] = self._seeds.pop()
             process.stdin.write(f"{seed}\n".encode())
-            try:
-                line = await asyncio.wait_for(process.stdout.readline(), _SILENCE)
-            except TimeoutError:
-                print(f"seed {seed} has not ended after {_SILENCE:.0f} s", flush=True)
-                process.kill()
-                return
+            line = await process.stdout.readline()
             if not line:
                 return
             yield seed, json.loads(line)
@@ -164,14 +172,16 @@ class _Watch:
         before = self._played
         self._played += result["sequences"]
         self._acts += result["acts"]
+        self._computed += result["computed"]
+        self._seen.update(result["seen"])
         text = result["failure"]
         if text is not None:
-            if text not in self._failures:
+            kind = text.split("\n")[0]
+            if kind not in self._failures:
                 print(f"seed {seed}: {text}", flush=True)
-            self._failures.setdefault(text, seed)
+            self._failures.setdefault(kind, seed)
         if self._played // 500 > before // 500:
-            taken = time.monotonic() - self._started_at
-            print(f"{self._played:6} sequences, {len(self._failures)} failures, {taken:.0f} s", flush=True)
+            self._report()
 
 
 def _play(options: argparse.Namespace) -> int:
@@ -179,30 +189,52 @@ def _play(options: argparse.Namespace) -> int:
     stacks = itertools.count(1)
 
     def report_hang(*_: object) -> None:
-        faulthandler.dump_traceback(all_threads=False)
+        faulthandler.dump_traceback(all_threads=True)
         if next(stacks) == _STACKS:
             os._exit(3)
 
     signal.signal(signal.SIGPROF, report_hang)
-    signal.signal(signal.SIGVTALRM, report_hang)
     results = os.dup(1)
     # What the app prints must not be taken for a result.
     os.dup2(2, 1)
     sys.path.insert(0, str(ROOT))
+    from tests.support.tui.random_use import play_sequence
+    from tests.support.tui.styles import parsed_styles
     from workbench.tui.startup import tune_garbage_collector
 
+    assert play_sequence
     tune_garbage_collector()
-    for line in sys.stdin:
-        signal.setitimer(signal.ITIMER_PROF, options.limit, 1)
-        seed, played, failure = int(line), [0, 0], None
-        try:
-            play = _live_sequences if options.live else _fake_sequences
-            asyncio.run(_watched(play(seed, options.length, played)))
-        except Exception as error:  # The report of a benchmark that looks for all of them.
-            failure = _describe(error)
-        result = {"sequences": played[0], "acts": played[1], "failure": failure}
-        os.write(results, f"{json.dumps(result)}\n".encode())
+    with parsed_styles():
+        for line in sys.stdin:
+            # Also where no Python code runs any more.
+            faulthandler.dump_traceback_later(options.limit, exit=True)
+            signal.setitimer(signal.ITIMER_PROF, _TURN, 1)
+            result = _play_seed(int(line), options)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            faulthandler.cancel_dump_traceback_later()
+            os.write(results, f"{json.dumps(result)}\n".encode())
     return 0
+
+
+def _play_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Play one seed; what was done, and the failure if there was one."""
+    from tests.support.tui.random_use import RandomUser, play_sequence
+
+    started_at, failure, users = time.process_time(), None, list[RandomUser]()
+    try:
+        if options.live:
+            asyncio.run(_watched(_live_sequences(seed, options.length, users)))
+        else:
+            users.append(play_sequence(seed, options.length))
+    except Exception as error:  # The report of a benchmark that looks for all of them.
+        failure = _describe(error)
+    return {
+        "sequences": len(users),
+        "acts": sum(len(user.log) for user in users),
+        "seen": sorted(set().union(*(user.seen for user in users))),
+        "computed": time.process_time() - started_at,
+        "failure": failure,
+    }
 
 
 async def _watched(play: Coroutine[Any, Any, None]) -> None:
@@ -210,7 +242,7 @@ async def _watched(play: Coroutine[Any, Any, None]) -> None:
 
     async def watch() -> None:
         while True:
-            signal.setitimer(signal.ITIMER_VIRTUAL, _TURN, 1)
+            signal.setitimer(signal.ITIMER_PROF, _TURN, 1)
             await asyncio.sleep(1)
 
     watching = asyncio.create_task(watch())
@@ -218,28 +250,10 @@ async def _watched(play: Coroutine[Any, Any, None]) -> None:
         await play
     finally:
         watching.cancel()
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
-async def _fake_sequences(seed: int, length: int, played: list[int]) -> None:
-    from tests.support.tui.random_use import RandomUser, play_sequences
-
-    def count(user: RandomUser) -> None:
-        played[0] += 1
-        played[1] += len(user.log)
-
-    again = 0
-    while played[0] < _PER_SEED:
-        # An app that was left, as by a command of the palette, is started again.
-        number = f"{seed}.{again}" if again else seed
-        before = played[0]
-        await play_sequences(Path.cwd(), number, sequences=_PER_SEED - played[0], length=length, on_end=count)
-        again += 1
-        if played[0] == before and again > _PER_SEED:
-            raise RuntimeError("the app ends before the first sequence has")
-
-
-async def _live_sequences(seed: int, length: int, played: list[int]) -> None:
+async def _live_sequences(seed: int, length: int, users: list[Any]) -> None:
+    from tests.support.tui.random_scene import Scene
     from tests.support.tui.random_use import RandomUser
     from workbench.sandbox import Sandboxes
     from workbench.tui.app import Workbench, WorkbenchOptions
@@ -250,26 +264,29 @@ async def _live_sequences(seed: int, length: int, played: list[int]) -> None:
     endpoint, launcher = await Sandboxes().up("random"), FileLauncher(home / ".c8s.yaml")
     app = Workbench(connector(endpoint), WorkbenchOptions(endpoint_label="random", launcher=launcher, folder=home))
     random = Random(seed)
-    async with app.run_test(size=(140, 45), notifications=True) as pilot:
-        for _ in range(_PER_SEED):
-            user = RandomUser(app, random)
+    async with app.run_test(size=(140, 45), notifications=True):
+        for _ in range(_PER_APP):
+            user = RandomUser(Scene(app), random)
             await user.play(length)
             await user.rest()
-            await pilot.pause(0.2)
-            played[0] += 1
-            played[1] += len(user.log)
+            await user.leave()
+            users.append(user)
     for failure in app.failures.values():
         raise AssertionError(failure.text)
 
 
-def _describe(error: Exception) -> str:
-    cause = getattr(error, "error", error)
+def _describe(error: BaseException) -> str:
+    """The failure and where it was raised in the first line, then what was done."""
+    acts = f"\n    {error}" if error.__cause__ is not None else ""
+    cause = error.__cause__ or error
+    cause = getattr(cause, "error", cause)
     frames = traceback.extract_tb(cause.__traceback__)
     own = [frame for frame in frames if "/workbench/" in frame.filename][-3:]
     # Where it was raised, and the last places of the workbench on the way there.
     shown = [*(frame for frame in own if frame not in frames[-5:]), *frames[-5:]]
     at = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(shown))
-    return f"{type(cause).__name__}: {cause} ({at})"[:3000]
+    kind = f"{type(cause).__name__}: {cause}".replace("\n", " ")[:1000]
+    return f"{kind} ({at}){acts}"
 
 
 if __name__ == "__main__":

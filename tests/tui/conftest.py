@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from textual import _wait
-from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
+
+from tests.support.tui.styles import parsed_styles
 
 _ROUNDS = 3
 
@@ -23,18 +24,8 @@ def downloads(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(autouse=True, scope="session")
-def parsed_styles() -> Iterator[None]:
-    """Parse each style sheet once for each theme, and not again in each app: a tenth of the time of a short test."""
-    parse, parsed = Stylesheet._parse_rules, dict[Any, Any]()
-
-    def parse_once(sheet: Stylesheet, *arguments: Any, **options: Any) -> Any:
-        key = (arguments, tuple(sorted(options.items())), tuple(sorted(sheet._variables.items())))
-        if key not in parsed:
-            parsed[key] = parse(sheet, *arguments, **options)
-        return parsed[key]
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Stylesheet, "_parse_rules", parse_once)
+def _parsed_styles() -> Iterator[None]:
+    with parsed_styles():
         yield
 
 

@@ -1,198 +1,113 @@
-"""Plays random sequences of keys, pastes, mouse events, resizes, changes of runs and disconnections against the app."""
+"""Plays random sequences of keys, pastes, mouse events, resizes, changes of runs and disconnections against the app.
+
+A sequence is played on an app of its own, in virtual time: its seed repeats it, however busy the machine is.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from textual import events
-from textual.app import App
 from textual.geometry import Size
 
-from tests.support.tui.fakes import FakeController, FakeLauncher, FakeWorkbench, hello, run, step, webshop
-from workbench.client import (
-    BacklogEnd,
-    Frame,
-    LinePart,
-    Lines,
-    LogLine,
-    Run,
-    RunChanged,
-    RunDeleted,
-    RunEnd,
-    RunsListed,
-    SavedPipeline,
-    Step,
-    StreamEnd,
-    StreamKey,
-)
+from tests.support.tui.fakes import run, step
+from tests.support.tui.random_scene import PIPELINE, Scene, ScriptedController, ScriptedSaves, make_scene, sample_bundle
+from tests.support.tui.virtual_time import run_virtual
+from workbench.client import Run, RunChanged, RunDeleted, RunsListed, Step
 from workbench.client.errors import ClientError
-from workbench.pipeline_file.load import LintOutcome
+from workbench.tui.app import Workbench
+from workbench.tui.keybindings import bound_actions
 from workbench.tui.ordered_input import OrderedInput
 
-_KEYS = (
-    "enter", "enter", "enter", "escape", "escape", "escape", "tab", "shift+tab", "up", "down", "left", "right",
-    "home", "end", "pageup", "pagedown", "space", "backspace", "delete", "slash", "slash", "ampersand", "n", "N", "i",
-    "right_square_bracket", "left_square_bracket", "E", "t", "T", "p", "c", "y", "plus", "minus", "ctrl+n", "s", "w",
-    "number_sign", "m", "j", "k", "h", "l", "g", "G", "ctrl+u", "ctrl+d", "ctrl+b", "ctrl+f", "v", "z", "1", "2", "3",
-    "f", "S", "W", "R", "F", "M", "D", "equals_sign", "d", "o", "r", "e", "C", "H", "question_mark",
-    "colon", "b", "b", "u", "X", "V", "f1", "f2", "f5",
-    "f8", "f9", "A", "O", "Z", "K", "K", "ctrl+o", "ctrl+o", "ctrl+s",
-    "ctrl+x", "ctrl+r", "ctrl+z", "ctrl+y", "ctrl+t", "ctrl+space", "ctrl+p",
+_OFTEN = (
+    *("enter",) * 8, *("escape",) * 8, *("tab",) * 3, *("up", "down", "left", "right") * 2, *("slash",) * 3,
+    "home", "end", "pageup", "pagedown", "space", "backspace", "b", "K", "ctrl+o", "shift+tab", "ctrl+p", "f1",
 )  # fmt: skip
-"""Keys that do something somewhere; those that leave the app are not among them."""
+"""Keys that are pressed more often than others."""
+_LEAVING = frozenset(("q", "ctrl+q", "ctrl+c"))
+"""Keys that leave the app in most places."""
+_SCREENS = (
+    "T", "less_than_sign", "K", "P", "H", "C", "d", "equals_sign", "e", "W", "I", "question_mark", "ctrl+p", "r", "M",
+)  # fmt: skip
+"""Keys that open a screen, a card or a dialog."""
 _WORDS = ("hello", "failed", "!cancelled", "zzz", "webshop", "line 1", "E", "+90s", "14:05", "[", "main x", "name: a\n")
 _SIZES = ((140, 45), (160, 48), (100, 30), (80, 24), (60, 20), (40, 10), (2, 2), (1, 1), (200, 60))
 _NAMES = ("hello", "lint", "unit", "build", "shard (1)", "shard (2)", "shard (3)", "shard (4)", "deploy", "naïve ✓")
-_MAX_RESTS = 20_000
-"""Checks, at least a millisecond apart, at one of which all keys of a sequence must have been read."""
+_MAX_READING = 10.0
+"""Seconds after the last key within which all keys have been read; the app waits up to 3 s for a dialog, some times."""
+_MAX_ESCAPES = 25
+"""Presses of Escape that lead to the first screen from anywhere."""
 _PHASES = ("Pending", "Running", "Succeeded", "Failed", "Skipped", "Cancelled")
 
 
-class ScriptedController(FakeController):
-    """Answers after random delays, and now and then with an error; logs of running steps grow."""
-
-    def __init__(self, runs: Iterable[Run], random: Random) -> None:
-        super().__init__(runs)
-        self.random = random
-        self.grown = asyncio.Event()
-
-    async def delay(self) -> None:
-        await asyncio.sleep(self.random.choice((0, 0, 0.001, 0.01, 0.03)))
-        if self.random.random() < 0.05:
-            raise ClientError("the controller does not answer")
-
-    def grow(self, slug: str, count: int) -> None:
-        """Add lines to a log."""
-        lines = self.lines.setdefault(slug, [])
-        kinds = (
-            "line {} of {}: \x1b[31mERROR\x1b[0m 漢字",
-            "line {} of {}",
-            "::group::{} of {}",
-            "::endgroup::",
-            "--- {}",
-        )
-        lines += [self.random.choice(kinds).format(len(lines) + n, slug) for n in range(count)]
-        self.grown.set()
-
-    async def log_blocks(
-        self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False
-    ) -> AsyncGenerator[bytes, None]:
-        await self.delay()
-        async for block in super().log_blocks(run, step, attempt=attempt, container=container, timestamps=timestamps):
-            yield block
-
-    async def stream_logs(
-        self,
-        run: str,
-        steps: Iterable[str] = (),
-        after: Mapping[StreamKey, int] | None = None,
-        *,
-        partial_lines: bool = False,
-    ) -> AsyncGenerator[Frame, None]:
-        await self.delay()
-        sent = {slug: (after or {}).get(StreamKey(slug, 1, "step"), 0) for slug in steps}
-        while True:
-            for slug, have in sent.items():
-                lines = self.lines.get(slug, [])
-                if lines[have:]:
-                    yield Lines(StreamKey(slug, 1, "step"), have + 1, tuple(LogLine(None, t) for t in lines[have:]))
-                    sent[slug] = len(lines)
-                yield BacklogEnd(StreamKey(slug, 1, "step"))
-                if partial_lines and self.random.random() < 0.5:
-                    state = f"{self.random.randrange(100)}% of {slug}"
-                    yield LinePart(StreamKey(slug, 1, "step"), sent[slug] + 1, LogLine(None, state))
-            known = next((one for one in self.listed if one.name == run), None)
-            if known is None or known.ended:
-                break
-            self.grown.clear()
-            await self.grown.wait()
-            await self.delay()
-        for slug, have in sent.items():
-            yield StreamEnd(StreamKey(slug, 1, "step"), have)
-        yield RunEnd()
-
-    async def artifacts(self, run: str, **options: Any) -> tuple[Any, ...]:
-        await self.delay()
-        return await super().artifacts(run, **options)
-
-    async def rerun(self, name: str, **options: Any) -> Run:
-        await self.delay()
-        return await super().rerun(name, **options)
-
-    async def set_breakpoints(self, name: str, breakpoints: Sequence[tuple[str, str]]) -> Run:
-        await self.delay()
-        return await super().set_breakpoints(name, breakpoints)
-
-    async def continue_step(self, run: str, step: str, action: str = "go") -> None:
-        await self.delay()
-        await super().continue_step(run, step, action)
-
-    async def run(self, name: str) -> Run:
-        await self.delay()
-        found = next((one for one in self.listed if one.name == name), None)
-        if found is None:
-            raise ClientError(f"there is no run {name}")
-        return found
-
-    async def cancel(self, name: str) -> Run:
-        await self.delay()
-        return await self.run(name)
+def _keys() -> tuple[str, ...]:
+    """All keys that are bound anywhere, some of them several times."""
+    bound = {key for action in bound_actions() for key in action.keys}
+    return (*_OFTEN, *sorted(bound - _LEAVING))
 
 
-def scene(folder: Path, random: Random) -> FakeWorkbench:
-    """A workbench with several runs and a pipeline file in `folder`."""
-    file = folder / ".c8s.yaml"
-    file.write_text("name: shop\nsteps:\n- name: one\n  image: busybox\n  commands: [echo]\n")
-    launcher = FakeLauncher(hello(8, "Running"), file)
-    if random.random() < 0.5:
-        launcher.pipeline = LintOutcome((), {"name": "shop", "params": [{"name": "WHO", "default": "me"}]})
-    app = FakeWorkbench([], launcher=launcher, folder=folder)
-    runs = [webshop(), hello(7), run("empty-1", "Succeeded", [step("hello", (), "Succeeded")])]
-    controller = ScriptedController(runs, random)
-    controller.lines = {"unit": ["one", "two", "three", "four"] * 20, "build-web": [f"line {n}" for n in range(400)]}
-    controller.artifact_files = {"out/report.txt": b"all good"}
-    controller.saved_pipelines = (SavedPipeline("nightly", {"name": "nightly", "steps": []}),)
-    app.controller = controller
-    return app
+_KEYS = _keys()
 
 
 class RandomUser:
     """Acts on an app, which may have a controller that follows the script."""
 
-    def __init__(self, app: App[Any], random: Random, controller: ScriptedController | None = None) -> None:
-        self.app, self.random, self.controller = app, random, controller
-        self.connection_error: Callable[[str | None], None] = getattr(app, "set_connection_error", lambda _: None)
+    def __init__(self, scene: Scene, random: Random) -> None:
+        self.app, self.random = scene.app, random
+        self.controller: ScriptedController | None = scene.controller
+        self.saves: ScriptedSaves | None = scene.saves
+        self.connection_error: Callable[[str | None], None] = getattr(self.app, "set_connection_error", lambda _: None)
         self.log: list[str] = []
         """What was done, to repeat it by hand."""
+        self.seen: set[str] = set()
+        """The classes of the screens on which something was done."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the app has not ended."""
+        return self.app.is_running and self.app._exception is None
 
     async def play(self, count: int) -> None:
         """Do `count` random things, some at once and some with time in between."""
         for _ in range(count):
-            if not self.app.is_running or self.app._exception is not None:
+            if not self.goes_on:
                 return
             self.act()
             if self.random.random() < 0.5:
-                await asyncio.sleep(self.random.choice((0, 0, 0.002, 0.005, 0.02)))
+                await asyncio.sleep(self.random.choice((0, 0, 0.002, 0.005, 0.02, 0.1)))
+            elif self.random.random() < 0.04:
+                # Long enough for toasts, polls and retries.
+                await asyncio.sleep(self.random.choice((1, 4, 16)))
 
     async def rest(self) -> None:
         """Wait until all that was typed is read: what is left over would never be tried."""
-        # Counted, not timed: a process that gets no processor does not hang.
-        left, computed = _MAX_RESTS, time.process_time()
-        while self.app.is_running and self.app._exception is None and self._has_unread_keys:
-            if (left := left - 1) == 0:
-                app, computed = self.app, time.process_time() - computed
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _MAX_READING
+        while self.goes_on and self._has_unread_keys:
+            if loop.time() > until:
+                app = self.app
                 state = {name: getattr(app, name, None) for name in ("_in_flight", "_holds", "_typed", "_handled_by")}
-                raise TimeoutError(
-                    f"keys are not read, {computed:.1f} s of processor time after: "
-                    f"{' '.join(self.log)}; {state} on {app.screen_stack}"
-                )
+                raise AssertionError(f"keys are not read: {state} on {app.screen_stack}")
             await asyncio.sleep(0.001)
+
+    async def leave(self) -> None:
+        """Go back to the first screen by Escape alone."""
+        first = 2 if isinstance(self.app, Workbench) else 1
+        for _ in range(_MAX_ESCAPES):
+            if not self.goes_on or len(self.app.screen_stack) <= first:
+                return
+            self.press("escape")
+            await self.rest()
+            # Some screens open or close when a worker has answered.
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"Escape does not lead back from {self.app.screen_stack}")
 
     @property
     def _has_unread_keys(self) -> bool:
@@ -201,12 +116,15 @@ class RandomUser:
 
     def act(self) -> None:
         """Do one random thing."""
+        self.seen |= {type(self.app.screen).__name__} if self.app.screen_stack else set()
         kinds: list[tuple[int, Callable[[], None]]] = [
-            (60, self._key), (8, self._word), (3, self._paste), (10, self._mouse), (4, self._resize),
-            (4, self._filter), (6, self._open_and_leave),
+            (55, self._key), (8, self._word), (3, self._paste), (10, self._mouse), (4, self._resize),
+            (4, self._filter), (6, self._open_and_leave), (8, self._open_screen), (1, self._change_focus),
         ]  # fmt: skip
         if self.controller is not None:
             kinds += [(10, self._change_runs), (8, self._grow), (3, self._connection)]
+        if self.saves is not None:
+            kinds += [(2, self._save_file)]
         weights, actions = zip(*kinds, strict=True)
         self.random.choices(actions, weights)[0]()
 
@@ -240,6 +158,30 @@ class RandomUser:
             self.press(key)
             if self.controller is not None:
                 self._grow()
+
+    def _open_screen(self) -> None:
+        """Open a screen by its key and move in it."""
+        self.press(self.random.choice(_SCREENS))
+        for _ in range(self.random.choice((0, 1, 2))):
+            self._key()
+
+    def _change_focus(self) -> None:
+        """Go to another window, or come back."""
+        kind = self.random.choice((events.AppBlur, events.AppFocus))
+        self.log.append(kind.__name__)
+        self.app.post_message(kind())
+
+    def _save_file(self) -> None:
+        """Save a file in the folder, with another program."""
+        assert self.saves is not None
+        file = Path.cwd() / ".c8s.yaml"
+        kind = self.random.choice(("write", "break", "delete"))
+        if kind == "delete":
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(PIPELINE if kind == "write" else "steps: [")
+        self.log.append(f"file: {kind}")
+        self.saves.queue.put_nowait(frozenset((".c8s.yaml",)))
 
     def _paste(self) -> None:
         text = self.random.choice(_WORDS)
@@ -337,27 +279,46 @@ def _mouse(kind: type[events.MouseEvent], x: int, y: int, button: int) -> events
     return kind(None, x, y, 0, 0, button, False, False, False, screen_x=x, screen_y=y)
 
 
-async def play_sequences(
-    folder: Path,
-    seed: int | str,
-    *,
-    sequences: int = 1,
-    length: int = 40,
-    on_end: Callable[[RandomUser], None] = lambda _: None,
-) -> None:
-    """Play sequences on one app, each from where the last one ended. Raises what the app could not handle."""
-    random = Random(seed)
-    app = scene(folder, random)
-    controller = app.controller
-    assert isinstance(controller, ScriptedController)
-    async with app.run_test(size=(140, 45), notifications=True) as pilot:
-        await pilot.pause()
-        for _ in range(sequences):
-            user = RandomUser(app, random, controller)
+class SequenceError(Exception):
+    """A sequence found something; its cause is the failure."""
+
+    def __init__(self, seed: int | str, user: RandomUser) -> None:
+        super().__init__(f"seed {seed} after: {' '.join(user.log)}")
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Work in a new folder, in which the workbench also keeps what it saves."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="c8s-random-") as name:
+        folder = Path(name)
+        for kind in ("STATE", "DATA", "CONFIG", "CACHE"):
+            os.environ[f"XDG_{kind}_HOME"] = str(folder / kind.lower())
+        os.environ["XDG_DOWNLOAD_DIR"] = str(folder / "downloads")
+        os.chdir(folder)
+        try:
+            yield folder
+        finally:
+            os.chdir(before)
+
+
+def play_sequence(seed: int, length: int = 40) -> RandomUser:
+    """Play a sequence in virtual time; the user knows what it was. Raises SequenceError."""
+    sample_bundle()
+    with own_folder() as folder:
+        return run_virtual(_play(make_scene(folder, Random(f"scene {seed}")), seed, length))
+
+
+async def _play(scene: Scene, seed: int, length: int) -> RandomUser:
+    """Play a sequence on a scene and leave it."""
+    user = RandomUser(scene, Random(seed))
+    try:
+        async with scene.app.run_test(size=(140, 45), notifications=True):
             await user.play(length)
             await user.rest()
-            on_end(user)
-            if not app.is_running or app._exception is not None:
-                print(f"seed {seed}: {' '.join(user.log)}")
-                break
-        await pilot.pause()
+            await user.leave()
+    except Exception as error:
+        raise SequenceError(seed, user) from error
+    finally:
+        scene.close()
+    return user
