@@ -42,7 +42,8 @@ _COMMANDS = {
     "stats": ("workbench.cli.commands.stats", "Show durations of a pipeline's last runs, and what got slower."),
     "artifacts": ("workbench.cli.commands.steps.artifacts", "List or download the artifacts of a run."),
     "export": ("workbench.cli.commands.bundle", "Write a run to a file that opens without a cluster."),
-    "open": ("workbench.cli.commands.open", "Open the dashboard in a browser, or a file of `c8s export`."),
+    "open": ("workbench.cli.commands.browsers.open", "Open the dashboard in a browser, or a file of `c8s export`."),
+    "serve": ("workbench.cli.commands.browsers.serve", "Show the workbench in browsers, to you or an audience."),
     "approve": ("workbench.cli.commands.forges.webhooks", "Let the run of a pull request from a fork start."),
     "connect": ("workbench.cli.commands.forges.connect", "Connect repositories of GitHub, GitLab, Bitbucket or Gitea."),
     "trigger": ("workbench.cli.commands.forges.trigger", "Run what a push or pull request would run, or say why not."),
@@ -100,8 +101,9 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="c8s-workbench", prog_name="c8s")
 @click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help="Open the workbench on this sandbox.")
 @click.option("--context", envvar="C8S_CONTEXT", metavar="NAME", help="Open it on this context of the config file.")
+@click.option("--read-only", is_flag=True, help="Open it so that no key changes anything.")
 @click.pass_context
-def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
+def cli(ctx: click.Context, /, name: str | None, context: str | None, read_only: bool) -> None:
     """Edit, run and watch CI pipelines on a sandbox cluster.
 
     Without a command, `c8s` opens the workbench in the terminal.
@@ -137,17 +139,22 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
         from workbench.cli.options import resolve_target
         from workbench.submit.worktree import find_pipeline
 
-        ctx.exit(open_workbench(resolve_target(ctx), find_pipeline(Path.cwd())))
+        ctx.exit(open_workbench(resolve_target(ctx), find_pipeline(Path.cwd()), read_only=read_only))
+    if read_only:
+        ctx.fail("--read-only is for the workbench: `c8s --read-only`, or `c8s serve --read-only` for browsers.")
     for option in ("name", "context"):
         if ctx.invoked_subcommand and ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE:
             ctx.fail(f"Write --{option} after the command: `c8s {ctx.invoked_subcommand} --{option} NAME`.")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code. Errors of the user or the network print no traceback."""
+def main(arguments: Sequence[str] | None = None, command: click.Command | None = None) -> int:
+    """Run a command and return its exit code. Errors of the user or the network print no traceback.
+
+    `command` is one that users do not call, in place of `c8s`.
+    """
     prepare_streams()
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        return _run(list(sys.argv[1:] if arguments is None else arguments), command or cli)
     except BrokenPipeError:
         close_output()
         return BROKEN_PIPE
@@ -155,13 +162,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _flush()
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], command: click.Command) -> int:
     try:
         if "_C8S_COMPLETE" in os.environ:
             cli.main(prog_name="c8s")  # The shell requests completions.
         # Not `cli.main`: it handles broken pipes differently.
-        with cli.make_context("c8s", arguments) as context:
-            code = cli.invoke(context)
+        with command.make_context("c8s", arguments) as context:
+            code = command.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.Abort:

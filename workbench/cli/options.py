@@ -233,5 +233,7 @@ def is_interactive() -> bool:
 
 
 def supports_fullscreen() -> bool:
-    """Whether the terminal can show the workbench, which needs cursor movement."""
+    """Whether the terminal can show the workbench, which needs cursor movement. A page of `c8s serve` can."""
+    if os.environ.get("C8S_SERVED") == "1":
+        return True
     return is_interactive() and os.environ.get("TERM") != "dumb"

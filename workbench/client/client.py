@@ -40,7 +40,8 @@ class Client(
 
     `reconnect_timeout` is how many seconds a stream tries to reconnect before it raises; None means
     forever. `on_connection_error` receives a message when a stream loses its connection, and None
-    when it is connected again.
+    when it is connected again. With `read_only`, a call that may change something raises
+    `ReadOnlyError` and is not sent.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Client(
         *,
         reconnect_timeout: float | None = 30.0,
         on_connection_error: Callable[[str | None], None] = lambda _: None,
+        read_only: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -57,6 +59,7 @@ class Client(
         self._reconnect_timeout = reconnect_timeout
         self._on_connection_error = on_connection_error
         self._sleep = sleep
+        self._read_only = read_only
         self._clock = clock
         self._jitter = jitter
 
@@ -65,7 +68,9 @@ class Client(
         from workbench.client.transport import Transport
 
         endpoint = self._endpoint
-        self._open_transport = Transport(endpoint.url, endpoint.token_file, endpoint.sandbox, self._sleep)
+        self._open_transport = Transport(
+            endpoint.url, endpoint.token_file, endpoint.sandbox, self._sleep, read_only=self._read_only
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

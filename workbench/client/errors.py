@@ -29,6 +29,10 @@ class ForbiddenError(ClientError):
     """The user lacks the permission."""
 
 
+class ReadOnlyError(ClientError):
+    """The client was opened to read only, and the call would change something."""
+
+
 class NotFoundError(ClientError):
     """The requested object does not exist."""
 

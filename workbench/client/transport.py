@@ -16,6 +16,7 @@ import aiohttp
 from workbench.client.errors import (
     ClientError,
     ConnectionLostError,
+    ReadOnlyError,
     ServerError,
     UnauthorizedError,
     error_for,
@@ -27,6 +28,7 @@ _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=9
 """For transfers and event streams: of any length, but never silent for long (the controller sends bookmarks)."""
 _RETRY_DELAYS = (0.1, 0.5, 1.5)
 _UNAVAILABLE_STATUSES = (502, 503, 504)
+_READING_METHODS = ("GET", "HEAD")
 _HEARTBEAT = 20.0
 _MAX_FRAME = 32 * 1024 * 1024
 
@@ -36,15 +38,25 @@ Body = Callable[[], AsyncIterator[bytes]]
 
 
 class Transport:
-    """One HTTP session. Every call takes its `action` as errors name it ("list the runs")."""
+    """One HTTP session. Every call takes its `action` as errors name it ("list the runs").
+
+    With `read_only`, calls that may change something are refused here, and never sent.
+    """
 
     def __init__(
-        self, url: str, token_file: Path, sandbox: str | None, sleep: Callable[[float], Awaitable[None]]
+        self,
+        url: str,
+        token_file: Path,
+        sandbox: str | None,
+        sleep: Callable[[float], Awaitable[None]],
+        *,
+        read_only: bool = False,
     ) -> None:
         self.server = url.rstrip("/")
         self._token_file = token_file
         self._sandbox = sandbox
         self._sleep = sleep
+        self._read_only = read_only
         # The operating system's proxy settings are for remote servers; aiohttp honours no_proxy.
         self._session = aiohttp.ClientSession(trust_env=sandbox is None)
 
@@ -108,9 +120,11 @@ class Transport:
         """The answer, with its body unread. `streaming` is for streams and transfers of any length.
 
         Raises:
-            ClientError: the status is 400 or higher.
+            ClientError: the status is 400 or higher, or the call is not one that reads.
             ConnectionLostError: the connection was lost, also inside the `async with`; wraps the final error.
         """
+        if method not in _READING_METHODS:
+            self._refuse_if_read_only(action)
         sent = {"Authorization": f"Bearer {self.token(action)}", **(headers or {})}
         data: Any = body() if body is not None else None
         if document is not None:
@@ -126,6 +140,10 @@ class Transport:
                 yield answer
         except (aiohttp.ClientError, ConnectionResetError, TimeoutError) as error:
             raise ConnectionLostError(self._unreachable(action, error)) from error
+
+    def _refuse_if_read_only(self, action: str) -> None:
+        if self._read_only:
+            raise ReadOnlyError(f"can't {action}: this is read-only")
 
     async def _raise_for_status(self, answer: aiohttp.ClientResponse, action: str, authorization: str) -> None:
         try:
@@ -160,6 +178,7 @@ class Transport:
         self, path: str, action: str, params: Params
     ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """A WebSocket whose messages are not JSON. It is not reopened when the connection is lost."""
+        self._refuse_if_read_only(action)
         try:
             async with self._socket(path, action, params) as socket:
                 yield socket

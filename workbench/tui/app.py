@@ -117,6 +117,8 @@ class Workbench(OpeningApp):
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Quit (runs continue)"),
     ]  # fmt: skip
 
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("launch", "watch", "edit", "cancel", "start_sandbox")
+
     def __init__(self, connect: Connect, options: WorkbenchOptions, app_options: AppOptions = DEFAULT_OPTIONS) -> None:
         super().__init__(app_options)
         self.endpoint_label = options.endpoint_label
@@ -377,6 +379,9 @@ class Workbench(OpeningApp):
         """Show the editor; one that was left comes back with its cursor, its selection and its undo history."""
         from workbench.tui.screens.editor import EditorScreen
 
+        if self.read_only:
+            self.refuse_to_write()
+            return
         left = self._editor
         # In the stack only once: a screen that is below itself would be resized without end.
         while left is not None and left in self.screen_stack and self.screen is not left:

@@ -24,7 +24,7 @@ from workbench.session.view_state import ThemeChoice
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import ErrorBoundary, FailurePane, PaneBoundary, contain, current_node, is_going
 from workbench.tui.keys import key_label
-from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
+from workbench.tui.options import DEFAULT_OPTIONS, AppOptions, is_writing
 from workbench.tui.ordered_input import OrderedInput
 from workbench.tui.terminal.ascii_filter import AsciiFilter
 from workbench.tui.theme import DARK, LIGHT
@@ -65,6 +65,11 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
     @property
     def ascii_only(self) -> bool:
         return self.options.ascii_only
+
+    @property
+    def read_only(self) -> bool:
+        """Whether actions that change something are refused."""
+        return self.options.read_only
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._ascii_filters]
@@ -173,6 +178,10 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         except NoWidget:
             return False
 
+    def refuse_to_write(self) -> None:
+        """Say that this workbench changes nothing."""
+        self.notify("This workbench is read-only: it shows everything and changes nothing.", severity="warning")
+
     # -- crashes
 
     def save_unsaved(self) -> None:
@@ -187,6 +196,10 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         node: DOMNode = default_namespace if default_namespace is not None else self
         if isinstance(node, PaneBoundary):
             node.clear_failure()
+        target, name, _ = self._parse_action(action, node, namespaces)
+        if self.read_only and is_writing(target, name):
+            self.refuse_to_write()
+            return True
         try:
             return await super().run_action(action, default_namespace, namespaces)
         except Exception as error:

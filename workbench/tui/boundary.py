@@ -26,6 +26,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.options import DEFAULT_OPTIONS, is_writing
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -94,6 +95,13 @@ def contained(node: MessagePump) -> Iterator[None]:
 
 class ErrorBoundary(_Node):
     """A mixin for nodes; it comes before the other bases."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether to offer an action: one that changes something is not offered where that is refused."""
+        options = getattr(self.app, "options", DEFAULT_OPTIONS)
+        if options.read_only and is_writing(self, action):
+            return False
+        return super().check_action(action, parameters)
 
     async def _dispatch_message(self, message: Message) -> None:
         try:

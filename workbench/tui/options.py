@@ -21,8 +21,15 @@ class AppOptions:
     """The saved view and theme; None saves and restores nothing."""
     reports_folder: Path | None = None
     """The folder of the crash reports; None writes none."""
+    read_only: bool = False
+    """Whether actions that change something are refused."""
     keymap: Keymap = field(default_factory=lambda: Keymap({}, ()))
     """The keys from the config, resolved against the bindings."""
 
 
 DEFAULT_OPTIONS = AppOptions()
+
+
+def is_writing(node: object, action: str) -> bool:
+    """Whether an action of a node changes something: its class, or a base of it, lists it in `WRITING_ACTIONS`."""
+    return any(action in vars(each).get("WRITING_ACTIONS", ()) for each in type(node).__mro__)

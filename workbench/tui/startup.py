@@ -35,6 +35,7 @@ def run_workbench(
     shell: ShellCommand | None = None,
     command_options: str = "",
     start_sandbox: Callable[[], Awaitable[None]] | None = None,
+    read_only: bool = False,
 ) -> int:
     """Open the workbench on a controller and return its exit code: 0, or 1 after a crash.
 
@@ -46,36 +47,38 @@ def run_workbench(
         shell: builds the command that opens a shell in a step.
         command_options: select the controller in a command, such as ` --name other`.
         start_sandbox: starts the sandbox again after it was stopped.
+        read_only: refuse what changes something; the files of this folder are left alone as well.
     """
     from workbench.submit.worktree import find_pipeline
     from workbench.tui.app import Workbench, WorkbenchOptions
     from workbench.tui.services.launcher import FileLauncher
 
     app = Workbench(
-        connector(endpoint),
+        connector(endpoint, read_only=read_only),
         WorkbenchOptions(
             endpoint_label=endpoint.sandbox or endpoint.url,
             command_options=command_options,
-            launcher=FileLauncher(pipeline_file) if pipeline_file is not None else None,
+            launcher=FileLauncher(pipeline_file) if pipeline_file is not None and not read_only else None,
             start_run=start_run,
             sandbox=sandbox,
             disk=disk,
-            shell=shell,
-            start_sandbox=start_sandbox,
-            find_pipeline=partial(find_pipeline, Path.cwd()),
+            shell=shell if not read_only else None,
+            start_sandbox=start_sandbox if not read_only else None,
+            find_pipeline=partial(find_pipeline, Path.cwd()) if not read_only else None,
         ),
-        load_options(),
+        load_options(read_only=read_only),
     )
     tune_garbage_collector()
     run_until_exit(app)
     return exit_code(app)
 
 
-def open_bundle(bundle: BundleController, label: str) -> int:
+def open_bundle(bundle: BundleController, label: str, *, read_only: bool = False) -> int:
     """Open the workbench on the run of a bundle and return its exit code.
 
     Args:
         label: the name of the file, as breadcrumbs show it.
+        read_only: leave the files of this folder alone.
     """
     from workbench.submit.worktree import find_pipeline
     from workbench.tui.app import Workbench, WorkbenchOptions
@@ -85,28 +88,28 @@ def open_bundle(bundle: BundleController, label: str) -> int:
         return bundle
 
     # The pipeline of this folder can be edited; starting it is refused by the bundle, in words.
-    pipeline = find_pipeline(Path.cwd())
+    pipeline = find_pipeline(Path.cwd()) if not read_only else None
     launcher = FileLauncher(pipeline) if pipeline is not None else None
     options = WorkbenchOptions(endpoint_label=label, open_run=bundle.only_run.name, launcher=launcher)
-    app = Workbench(connect, options, load_options())
+    app = Workbench(connect, options, load_options(read_only=read_only))
     tune_garbage_collector()
     run_until_exit(app)
     return exit_code(app)
 
 
-def connector(endpoint: Endpoint) -> Connect:
+def connector(endpoint: Endpoint, *, read_only: bool = False) -> Connect:
     """Return a function that connects to this controller; its streams reconnect without a limit."""
 
     def connect(on_error: OnConnectionError) -> AbstractAsyncContextManager[ControllerApi]:
         from workbench.client import Client
 
-        return Client(endpoint, reconnect_timeout=None, on_connection_error=on_error)
+        return Client(endpoint, reconnect_timeout=None, on_connection_error=on_error, read_only=read_only)
 
     return connect
 
 
-def load_options(environ: Mapping[str, str] = os.environ) -> AppOptions:
-    """Load the options of this user in the current folder."""
+def load_options(environ: Mapping[str, str] = os.environ, *, read_only: bool = False) -> AppOptions:
+    """Load the options of this user in the current folder. With `read_only`, no view is restored or saved."""
     from workbench.config.contexts import config_path
     from workbench.config.preferences import read_preferences
     from workbench.session.keymap import Keymap
@@ -124,7 +127,8 @@ def load_options(environ: Mapping[str, str] = os.environ) -> AppOptions:
     return AppOptions(
         preferences,
         ascii_only=preferences.ascii if preferences.ascii is not None else not supports_unicode(environ),
-        view_state=ViewState(state_folder, Path.cwd()),
+        view_state=ViewState(state_folder, Path.cwd()) if not read_only else None,
+        read_only=read_only,
         reports_folder=state_folder / "crashes",
         keymap=keymap,
     )

@@ -14,7 +14,7 @@ from workbench.cli.early_run import EarlyRun
 from workbench.cli.interruption import loop_runner
 from workbench.cli.options import DEFAULT_SANDBOX, Target, supports_fullscreen
 from workbench.cli.other_loop import run_in_other_loop
-from workbench.cli.output.console import InputError, echo_error
+from workbench.cli.output.console import CommandError, InputError, echo_error
 from workbench.sandbox.status import StartObserver
 
 if TYPE_CHECKING:
@@ -25,19 +25,29 @@ if TYPE_CHECKING:
     from workbench.tui.setup.providers import StartReport
 
 
-def open_workbench(target: Target, pipeline: Path | None, first_run: Callable[[], RunSubmission] | None = None) -> int:
+def open_workbench(
+    target: Target,
+    pipeline: Path | None,
+    first_run: Callable[[], RunSubmission] | None = None,
+    *,
+    read_only: bool = False,
+) -> int:
     """Open the workbench with this pipeline file; the exit code.
 
     Args:
         first_run: what is to run first; it is called in another thread, and the run is shown.
+        read_only: change nothing, and do not start a sandbox either.
 
     Raises:
         InputError: there is no suitable terminal.
+        CommandError: the sandbox is not running, with `read_only`.
     """
     if not supports_fullscreen():
         raise InputError(
             "the workbench needs an interactive terminal; `c8s --help` lists commands that work without one"
         )
+    if read_only:
+        require_running(target)
     # The app runs its own event loop; this one runs only before and after it. Staying attached needs no loop.
     with loop_runner() as runner:
         stack, early = AsyncExitStack(), EarlyRun(first_run) if first_run is not None else None
@@ -71,11 +81,25 @@ def open_workbench(target: Target, pipeline: Path | None, first_run: Callable[[]
                 shell=partial(shell_command, target),
                 command_options=target.options(),
                 start_sandbox=partial(_start_again, target) if target.endpoint is None else None,
+                read_only=read_only,
             )
         finally:
             if early is not None:
                 early.give_up()
             runner.run(stack.aclose())
+
+
+def require_running(target: Target) -> None:
+    """Raises CommandError for a sandbox that does not exist or does not run."""
+    from workbench.sandbox import Sandboxes
+
+    if target.endpoint is not None:
+        return
+    name = f" --name {target.name}" if target.options() else ""
+    if not _exists(target.name):
+        raise CommandError(f"there is no sandbox {target.name}; `c8s up{name}` starts one")
+    if Sandboxes().is_stopped(target.name):
+        raise CommandError(f"the sandbox {target.name} is not running; `c8s up{name}` starts it and keeps it running")
 
 
 def _exists(name: str) -> bool:

@@ -125,6 +125,7 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         self.workbench.close_to(self.query_one(HeaderBar).breadcrumbs[event.index])
 
     def show_breadcrumbs(self, *crumbs: str) -> None:
+        self.query_one(HeaderBar).read_only = self.workbench.read_only
         self.query_one(HeaderBar).breadcrumbs = (self.workbench.endpoint_label, *crumbs)
 
     def _show_connection(self) -> None:

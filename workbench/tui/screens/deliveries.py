@@ -38,6 +38,7 @@ class DeliveryList(ListView):
         Binding("B", "replay", "Again", id="deliveries.replay",
                 tooltip="Handle the delivery again, with the pipelines as they are now (asks first)"),
     ]  # fmt: skip
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("replay",)
 
     class ReplayRequested(Message):
         """The user wants to have the delivery under the cursor handled again."""

@@ -20,13 +20,12 @@ from textual.widgets import Static, TextArea
 from workbench.pipeline_file.document import ChangedOnDiskError, DocumentError
 from workbench.pipeline_file.drafts import DraftError, Drafts
 from workbench.session.view_state import Layout
-from workbench.text.format import format_path
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
 from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.screens.editor_find import EditorFind
 from workbench.tui.services.editor import EditorController, Location, check_text, complete_pipeline, find_step
-from workbench.tui.terminal.external_programs import edit_text
+from workbench.tui.terminal.external_programs import cannot_suspend, edit_text
 from workbench.tui.theme import palette
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.completion_list import CompletionPopup
@@ -85,7 +84,7 @@ class EditorScreen(EditorFind):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        self.show_breadcrumbs("edit", format_path(self.path, os.environ.get("HOME")))
+        self.show_breadcrumbs("edit", str(self.path))
         self._open()
         self._restore_layout()
         self.set_interval(_DISK_POLL_SECONDS, self._check_disk)
@@ -347,7 +346,7 @@ class EditorScreen(EditorFind):
             with self.app.suspend():
                 text = edit_text(shlex.split(command), self.editor.text, self.path.name)
         except SuspendNotSupported:
-            self.notify("This terminal can't run another program in place of the workbench.", severity="warning")
+            self.notify(cannot_suspend(), severity="warning")
             return
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self.notify(sanitize_label(f"{command}: {error}", 300), title="$EDITOR", severity="error", markup=False)

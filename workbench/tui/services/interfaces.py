@@ -251,6 +251,15 @@ class WorkbenchContext(Protocol):
         """Whether the terminal shows ASCII characters only."""
         ...
 
+    @property
+    def read_only(self) -> bool:
+        """Whether the workbench changes nothing."""
+        ...
+
+    def refuse_to_write(self) -> None:
+        """Say that it changes nothing."""
+        ...
+
     def hold_keys(self) -> AbstractContextManager[None]: ...
 
     @property

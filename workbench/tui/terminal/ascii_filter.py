@@ -13,6 +13,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 from workbench.text.width import char_width
+from workbench.tui.terminal.served import is_served
 
 _SIGNS = {
     "●": "o", "◐": "*", "✓": "v", "✗": "x", "⊘": "/", "‖": "=", "»": "~", "◆": "<", "▶": ">", "▼": "v",
@@ -43,6 +44,8 @@ def supports_unicode(environ: Mapping[str, str]) -> bool:
     sets none most likely has a terminal of today. The Linux console has UTF-8
     but not the signs.
     """
+    if is_served(environ):
+        return True
     if environ.get("TERM", "") in ("linux", "dumb", "vt100", "vt102", "vt220"):
         return False
     locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "utf-8")

@@ -9,6 +9,8 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 
+from workbench.tui.terminal.served import is_served
+
 _TIMEOUT = 2.0
 _OSC52_LIMIT = 74_994
 """Encoded bytes that terminals accept in one sequence."""
@@ -18,9 +20,11 @@ def clipboard_commands(environment: Mapping[str, str], platform: str = sys.platf
     """The commands that may set the clipboard here, best first.
 
     Over ssh, the programs of the machine at the other end would set a clipboard that nobody sees;
-    tmux hands the text on to the terminal that it is shown on.
+    tmux hands the text on to the terminal that it is shown on. A page sets the clipboard of its browser.
     """
     found: list[list[str]] = []
+    if is_served(environment):
+        return found
     if "SSH_CONNECTION" not in environment:
         if platform == "darwin":
             found.append(["pbcopy"])

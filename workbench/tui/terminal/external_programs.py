@@ -17,6 +17,7 @@ from pathlib import Path
 from textual.app import App, SuspendNotSupported
 
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.terminal.served import NO_PROGRAM, give_file, is_served
 
 _BINARY_CHECK_BYTES = 8_192
 
@@ -27,7 +28,7 @@ def run_external(app: App[int], command: Sequence[str], environment: Mapping[str
         with app.suspend():
             code = subprocess.run(list(command), env=environment, check=False).returncode
     except SuspendNotSupported:
-        app.notify("This terminal can't run another program in place of the workbench.", severity="warning")
+        app.notify(cannot_suspend(), severity="warning")
         return
     except OSError as error:
         app.notify(sanitize_label(str(error), 300), title="Not started", severity="error", markup=False)
@@ -36,6 +37,11 @@ def run_external(app: App[int], command: Sequence[str], environment: Mapping[str
         app.notify(
             f"{sanitize_label(Path(command[0]).name, 40)} exited with code {code}.", severity="warning", markup=False
         )
+
+
+def cannot_suspend() -> str:
+    """Why no other program can be shown here."""
+    return NO_PROGRAM if is_served() else "This terminal can't run another program in place of the workbench."
 
 
 def edit_text(command: Sequence[str], text: str, name: str) -> str:
@@ -88,7 +94,10 @@ def is_binary(path: Path) -> bool:
 
 
 async def open_file(app: App[int], path: Path) -> None:
-    """Open an untrusted file; a pager shows its control characters and runs no programs."""
+    """Open an untrusted file; a pager shows its control characters and runs no programs. A browser saves it."""
+    if is_served():
+        give_file(app, path, path.name)
+        return
     command, takes_terminal = viewer_command(os.environ)
     if takes_terminal and await asyncio.to_thread(is_binary, path):
         app.notify(

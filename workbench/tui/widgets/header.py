@@ -17,6 +17,9 @@ from workbench.text.width import cell_width
 from workbench.tui.boundary import ErrorBoundary, is_going
 from workbench.tui.theme import palette
 
+_START = " c8s"
+_READ_ONLY = " read-only"
+
 
 class HeaderBar(ErrorBoundary, Vertical):
     """Breadcrumbs on the left, a note about the cluster on the right."""
@@ -28,6 +31,8 @@ class HeaderBar(ErrorBoundary, Vertical):
     """The error of the connection; None while it works."""
     connection_hint: str = ""
     """What the lost connection means for the screen; set before `connection_error`."""
+    read_only: reactive[bool] = reactive(False, repaint=False)
+    """Whether the workbench changes nothing, which is said before the breadcrumbs."""
     disk_problem: reactive[str | None] = reactive(None, repaint=False)
     """Set while the disk of the sandbox is full."""
 
@@ -43,7 +48,7 @@ class HeaderBar(ErrorBoundary, Vertical):
         """Go to where a breadcrumb leads."""
         if event.screen_offset.y != self.region.y:
             return
-        at = cell_width(" c8s")
+        at = cell_width(_START + (_READ_ONLY if self.read_only else ""))
         for index, crumb in enumerate(self.breadcrumbs[:-1]):
             at += cell_width(" › ")
             end = at + cell_width(sanitize_label(crumb, 40))
@@ -62,6 +67,9 @@ class HeaderBar(ErrorBoundary, Vertical):
         self._draw_breadcrumbs()
 
     def watch_breadcrumbs(self) -> None:
+        self._draw_breadcrumbs()
+
+    def watch_read_only(self) -> None:
         self._draw_breadcrumbs()
 
     def watch_note(self) -> None:
@@ -91,7 +99,9 @@ class HeaderBar(ErrorBoundary, Vertical):
         if not self.is_mounted or is_going(self):
             return
         colours = palette(self.app)
-        text = Text(" c8s", colours.highlight, no_wrap=True)
+        text = Text(_START, colours.highlight, no_wrap=True)
+        if self.read_only:
+            text.append(_READ_ONLY, colours.warning)
         for at, crumb in enumerate(self.breadcrumbs):
             text.append(" › ", colours.faint)
             text.append(sanitize_label(crumb, 40), colours.bold if at == len(self.breadcrumbs) - 1 else colours.muted)

@@ -32,6 +32,7 @@ class TestsList(ListView):
         Binding("o", "edit", "Edit source", id="tests.open-source",
                 tooltip="Open the file and line of the test, or of its failure, in $VISUAL or $EDITOR"),
     ]  # fmt: skip
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("edit",)
 
     class EditRequested(Message):
         """The user wants to see the source of the test under the cursor."""

@@ -15,6 +15,7 @@ from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.terminal.external_programs import open_file, temporary_folder
+from workbench.tui.terminal.served import is_served
 
 
 class ArtifactActions(WorkbenchScreen):
@@ -25,6 +26,10 @@ class ArtifactActions(WorkbenchScreen):
         """Save it outside of the working tree."""
         controller = self.workbench.feed.controller
         if controller is None:
+            return
+        if is_served():
+            # The browser saves what it is given, as for one that is opened.
+            self.open_artifact(run, artifact)
             return
         try:
             with reserve_path(downloads_folder(tree_root(None, Path.cwd())), _name(artifact)) as target:

@@ -37,6 +37,7 @@ class RunActions(SourceActions):
         Binding("d", "details", "Details", id="run.details",
                 tooltip="Show reasons, attempts, environment, artifacts, events, YAML"),
     ]  # fmt: skip
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("rerun", "resume", "delete_run", "approve")
 
     def _selected_run(self) -> Run | None:
         return self.workbench.feed.runs.get(self.current_run or "")

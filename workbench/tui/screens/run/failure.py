@@ -55,15 +55,16 @@ class FailureActions(HoldActions):
 
     def _card_keys(self, run: Run, step: Step) -> CardKeys:
         has_shell = self.workbench.shell is not None and step.attempt_with_workspace is not None
+        writes = not self.workbench.read_only
         return CardKeys(
             close=key_label(self.app, "run.card", "I"),
             tests=key_label(self.app, "run.tests", "T"),
-            open_source=key_label(self.app, "run.open-source", "o"),
+            open_source=key_label(self.app, "run.open-source", "o") if writes else None,
             shell=key_label(self.app, "run.shell", "S") if has_shell else None,
-            resume=key_label(self.app, "run.resume", "M") if run.ended and self.workbench.launcher else None,
-            rerun_failed=key_label(self.app, "run.rerun-failed", "F") if run.ended else None,
-            rerun=key_label(self.app, "run.rerun", "R") if run.ended else None,
-            hold=key_label(self.app, "run.hold", "b") if run.copy_of is None else None,
+            resume=key_label(self.app, "run.resume", "M") if run.ended and writes and self.workbench.launcher else None,
+            rerun_failed=key_label(self.app, "run.rerun-failed", "F") if run.ended and writes else None,
+            rerun=key_label(self.app, "run.rerun", "R") if run.ended and writes else None,
+            hold=key_label(self.app, "run.hold", "b") if run.copy_of is None and writes else None,
         )
 
     def action_card(self) -> None:

@@ -36,6 +36,7 @@ class HoldActions(RunActions):
         Binding("V", "continue_step('accept')", "Accept", show=False, id="run.accept",
                 tooltip="Count a held step as succeeded"),
     ]  # fmt: skip
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("hold", "continue_step")
 
     def _selected_step(self) -> Step | None:
         run, name = self._selected_run(), self.current_step
@@ -45,7 +46,8 @@ class HoldActions(RunActions):
         if action == "continue_step":
             step = self._selected_step()
             held = step.held if step is not None else None
-            return held is not None and (held != "before" or parameters == ("go",))
+            allowed = super().check_action(action, parameters)
+            return allowed and held is not None and (held != "before" or parameters == ("go",))
         return super().check_action(action, parameters)
 
     def held_keys(self, step: Step) -> str:

@@ -19,6 +19,8 @@ from workbench.tui.boundary import is_going
 from workbench.tui.screens.run.shell import ShellActions
 from workbench.tui.services.log_feed import LogFeed, LogRequest
 from workbench.tui.terminal import clipboard
+from workbench.tui.terminal.external_programs import temporary_folder
+from workbench.tui.terminal.served import give_file, is_served
 from workbench.tui.widgets.log.grid import LogGrid
 from workbench.tui.widgets.log.pane import LogPane
 
@@ -92,7 +94,11 @@ class LogActions(ShellActions):
             return
         name = f"{self._run_name}-{key.step}-{key.attempt}{'' if key.container == 'step' else f'-{key.container}'}.log"
         try:
-            path = await asyncio.to_thread(save_log, log, downloads_folder(tree_root(None, Path.cwd())), name)
+            folder = temporary_folder() if is_served() else downloads_folder(tree_root(None, Path.cwd()))
+            path = await asyncio.to_thread(save_log, log, folder, name)
+            if is_served():
+                give_file(self.app, path, name)
+                return
         except (SaveError, LogFileError, OSError) as error:
             self.notify(str(error), title="Not saved", severity="error", markup=False)
             return

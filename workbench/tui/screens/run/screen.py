@@ -57,6 +57,7 @@ class RunScreen(LogActions):
         Binding("o", "open_source", "Edit source", show=False, id="run.open-source",
                 tooltip="Open the file and line that a failure names in $VISUAL or $EDITOR"),
     ]  # fmt: skip
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("open_source",)
 
     step: reactive[str | None] = reactive(None, init=False, repaint=False)
     """The name of the step that is selected."""

@@ -10,6 +10,7 @@ from workbench.client.models import Step
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.run.failure import FailureActions
 from workbench.tui.terminal.external_programs import run_external
+from workbench.tui.terminal.served import NO_PROGRAM, is_served
 from workbench.tui.widgets.log.grid import LogGrid
 
 
@@ -20,6 +21,7 @@ class ShellActions(FailureActions):
         Binding("S", "shell", "Shell", show=False, id="run.shell",
                 tooltip="Open a shell in a running step, or in the saved workspace of a failed one"),
     ]  # fmt: skip
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("shell",)
 
     def action_shell(self) -> None:
         """Run a shell in the step, in the container whose log is shown.
@@ -33,6 +35,9 @@ class ShellActions(FailureActions):
             or (step.state not in ("Running", "Held") and step.attempt_with_workspace is None)
         ):
             self.notify(_unavailable_reason(step), markup=False)
+        elif is_served():
+            command = f"c8s shell{self.workbench.command_options} {run.name} {step.slug}"
+            self.notify(f"{NO_PROGRAM} There: {sanitize_label(command, 200)}", severity="warning", markup=False)
         elif self.workbench.shell is None:
             self.notify("A shell can't be opened from here; use `c8s shell`.", severity="warning")
         else:

@@ -57,6 +57,7 @@ class TestsScreen(SourceActions):
         Binding("M", "resume", "On current files", id="tests.resume",
                 tooltip="Run only the tests that failed, on the files of this folder as they are now"),
     ]  # fmt: skip
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("rerun_failed", "resume")
 
     def __init__(self, run: str, step: str | None = None) -> None:
         """`step`: the name of the step whose tests are selected first, if it has any."""

@@ -41,6 +41,7 @@ class SecretList(ListView):
         Binding("D,delete", "remove", "Delete", id="secrets.delete",
                 tooltip="Delete the secret with all its keys (asks first)"),
     ]  # fmt: skip
+    WRITING_ACTIONS: ClassVar[tuple[str, ...]] = ("add", "remove")
 
     class AddRequested(Message):
         """The user wants to set a secret that is not in the list."""
@@ -159,6 +160,9 @@ class SecretsScreen(WorkbenchScreen):
 
     @work(group="set secret", exclusive=True, description="set a secret")
     async def _set(self, dialog: SetSecretDialog) -> None:
+        if self.workbench.read_only:
+            self.workbench.refuse_to_write()
+            return
         entered: SecretInput | None = await self.app.push_screen_wait(dialog)
         controller = self.workbench.feed.controller
         if entered is None or controller is None:

@@ -14,7 +14,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from click.testing import CliRunner, Result
 
-from workbench.cli.commands import open as command
+from workbench.cli.commands.browsers import launch as browser
+from workbench.cli.commands.browsers import open as command
 from workbench.sandbox import Sandboxes
 
 ADDRESS = 'http://127.0.0.1:1/ui/enter?ticket=very-secret&to="><script>'
@@ -42,7 +43,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return True
 
     monkeypatch.setattr(command, "open_client", open_client)
-    monkeypatch.setattr(command.webbrowser, "open", start)
+    monkeypatch.setattr(browser.webbrowser, "open", start)
     monkeypatch.setattr(Sandboxes, "is_stopped", lambda *_: False)
     return found
 
@@ -77,7 +78,7 @@ def test_a_run_is_opened_by_its_name(started: list[str]) -> None:
 
 
 def test_missing_browser_is_reported(started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command.webbrowser, "open", lambda _: False)
+    monkeypatch.setattr(browser.webbrowser, "open", lambda _: False)
     result = run_open()
     assert result.exit_code == 0
     assert "no browser was found" in result.stderr

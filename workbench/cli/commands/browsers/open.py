@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import re
-import secrets
-import time
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from controller.run_types.patterns import NAME_PATTERN
+from workbench.cli.commands.browsers.launch import open_browser
 from workbench.cli.options import open_client, run_async, target_options
 from workbench.cli.output.console import CommandError, echo, echo_error
 
 if TYPE_CHECKING:
     from workbench.cli.options import Target
-
-_FOLDER = "open_pages"
-"""Its name is not one of a sandbox."""
-_KEPT_SECONDS = 60.0
-"""How long the files that lead browsers to the dashboard stay: longer than what they lead to is valid."""
 
 
 @click.command("open")
@@ -57,7 +49,7 @@ async def _open(target: Target, run: str | None, browser: bool) -> None:
             run = (await client.run(run)).name
         address = await client.dashboard_address(run)
     echo(address)
-    if browser and not webbrowser.open(_lead(address).as_uri()):
+    if browser and not open_browser(address):
         echo_error("no browser was found; open the address above within 30 seconds")
 
 
@@ -70,25 +62,3 @@ def _require_running(target: Target) -> None:
     if Sandboxes().is_stopped(target.name):
         name = f" --name {target.name}" if target.options() else ""
         raise CommandError(f"the sandbox {target.name} is not running; `c8s up{name}` starts it and keeps it running")
-
-
-def _lead(address: str) -> Path:
-    """A file that leads a browser to the address.
-
-    Other users of this machine see the arguments of the browser's process, but not this file.
-    """
-    from controller.files import write_private
-    from workbench.sandbox.paths import state_root
-
-    folder = state_root() / _FOLDER
-    for old in folder.glob("*.html"):
-        if time.time() - old.stat().st_mtime > _KEPT_SECONDS:
-            old.unlink(missing_ok=True)
-    safe = html.escape(address)
-    file = folder / f"{secrets.token_hex(8)}.html"
-    write_private(
-        file,
-        f'<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>c8s</title>'
-        f'<meta http-equiv="refresh" content="0;url={safe}"><p><a href="{safe}">Open the dashboard</a></p>\n',
-    )
-    return file

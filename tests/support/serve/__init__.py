@@ -1,0 +1,1 @@
+"""Pages of `c8s serve` in tests."""

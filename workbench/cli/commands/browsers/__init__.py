@@ -1,0 +1,1 @@
+"""Commands that open browsers: the dashboard, and the workbench served to them."""
