@@ -31,7 +31,7 @@ fmt:
 generate:
     .venv/bin/python -m tools.generate
 
-# take the pictures of the documentation from the running program (docs/images)
+# take the pictures of the documentation from the running program (docs/images); needs Chromium
 pictures:
     .venv/bin/python -m tools.pictures
 

@@ -10,6 +10,9 @@ from datetime import datetime
 from workbench.client.models import Run, Step
 from workbench.report.report import step_spans
 
+_SHOWN_BEFORE, _SHOWN_AFTER = 12, 12
+"""Columns of what is the same before the difference of two lines, and of what differs."""
+
 
 @dataclass(frozen=True)
 class StepPair:
@@ -81,6 +84,16 @@ def normalize_line(line: str) -> str:
 
 LineReader = Callable[[int, int], list[str]]
 """Reads displayed lines of a log: a position and a maximum number, which only the end of the log falls short of."""
+
+
+def cut_to_difference(left: str, right: str, width: int) -> tuple[str, str]:
+    """Both lines, without most of what they begin with in common where the rest would not fit into `width` columns."""
+    pairs = enumerate(zip(left, right, strict=False))
+    common = next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
+    if common + _SHOWN_AFTER <= width:
+        return left, right
+    start = max(common - _SHOWN_BEFORE, 0)
+    return f"…{left[start:]}", f"…{right[start:]}"
 
 
 def first_difference(left: LineReader, right: LineReader, *, chunk_size: int = 2_000) -> Difference | None:

@@ -20,6 +20,7 @@ from textual.widgets import Static, TextArea
 from workbench.pipeline_file.document import ChangedOnDiskError, DocumentError
 from workbench.pipeline_file.drafts import DraftError, Drafts
 from workbench.session.view_state import Layout
+from workbench.text.format import format_path
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
 from workbench.tui.screens.dialogs import ConfirmDialog
@@ -84,7 +85,7 @@ class EditorScreen(EditorFind):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        self.show_breadcrumbs("edit", str(self.path))
+        self.show_breadcrumbs("edit", format_path(self.path, os.environ.get("HOME")))
         self._open()
         self._restore_layout()
         self.set_interval(_DISK_POLL_SECONDS, self._check_disk)

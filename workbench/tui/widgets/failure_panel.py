@@ -12,6 +12,7 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from workbench.client.models import LogSummary, Run, Step, TestCounts
+from workbench.report.compare import cut_to_difference
 from workbench.report.failure_card import (
     Baseline,
     CardLine,
@@ -33,6 +34,7 @@ MAX_ROWS = 14
 _KEPT_CARDS = 16
 _MAX_TEXT = 500
 _MAX_FILES = 20
+_END = "(the log ends here)"
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def card_rows(card: FailureCard, keys: CardKeys, colours: Palette, width: int, r
         head.append(Text(f" {sanitize_label(card.problem, _MAX_TEXT)}", colours.warning))
     if card.tests is not None:
         head.append(_tests(card.tests, keys, colours))
-    comparison = _comparison(card, colours)
+    comparison = _comparison(card, colours, width)
     changes = _changes(card.baseline, colours) if card.baseline is not None else []
     actions = _actions(card, keys, colours)
     room = rows - len(head) - len(actions) - bool(card.lines)
@@ -183,7 +185,7 @@ def _lines(lines: Sequence[CardLine], colours: Palette) -> list[Text]:
     return rows
 
 
-def _comparison(card: FailureCard, colours: Palette) -> list[Text]:
+def _comparison(card: FailureCard, colours: Palette, width: int) -> list[Text]:
     baseline = card.baseline
     if card.loading:
         return [Text(" Comparing with its last success …", colours.muted)]
@@ -199,8 +201,9 @@ def _comparison(card: FailureCard, colours: Palette) -> list[Text]:
         return [Text(f" The log is the same as in {run}, where it succeeded, ignoring times.", colours.muted)]
     heading = Text(f" Differs from {run}, where it succeeded, from line {found.line:,}", colours.bold)
     rows = [heading]
-    for name, line, style in (("then", found.left, colours.success), ("now ", found.right, colours.error)):
-        shown = "(the log ends here)" if line is None else sanitize_label(line, _MAX_TEXT)
+    then, now = (_END if line is None else sanitize_label(line, _MAX_TEXT) for line in (found.left, found.right))
+    then, now = cut_to_difference(then, now, width - len("  then "))
+    for name, shown, style in (("then", then, colours.success), ("now ", now, colours.error)):
         rows.append(Text(f"  {name} ", colours.muted).append(shown, style))
     return rows
 

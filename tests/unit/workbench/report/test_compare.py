@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.support.tui.fakes import NOW, run, step
-from workbench.report.compare import Difference, LineReader, first_difference, normalize_line, pair_steps
+from workbench.report.compare import (
+    Difference,
+    LineReader,
+    cut_to_difference,
+    first_difference,
+    normalize_line,
+    pair_steps,
+)
 
 
 def _log(*lines: str) -> LineReader:
@@ -48,3 +55,11 @@ def test_shorter_log_differs_at_its_end() -> None:
     assert first_difference(_log("a"), _log("a", "b"), chunk_size=1) == Difference(2, None, "b")
     assert first_difference(_log("a", "b", "c"), _log("a", "b"), chunk_size=2) == Difference(3, "c", None)
     assert first_difference(_log(), _log()) is None
+
+
+def test_lines_that_differ_at_their_end_are_cut_to_it() -> None:
+    left, right = f"{'a' * 70} ... ok", f"{'a' * 70} ... FAIL"
+    assert cut_to_difference(left, right, 100) == (left, right)
+    assert cut_to_difference(left, right, 60) == ("…aaaaaaa ... ok", "…aaaaaaa ... FAIL")
+    assert cut_to_difference("x" * 90, "y" * 90, 60) == ("x" * 90, "y" * 90), "what differs is at the beginning"
+    assert cut_to_difference("abc", "abd", 4) == ("…abc", "…abd")

@@ -1,11 +1,13 @@
 """Durations, ages, sizes and times as the workbench prints them."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.logs.step_logs import parse_microseconds
-from workbench.text.format import format_timestamp
+from workbench.text.format import format_path, format_timestamp
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,12 @@ def test_timestamp_is_rfc_3339_in_utc(microseconds: int | None, text: str) -> No
 @given(st.integers(min_value=0, max_value=4_000_000_000_000_000))
 def test_timestamp_is_parsed_to_the_same_time(microseconds: int) -> None:
     assert parse_microseconds(format_timestamp(microseconds)) == microseconds
+
+
+@pytest.mark.parametrize(
+    ("home", "text"),
+    [("/home/me", "~/shop/.c8s.yaml"), ("/home/m", "/home/me/shop/.c8s.yaml"), ("", "/home/me/shop/.c8s.yaml"),
+     (None, "/home/me/shop/.c8s.yaml")],
+)  # fmt: skip
+def test_path_in_the_home_folder_is_short(home: str | None, text: str) -> None:
+    assert format_path(Path("/home/me/shop/.c8s.yaml"), home) == text
