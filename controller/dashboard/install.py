@@ -10,13 +10,13 @@ from fastapi import APIRouter, FastAPI
 from controller.api.state import AppState
 from controller.dashboard.auth_proxy import AuthProxy
 from controller.dashboard.live.run_feed import RunFeeds
-from controller.dashboard.pages import artifacts, assets, cluster, lists, run, sign_in, step, tests
+from controller.dashboard.pages import artifacts, assets, cluster, lists, playback, run, sign_in, step, tests
 from controller.dashboard.session import Sessions
 from controller.settings import AuthProxySettings
 
 ROUTERS: Sequence[APIRouter] = (
-    sign_in.router, assets.router, lists.router, run.router, step.router, tests.router, artifacts.router,
-    cluster.router,
+    sign_in.router, assets.router, lists.router, run.router, playback.router, step.router, tests.router,
+    artifacts.router, cluster.router,
 )  # fmt: skip
 
 

@@ -72,6 +72,13 @@ class LogReader:
             if block.end >= end:
                 return
 
+    async def count_until(self, stream: Stream, time_ns: int) -> int:
+        """How many lines an archived log had at a time, in nanoseconds since 1970. Raises LogNotFoundError."""
+        archived = await ArchivedLog.find(self._store, stream)
+        if archived is None:
+            raise LogNotFoundError(f"the log of {stream.slug}, attempt {stream.attempt}, is not archived")
+        return await archived.count_until(time_ns)
+
     async def commands(self, stream: Stream) -> Sequence[CommandStart]:
         """The commands of the step that have started. Raises LogNotFoundError."""
         log = self._hub.get(stream)

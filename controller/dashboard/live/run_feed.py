@@ -17,8 +17,7 @@ from typing import Any
 from controller.api.state import AppState
 from controller.api.streaming.sse import ReauthorizationTimer
 from controller.dashboard.live.stream import HEARTBEAT, event
-from controller.dashboard.rendering import environment
-from controller.dashboard.views.graph_svg import draw_graph
+from controller.dashboard.views.run_parts import Parts, changes, run_parts
 from controller.dashboard.views.run_view import build_run
 
 TICK = 1.0
@@ -26,8 +25,6 @@ TICK = 1.0
 REDRAW = 5.0
 """Seconds after which the bars of running steps are drawn again."""
 MAX_FEEDS = 64
-
-Parts = Mapping[str, str]
 
 
 @dataclass
@@ -51,10 +48,7 @@ class RunFeed:
             return
         view = build_run(run, now)
         self.structure, self.is_final = view.structure, view.is_final
-        macros: Any = environment().get_template("macros.html").module
-        parts = {"head": str(macros.run_head(view))}
-        parts |= {f"s{step.index}": str(macros.step_row(view, step)) for step in view.steps}
-        parts |= {key: str(node) for key, node in draw_graph(view).nodes.items()}
+        parts = run_parts(view)
         self.version, self.drawn_at = version, at
         changed = changes(self.parts, parts)
         if changed or not self.number:
@@ -86,11 +80,6 @@ class RunFeeds:
         while len(self._feeds) > MAX_FEEDS:
             self._feeds.popitem(last=False)
         return found
-
-
-def changes(before: Parts, after: Parts) -> dict[str, str]:
-    """The pieces that are new or different."""
-    return {key: text for key, text in after.items() if before.get(key) != text}
 
 
 async def follow_run(

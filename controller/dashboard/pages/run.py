@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -19,21 +20,43 @@ from controller.dashboard import rendering
 from controller.dashboard.live.run_feed import follow_run
 from controller.dashboard.live.stream import event_response, reauthorization
 from controller.dashboard.page_route import PageRoute
+from controller.dashboard.pages.playback import PastLog, PastLogReader, Seconds, Slug
 from controller.dashboard.session import ROOT
 from controller.dashboard.views.graph_svg import draw_graph
+from controller.dashboard.views.history import RunHistory
 from controller.dashboard.views.run_rows import RunRow
 from controller.dashboard.views.run_view import build_run
 
 router = APIRouter(prefix=f"{ROOT}/namespaces/{{ns}}/runs/{{run}}", route_class=PageRoute, include_in_schema=False)
 
+
+@dataclass(frozen=True)
+class Player:
+    """What the controls of playing show: the moment (`at`, in seconds), the step whose log is shown, and its end."""
+
+    history: RunHistory
+    at: float
+    step: str
+    log: PastLog
+
+
 _RIGHTS = {"cancel": ("update", ""), "rerun": ("create", ""), "approve": ("update", "approval")}
 
 
 @router.get("", operation_id="getRun")
-async def run_page(request: Request, ns: str, run: str) -> Response:
-    """The run: its graph, its steps with why they are as they are, and their times."""
+async def run_page(request: Request, ns: str, run: str, at: Seconds | None = None, step: Slug = "") -> Response:
+    """The run: its graph, its steps with why they are as they are, and their times; or as it was at a second."""
     state = get_state(request)
-    found = build_run(await find_run(state, ns, run), state.utc_now())
+    document = await find_run(state, ns, run)
+    found = build_run(document, state.utc_now())
+    history, outcome = RunHistory.of(document), found.row.phase
+    player = None
+    if history is not None and at is not None:
+        at = history.clamp(at)
+        view = history.view(at)
+        reader = await PastLogReader.of(request, ns, document, history)
+        player = Player(history, at, step, await reader.read(view, at, step))
+        found = replace(view, is_final=True)
     may = {}
     for action, (verb, subresource) in _RIGHTS.items():
         access = AccessRequest(verb, GROUP, "pipelineruns", subresource, namespace=ns, name=run)
@@ -41,7 +64,10 @@ async def run_page(request: Request, ns: str, run: str) -> Response:
     rows = [row for each in state.runs.list(ns) if (row := RunRow(each)).pipeline == found.row.pipeline]
     earlier = [row for row in rows if 0 < row.number < found.row.number]
     before = max(earlier, key=lambda row: row.number).name if earlier else None
-    return rendering.render(request, "run.html", run=found, graph=draw_graph(found), may=may, before=before)
+    return rendering.render(
+        request, "run.html", run=found, graph=draw_graph(found), may=may, before=before, player=player,
+        can_play=history is not None, outcome=outcome,
+    )  # fmt: skip
 
 
 @router.get("/events", operation_id="watchRuns")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -22,7 +22,9 @@ from controller.dashboard import rendering
 from controller.dashboard.live.log_feed import follow_log
 from controller.dashboard.live.stream import event_response, reauthorization
 from controller.dashboard.page_route import PageRoute
+from controller.dashboard.pages.playback import Seconds
 from controller.dashboard.session import ROOT
+from controller.dashboard.views.history import RunHistory
 from controller.dashboard.views.log_html import rows_html
 from controller.dashboard.views.log_view import BEFORE, PAGE_LINES, LogView, build_log, read_range, search_lines
 from controller.dashboard.views.run_view import RunView, StepView, build_run
@@ -39,7 +41,11 @@ Attempt = Annotated[int | None, Query(ge=1, le=1_000_000)]
 
 @dataclass(frozen=True)
 class _Opened:
-    """A step of a run, and the log of one of its attempts."""
+    """A step of a run, and the log of one of its attempts.
+
+    Attributes:
+        until: the number of the last line that there was at a moment of the past; None for now.
+    """
 
     run: Mapping[str, Any]
     status: Mapping[str, Any]
@@ -47,6 +53,7 @@ class _Opened:
     view: RunView
     step: StepView
     attempt: int
+    until: int | None = None
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -75,21 +82,26 @@ async def step_page(
     line: Annotated[int | None, Query(ge=1, le=10**12)] = None,
     tail: Annotated[bool, Query()] = False,
     search: Annotated[str, Query(max_length=200)] = "",
+    at: Seconds | None = None,
 ) -> Response:
-    """The step with a range of its log: around a line, the last lines, or where it failed."""
+    """The step with a range of its log: around a line, the last lines, or where it failed; or as it was at a second."""
     state = get_state(request)
     opened = await _open(state, ns, run, step, attempt)
+    past = None if at is None else RunHistory.of(opened.run)
+    if past is not None and at is not None:
+        at = past.clamp(at)
+        opened = await _open_past(state, opened, past, at, attempt)
     view, problem = LogView(), ""
     hits: tuple[Sequence[Any], bool] | None = None
     try:
         view = await _read(state, opened, line, tail)
-        if search:
+        if search and opened.until is None:
             async with aclosing(state.logs.blocks(opened.stream)) as blocks:
                 hits = await search_lines(blocks, search)
     except LogNotFoundError:
         problem = "There is no log: the step has not started." if not opened.has_ended else "Its log is not stored."
     slug = quote(opened.step.slug, safe="")
-    is_followed = not opened.has_ended and not view.has_more and not opened.view.is_final
+    is_followed = not opened.has_ended and not view.has_more and not opened.view.is_final and past is None
     return rendering.render(
         request,
         "step.html",
@@ -98,7 +110,8 @@ async def step_page(
         slug=slug,
         attempt=opened.attempt,
         last_attempt=max(opened.step.attempts, 1),
-        at=f"?attempt={opened.attempt}",
+        query=f"?attempt={opened.attempt}",
+        past=None if past is None else at,
         view=view,
         problem=problem,
         text=search,
@@ -145,8 +158,27 @@ async def _open(state: AppState, ns: str, run: str, step: str, attempt: int | No
     return _Opened(found, status, stream, view, shown, number)
 
 
+async def _open_past(state: AppState, now: _Opened, history: RunHistory, at: float, attempt: int | None) -> _Opened:
+    """The step at a moment, with the attempt of then. Raises a problem for an attempt that there was not."""
+    view = history.view(at)
+    step = view.steps[now.step.index]
+    status = find_step(history.run_at(at), step.slug) or {}
+    if not status.get("attempts") and not step.is_reused:
+        return replace(now, status=status, view=view, step=step, until=0)
+    number = attempt or (None if step.is_reused else max(int(each["number"]) for each in status["attempts"]))
+    uid = now.run["metadata"]["uid"]
+    stream = calls.log_stream(now.stream.namespace, uid, status, number, STEP_CONTAINER)
+    try:
+        count = await state.logs.count_until(stream, int(history.time(at).timestamp() * 1e9))
+    except LogNotFoundError:
+        count = 0
+    return _Opened(now.run, status, stream, view, step, stream.attempt, count)
+
+
 async def _read(state: AppState, opened: _Opened, line: int | None, tail: bool) -> LogView:
     """The lines to show. Raises LogNotFoundError."""
+    if opened.until is not None:
+        return await _read_past(state, opened, opened.until, line)
     failing = opened.failing
     wanted = line or (None if tail else failing)
     is_tail = tail or (wanted is None and not opened.has_ended)
@@ -159,4 +191,19 @@ async def _read(state: AppState, opened: _Opened, line: int | None, tail: bool) 
     return build_log(
         lines, commands, base=quote(opened.step.slug, safe=""), failing=failing, wanted=wanted, total=total,
         has_more=has_more,
+    )  # fmt: skip
+
+
+async def _read_past(state: AppState, opened: _Opened, until: int, line: int | None) -> LogView:
+    """The lines that there were at a moment: from a line on, or the last ones. Raises LogNotFoundError."""
+    if not until:
+        return LogView()
+    first = max(1, min(line - BEFORE, until)) if line else max(1, until - PAGE_LINES + 1)
+    lines, has_more = await read_range(state.logs, opened.stream, first)
+    shown = [each for each in lines if each.number <= until]
+    starts = [each for each in await state.logs.commands(opened.stream) if each.line <= until]
+    commands = serialize_commands(starts, command_texts(opened.run, opened.status), opened.record)
+    return build_log(
+        shown, commands, base=quote(opened.step.slug, safe=""), failing=None, wanted=line, total=until,
+        has_more=has_more and len(shown) == len(lines),
     )  # fmt: skip

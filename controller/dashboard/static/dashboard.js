@@ -145,6 +145,8 @@
     if (document.visibilityState === "hidden") closeAll();
     else begin();
   });
+  // What the player shares.
+  window.c8s = { format, leadsElsewhere, note, replace };
   window.addEventListener("pagehide", closeAll);
   window.addEventListener("pageshow", begin);
   begin();

@@ -41,11 +41,13 @@ class StepView:
     matrix_of: str | None
     seconds: float | None
     since: datetime | None
+    started: datetime | None
     attempts: int
     failure: tuple[int, str] | None
     artifacts: int
     tests: Mapping[str, int] | None
     allow_failure: bool
+    is_reused: bool
     bars: tuple[Bar, ...]
 
     @property
@@ -56,7 +58,10 @@ class StepView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run. `structure` changes when steps are added, which happens once, when a repository's pipeline is read."""
+    """A run. `structure` changes when steps are added, which happens once, when a repository's pipeline is read.
+
+    `since` is when its clock started to run, if it still does.
+    """
 
     row: RunRow
     reason: str | None
@@ -65,6 +70,7 @@ class RunView:
     version: str
     is_final: bool
     seconds: float | None
+    since: datetime | None
     problems: tuple[str, ...]
     counts: tuple[tuple[str, int], ...]
     needs_approval: bool
@@ -75,12 +81,26 @@ class RunView:
         return tuple(step.slug for step in self.steps)
 
 
-def build_run(run: Mapping[str, Any], now: datetime) -> RunView:
-    """The view of a PipelineRun."""
-    status, row = status_of(run), RunRow(run)
+@dataclass(frozen=True)
+class Clock:
+    """The time at which a run is seen. A `span` is the time that the bars are of, where the run is seen in its past."""
+
+    now: datetime
+    span: tuple[datetime, datetime] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.span is None
+
+
+def build_run(run: Mapping[str, Any], clock: datetime | Clock) -> RunView:
+    """The view of a PipelineRun, now or at a moment of its past."""
+    clock = clock if isinstance(clock, Clock) else Clock(clock)
+    status, row, now = status_of(run), RunRow(run), clock.now
     begin = row.begin or now
-    end = row.completion_time or max(now, begin)
-    steps = tuple(_step(index, step, begin, end, now) for index, step in enumerate(status.get("steps") or ()))
+    span = clock.span or (begin, row.completion_time or max(now, begin))
+    is_final = row.phase in FINAL_RUN_PHASES
+    steps = tuple(_step(index, step, span, clock) for index, step in enumerate(status.get("steps") or ()))
     summary = status.get("summary") or {}
     names = ("succeeded", "failed", "running", "pending", "skipped", "cancelled")
     spec = run.get("spec") or {}
@@ -90,8 +110,9 @@ def build_run(run: Mapping[str, Any], now: datetime) -> RunView:
         message=status.get("message"),
         steps=steps,
         version=str(run["metadata"].get("resourceVersion", "")),
-        is_final=row.phase in FINAL_RUN_PHASES,
+        is_final=is_final,
         seconds=row.duration(now),
+        since=row.begin if row.start_time is not None and not is_final and clock.is_running else None,
         problems=tuple(
             f"{each.get('file')}:{each.get('line')}:{each.get('column')}: {each.get('message')}"
             for each in status.get("problems") or ()
@@ -102,7 +123,7 @@ def build_run(run: Mapping[str, Any], now: datetime) -> RunView:
     )
 
 
-def _step(index: int, step: Mapping[str, Any], begin: datetime, end: datetime, now: datetime) -> StepView:
+def _step(index: int, step: Mapping[str, Any], span: tuple[datetime, datetime], clock: Clock) -> StepView:
     attempts = step.get("attempts") or ()
     failure = step.get("firstFailure") or {}
     stored = step.get("artifacts")
@@ -119,18 +140,21 @@ def _step(index: int, step: Mapping[str, Any], begin: datetime, end: datetime, n
         why=why,
         depends_on=tuple(map(str, step.get("dependsOn") or ())),
         matrix_of=step.get("matrixOf"),
-        seconds=None if started is None else max(0.0, ((ended or now) - started).total_seconds()),
-        since=started if started is not None and ended is None else None,
+        seconds=None if started is None else max(0.0, ((ended or clock.now) - started).total_seconds()),
+        since=started if ended is None and clock.is_running else None,
+        started=started,
         attempts=len(attempts),
         failure=(int(failure["line"]), str(failure.get("text") or "")) if failure.get("line") else None,
         artifacts=len(stored) if isinstance(stored, list) else int((stored or {}).get("files") or 0),
         tests=attempts[-1].get("tests") if attempts else None,
         allow_failure=bool(step.get("allowFailure")),
-        bars=_bars(attempts, begin, end, now),
+        is_reused=bool(reused),
+        bars=_bars(attempts, span, clock.now),
     )
 
 
-def _bars(attempts: Sequence[Mapping[str, Any]], begin: datetime, end: datetime, now: datetime) -> tuple[Bar, ...]:
+def _bars(attempts: Sequence[Mapping[str, Any]], span: tuple[datetime, datetime], now: datetime) -> tuple[Bar, ...]:
+    begin, end = span
     total = (end - begin).total_seconds()
     if total <= 0:
         return ()

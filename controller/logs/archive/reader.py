@@ -73,6 +73,21 @@ class ArchivedLog:
         if rest:
             yield await self._block(number, rest)
 
+    async def count_until(self, time_ns: int) -> int:
+        """How many lines there were at a time: those before the first later one. All of a log without times."""
+        count, rest = 0, b""
+        try:
+            async for piece in self._store.read(self._stream.times_key):
+                data = rest + piece
+                values = decode_times(data)
+                rest = data[len(values) * TIME_BYTES :]
+                if values and max(values) > time_ns:
+                    return count + next(index for index, value in enumerate(values) if value > time_ns)
+                count += len(values)
+        except ObjectNotFoundError:
+            pass
+        return self.summary.lines
+
     async def _block(self, number: int, data: bytes) -> Block:
         lines = data.count(b"\n") + (not data.endswith(b"\n"))
         start = (number - 1) * TIME_BYTES

@@ -4,143 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.dashboard.site import ARTIFACT, PAYLOAD, Site, wait_until_settled
 from tests.live import C8s
-from tests.support.chromium import run_chromium
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser")]
-
-WAIT = 60_000
-"""Milliseconds: the machine may be busy."""
-PAYLOAD = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
-ARTIFACT = "<img src=x onerror=window.hacked=1>.html"
-_ESCAPED = PAYLOAD.replace("<", "&lt;")
-JUNIT = (
-    f'<testsuite><testcase name="{_ESCAPED}" classname="c"><failure message="{_ESCAPED}">{_ESCAPED}</failure>'
-    f"<system-out>{_ESCAPED}</system-out></testcase></testsuite>"
-)
-HOSTILE = f"""\
-version: v1alpha1
-name: hostile
-steps:
-  - name: build
-    image: x
-    commands:
-      - echo "{PAYLOAD}"
-      - printf '\\033]0;owned\\007\\033[2J\\033[31mred\\033[0m \\342\\200\\256evil\\n'
-      - mkdir out && echo "{PAYLOAD}" > "out/{ARTIFACT}"
-      - echo '<svg xmlns="http://www.w3.org/2000/svg" onload="window.hacked=1"/>' > out/x.svg
-    artifacts: ["out/*"]
-  - name: test
-    image: x
-    dependsOn: [build]
-    matrix: {{dimensions: {{case: ["{PAYLOAD}", "javascript:window.hacked=1"]}}}}
-    commands: ["true"]
-  - name: unit
-    image: x
-    allowFailure: true
-    commands:
-      - |
-        cat > junit.xml <<'END'
-        {JUNIT}
-        END
-        exit 1
-    reports: {{junit: [junit.xml]}}
-  - name: lint
-    image: x
-    allowFailure: true
-    commands: ["for i in $(seq 1 1200); do echo line $i; done", "echo 'Error: {PAYLOAD}'; exit 3"]
-"""
-SLOW = """\
-version: v1alpha1
-name: slow
-steps:
-  - name: first
-    image: x
-    commands: ["echo begun; while [ ! -e {gate} ]; do sleep 0.1; done; echo released"]
-  - name: second
-    image: x
-    dependsOn: [first]
-    commands: ["echo done"]
-"""
-
-
-@dataclass
-class Site:
-    """A signed-in browser at the dashboard of a sandbox."""
-
-    c8s: C8s
-    chromium: Any
-    root: str
-    state: Any
-    hostile: str
-    folder: Path
-    problems: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def page(self, *, signed_in: bool = True, **options: Any) -> Iterator[Any]:
-        """A tab in a context of its own; what scripts and the policy complain about fails the test."""
-        context = self.chromium.new_context(storage_state=self.state if signed_in else None, **options)
-        context.set_default_timeout(WAIT)
-        tab = context.new_page()
-        problems: list[str] = []
-        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
-        self.problems = problems
-        try:
-            yield tab
-            assert problems == []
-        finally:
-            context.close()
-
-    @property
-    def pages(self) -> list[str]:
-        run = f"runs/{self.hostile}"
-        return [
-            "pipelines", "runs", "runs?filter=status:failed", "deliveries", "cluster", run, f"{run}/steps/build",
-            f"{run}/steps/lint?search=boom", f"{run}/tests", f"{run}/artifacts",
-            f"{run}/artifacts/build/preview/out/x.svg", f"compare?left={self.hostile}&right={self.hostile}",
-        ]  # fmt: skip
-
-    def start(self, name: str = "slow") -> tuple[str, Path]:
-        """A run whose first step waits for the file."""
-        gate = self.folder / f"gate-{os.urandom(4).hex()}"
-        folder = self.folder / gate.name.replace("gate", "run")
-        folder.mkdir()
-        (folder / ".c8s.yaml").write_text(SLOW.format(gate=gate))
-        process = self.c8s.start("run", cwd=folder)
-        assert process.stdout is not None
-        name = next(line.split()[1] for line in process.stdout if line.startswith("run "))
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        return name, gate
-
-
-@pytest.fixture(scope="module")
-def site(c8s: C8s, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
-    (folder / ".c8s.yaml").write_text(HOSTILE)
-    out = c8s("run", cwd=folder).stdout
-    run = next(line.split()[1] for line in out.splitlines() if line.startswith("run "))
-    with run_chromium() as chromium:
-        address = c8s("open", "--no-browser").stdout.strip()
-        context = chromium.new_context()
-        tab = context.new_page()
-        tab.goto(address)
-        tab.wait_for_url("**/runs", timeout=WAIT)
-        state = context.storage_state()
-        context.close()
-        yield Site(c8s, chromium, address.partition("/ui/")[0] + "/ui/namespaces/default/", state, run, folder)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
@@ -197,12 +70,6 @@ def test_phone_needs_no_sideways_scrolling(site: Site) -> None:
             assert tab.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
-def _wait_until_settled(tab: Any) -> None:
-    """Wait until htmx has taken over the links of a new page; until then they load whole pages."""
-    marks = ".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
-    wait_until(lambda: tab.evaluate(f"!!window.htmx && !document.querySelector('{marks}')"), what="the page is settled")
-
-
 def test_keyboard_reaches_the_content_and_the_search(site: Site) -> None:
     with site.page() as tab:
         tab.goto(site.root + "runs")
@@ -216,15 +83,15 @@ def test_keyboard_reaches_the_content_and_the_search(site: Site) -> None:
         tab.keyboard.press("Enter")
         tab.wait_for_url("**filter=status**")
         tab.get_by_text("No run matches.").wait_for()
-        _wait_until_settled(tab)
+        wait_until_settled(tab)
         # With scripts, no page is loaded anew: what is set on the window stays.
         tab.evaluate("window.kept = 1")
         tab.get_by_text("All runs").press("Enter")
         tab.get_by_role("link", name=site.hostile, exact=True).wait_for()
-        _wait_until_settled(tab)
+        wait_until_settled(tab)
         tab.get_by_role("link", name=site.hostile, exact=True).press("Enter")
         tab.wait_for_url(f"**/runs/{site.hostile}")
-        _wait_until_settled(tab)
+        wait_until_settled(tab)
         node = tab.locator("svg.graph a", has_text="lint")
         node.focus()
         node.press("Enter")
@@ -382,3 +249,63 @@ def test_open_says_what_is_wrong(site: Site, fresh: C8s) -> None:
     stopped = fresh("open", "--no-browser", expect=1)
     assert "c8s up" in stopped.stderr
     assert "no run" in site.c8s("open", "--no-browser", "nope", expect=1).stderr
+
+
+def _second(tab: Any) -> float:
+    return float(tab.locator("#player input[type=range]").input_value())
+
+
+def test_run_is_played_and_scrubbed_without_a_reload(site: Site) -> None:
+    with site.page() as tab:
+        tab.goto(f"{site.root}runs/{site.hostile}")
+        wait_until_settled(tab)
+        tab.evaluate("window.kept = 1")
+        tab.get_by_role("link", name="Play", exact=True).press("Enter")
+        # It plays at once, and the focus is on the button that pauses it.
+        tab.get_by_role("button", name="Pause").wait_for()
+        assert tab.evaluate("document.activeElement.textContent") == "Pause"
+        wait_until(lambda: _second(tab) > 0, what="time goes on")
+        tab.keyboard.press("Space")
+        tab.get_by_role("button", name="Play").wait_for()
+        slider = tab.get_by_role("slider", name="Second of the run")
+        slider.focus()
+        tab.keyboard.press("Home")
+        tab.locator("#n0.Pending").wait_for()
+        tab.get_by_text("No step has started yet.").wait_for()
+        tab.wait_for_function("location.search === '?at=0'")
+        tab.keyboard.press("ArrowRight")
+        assert 0 < _second(tab) < 5
+        tab.keyboard.press("End")
+        tab.locator("#head .badge.Succeeded").wait_for()
+        tab.get_by_label("Log of").select_option("build")
+        tab.locator("#log-at code", has_text=PAYLOAD).first.wait_for()
+        change = tab.get_by_role("link", name="‹ Change")
+        while _second(tab) > 0:
+            before = _second(tab)
+            change.press("Enter")
+            assert _second(tab) < before
+        tab.locator("#head .badge.Pending").wait_for()
+        assert tab.evaluate("window.kept") == 1
+        assert tab.evaluate("window.hacked") is None
+        # What is sent on is the second that is shown.
+        tab.get_by_role("link", name="Change ›").press("Enter")
+        tab.wait_for_function("location.search.endsWith('&step=build') && !location.search.startsWith('?at=0&')")
+        shown = _second(tab)
+        tab.reload()
+        assert _second(tab) == pytest.approx(shown, abs=0.01)
+
+
+def test_any_second_of_a_run_is_shown_without_scripts(site: Site) -> None:
+    with site.page(java_script_enabled=False) as tab:
+        tab.goto(f"{site.root}runs/{site.hostile}")
+        tab.get_by_role("link", name="Play", exact=True).click()
+        tab.locator("#head .badge.Pending").wait_for()
+        assert tab.get_by_role("button", name="Play").count() == 0
+        tab.get_by_role("link", name="Change ›").click()
+        tab.wait_for_url("**?at=*")
+        tab.get_by_role("slider").press("End")
+        tab.get_by_label("Log of").select_option("build")
+        tab.get_by_role("button", name="Show").click()
+        tab.wait_for_url("**step=build")
+        tab.locator("#head .badge.Succeeded").wait_for()
+        assert PAYLOAD in tab.locator("#log-at").text_content()

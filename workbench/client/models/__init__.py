@@ -3,6 +3,7 @@
 Their text comes from pipelines: `workbench.text.sanitize` makes it safe to display.
 """
 
+from controller.run_history import AttemptTimes
 from workbench.client.models.cluster import Cluster, ComponentHealth, Health, Pod, Quota, SecretNames
 from workbench.client.models.logs import (
     BacklogEnd,
@@ -32,7 +33,6 @@ from workbench.client.models.runs import (
 from workbench.client.models.steps import (
     Artifact,
     Attempt,
-    AttemptTimes,
     FirstFailure,
     LogSummary,
     ResourceUsage,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.run_history import AttemptTimes
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
 
@@ -27,21 +28,6 @@ class LogSummary:
     sha256: str | None
     archived: bool
     first_failure: FirstFailure | None
-
-
-@dataclass(frozen=True)
-class AttemptTimes:
-    """When an attempt reached each milestone; None until then, or if it has no such milestone."""
-
-    queued: datetime | None = None
-    """From then on, only limits delayed the attempt."""
-    created: datetime | None = None
-    scheduled: datetime | None = None
-    pulling: datetime | None = None
-    fetching: datetime | None = None
-    running: datetime | None = None
-    finished: datetime | None = None
-    uploaded: datetime | None = None
 
 
 @dataclass(frozen=True)

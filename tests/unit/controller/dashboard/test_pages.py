@@ -284,6 +284,6 @@ def test_pages_work_without_the_package_of_htmx(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(rendering, "HTMX_PACKAGE", "no_such_package")
     rendering.assets.cache_clear()
     try:
-        assert rendering.assets().keys() == {"dashboard.css", "dashboard.js", "icon.svg"}
+        assert rendering.assets().keys() == {"dashboard.css", "dashboard.js", "player.js", "icon.svg"}
     finally:
         rendering.assets.cache_clear()
