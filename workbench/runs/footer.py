@@ -29,11 +29,18 @@ def footer_actions(run: Run | None, step: Step | None) -> tuple[str, ...]:
     return (*shell, "run.resume", "run.rerun", "app.edit")
 
 
+def other_screen_actions(run: Run | None) -> tuple[str, ...]:
+    """The names of actions that fit on a screen about a run that is not its own, such as its details."""
+    return ("app.edit",) if run is None or run.ended else ("app.edit", "app.cancel")
+
+
 def _has_shell(step: Step) -> bool:
     return step.state in ("Running", "Held") or step.attempt_with_workspace is not None
 
 
-def choose_actions(wanted: Sequence[str] | None, shown: Sequence[str], widths: Sequence[int], width: int) -> list[int]:
+def choose_actions(
+    wanted: Sequence[str] | None, shown: Sequence[str], widths: Sequence[int], width: int, *, first: bool = True
+) -> list[int]:
     """The indexes of the actions that the footer shows, in order; as many as fit.
 
     Args:
@@ -41,10 +48,12 @@ def choose_actions(wanted: Sequence[str] | None, shown: Sequence[str], widths: S
         shown: the names of all actions that could be shown.
         widths: their widths in cells.
         width: that of the footer.
+        first: whether the wanted actions come before the others.
     """
     rank = {name: at for at, name in enumerate(wanted or ())}
     chosen = [at for at, name in enumerate(shown) if wanted is None or name in rank or name not in _STATE_DEPENDENT]
-    chosen.sort(key=lambda at: rank.get(shown[at], len(rank)))
+    if first:
+        chosen.sort(key=lambda at: rank.get(shown[at], len(rank)))
     # Help is never left out: it leads to all the others.
     used = sum(widths[at] for at in chosen if shown[at] == "app.help")
     fitting = []

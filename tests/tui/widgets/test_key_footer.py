@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.tui.driver import SMALL, WIDE, shown, until
-from tests.support.tui.fakes import FakeWorkbench, busy_app, hello
+from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from workbench.tui.widgets.log.view import LogView
 
 
 def footer(app: FakeWorkbench) -> str:
-    return shown(app).splitlines()[-1]
+    return ["", *shown(app).splitlines()][-1]
 
 
 async def test_footer_follows_the_state_of_the_run() -> None:
@@ -30,6 +30,31 @@ async def test_footer_of_the_list_follows_the_selected_run() -> None:
         await until(pilot, lambda: "Cancel" in footer(app))
         await pilot.press("down")
         await until(pilot, lambda: "Resume" in footer(app) and "Cancel" not in footer(app))
+
+
+async def test_no_screen_offers_to_cancel_a_run_that_has_ended() -> None:
+    app = FakeWorkbench([hello(6, "Failed"), hello(5)], launcher=FakeLauncher(), open_run="hello-6")
+    screens = {"d": "details", "T": "tests", "=": " and ", "K": "secrets", "P": "pushes", "C": "cluster", "H": "mes"}
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        for key, title in screens.items():
+            await until(pilot, lambda: "Resume" in footer(app) and "Cancel" not in footer(app))
+            await pilot.press(key.replace("=", "equals_sign"))
+            await until(pilot, lambda title=title: title in shown(app).partition("\n")[0])
+            await until(pilot, lambda: "Back" in footer(app) and "Cancel" not in footer(app))
+            await pilot.press("escape")
+        await pilot.press("e")
+        await until(pilot, lambda: "edit ›" in shown(app) and "Cancel" not in footer(app))
+
+
+async def test_footer_of_another_screen_follows_the_end_of_its_run() -> None:
+    app = FakeWorkbench([hello(7, "Running")], open_run="hello-7")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, lambda: "Follow" in footer(app))
+        await pilot.press("d")
+        await until(pilot, lambda: "Back" in footer(app) and "Cancel" in footer(app))
+        assert footer(app).index("Back") < footer(app).index("Cancel")
+        app.change_run(hello(7))
+        await until(pilot, lambda: "Cancel" not in footer(app))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 99, 100, 140])

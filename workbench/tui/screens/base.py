@@ -10,11 +10,13 @@ from typing import ClassVar, cast
 from textual import on
 from textual.screen import Screen
 
+from workbench.runs.footer import other_screen_actions
 from workbench.session.view_state import Layout
 from workbench.tui.boundary import ErrorBoundary, is_going
 from workbench.tui.keys import key_label
 from workbench.tui.services.interfaces import WorkbenchContext
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.key_footer import KeyFooter
 
 
 def clock_text(moment: datetime) -> str:
@@ -69,13 +71,13 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
     def on_mount(self) -> None:
         # One that is covered is updated when it is uncovered: Textual would draw the screen above it anew as well.
         for signal, update in (
-            (self.workbench.runs_changed, self.runs_changed),
+            (self.workbench.runs_changed, self._runs_changed),
             (self.workbench.clock_ticked, self.clock_ticked),
             (self.workbench.connection_changed, self._connection_changed),
         ):
             signal.subscribe(self, partial(self._update_if_shown, update))
         self._connection_changed()
-        self.runs_changed()
+        self._runs_changed()
 
     def _update_if_shown(self, update: Callable[[], None], _: None) -> None:
         if self.is_shown:
@@ -91,7 +93,7 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
 
     def on_screen_resume(self) -> None:
         self._connection_changed()
-        self.runs_changed()
+        self._runs_changed()
         self.workbench.close_missing_run()
         # After its widgets are composed, so that the layout can be read.
         self.call_after_refresh(self.workbench.save_view)
@@ -114,6 +116,16 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
 
     def runs_changed(self) -> None:
         """Called when the list of runs has changed."""
+
+    def _runs_changed(self) -> None:
+        self.runs_changed()
+        self.fit_footer()
+
+    def fit_footer(self) -> None:
+        """Show the keys that the state of the run asks for."""
+        run = self.workbench.feed.runs.get(self.current_run or "")
+        for footer in self.query(KeyFooter):
+            footer.show_actions(other_screen_actions(run), first=False)
 
     def clock_ticked(self) -> None:
         """Called every second while a run is active."""

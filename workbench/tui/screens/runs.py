@@ -280,10 +280,14 @@ class RunsScreen(RunActions):
         if run is not None and not run.ended:
             self._show_last_lines(run)
 
+    def fit_footer(self) -> None:
+        run = self.workbench.feed.runs.get(self.current_run or "")
+        self.query_one(KeyFooter).show_actions(footer_actions(run, None))
+
     @on(ListView.CursorMoved, "#runs")
     def _update_preview(self) -> None:
         run = self.workbench.feed.runs.get(self.current_run or "")
-        self.query_one(KeyFooter).show_actions(footer_actions(run, None))
+        self.fit_footer()
         pane = self.query_one("#preview")
         pane.display = self._preview_enabled and run is not None and bool(run.steps)
         if run is not None and self._preview_enabled:

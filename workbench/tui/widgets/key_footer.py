@@ -81,6 +81,7 @@ class KeyFooter(PaneBoundary, Widget):
     def __init__(self) -> None:
         super().__init__()
         self._wanted: tuple[str, ...] | None = None
+        self._wanted_first = True
         self._offered: tuple[FooterKey, ...] = ()
         self._palette: FooterKey | None = None
         self._hovered: FooterKey | None = None
@@ -89,10 +90,14 @@ class KeyFooter(PaneBoundary, Widget):
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
-    def show_actions(self, wanted: tuple[str, ...]) -> None:
-        """Show the keys of these actions first, also of those that a footer does not show otherwise."""
-        if wanted != self._wanted:
-            self._wanted = wanted
+    def show_actions(self, wanted: tuple[str, ...], *, first: bool = True) -> None:
+        """Show the keys of these actions, also of those that a footer does not show otherwise.
+
+        Args:
+            first: whether they come before the others.
+        """
+        if (wanted, first) != (self._wanted, self._wanted_first):
+            self._wanted, self._wanted_first = wanted, first
             self._offer_keys()
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
@@ -130,7 +135,8 @@ class KeyFooter(PaneBoundary, Widget):
         right = width - palette.width - gap if palette is not None else width
         widths = [each.width + gap for each in self._offered]
         room = right - 1 if palette is not None else right
-        chosen = choose_actions(self._wanted, [each.name for each in self._offered], widths, room)
+        names = [each.name for each in self._offered]
+        chosen = choose_actions(self._wanted, names, widths, room, first=self._wanted_first)
         places, at = [], 0
         for number in chosen:
             places.append((self._offered[number], at, at + widths[number]))

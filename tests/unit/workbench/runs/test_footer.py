@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.support.tui.fakes import hello, step
 from workbench.client.models import SavedWorkspace
-from workbench.runs.footer import FOLLOW, choose_actions, footer_actions
+from workbench.runs.footer import FOLLOW, choose_actions, footer_actions, other_screen_actions
 
 SHOWN = ["run.details", "run.back", "app.run", "app.edit", "app.cancel", "run.resume", "app.help", "app.quit"]
 WIDTHS = [10] * len(SHOWN)
@@ -42,3 +42,10 @@ def test_actions_that_the_state_rules_out_are_not_shown() -> None:
 
 def test_what_does_not_fit_is_left_out_but_help_stays() -> None:
     assert shown(("run.resume", "app.edit"), 45) == ["run.resume", "app.edit", "run.details", "app.help"]
+
+
+def test_order_stays_where_wanted_actions_do_not_come_first() -> None:
+    chosen = choose_actions(("app.edit", "app.cancel"), SHOWN, WIDTHS, 100, first=False)
+    assert [SHOWN[at] for at in chosen] == [name for name in SHOWN if name != "run.resume"]
+    assert "app.cancel" in other_screen_actions(hello(7, "Running"))
+    assert "app.cancel" not in other_screen_actions(hello(7)) + other_screen_actions(None)

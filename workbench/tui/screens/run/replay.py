@@ -104,8 +104,7 @@ class ReplayScreen(RunScreen):
         step = run.step(self.step) if run is not None and self.step is not None else None
         return (run, step) if run is not None and step is not None and step.phase == "Failed" else None
 
-    def _show_step(self) -> None:
-        super()._show_step()
+    def fit_footer(self) -> None:
         self.query_one(KeyFooter).show_actions(_ACTIONS)
 
     @property

@@ -260,10 +260,14 @@ class RunScreen(LogActions):
         describe = partial(describe_hold, run, following=following) if run is not None else _no_hold
         self.query_one(LogGrid).show_run(run, self._logs, describe, self.held_keys)
         self._show_heading()
-        step = run.step(self.step) if run is not None and self.step is not None else None
-        self.query_one(KeyFooter).show_actions(footer_actions(run, step))
+        self.fit_footer()
         self._stream_if_needed()
         self._show_card()
+
+    def fit_footer(self) -> None:
+        run = self.run
+        step = run.step(self.step) if run is not None and self.step is not None else None
+        self.query_one(KeyFooter).show_actions(footer_actions(run, step))
 
     @on(LogPane.StreamChanged)
     def _stream_changed(self) -> None:
