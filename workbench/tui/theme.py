@@ -73,6 +73,8 @@ PHASE_SIGNS = {
     "Cancelled": "⊘",
 }
 ALLOWED_FAILURE_SIGN = "!"
+ERROR_SIGN, WRAP_SIGN = "▎", "↳"
+"""Before a line that looks like an error, and before a row that continues the line above."""
 
 
 @dataclass(frozen=True)

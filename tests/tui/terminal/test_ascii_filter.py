@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import workbench
 from tests.support.tui.driver import WIDE, sees, shown, until
 from tests.support.tui.fakes import busy_app
 from workbench.text.width import cell_width
@@ -52,3 +56,29 @@ def test_phase_signs_are_distinct() -> None:
     assert len(set(ends)) == len(ends)
     assert len({to_ascii(each) for each in ends}) == len(ends)
     assert set(PHASE_SIGNS.values()) < set(ends)
+
+
+def test_every_sign_of_the_workbench_has_one_in_ascii() -> None:
+    texts = _literals(Path(workbench.__file__).parent / "tui") | _literals(Path(workbench.__file__).parent / "report")
+    signs = {char for text in texts for char in text if not char.isascii()}
+    assert {"✓", "▸", "↳", "≠"} <= signs
+    # The lens is in Textual's table; a question mark is a good sign for it.
+    assert {sign for sign in signs if to_ascii(sign) == "?"} == {"⌕"}
+
+
+def test_folded_and_unfolded_sections_differ_in_ascii() -> None:
+    assert to_ascii("▸") != to_ascii("▾")
+
+
+def _literals(folder: Path) -> set[str]:
+    """The strings of all modules below a folder, without documentation."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        found |= {
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
+        }
+    return found

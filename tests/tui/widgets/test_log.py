@@ -106,7 +106,7 @@ async def test_every_row_of_a_wrapped_line_can_be_reached() -> None:
         await until(pilot, sees(app, "word499", "last"))
         seen = set()
         for _ in range(60):
-            seen |= {word for word in shown(app).split() if word.startswith("word")}
+            seen |= {word.lstrip("↳") for word in shown(app).split() if word.lstrip("↳").startswith("word")}
             await pilot.press("up")
         assert len(seen) == 500
         await until(pilot, sees(app, "first"))
@@ -114,6 +114,27 @@ async def test_every_row_of_a_wrapped_line_can_be_reached() -> None:
         await until(pilot, sees(app, "last", "following"))
         await pilot.press("w")
         await until(pilot, sees(app, "first", "last"))
+
+
+async def test_rows_of_a_wrapped_line_have_a_sign_and_are_copied_as_one_line() -> None:
+    long = " ".join(f"word{n}" for n in range(40))
+    app = one_log("first", long, f"error: {long}", "last")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "last"))
+        await pilot.press("3", "w")
+        await until(pilot, sees(app, "↳word", "word39"))
+        rows = [row for row in shown(app).splitlines() if "word" in row]
+        firsts = [row for row in rows if " word0 " in row]
+        assert len(firsts) == 2
+        assert all("↳word" in row for row in rows if row not in firsts)
+        # Also without numbers, where nothing else tells them from lines.
+        await pilot.press("number_sign")
+        await until(pilot, lambda: "   2 " not in shown(app) and "↳word" in shown(app))
+        await type_into(pilot, "slash", "word20")
+        await until(pilot, sees(app, "1 of 2 found"))
+        await pilot.press("y")
+        await until(pilot, sees(app, "Copied 1 line"))
+        assert app.clipboard == long
 
 
 async def test_scroll_position_stays_while_lines_arrive() -> None:

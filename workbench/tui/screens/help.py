@@ -19,7 +19,7 @@ from workbench.report.trends import SLOWER_SIGN, sparkline
 from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import format_keys, key_label
 from workbench.tui.services.interfaces import WorkbenchContext
-from workbench.tui.theme import ALLOWED_FAILURE_SIGN, PHASE_SIGNS, palette
+from workbench.tui.theme import ALLOWED_FAILURE_SIGN, ERROR_SIGN, PHASE_SIGNS, WRAP_SIGN, palette
 from workbench.tui.widgets.step_list import BAR_SIGNS, CRITICAL_SIGN
 
 _KEYS_WIDTH = 20
@@ -78,7 +78,8 @@ class HelpScreen(ErrorBoundary, ModalScreen[None]):
             (ALLOWED_FAILURE_SIGN, "failed, which the pipeline allows", colours.warning),
             (CRITICAL_SIGN, "on the chain of steps that the end of the run waited for", colours.warning),
             ("⇠", "also waits for these steps", colours.faint),
-            ("▎", "a line that looks like an error", colours.error),
+            (ERROR_SIGN, "a line that looks like an error", colours.error),
+            (WRAP_SIGN, "goes on with the line above, which is wrapped", colours.faint),
             ("≠", "differs between the two runs", colours.plain),
             (durations, "durations of the last runs, the longest highest", colours.muted),
             (SLOWER_SIGN, "slower than the last runs", colours.warning),

@@ -26,7 +26,7 @@ from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
 from workbench.tui.boundary import ErrorBoundary
-from workbench.tui.theme import Palette, palette
+from workbench.tui.theme import ERROR_SIGN, Palette, palette
 
 MIN_ROWS = 4
 """Rows below which a card is useless: the failure, its command, a line of the log, the actions."""
@@ -179,7 +179,7 @@ def _lines(lines: Sequence[CardLine], colours: Palette) -> list[Text]:
     digits = max((len(str(line.number)) for line in lines), default=1)
     rows = []
     for line in lines:
-        text = Text(" ").append("▎" if line.failing else " ", colours.error)
+        text = Text(" ").append(ERROR_SIGN if line.failing else " ", colours.error)
         text.append(f"{line.number:>{digits}} ", colours.faint)
         rows.append(text.append(sanitize_label(line.text, _MAX_TEXT), colours.error if line.failing else colours.plain))
     return rows

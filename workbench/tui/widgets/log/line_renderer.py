@@ -15,7 +15,7 @@ from workbench.logs.log_file import LogFile
 from workbench.logs.search.query import Query, is_error
 from workbench.text.sanitize import segments
 from workbench.text.width import cell_width, char_width
-from workbench.tui.theme import Palette, rich_style
+from workbench.tui.theme import ERROR_SIGN, WRAP_SIGN, Palette, rich_style
 
 _CACHE_SIZE = 2_000
 
@@ -97,9 +97,10 @@ def render_line(read: LogLine, line: int, style: LineStyle) -> RenderedLine:
         return RenderedLine(text, (Strip([*head, *pieces]),), (0,))
     starts = wrap_offsets(text, max(style.wrap_width - style.margin, 8))
     parts = _split_rows(pieces, text, starts)
-    blank = [Segment(" " * style.margin)]
+    sign = Segment(WRAP_SIGN, style.palette.error if is_error(text) else style.palette.faint)
+    below = [Segment(" " * (style.margin - 1)), sign]
     return RenderedLine(
-        text, tuple(Strip([*(blank if row else head), *part]) for row, part in enumerate(parts)), tuple(starts)
+        text, tuple(Strip([*(below if row else head), *part]) for row, part in enumerate(parts)), tuple(starts)
     )
 
 
@@ -109,7 +110,7 @@ def _gutter(time: int | None, line: int, style: LineStyle, text: str) -> list[Se
         head.append(Segment(f"{line + 1:>{style.number_width}} ", style.palette.faint))
     if style.show_times:
         head.append(Segment(f"{format_time(time)} ", style.palette.faint))
-    return [*head, Segment("▎", style.palette.error) if is_error(text) else Segment(" ")]
+    return [*head, Segment(ERROR_SIGN, style.palette.error) if is_error(text) else Segment(" ")]
 
 
 def wrap_offsets(text: str, width: int) -> list[int]:

@@ -19,7 +19,7 @@ from workbench.logs.viewport import ViewportPosition
 from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
-from workbench.tui.theme import Palette, palette
+from workbench.tui.theme import ERROR_SIGN, Palette, palette
 from workbench.tui.widgets.log.line_renderer import LineStyle, RenderedLine
 from workbench.tui.widgets.log.view import LogView
 
@@ -156,7 +156,7 @@ def render_heading(section: Section, style: LineStyle, colours: Palette, hidden:
     failed = section.exit_code not in (None, 0)
     pieces = [
         Segment(" " * (style.margin - 1)),
-        Segment("▎" if failed else " ", colours.error),
+        Segment(ERROR_SIGN if failed else " ", colours.error),
         Segment(sign, colours.muted),
         Segment(prompt + title, colours.bold + colours.error if failed else colours.bold),
         Segment(details, colours.error if failed else colours.muted),
