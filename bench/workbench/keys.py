@@ -1,92 +1,181 @@
 """How soon a key is seen on the screen while four steps log 20,000 lines/s, and how fast 10,000 runs are scrolled.
 
-.venv/bin/python bench/workbench/keys.py
+    .venv/bin/python bench/workbench/keys.py [--base FOLDER] [--seconds 10]
+
+The workbench runs in a terminal of its own, with a fake controller that makes the lines: a key is seen when the
+terminal gets the text that it leads to. Processor time is that of the thread with the event loop, lines included.
+`--base` measures another checkout with a `.venv` in turn, such as that of an earlier version.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
 import os
-import platform
+import select
 import statistics
+import struct
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
+from fcntl import ioctl
 from pathlib import Path
+from termios import TIOCSWINSZ
 
 ROOT = Path(__file__).parents[2]
-_STEPS, _RATE, _SECONDS, _BATCH = 4, 20_000, 10, 100
+_STEPS, _RATE, _BATCH = 4, 20_000, 100
+_COLUMNS, _ROWS = 160, 45
+_PAUSE = 0.05
+_TIMEOUT = 30.0
+_PANES = ("steps", "log")
 
 
-_PANES = {"steps": "2", "log": "3"}
-"""The key that leads there."""
-
-
-async def keys(pane: str) -> None:
-    """Presses a key that moves in a log or to another step's, and waits until the screen has been drawn after it."""
+async def flooded(seconds: float, result: Path) -> None:
+    """Opens the workbench on a run whose steps log fast, and writes how many lines there were and are."""
     from tests.support.tui.fakes import FakeWorkbench, run, step
-    from workbench.client import Lines, LogLine, StreamEnd, StreamKey
+    from workbench.client import BacklogEnd, Lines, LogLine, StreamEnd, StreamKey
     from workbench.tui.startup import tune_garbage_collector
     from workbench.tui.widgets.log.view import LogView
 
     names = [f"step{number}" for number in range(_STEPS)]
     app = FakeWorkbench([run("flood-1", "Running", [step(name, (), "Running") for name in names])], open_run="flood-1")
-    merged: asyncio.Queue[object] = asyncio.Queue()
+    frames: asyncio.Queue[object] = asyncio.Queue()
+    sent = dict.fromkeys(names, 0)
 
     async def stream(*_: object, **__: object):  # type: ignore[no-untyped-def]
         while True:
-            yield await merged.get()
-
-    app.controller.stream_logs = stream  # type: ignore[method-assign]
-    sent = dict.fromkeys(names, 0)
+            yield await frames.get()
 
     async def flood() -> None:
+        for name in names:
+            frames.put_nowait(BacklogEnd(StreamKey(name, 1, "step")))
         started_at = time.perf_counter()
-        while (passed := time.perf_counter() - started_at) < _SECONDS:
+        while (passed := time.perf_counter() - started_at) < seconds:
             while sum(sent.values()) < passed * _RATE:
                 for name in names:
-                    lines = tuple(LogLine(1_767_225_600_100_000, f"\x1b[32mline {sent[name] + n}\x1b[0m of a flood")
-                                  for n in range(_BATCH))  # fmt: skip
-                    merged.put_nowait(Lines(StreamKey(name, 1, "step"), sent[name] + 1, lines))
+                    numbers = range(sent[name], sent[name] + _BATCH)
+                    texts = (f"\x1b[32mline {number}\x1b[0m of a flood of {name}" for number in numbers)
+                    lines = tuple(LogLine(1_767_225_600_100_000, text) for text in texts)
+                    frames.put_nowait(Lines(StreamKey(name, 1, "step"), sent[name] + 1, lines))
                     sent[name] += _BATCH
             await asyncio.sleep(0.01)
         for name in names:
-            merged.put_nowait(StreamEnd(StreamKey(name, 1, "step"), sent[name]))
-
-    async with app.run_test(size=(160, 45)) as pilot:
-        await pilot.pause(0.5)
-        tune_garbage_collector()
-        flooding = asyncio.create_task(flood())
+            frames.put_nowait(StreamEnd(StreamKey(name, 1, "step"), sent[name]))
         view = app.screen.query_one(LogView)
-        while not view.line_count:
-            await asyncio.sleep(0.01)
-        await pilot.press(_PANES[pane])
-        await pilot.pause(0.1)
-        took: list[float] = []
-        computed: list[float] = []
-        while not flooding.done():
-            for key in ("k", "j"):
-                painted, started_at, before = asyncio.Event(), time.perf_counter(), time.thread_time()
-                number = app._number
-                app.simulate_key(key)
-                while app._number == number or app._in_flight is not None:
-                    await asyncio.sleep(0)
-                # The key has been handled; now what it has changed is drawn.
-                view.call_after_refresh(painted.set)
-                await painted.wait()
-                took.append(time.perf_counter() - started_at)
-                computed.append(time.thread_time() - before)
-                await asyncio.sleep(0.05)
-        await flooding
-        while view.line_count < sent[names[0]]:
-            await asyncio.sleep(0.01)
-        lines = f"{view.line_count:,} of {sent[names[0]]:,} lines of the first step are there"
-        print(
-            f"key to paint in the {pane} beside {sum(sent.values()) / _SECONDS:,.0f} lines/s of {_STEPS} steps: "
-            f"{_spread(took)} ({len(took)} keys), processor time {_spread(computed)}; {lines}"
-        )
+        async with asyncio.timeout(_TIMEOUT):
+            while view.line_count < max(sent.values()):
+                await asyncio.sleep(0.01)
+        result.write_text(json.dumps({"sent": max(sent.values()), "shown": view.line_count}))
+        app.exit()
+
+    app.controller.stream_logs = stream  # type: ignore[method-assign]
+    tune_garbage_collector()
+    app.call_later(lambda: app.run_worker(flood()))
+    await app.run_async()
 
 
-def _spread(seconds: list[float]) -> str:
+class Terminal:
+    """The workbench of a checkout in a terminal."""
+
+    def __init__(self, python: Path, checkout: Path, seconds: float, result: Path) -> None:
+        main, terminal = os.openpty()
+        ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+        env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        env |= {"PYTHONPATH": str(checkout), "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+        command = [str(python), "-P", str(Path(__file__).absolute()), "--flooded", str(result)]
+        self._process = subprocess.Popen([*command, "--seconds", str(seconds)], env=env, cwd=checkout,
+                                         stdin=terminal, stdout=terminal, stderr=terminal)  # fmt: skip
+        os.close(terminal)
+        self._main = main
+
+    def wait_for(self, text: str) -> bool:
+        """Read until the workbench has written a text; False if it has ended."""
+        written, wanted, until = b"", text.encode(), time.monotonic() + _TIMEOUT
+        while wanted not in written:
+            if time.monotonic() > until:
+                raise SystemExit(f"{text!r} was not shown: {written[-2_000:]!r}")
+            if select.select([self._main], [], [], 0.1)[0]:
+                try:
+                    written = written[-200:] + os.read(self._main, 65_536)
+                except OSError:
+                    return False
+            elif self._process.poll() is not None:
+                return False
+        return True
+
+    def press(self, key: str, then: str = "") -> tuple[float, float] | None:
+        """Wall and processor time until the text is shown; None if the workbench has ended."""
+        self._read_rest()
+        began, computed = time.perf_counter(), self._processor_time()
+        try:
+            os.write(self._main, key.encode())
+        except OSError:
+            return None
+        if then and not self.wait_for(then):
+            return None
+        return time.perf_counter() - began, self._processor_time() - computed
+
+    def pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and self._process.poll() is None:
+            if select.select([self._main], [], [], left)[0]:
+                self._read_rest()
+
+    def _read_rest(self) -> None:
+        while select.select([self._main], [], [], 0)[0]:
+            try:
+                os.read(self._main, 65_536)
+            except OSError:
+                return
+
+    def _processor_time(self) -> float:
+        try:
+            return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[0]) / 1e9
+        except (FileNotFoundError, ProcessLookupError):
+            return 0.0
+
+    def close(self) -> None:
+        while self._process.poll() is None:
+            self.pause(0.1)
+        os.close(self._main)
+
+
+def keys(pane: str, python: Path, checkout: Path, seconds: float) -> str:
+    """Presses keys that lead to another step, or back to the end of a log, until no more lines come."""
+    with tempfile.TemporaryDirectory(prefix="c8s-bench-") as folder:
+        result = Path(folder) / "lines.json"
+        terminal = Terminal(python, checkout, seconds, result)
+        terminal.wait_for("of a flood")
+        terminal.press("2" if pane == "steps" else "3")
+        terminal.pause(0.3)
+        found: list[tuple[float, float]] = []
+        at = 0
+        while True:
+            if pane == "steps":
+                down = at == 0
+                at = 1 if down else 0
+                took = terminal.press("j" if down else "k", f"of a flood of step{at}")
+            else:
+                terminal.press("k")
+                terminal.pause(_PAUSE)
+                took = terminal.press("G", "following")
+            if took is None:
+                break
+            found.append(took)
+            terminal.pause(_PAUSE)
+        terminal.close()
+        lines = json.loads(result.read_text())
+    wall, computed = ([each[which] for each in found[:-1]] for which in (0, 1))
+    return (
+        f"key to paint in the {pane} beside {_RATE:,} lines/s of {_STEPS} steps: {_spread(wall)} ({len(wall)} keys), "
+        f"processor time {_spread(computed)}; {lines['shown']:,} of {lines['sent']:,} lines of the first step are there"
+    )
+
+
+def _spread(seconds: Sequence[float]) -> str:
     ordered = sorted(seconds)
     return f"p50 {statistics.median(ordered) * 1000:.0f} ms, p95 {ordered[int(len(ordered) * 0.95)] * 1000:.0f} ms"
 
@@ -114,11 +203,23 @@ async def scroll() -> None:
 
 
 def main() -> None:
-    sys.path.insert(0, str(ROOT))
-    load = os.getloadavg()[0]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, help="checkout that is measured in turn")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--flooded", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.flooded is not None:
+        asyncio.run(flooded(args.seconds, args.flooded))
+        return
+    sys.path[:0] = [str(ROOT), str(Path(__file__).parents[1])]
+    from machine import describe
+
+    print(describe())
     for pane in _PANES:
-        asyncio.run(keys(pane))
+        print(keys(pane, Path(sys.executable), ROOT, args.seconds))
+        if args.base is not None:
+            python = args.base / ".venv" / "bin" / "python"
+            print("base:", keys(pane, python, args.base.absolute(), args.seconds))
     asyncio.run(scroll())
 
 

@@ -38,6 +38,11 @@ _MAX_HOLD = 3.0
 """The same while something is prepared that will read the keys."""
 
 
+def keys_wait(app: App[Any]) -> bool:
+    """Whether a key is being handled or was typed ahead. What is not urgent then comes after it."""
+    return isinstance(app, OrderedInput) and app.is_reading_keys
+
+
 class KeyHandled(Message, bubble=True, verbose=True):
     """Follows a key through the queues of the widgets that may handle it, and so reaches the app after it."""
 
@@ -63,6 +68,11 @@ class OrderedInput(_App):
         """Whether a check of the key that is being handled is scheduled."""
         self._number = 0
         self._holds = 0
+
+    @property
+    def is_reading_keys(self) -> bool:
+        """Whether a key is being handled, or waits for that."""
+        return self._in_flight is not None or bool(self._typed)
 
     async def on_event(self, event: events.Event) -> None:
         if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded:

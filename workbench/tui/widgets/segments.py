@@ -29,6 +29,23 @@ def line(segments: list[Segment], width: int, base: Style, overlay: Style | None
     return strip
 
 
+def window(strip: Strip, left: int, width: int, base: Style, overlay: Style | None = None) -> Strip:
+    """`width` columns of a line from column `left`, on the widget's background; `overlay` as for `line`.
+
+    The same as with the methods of `Strip`, which make a new one at each step: a log is drawn with this.
+    """
+    length = strip.cell_length
+    if left or length > width:
+        strip = strip.crop(left, left + width)
+        length = strip.cell_length
+    segments = [Segment(text, base + style if style is not None else base) for text, style, _ in strip]
+    if length < width:
+        segments.append(Segment(" " * (width - length), base))
+    if overlay is not None:
+        segments = [Segment(text, (style or Style()) + overlay) for text, style, _ in segments]
+    return Strip(segments, width)
+
+
 def age_text(since: datetime | None, now: datetime) -> str:
     """The age in its largest unit: `now`, `40s`, `5m`, `3h`, `12d`."""
     if since is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import ClassVar
@@ -67,6 +69,7 @@ class RunScreen(LogActions):
         super().__init__(run)
         self._initial_step = step
         self._user_selected = False
+        self._keeps_step = False
         self._trends_of: tuple[str, bool] | None = None
         """The pipeline whose statistics are shown, and whether the run had ended when they were read."""
         self._steps_width: int | None = None
@@ -84,6 +87,9 @@ class RunScreen(LogActions):
         yield KeyFooter()
 
     def on_mount(self) -> None:
+        # Not by their messages, which arrive after the cursor is drawn: one picture shows all that a key changes.
+        self.watch(self.query_one(DagView), "selected", self._step_chosen, init=False)
+        self.watch(self.query_one(StepList), "cursor", self._step_chosen, init=False)
         self._saved_layout = self.workbench.saved_layout(self.STATE_KEY)
         width = self._saved_layout.get("steps-width")
         self._steps_width = width if isinstance(width, int) and not isinstance(width, bool) else None
@@ -171,7 +177,7 @@ class RunScreen(LogActions):
         dag, steps = self.query_one(DagView), self.query_one(StepList)
         with contained(dag):
             dag.show_run(run)
-        with contained(steps), self.prevent(ListView.CursorMoved):
+        with contained(steps), self._keeping_step():
             steps.show_run(run)
         if self._trends_of != (run.pipeline, run.ended):
             delay = _TRENDS_DELAY if self._trends_of is not None else 0.0
@@ -226,19 +232,22 @@ class RunScreen(LogActions):
 
     def watch_step(self) -> None:
         self.query_one(DagView).selected = self.step
-        with self.prevent(ListView.CursorMoved):
-            self.query_one(StepList).cursor = self.step
+        self.query_one(StepList).cursor = self.step
         self.query_one(LogGrid).select(self.step)
         self._show_step()
 
-    @on(DagView.Selected)
-    def _graph_selected(self, event: DagView.Selected) -> None:
-        self._user_selected, self.step = True, event.name
+    def _step_chosen(self, name: str | None) -> None:
+        if name is not None and name != self.step and not self._keeps_step:
+            self._user_selected, self.step = True, name
 
-    @on(ListView.CursorMoved)
-    def _list_selected(self, event: ListView.CursorMoved) -> None:
-        if event.key != self.step:
-            self._user_selected, self.step = True, event.key
+    @contextmanager
+    def _keeping_step(self) -> Iterator[None]:
+        """Within the block, a cursor that moves because rows change does not choose a step."""
+        self._keeps_step = True
+        try:
+            yield
+        finally:
+            self._keeps_step = False
 
     @on(DagView.Opened)
     @on(ListView.Opened)

@@ -22,6 +22,7 @@ from workbench.logs.time_input import parse_moment
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import is_going
 from workbench.tui.keys import key_label
+from workbench.tui.ordered_input import keys_wait
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.heading import LogStatus, empty_message, heading, status_reason
 from workbench.tui.widgets.log.prompt import LogPrompt
@@ -39,6 +40,8 @@ from workbench.tui.widgets.log.view import LogView
 
 _REDRAW_DELAY = 0.05
 """Seconds between two updates of a growing log."""
+_KEY_DELAY, _MAX_KEY_DELAYS = 0.01, 10
+"""Seconds for which an update waits for a key that is being handled, and how often."""
 
 
 class LogPane(SearchableLog):
@@ -86,6 +89,8 @@ class LogPane(SearchableLog):
         self._found_sections: tuple[int, list[Section]] = (0, [])
         """What the sections of the view were made from: the number of markers, and the commands."""
         self._refresh_scheduled = False
+        self._key_delays = 0
+        """How often the update has waited for a key."""
         self._pending_line: int | None = None
         self._selection_of_step: tuple[str, int | None, str | None] = ("", None, None)
         self._said: dict[str, Text] = {}
@@ -134,7 +139,12 @@ class LogPane(SearchableLog):
             self.set_timer(_REDRAW_DELAY, self._refresh_lines)
 
     def _refresh_lines(self) -> None:
-        self._refresh_scheduled = False
+        if keys_wait(self.app) and self._key_delays < _MAX_KEY_DELAYS:
+            # What a key changes is shown first.
+            self._key_delays += 1
+            self.set_timer(_KEY_DELAY, self._refresh_lines)
+            return
+        self._refresh_scheduled, self._key_delays = False, 0
         if self.search.filter is not None and not self.search.filter.complete:
             self._scan_filter(self.search.filter)
         self._update_sections()

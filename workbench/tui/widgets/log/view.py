@@ -25,7 +25,7 @@ from workbench.tui.theme import palette
 from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine, render_line
 from workbench.tui.widgets.log.rows import MAX_COPIED_LINES, LineSelection, LogRows
 from workbench.tui.widgets.log.scrolling import ScrollingLog
-from workbench.tui.widgets.segments import line
+from workbench.tui.widgets.segments import window
 
 
 @dataclass(frozen=True)
@@ -270,20 +270,25 @@ class LogView(ScrollingLog):
             self._frame = None
 
     def render_line(self, y: int) -> Strip:
+        """A row of the screen. Outside of a drawing it is Textual that asks, for what is under the mouse."""
         frame = self._frame
         base = frame.base if frame is not None else self.rich_style
         width, shown = self.size.width, self._visible_rows()
         if self._rows.log_file is None or y >= len(shown):
             return Strip.blank(width, base)
         row, part = shown[y]
-        painted = self._rendered(row)
-        strip = self._row_strip(painted, row, part)
+        rendered = self._rendered(row)
+        strip = (
+            rendered.rows[part]
+            if frame is not None and self.text_selection is None
+            else (self._selectable_row(rendered, row, part))
+        )
         if not self.wrap and strip.cell_length > self._max_line_width:
             self._max_line_width = strip.cell_length
-            self.call_after_refresh(self._update_virtual_size)
-        drawn = line(list(strip), max(strip.cell_length, width), base, self._row_overlay(row))
+            if strip.cell_length > width:
+                self.call_after_refresh(self._update_virtual_size)
         left = 0 if self.wrap else self.scroll_offset.x
-        return drawn.crop_extend(left, left + width, base)
+        return window(strip, left, width, base, self._row_overlay(row))
 
     def _row_overlay(self, row: int) -> Style | None:
         """The style over a whole row: at the cursor, of marked lines, of lines of context."""
@@ -294,7 +299,7 @@ class LogView(ScrollingLog):
             return palette(self.app).cursor_blurred
         return Style(dim=True) if self._rows.is_context(shown_line) else None
 
-    def _row_strip(self, rendered: RenderedLine, row: int, part: int) -> Strip:
+    def _selectable_row(self, rendered: RenderedLine, row: int, part: int) -> Strip:
         span = self.text_selection.get_span(row) if self.text_selection is not None else None
         style = self.screen.get_component_rich_style("screen--selection") if span is not None else None
         return rendered.selectable_row(row, part, self._line_style.margin, span, style)
