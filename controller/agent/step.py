@@ -103,7 +103,8 @@ def _bring(settings: AgentSettings, client: AgentClient, gate: Gate, *, early: b
 
     if not gate.has("source"):
         _begin(gate, "source")
-        fetch_source(settings, client)
+        # A spare copy of the source is left to a step that is due.
+        fetch_source(settings, client, use_spare=not early)
         gate.finish("source")
     if early:
         from .due import wait_until_due

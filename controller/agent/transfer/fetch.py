@@ -21,33 +21,42 @@ _MIN_SHARED = 16 * 1024**2
 """Bytes of an archive; below, unpacking it for each step is cheaper than having it on the disk once more."""
 
 
-def fetch_source(settings: AgentSettings, client: AgentClient) -> None:
-    """Extract the source, which does not depend on other steps."""
+def fetch_source(settings: AgentSettings, client: AgentClient, *, use_spare: bool) -> None:
+    """Extract the source, which does not depend on other steps, or take a spare copy of it."""
     if settings.flag("C8S_FETCH_KEPT"):
         _fetch(settings, client, "source", "the saved workspace", any_link=True)
     elif settings.flag("C8S_FETCH_SOURCE"):
         with_git = settings.flag("C8S_FETCH_GIT")
         selects = _input_selector(settings, with_git=with_git)
         link = client.download_link("source")
-        if selects is not None or not _share_source(settings, client, link, with_git=with_git):
+        is_shared = selects is None and (
+            (use_spare and not with_git and _take_spare(settings, client, link))
+            or _copy_source(settings, client, link, with_git=with_git)
+        )
+        if not is_shared:
             _fetch(settings, client, "source", "the source", link=link, skip_git=not with_git, selects=selects)
 
 
-def _share_source(settings: AgentSettings, client: AgentClient, link: dict[str, Any], *, with_git: bool) -> bool:
-    """Put the source into the workspace by what the agents of this machine have unpacked; False if that is nothing."""
-    folder, size = settings.optional("C8S_SHARED_SOURCES"), link.get("size")
-    if folder is None or not isinstance(size, int):
+def _take_spare(settings: AgentSettings, client: AgentClient, link: dict[str, Any]) -> bool:
+    """Take a spare copy of the source; False if there is none."""
+    folder = settings.optional("C8S_SHARED_SOURCES")
+    if folder is None:
         return False
-    # Not before they are needed: importing them takes time.
-    if not with_git:
-        from ..sources.spares import use_spare
+    # Not before it is needed: importing it takes time.
+    from ..sources.spares import use_spare
 
-        done = use_spare(client, link, folder, settings.workspace)
-        if done is not None:
-            print(f"fetched the source: {done}", flush=True)
-            return True
-    if size < _MIN_SHARED:
+    done = use_spare(client, link, folder, settings.workspace)
+    if done is not None:
+        print(f"fetched the source: {done}", flush=True)
+    return done is not None
+
+
+def _copy_source(settings: AgentSettings, client: AgentClient, link: dict[str, Any], *, with_git: bool) -> bool:
+    """Copy a large source from where the agents of this machine have it unpacked; False if they share none."""
+    folder, size = settings.optional("C8S_SHARED_SOURCES"), link.get("size")
+    if folder is None or not isinstance(size, int) or size < _MIN_SHARED:
         return False
+    # As above.
     from ..sources.copies import can_copy, fetch_shared
 
     if not can_copy():

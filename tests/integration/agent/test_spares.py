@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.agent.fake_api import FakeAgentApi
 from tests.integration.agent.pod import AGENT, Pod
+from tests.support.waiting import wait_until_async
 from tests.unit.controller.agent.sources.archives import Entry, archive, file, link, snapshot
 
 FILES = [file(f"src/{number}", str(number).encode()) for number in range(100)]
@@ -174,6 +175,20 @@ async def test_steps_that_get_a_part_of_the_source_or_its_history_unpack_it(
     assert "a spare copy" not in await run(shared, api, other, C8S_FETCH_GIT="1")
     assert (other.workspace / ".git/config").exists()
     assert len(spares(shared)) == 1
+
+
+async def test_a_step_whose_pod_is_made_ahead_leaves_it_to_one_that_is_due(
+    shared: Path, api: FakeAgentApi, pod: Pod
+) -> None:
+    data = archive(FILES)
+    api.serve("source", data)
+    await make(shared, data)
+    pod.role = "early-step"
+    agent = await pod.start(C8S_FETCH_SOURCE="1", C8S_SHARED_SOURCES=str(shared), C8S_EARLY_JOB="job")
+    await wait_until_async((pod.gate / "fetched-source").exists, 20, what="the source is fetched")
+    agent.kill()
+    await agent.communicate()
+    assert (len(list((pod.workspace / "src").iterdir())), len(spares(shared))) == (100, 1)
 
 
 async def test_a_workspace_that_has_something_of_the_name_is_unpacked_into(
