@@ -97,9 +97,11 @@ def _make(folder: str, digest: str, source: BinaryIO) -> str:
         if len(index.entries) < _MIN_ENTRIES:
             return "the source is so small that none is needed"
         archive.seek(0)
-        _unpack(Spare(path + _NEW), archive, limit)
-        _write_index(path + _NEW, index)
-        os.rename(path + _NEW, path)
+        # A killed process may have left one of any other name.
+        spare = Spare(f"{path}-{os.urandom(4).hex()}{_NEW}")
+        _unpack(spare, archive, limit)
+        _write_index(spare.folder, index)
+        os.rename(spare.folder, path)
     return f"unpacked, with {len(index.entries)} files"
 
 
