@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -78,6 +78,16 @@ def watching(c8s: C8s, folder: Path, *more: str) -> Iterator[Watching]:
             watched.close()
 
 
+def has_spare(c8s: C8s, pipeline: str) -> bool:
+    """Whether the sandbox has a spare copy of a source with this pipeline."""
+    for path in (c8s.home / "state/c8s/default/sources").glob("*.spare/tree/.c8s.yaml"):
+        # It may be replaced meanwhile.
+        with suppress(OSError):
+            if path.read_text() == pipeline:
+                return True
+    return False
+
+
 def test_only_what_changed_runs_after_a_save(c8s: C8s, folder: Path) -> None:
     file = folder / ".c8s.yaml"
     file.write_text(FLOW.format(name="saved"))
@@ -105,8 +115,11 @@ def test_outdated_run_is_cancelled_and_ctrl_c_cancels_the_last(c8s: C8s, folder:
     wait = f'"cat built; until [ -e {go} ]; do sleep 0.1; done"'
     text = FLOW.format(name="outdated").replace("cat built tests/check.txt", wait)
     (folder / ".c8s.yaml").write_text(text)
+    for number in range(70):
+        (folder / f"{number}.txt").touch()
     with watching(c8s, folder) as watched:
         watched.wait_for(r"test +\| src/app.txt 1")
+        wait_until(lambda: has_spare(c8s, text), 60, what="a spare copy of the source")
         (folder / "src" / "app.txt").write_text("second\n")
         watched.wait_for(r"run outdated-1 is outdated and was cancelled")
         watched.wait_for(r"run outdated-2: src/app.txt changed")
@@ -116,6 +129,8 @@ def test_outdated_run_is_cancelled_and_ctrl_c_cancels_the_last(c8s: C8s, folder:
         watched.wait_for(r"stopped watching after 2 runs; the last one, outdated-2, was cancelled")
     shown = c8s("runs", "--watched", "--pipeline", "outdated").stdout
     assert re.findall(r"outdated-\d +(\w+)", shown) == ["Cancelled", "Cancelled"]
+    agent = c8s("logs", "outdated-2", "build", "--container", "agent").stdout
+    assert "a spare copy of an earlier one with 1 of 74 files changed" in agent
 
 
 def test_branch_switch_is_one_run_with_the_results_of_the_other_branch(c8s: C8s, folder: Path) -> None:
