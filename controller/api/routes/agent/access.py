@@ -87,9 +87,19 @@ def cache_key_pattern(rendered: str) -> re.Pattern[str]:
 
 
 async def authorize_agent(
-    state: AppState, request: Request, role: AgentRole, slug: str | None = None, attempt: int | None = None
+    state: AppState,
+    request: Request,
+    role: AgentRole,
+    slug: str | None = None,
+    attempt: int | None = None,
+    *,
+    after_retry: bool = False,
 ) -> AttemptAccess:
     """The attempt of the request's token, which must be for this role, and for this step and attempt if they are given.
+
+    Args:
+        after_retry: also once the next attempt was made, as long as the pod of this one has not ended: for what
+            belongs to this attempt alone.
 
     Raises a problem for another role, step or attempt, for a run that is another one by now, and for an attempt that
     has ended.
@@ -102,7 +112,7 @@ async def authorize_agent(
         raise _forbidden(f"the token is for the agent {capability.role}, this call is for {role}")
     if slug not in (None, capability.slug) or attempt not in (None, capability.attempt):
         raise _forbidden(f"the token is for attempt {capability.attempt} of the step {capability.slug}")
-    if has_ended(run, capability.slug, capability.attempt):
+    if has_ended(run, capability.slug, capability.attempt, after_retry=after_retry):
         detail = f"attempt {capability.attempt} of the step {capability.slug} has ended, and its token with it"
         raise ApiProblemError("conflict", detail)
     if not run["spec"].get("pipeline"):
@@ -115,8 +125,11 @@ async def authorize_agent(
     return AttemptAccess(run, plan, step, capability.attempt)
 
 
-def has_ended(run: Mapping[str, Any], slug: str, attempt: int) -> bool:
-    """Whether nothing of an attempt runs any more. One that the status does not have yet has not even started."""
+def has_ended(run: Mapping[str, Any], slug: str, attempt: int, *, after_retry: bool = False) -> bool:
+    """Whether nothing of an attempt runs any more, or (without `after_retry`) the next one was made.
+
+    One that the status does not have yet has not even started.
+    """
     status = run.get("status") or {}
     if status.get("phase") in FINAL_RUN_PHASES:
         return True
@@ -125,7 +138,9 @@ def has_ended(run: Mapping[str, Any], slug: str, attempt: int) -> bool:
     own = next((each for each in attempts if each["number"] == attempt), None)
     if own is None or own.get("phase") not in FINAL_STEP_PHASES:
         return False
-    return "ended" in (own.get("times") or {}) or any(each["number"] > attempt for each in attempts)
+    return "ended" in (own.get("times") or {}) or (
+        not after_retry and any(each["number"] > attempt for each in attempts)
+    )
 
 
 async def _load_plan(state: AppState, run: Mapping[str, Any]) -> RunPlan:

@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api/v1/agent/reports", tags=["agent"], route_class=G
 async def agent_report(request: Request, slug: str, attempt: int, body: models.AgentReport) -> Response:
     """Reports how far an attempt is. A later report replaces the earlier one."""
     state = get_state(request)
-    metadata = (await authorize_agent(state, request, "step", slug, attempt)).run["metadata"]
+    metadata = (await authorize_agent(state, request, "step", slug, attempt, after_retry=True)).run["metadata"]
     now = state.utc_now()
     # The clock of a node may be ahead.
     times = {name: min(time, now) for name in ("began", "ended") if (time := getattr(body, name)) is not None}

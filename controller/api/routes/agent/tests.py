@@ -70,7 +70,7 @@ async def agent_failed_tests(request: Request) -> Response:
 async def agent_tests(request: Request, slug: str, attempt: int) -> Response:
     """Stores the results of an attempt's tests. The first reports stay; repeating the call has no effect."""
     state = get_state(request)
-    access = await authorize_agent(state, request, "step", slug, attempt)
+    access = await authorize_agent(state, request, "step", slug, attempt, after_retry=True)
     if not access.step.step.report_globs:
         raise ApiProblemError("forbidden", f"the step {access.step.name} has no reports")
     metadata = access.run["metadata"]
