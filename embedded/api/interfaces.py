@@ -78,6 +78,10 @@ class KubeletApi(Protocol):
         """The PodMetrics of the pods that run, of a namespace or (empty) of all, as far as they can be measured."""
         ...
 
+    async def read_node_metrics(self, matches: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """The NodeMetrics of the node, if it exists and its labels match."""
+        ...
+
     def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """Read the log in chunks; with `follow` until the container ends.
 

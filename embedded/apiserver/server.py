@@ -108,7 +108,7 @@ class Server:
         user = filters.impersonate(request.headers, user, self._authorizer)
         info = request_info.parse(request.path, self._registry.scheme)
         if info is None and (wanted := metrics.parse_path(request.path)) is not None:
-            return await self._list_metrics(request, user, wanted)
+            return await self._read_metrics(request, user, wanted)
         if info is None:
             return self._serve_non_resource(request, user)
         verb = _request_verb(request, info)
@@ -142,15 +142,17 @@ class Server:
             return await self._scale_handlers.handle(api_request, verb)
         return await self._methods[verb](api_request)
 
-    async def _list_metrics(self, request: web.BaseRequest, user: User, wanted: metrics.MetricsRequest) -> web.Response:
+    async def _read_metrics(self, request: web.BaseRequest, user: User, wanted: metrics.MetricsRequest) -> web.Response:
         if request.method != "GET":
             raise method_not_allowed()
-        if not self._authorizer.allows(user, AccessRequest("list", metrics.GROUP, "pods", wanted.namespace)):
-            message = f'pods.{metrics.GROUP} is forbidden: User "{user.name}" cannot list resource "pods"'
-            raise ApiError(403, "Forbidden", f'{message} in API group "{metrics.GROUP}"', {})
-        items = await self._pods.read_metrics(wanted.namespace, metrics.selects(request.query.get("labelSelector", "")))
+        access = AccessRequest(wanted.verb, metrics.GROUP, wanted.resource, wanted.namespace)
+        if not self._authorizer.allows(user, access):
+            message = (
+                f'{wanted.resource}.{metrics.GROUP} is forbidden: User "{user.name}" cannot {wanted.verb} resource'
+            )
+            raise ApiError(403, "Forbidden", f'{message} "{wanted.resource}" in API group "{metrics.GROUP}"', {})
         return responses.json_response(
-            200, {"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": items}
+            200, await metrics.read(self._pods, wanted, request.query.get("labelSelector", ""))
         )
 
     def _serve_non_resource(self, request: web.BaseRequest, user: User) -> web.Response:

@@ -48,6 +48,7 @@ _VIEW = [
     _rule("batch", ("jobs", "jobs/status"), _READ),
     _rule("coordination.k8s.io", ("leases",), _READ),
 ]
+_METRICS = [_rule("metrics.k8s.io", ("nodes", "pods"), _READ)]
 _VERSIONS = ("/healthz", "/livez", "/readyz", "/version", "/version/")
 
 
@@ -76,12 +77,14 @@ _LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 _AUTO_UPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 _ROLES = {
     "cluster-admin": _DefaultRole([_rule("*", ("*",), ("*",)), {"nonResourceURLs": ["*"], "verbs": ["*"]}]),
-    "admin": _DefaultRole([*_EDIT, *_VIEW, *_ADMIN], aggregates="admin"),
-    "edit": _DefaultRole([*_EDIT, *_VIEW], _aggregate_to("admin"), aggregates="edit"),
-    "view": _DefaultRole(_VIEW, _aggregate_to("edit"), aggregates="view"),
+    "admin": _DefaultRole([*_EDIT, *_VIEW, *_METRICS, *_ADMIN], aggregates="admin"),
+    "edit": _DefaultRole([*_EDIT, *_VIEW, *_METRICS], _aggregate_to("admin"), aggregates="edit"),
+    "view": _DefaultRole([*_VIEW, *_METRICS], _aggregate_to("edit"), aggregates="view"),
     "system:aggregate-to-admin": _DefaultRole(_ADMIN, _aggregate_to("admin")),
     "system:aggregate-to-edit": _DefaultRole(_EDIT, _aggregate_to("edit")),
     "system:aggregate-to-view": _DefaultRole(_VIEW, _aggregate_to("view")),
+    # Of metrics-server.
+    "system:aggregated-metrics-reader": _DefaultRole(_METRICS, _aggregate_to("view")),
     "system:auth-delegator": _DefaultRole(
         [
             _rule("authentication.k8s.io", ("tokenreviews",), ("create",)),

@@ -350,6 +350,13 @@ class Kubelet:
         wanted = [each for each in pods if namespace in ("", each.pod["metadata"]["namespace"]) and matches(each.pod)]
         return await self._metrics.read(wanted)
 
+    async def read_node_metrics(self, matches: Callable[[Json], bool]) -> list[Json]:
+        """See `embedded.api.interfaces.KubeletApi`."""
+        found = self._registry.find(ObjectRef(NODES, None, node.NODE_NAME))
+        if found is None or not matches(found):
+            return []
+        return [await self._metrics.read_node(found, [worker.measured for worker in self._workers.values()])]
+
     # -- logs
 
     async def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncGenerator[bytes, None]:

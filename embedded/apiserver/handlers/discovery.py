@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from embedded.api.scheme import SERVER_VERSION, ResourceType, Scheme
-from embedded.apiserver.handlers import exec, openapi
+from embedded.apiserver.handlers import exec, metrics, openapi
 from embedded.apiserver.handlers.openapi import EncodedDocument
 from embedded.storage.sqlite import encode_json
 
@@ -45,14 +45,21 @@ def find_document(
     if parts == ["api", "v1"]:
         return _resource_list("", "v1", scheme)
     if parts == ["apis"]:
-        groups = [_group(g, v) for g, v in scheme.group_versions().items() if g]
+        groups = [_group(g, v) for g, v in _group_versions(scheme).items() if g]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
     if parts[0] == "apis" and len(parts) in (2, 3):
-        versions = scheme.group_versions().get(parts[1], [])
+        versions = _group_versions(scheme).get(parts[1], [])
         if len(parts) == 2:
             return {"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1], versions)} if versions else None
         return _resource_list(parts[1], parts[2], scheme) if parts[2] in versions else None
     return None
+
+
+def _group_versions(scheme: Scheme) -> dict[str, list[str]]:
+    """The versions of each group, those of what is stored and then that of what is measured."""
+    found = scheme.group_versions()
+    found.setdefault(metrics.GROUP, [metrics.VERSION])
+    return found
 
 
 def _verbose_health(endpoint: str, checks: list[str]) -> str:
@@ -78,7 +85,7 @@ def _requested_aggregation(accept: str) -> str:
 
 def _aggregated_document(core: bool, version: str, scheme: Scheme) -> EncodedDocument:
     items = []
-    for group, versions in scheme.group_versions().items():
+    for group, versions in _group_versions(scheme).items():
         if core is (group == ""):
             listed = [
                 {"version": each, "resources": _aggregated_resources(group, each, scheme), "freshness": "Current"}
@@ -92,6 +99,8 @@ def _aggregated_document(core: bool, version: str, scheme: Scheme) -> EncodedDoc
 
 def _aggregated_resources(group: str, version: str, scheme: Scheme) -> list[Json]:
     """The resources of one version, in aggregated form."""
+    if (group, version) == (metrics.GROUP, metrics.VERSION):
+        return [_aggregated_metrics(each) for each in metrics.resource_entries()]
     found = []
     for resource in scheme.all():
         if (resource.group, resource.version) != (group, version):
@@ -118,6 +127,16 @@ def _aggregated_resources(group: str, version: str, scheme: Scheme) -> list[Json
     return found
 
 
+def _aggregated_metrics(entry: Json) -> Json:
+    return {
+        "resource": entry["name"],
+        "responseKind": {"group": metrics.GROUP, "version": metrics.VERSION, "kind": entry["kind"]},
+        "scope": "Namespaced" if entry["namespaced"] else "Cluster",
+        "singularResource": "",
+        "verbs": entry["verbs"],
+    }
+
+
 def _group_version_kind(entry: Json, resource: ResourceType) -> Json:
     of = (entry.get("group", resource.group), entry.get("version", resource.version))
     return {"group": of[0], "version": of[1], "kind": entry["kind"]}
@@ -129,7 +148,7 @@ def _group(group: str, versions: list[str]) -> Json:
 
 
 def _resource_list(group: str, version: str, scheme: Scheme) -> Json:
-    entries: list[Json] = []
+    entries = metrics.resource_entries() if (group, version) == (metrics.GROUP, metrics.VERSION) else []
     for resource in scheme.all():
         if (resource.group, resource.version) == (group, version):
             entries += _resource_entries(resource)

@@ -207,3 +207,33 @@ def test_previous_logs_are_separate(client: Kubectl) -> None:
     assert client("logs", "twice", "--previous") == "first\n"
     assert client("logs", "twice") == "second\n"
     assert "previous terminated container" in client("logs", "p", "-c", "main", "--previous", code=1)
+
+
+def test_top_shows_what_pods_and_the_node_use(run: Run) -> None:
+    pods = run("top", "pod", "p", "--containers", "--no-headers").stdout.decode().split()
+    assert (pods[:2], pods[4:6]) == (["p", "main"], ["p", "other"])
+    assert re.fullmatch(r"\d+m \d+Mi", " ".join(pods[2:4]))
+    (node,) = run("top", "nodes", "--no-headers").stdout.decode().splitlines()
+    assert re.fullmatch(r"embedded +\d+m +\d+% +\d+Mi +\d+% *", node)
+    assert b'podmetrics.metrics.k8s.io "default/none" not found' in run("top", "pod", "none").stderr
+
+
+def test_metrics_are_a_group_as_of_metrics_server(run: Run) -> None:
+    assert b"metrics.k8s.io/v1beta1\n" in run("api-versions").stdout
+    listed = run("api-resources", "--api-group=metrics.k8s.io", "--no-headers").stdout.decode().split()
+    assert listed == [
+        *("nodes", "metrics.k8s.io/v1beta1", "false", "NodeMetrics"),
+        *("pods", "metrics.k8s.io/v1beta1", "true", "PodMetrics"),
+    ]
+    groups = json.loads(run("get", "--raw", "/apis").stdout)["groups"]
+    own = json.loads(run("get", "--raw", "/apis/metrics.k8s.io").stdout)
+    assert own == {"kind": "APIGroup", "apiVersion": "v1", **groups[-1]}
+    entries = json.loads(run("get", "--raw", "/apis/metrics.k8s.io/v1beta1").stdout)["resources"]
+    assert [(each["name"], each["kind"], each["verbs"]) for each in entries] == [
+        ("nodes", "NodeMetrics", ["get", "list"]),
+        ("pods", "PodMetrics", ["get", "list"]),
+    ]
+    found = json.loads(run("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes/embedded").stdout)
+    assert (found["kind"], sorted(found["usage"])) == ("NodeMetrics", ["cpu", "memory"])
+    assert b"(NotFound)" in run("get", "--raw", "/apis/metrics.k8s.io/v1beta1/pods/p").stderr
+    assert run("get", "pod", "p", "-o", "name").stdout == b"pod/p\n"

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,46 @@ async def test_the_first_reading_is_a_rate_since_the_start_and_later_ones_since_
 async def test_what_has_ended_or_can_not_be_measured_is_left_out() -> None:
     container: Any = Container(None)
     assert await MetricsReader().read([MeasuredPod(POD, (("step", container, 0.0),)), MeasuredPod(POD, ())]) == []
+
+
+NODE = {"metadata": {"name": "embedded", "labels": {"a": "b"}}}
+
+
+def write_proc(proc: Path, busy: int, memory: int) -> None:
+    proc.mkdir(exist_ok=True)
+    ticks = busy * os.sysconf("SC_CLK_TCK")
+    (proc / "stat").write_text(f"cpu  {ticks} 0 0 777 99 0 0 0 0 0\ncpu0 1 2\n")
+    (proc / "meminfo").write_text(f"MemTotal: {memory + 100} kB\nMemFree: 1 kB\nMemAvailable: 100 kB\n")
+
+
+async def test_the_node_is_the_whole_machine_since_the_last_reading(tmp_path: Path) -> None:
+    clock = Clock()
+    write_proc(tmp_path, 10, 1)
+    reader = MetricsReader(clock, clock, tmp_path)
+    clock.now += 10
+    write_proc(tmp_path, 25, 2048)
+    found = await reader.read_node(NODE, [])
+    assert found["usage"] == {"cpu": "1500000000n", "memory": "2048Ki"}
+    assert (found["window"], found["metadata"]["name"], found["metadata"]["labels"]) == (
+        "10.000s",
+        "embedded",
+        {"a": "b"},
+    )
+    assert "namespace" not in found["metadata"]
+    clock.now += 0.1
+    assert (await reader.read_node(NODE, []))["usage"] == found["usage"]
+    # It is not forgotten while nobody asks.
+    clock.now += 1000
+    await reader.read([])
+    assert (await reader.read_node(NODE, []))["usage"]["cpu"] == "0n"
+
+
+async def test_where_the_machine_is_not_known_the_node_is_its_pods(tmp_path: Path) -> None:
+    clock = Clock()
+    reader = MetricsReader(clock, clock, tmp_path / "none")
+    containers: list[Any] = [Container(Usage(5.0, 2048)), Container(Usage(2.5, 1024))]
+    pods = [MeasuredPod(POD, (("step", each, 990.0),)) for each in containers]
+    assert (await reader.read_node(NODE, pods))["usage"] == {"cpu": "750000000n", "memory": "3Ki"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
