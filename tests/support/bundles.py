@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,8 @@ class FakeSource:
     ) -> AsyncGenerator[bytes, None]:
         assert timestamps
         self._have(f"{step}/{attempt}")
+        if (step, attempt, container) not in self.logs:
+            raise NotFoundError("there is no such log")
         lines = self.logs[step, attempt, container].splitlines(keepends=True)
         for line in lines:
             yield line
@@ -156,10 +159,39 @@ def decoded(raw: dict[str, Any] | None = None) -> Run:
 
 def export_sample(path: Path, source: FakeSource | None = None, *, max_artifacts: int = 1_000_000) -> Any:
     """Write the sample to a file; its manifest."""
+    return _export(path, decoded(), source or FakeSource(), ExportOptions(max_artifacts, "c8s test"))
 
+
+AS_OF = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+"""When the sample that has not ended is exported: in its 30th second."""
+
+
+def unfinished_run() -> dict[str, Any]:
+    """The sample in the second attempt of `check`, which hangs, and whose agent has no log yet."""
+    run = sample_run()
+    build, check, _ = run["status"]["steps"]
+    last = {**check["attempts"][1], "phase": "Running", "containers": ["step", "agent"]}
+    last["times"] = {name: time for name, time in last["times"].items() if name != "finished"}
+    for name in ("exitCode", "message", "log"):
+        last.pop(name, None)
+    kept = {name: check[name] for name in ("name", "slug", "dependsOn", "startTime")}
+    check = {**kept, "phase": "Running", "attempts": [check["attempts"][0], last]}
+    steps = [build, check, {"name": "after", "slug": "after", "dependsOn": ["check"], "phase": "Pending"}]
+    status = {key: run["status"][key] for key in ("startTime", "runtime")}
+    summary = {"total": 3, "succeeded": 1, "running": 1, "pending": 1}
+    return {**run, "status": {**status, "phase": "Running", "steps": steps, "summary": summary}}
+
+
+def export_unfinished(path: Path, now: datetime = AS_OF) -> Any:
+    """Write that sample to a file; its manifest."""
+    options = ExportOptions(1_000_000, "c8s test", lambda: now)
+    return _export(path, decoded(unfinished_run()), FakeSource(), options)
+
+
+def _export(path: Path, run: Run, source: FakeSource, options: ExportOptions) -> Any:
     async def export() -> Any:
         with path.open("wb") as file:
-            return await write_bundle(source or FakeSource(), decoded(), file, ExportOptions(max_artifacts, "c8s test"))
+            return await write_bundle(source, run, file, options)
 
     return asyncio.run(export())
 

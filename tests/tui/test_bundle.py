@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from tests.support.bundles import FakeSource, decoded, moment, rewrite, sample_run
+from tests.support.bundles import AS_OF, FakeSource, decoded, export_unfinished, moment, rewrite, sample_run
 from tests.support.tui.driver import WIDE, sees, until
 from workbench.bundle.controller import BundleController
 from workbench.bundle.write import ExportOptions, write_bundle
-from workbench.tui.app import Workbench, WorkbenchOptions
+from workbench.tui.app import Workbench
+from workbench.tui.startup import bundle_options
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J[bold]x[/bold]\u202e\x00"
 
@@ -28,7 +30,7 @@ async def bundle_at(path: Path, source: FakeSource | None = None) -> Path:
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Pilot[Any]]:
     with BundleController(path) as bundle:
-        app = Workbench(lambda _: bundle, WorkbenchOptions(endpoint_label=path.name, open_run=bundle.only_run.name))
+        app = Workbench(lambda _: bundle, bundle_options(bundle, path.name))
         async with app.run_test(size=WIDE, notifications=True) as pilot:
             await until(pilot, sees(app, path.name, bundle.only_run.phase))
             yield pilot
@@ -43,6 +45,16 @@ async def test_a_run_is_shown_with_its_log_and_why_it_failed(tmp_path: Path) -> 
         await until(pilot, sees(pilot.app, "test_a", "2 != 3"))
         await pilot.press("escape", "d")
         await until(pilot, sees(pilot.app, "failing line", "param target"))
+
+
+async def test_time_stands_still_in_a_run_that_had_not_ended(tmp_path: Path) -> None:
+    path = tmp_path / "a.c8srun"
+    await asyncio.to_thread(export_unfinished, path)
+    async with opened(path) as pilot:
+        await until(pilot, sees(pilot.app, "as of 2026-01-01 12:00:30 UTC", "30.0s", "AssertionError: 2 != 3"))
+        assert pilot.app.now() == AS_OF
+        await pilot.press("less_than_sign")
+        await until(pilot, sees(pilot.app, "of 30.0s"))
 
 
 @pytest.mark.parametrize(("key", "said"), [("R", "can't run it again"), ("F", "can't run it again")])

@@ -20,16 +20,19 @@ from workbench.client.connections import Connection, DeliveryOutcome
 from workbench.client.errors import NotFoundError
 from workbench.client.models import (
     Artifact,
+    Attempt,
     Change,
     Cluster,
     Frame,
     Health,
+    LogSummary,
     Run,
     RunEnd,
     RunEvent,
     RunsListed,
     SavedPipeline,
     SecretNames,
+    Step,
     StepCommand,
     StreamKey,
 )
@@ -51,7 +54,7 @@ class BundleController:
         self._archive = Archive(path)
         try:
             self.manifest: Manifest = self._parse(path)
-            self._run = self._read_run()
+            self._run = _with_logs(self._read_run(), self.manifest)
         except BundleError:
             self._archive.close()
             raise
@@ -65,7 +68,8 @@ class BundleController:
 
     def _read_run(self) -> Run:
         try:
-            return parse_run(self._archive.document(names.RUN, _MAX_RUN))
+            unfinished = self.manifest.as_of is not None
+            return parse_run(self._archive.document(names.RUN, _MAX_RUN), unfinished=unfinished)
         except BundleError as error:
             if str(error).startswith("can't"):
                 raise
@@ -304,6 +308,23 @@ class BundleController:
 
     def _blocks(self, entry: str) -> Iterator[bytes]:
         return self._archive.blocks(entry, names.MAX_FILE)
+
+
+def _with_logs(run: Run, manifest: Manifest) -> Run:
+    """The run, of whose logs nothing more comes: what was written until the export is all there is."""
+    if manifest.as_of is None:
+        return run
+    stored = {(log.step, log.attempt) for log in manifest.logs}
+    lines = {(log.step, log.attempt): log.lines for log in manifest.logs if log.container == "step"}
+
+    def with_log(step: Step, attempt: Attempt) -> Attempt:
+        key = (step.slug, attempt.number)
+        if key not in stored or (attempt.log is not None and attempt.log.archived):
+            return attempt
+        return replace(attempt, log=LogSummary(lines.get(key, 0), 0, None, archived=True, first_failure=None))
+
+    steps = (replace(step, attempts=tuple(with_log(step, each) for each in step.attempts)) for step in run.steps)
+    return replace(run, steps=tuple(steps))
 
 
 def _last_chunks(log: StoredLog, lines: int) -> list[LogChunk]:

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from workbench.bundle.errors import BundleError
+from workbench.bundle.run_document import plausible
+from workbench.client.decode import decode_time
 
 FORMAT = "c8s-run-bundle"
-VERSION = 1
+VERSION = 2
+"""The latest version. What has nothing of it is written as an earlier one, which earlier c8s can open."""
+UNFINISHED_VERSION = 2
+"""The first version in which a run need not have ended."""
 SUFFIX = ".c8srun"
 
 MANIFEST = "bundle.json"
@@ -85,7 +91,11 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of `bundle.json`. `cluster` has runtime, images and version of the controller."""
+    """The content of `bundle.json`. `cluster` has runtime, images and version of the controller.
+
+    Attributes:
+        as_of: the time at which the run was as it is here, if it had not ended.
+    """
 
     producer: str
     cluster: Mapping[str, str]
@@ -94,13 +104,20 @@ class Manifest:
     left_out: tuple[LeftOut, ...] = ()
     left_out_count: int = 0
     """How many items are not in the bundle, of which `left_out` has the first ones."""
-    version: int = field(default=VERSION)
+    as_of: datetime | None = None
+
+    @property
+    def version(self) -> int:
+        """The version of the format that it needs."""
+        return 1 if self.as_of is None else UNFINISHED_VERSION
 
     def to_json(self) -> dict[str, Any]:
         """The document."""
+        unfinished = {"unfinishedAt": format_moment(self.as_of)} if self.as_of is not None else {}
         return {
             "format": FORMAT,
             "version": self.version,
+            **unfinished,
             "producer": self.producer,
             "cluster": dict(self.cluster),
             "logs": [
@@ -147,8 +164,22 @@ def parse_manifest(raw: object) -> Manifest:
             for each in _objects(raw, "leftOut", MAX_LEFT_OUT)
         ),
         left_out_count=_number(raw, "leftOutCount", 0, 1 << 40),
-        version=version,
+        as_of=_moment(raw) if version >= UNFINISHED_VERSION else None,
     )
+
+
+def format_moment(moment: datetime) -> str:
+    """A time in RFC 3339."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _moment(raw: Mapping[str, Any]) -> datetime | None:
+    if "unfinishedAt" not in raw:
+        return None
+    found = plausible(decode_time(_text(raw, "unfinishedAt", 40)))
+    if found is None:
+        raise BundleError(f"`unfinishedAt` in its {MANIFEST} is not a time")
+    return found
 
 
 def _check_entries(logs: Iterable[StoredLog], files: Iterable[StoredFile]) -> None:

@@ -73,16 +73,16 @@ class Excerpt:
 
 async def build_page(source: PageSource) -> str:
     """The page of a run. Raises ClientError."""
-    run = source.only_run
+    run, now = source.only_run, source.manifest.as_of or datetime.now(UTC)
     excerpts = [excerpt async for excerpt in _excerpts(source, run)]
     report = await source.list_tests(run.name, failed=True)
     artifacts = await source.artifacts(run.name)
     warnings = [event for event in await source.events(run.name) if event.type == "Warning"]
     parts = [
-        *_head(run, source.manifest),
+        *_head(run, source.manifest, now),
         *_section("Steps", _graph(run)),
-        *_section("Times", draw_chart(run, run.completion_time or datetime.now(UTC))),
-        *_section("Why", _step_table(run)),
+        *_section("Times", draw_chart(run, run.completion_time or now)),
+        *_section("Why", _step_table(run, now)),
         *(part for excerpt in excerpts for part in _section(excerpt.title, *_log(excerpt))),
         *_section("Failed tests", *_tests(report)),
         *_section("Artifacts", *_artifacts(artifacts)),
@@ -123,7 +123,7 @@ def _text(text: str, limit: int = _MAX_TEXT) -> str:
 # -- the run
 
 
-def _head(run: Run, manifest: Manifest) -> list[Element]:
+def _head(run: Run, manifest: Manifest, now: datetime) -> list[Element]:
     sign = PHASE_SIGNS.get(run.phase, "·")
     phase = run.phase if run.phase in PHASE_SIGNS else "Pending"
     facts = [
@@ -132,7 +132,7 @@ def _head(run: Run, manifest: Manifest) -> list[Element]:
         ("commit", run.commit),
         ("event", run.event),
         ("started", _moment(run.start_time)),
-        ("duration", format_duration(run_duration(run, run.completion_time or datetime.now(UTC)))),
+        ("duration", format_duration(run_duration(run, run.completion_time or now))),
         ("runtime", run.runtime),
         *((f"parameter {name}", value) for name, value in run.params.items()),
         ("exported by", manifest.producer),
@@ -142,9 +142,10 @@ def _head(run: Run, manifest: Manifest) -> list[Element]:
         for name, value in facts
         if value
     ]
+    unfinished = f" It had not ended when it was exported, at {_moment(manifest.as_of)}." if manifest.as_of else ""
     return [
         element("h1", {}, element("span", {"class": f"sign {phase}"}, sign), " ", _text(run.name, 200)),
-        element("p", {"class": phase}, _text(f"{run.phase}. {run.message or ''}")),
+        element("p", {"class": phase}, _text(f"{run.phase}. {run.message or ''}{unfinished}")),
         element("dl", {}, *rows[:60]),
     ]
 
@@ -158,7 +159,7 @@ def _graph(run: Run) -> Element | None:
     return element("div", {"class": "wide"}, drawing)
 
 
-def _step_table(run: Run) -> Element | None:
+def _step_table(run: Run, now: datetime) -> Element | None:
     rows = [
         element(
             "tr",
@@ -170,7 +171,7 @@ def _step_table(run: Run) -> Element | None:
             element("td", {"class": "number"}, str(row.attempts or "")),
             element("td", {}, _text(step.message or step.reason or "", 500)),
         )
-        for row, step in zip(build_report(run, datetime.now(UTC)).steps[:_MAX_STEPS], run.steps, strict=False)
+        for row, step in zip(build_report(run, now).steps[:_MAX_STEPS], run.steps, strict=False)
     ]
     heads = ("", "step", "status", "time", "attempts", "why")
     head = element("tr", {}, *(element("th", {}, name) for name in heads))
@@ -182,9 +183,10 @@ def _step_table(run: Run) -> Element | None:
 
 
 async def _excerpts(source: PageSource, run: Run) -> AsyncGenerator[Excerpt, None]:
-    """The logs of failed steps, as far as the page has room."""
-    budget, failed = _LOG_BUDGET, [step for step in run.steps if step.phase == "Failed"]
-    for step in failed[:_MAX_LOGS]:
+    """The logs of failed steps, then of those that run, as far as the page has room."""
+    budget, phases = _LOG_BUDGET, ("Failed", "Running")
+    shown = sorted((step for step in run.steps if step.phase in phases), key=lambda step: phases.index(step.phase))
+    for step in shown[:_MAX_LOGS]:
         attempt = step.last_attempt
         if attempt is None or budget <= 0:
             continue

@@ -1,4 +1,4 @@
-"""Where a run that has ended is played: a position in its time, and a speed. It draws nothing and has no clock."""
+"""Where a run of the past is played: a position in its time, and a speed. It draws nothing and has no clock."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ class Playback:
     changes: list[datetime] = field(default_factory=list, repr=False)
 
     @classmethod
-    def of(cls, run: Run) -> Playback | None:
-        """At the start of a run; None if none of its times is known."""
+    def of(cls, run: Run, until: datetime | None = None) -> Playback | None:
+        """At the start of a run; None if none of its times is known.
+
+        Args:
+            until: when a run that has not ended was as it is; without it, it is None for such a run.
+        """
         known = time_range(run)
-        if known is None or not run.ended:
+        if known is None or not (run.ended or until is not None):
             return None
+        known = (known[0], max(known[1], until)) if until is not None else known
         speed, seconds = 1.0, (known[1] - known[0]).total_seconds()
         while seconds / speed > _AT_FIRST and speed < _MAX_SPEED:
             speed *= 2

@@ -19,15 +19,18 @@ _MAX_EDGES = 50_000
 _EARLIEST, _LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def parse_run(raw: object) -> Run:
+def parse_run(raw: object, *, unfinished: bool = False) -> Run:
     """The run of the document `run.json`. A definition that is not a valid one is left out.
+
+    Args:
+        unfinished: the file says that the run had not ended.
 
     Raises:
         BundleError: it has no name or no end, too many steps, two of one name, a circle, or impossible times.
     """
     run = decode.decode_run(raw if isinstance(raw, dict) else {})
-    if not run.name or not run.ended:
-        raise BundleError("its run has no name, or has not ended")
+    if not run.name or run.ended is unfinished:
+        raise BundleError(f"its run has no name, or has {'ended already' if unfinished else 'not ended'}")
     if len(run.steps) > _MAX_STEPS or sum(len(step.attempts) for step in run.steps) > _MAX_ATTEMPTS:
         raise BundleError(f"its run has more than {_MAX_STEPS} steps or {_MAX_ATTEMPTS:,} attempts")
     names, slugs = {step.name for step in run.steps}, {step.slug for step in run.steps}

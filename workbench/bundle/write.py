@@ -1,7 +1,7 @@
-"""Writes the bundle of a run that has ended: everything that the controller has of it, masked as it is stored.
+"""Writes the bundle of a run: everything that the controller has of it, masked as it is stored.
 
-The same run gives the same bytes: entries are in a fixed order, with a fixed time, and nothing says when or by whom the
-file was written.
+The same run gives the same bytes once it has ended: entries are in a fixed order, with a fixed time, and nothing says
+when or by whom the file was written. A run that has not ended is written as it is, with the time.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import zipfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
 from workbench.bundle import manifest as names
 from workbench.bundle.manifest import LeftOut, LogChunk, Manifest, StoredFile, StoredLog
-from workbench.bundle.timeline import status_changes
+from workbench.bundle.timeline import status_changes, time_range
 from workbench.client import decode
 from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import Run, Step
@@ -54,12 +55,17 @@ class Source(Protocol):
     def log_blocks(self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False) -> Any: ...
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class ExportOptions:
     """`max_artifacts`: bytes of artifacts in all, the smallest first; None: none, and that is nothing to report."""
 
     max_artifacts: int | None = 0
     producer: str = "c8s"
+    now: Callable[[], datetime] = _now
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ async def write_bundle(
     options: ExportOptions,
     progress: Callable[[ExportProgress], None] = lambda _: None,
 ) -> Manifest:
-    """Write a run that has ended to an empty file; what was written.
+    """Write a run to an empty file, of one that has not ended what there is; what was written.
 
     Args:
         file: is compressed to in a thread of its own, while the next part arrives.
@@ -105,6 +111,7 @@ class _Export:
 
     async def write(self) -> Manifest:
         run = self.run
+        as_of = self._as_of()
         self.progress(ExportProgress("status"))
         cluster = await self.source.cluster_document()
         document = {key: value for key, value in run.raw.items() if key != "resourceVersion"}
@@ -126,9 +133,18 @@ class _Export:
             files=tuple(files),
             left_out=tuple(self.left_out),
             left_out_count=self.left_out_count,
+            as_of=as_of,
         )
         await self._add_json(names.MANIFEST, found.to_json())
         return found
+
+    def _as_of(self) -> datetime | None:
+        """The time of a run that has not ended: now, or its last change if the clock of its cluster is ahead."""
+        if self.run.ended:
+            return None
+        known = time_range(self.run)
+        now = self.options.now()
+        return now if known is None else max(now, known[1])
 
     async def _kept(self, what: str, call: Awaitable[T], otherwise: T) -> T:
         """The answer of a call; what the controller has no more is left out."""
@@ -170,7 +186,7 @@ class _Export:
             try:
                 await self._log(step, attempt, container, chunks, total)
             except NotFoundError:
-                self._leave_out(what, "it is no longer stored")
+                self._leave_out(what, "it is no longer stored" if self.run.ended else "there is none yet")
                 continue
             yield StoredLog(step.slug, attempt, container, tuple(chunks))
 

@@ -77,6 +77,8 @@ class WorkbenchOptions:
     start_run: Callable[[], Awaitable[str]] | None = None
     """Creates the run to show first, and returns its name."""
     now: Callable[[], datetime] = _now
+    as_of: datetime | None = None
+    """The time at which the run of a file was as it is, if it had not ended: nothing changes any more."""
     sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None
     """Reads the health of the sandbox, where the controller runs in one on this machine."""
     disk: Callable[[], str | None] | None = None
@@ -126,6 +128,7 @@ class Workbench(OpeningApp):
         self.make_launcher = options.make_launcher
         self.find_pipeline = options.find_pipeline
         self._clock = options.now
+        self.as_of = options.as_of
         self.sandbox = options.sandbox
         self.disk_problem: str | None = None
         """Set while the disk of the sandbox is full."""

@@ -63,7 +63,7 @@ async def record(
     Raises:
         BundleError: its times are not known, or a log can't be read in time.
     """
-    playback = Playback.of(bundle.only_run)
+    playback = Playback.of(bundle.only_run, bundle.manifest.as_of)
     if playback is None:
         raise BundleError(f"{bundle.only_run.name} has no times: it can't be played")
     playback.playing = False

@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.bundle.controller import BundleController
     from workbench.client.endpoint import Endpoint
     from workbench.report.cluster_health import SandboxHealth
+    from workbench.tui.app import WorkbenchOptions
     from workbench.tui.base_app import BaseApp
     from workbench.tui.options import AppOptions
     from workbench.tui.services.interfaces import Connect, ControllerApi, OnConnectionError, ShellCommand
@@ -81,7 +84,7 @@ def open_bundle(bundle: BundleController, label: str, *, read_only: bool = False
         read_only: leave the files of this folder alone.
     """
     from workbench.submit.worktree import find_pipeline
-    from workbench.tui.app import Workbench, WorkbenchOptions
+    from workbench.tui.app import Workbench
     from workbench.tui.services.launcher import FileLauncher
 
     def connect(on_error: OnConnectionError) -> AbstractAsyncContextManager[ControllerApi]:
@@ -90,11 +93,23 @@ def open_bundle(bundle: BundleController, label: str, *, read_only: bool = False
     # The pipeline of this folder can be edited; starting it is refused by the bundle, in words.
     pipeline = find_pipeline(Path.cwd()) if not read_only else None
     launcher = FileLauncher(pipeline) if pipeline is not None else None
-    options = WorkbenchOptions(endpoint_label=label, open_run=bundle.only_run.name, launcher=launcher)
+    options = replace(bundle_options(bundle, label), launcher=launcher)
     app = Workbench(connect, options, load_options(read_only=read_only))
     tune_garbage_collector()
     run_until_exit(app)
     return exit_code(app)
+
+
+def bundle_options(bundle: BundleController, label: str) -> WorkbenchOptions:
+    """Return what the workbench shows of a bundle. If its run had not ended, the time stands still where it was."""
+    from workbench.tui.app import WorkbenchOptions
+
+    options = WorkbenchOptions(endpoint_label=label, open_run=bundle.only_run.name)
+    as_of = bundle.manifest.as_of
+    if as_of is None:
+        return options
+    label += f" as of {as_of.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return replace(options, endpoint_label=label, now=lambda: as_of, as_of=as_of)
 
 
 def connector(endpoint: Endpoint, *, read_only: bool = False) -> Connect:

@@ -57,6 +57,27 @@ def test_a_failed_run_is_exported_masked_and_whole(c8s: C8s, tmp_path: Path) -> 
     assert not (elsewhere.home / "state").exists()
 
 
+def test_a_run_that_hangs_is_exported_as_it_is(c8s: C8s, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    command = f"echo waiting for the moon; while [ ! -e {gate} ]; do sleep 0.1; done"
+    write_pipeline(tmp_path, [f'{{name: hang, image: "busybox:1.36", commands: ["{command}"]}}'], "hanging")
+    running = c8s.start("run", cwd=tmp_path)
+    try:
+        wait_until(lambda: "waiting for the moon" in c8s("logs", "hanging-1", cwd=tmp_path, expect=None).stdout, 60)
+        said = c8s("export", "hanging-1", cwd=tmp_path)
+        assert "the run has not ended" in said.stderr
+    finally:
+        gate.touch()
+        running.communicate(timeout=60)
+    with BundleController(tmp_path / "hanging-1.c8srun") as bundle:
+        assert [step.phase for step in bundle.only_run.steps] == ["Running"]
+        assert bundle.manifest.as_of is not None
+    c8s("export", "hanging-1.c8srun", "--html", cwd=tmp_path)
+    assert "waiting for the moon" in (tmp_path / "hanging-1.html").read_text()
+    c8s("export", "hanging-1.c8srun", "--cast", cwd=tmp_path)
+    assert "waiting for the moon" in (tmp_path / "hanging-1.cast").read_text()
+
+
 def test_what_can_not_be_exported_is_said(c8s: C8s, tmp_path: Path) -> None:
     assert "absent-1" in c8s("export", "absent-1", cwd=tmp_path, expect=1).stderr
     assert "no folder" in c8s("export", "absent-1", "-o", "no/where", cwd=tmp_path, expect=2).stderr

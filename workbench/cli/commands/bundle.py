@@ -12,7 +12,7 @@ import click
 
 from controller.files import atomic_file, default_mode, write_atomic
 from workbench.cli.options import Target, open_client, run_async, supports_fullscreen, target_options
-from workbench.cli.output.console import CommandError, InputError, echo, echo_error
+from workbench.cli.output.console import InputError, echo, echo_error
 from workbench.cli.output.status_line import StatusLine
 from workbench.text.format import format_size, plural
 from workbench.text.sanitize import sanitize_line
@@ -42,10 +42,11 @@ _CAST_SIZE = (100, 30)
 def export(
     target: Target, run: str, output: Path | None, force: bool, max_artifacts: int, html: bool, cast: bool
 ) -> None:
-    """Write a run that has ended to one file, which `c8s open` shows without a cluster.
+    """Write a run to one file, which `c8s open` shows without a cluster.
 
     It has the definition, parameters, every change of status, events, logs with times, results of tests, and
-    artifacts. Secrets are masked, as they are in the controller. What is left out is reported.
+    artifacts. Secrets are masked, as they are in the controller. What is left out is reported. A run that has not
+    ended is written as it is now: to ask for help with one that hangs.
 
     With --html, the file is a page with the graph, the times and the logs of failed steps; it needs no network and no
     script, and has less than 2 MB. With --cast, it is a recording of 100 by 30 characters and at most half a minute
@@ -123,8 +124,6 @@ async def _write_bundle(target: Target, name: str, file: Path, max_artifacts: in
 
     async with open_client(target, start=False) as client:
         run = await client.run(name)
-        if not run.ended:
-            raise CommandError(f"run {name} has not ended yet; wait for it with `c8s logs {name} --follow`")
         options = ExportOptions(max_artifacts, f"c8s {own_version()}")
         with StatusLine() as line, atomic_file(file, mode=default_mode()) as target_file:
             return await write_bundle(client, run, target_file, options, partial(_show, line))
@@ -139,6 +138,8 @@ def _report(file: Path, found: Manifest) -> None:
     lines = sum(log.lines for log in found.logs)
     what = f"{plural(lines, 'line')} of logs, {plural(len(found.files), 'artifact')}"
     echo(f"{file} ({format_size(file.stat().st_size)}): {what}; open it with: c8s open {file}")
+    if found.as_of is not None:
+        echo_error("the run has not ended: the file has what there was of it, with logs up to their last whole line")
     for each in found.left_out[:_MAX_REPORTED]:
         echo_error(f"left out {sanitize_line(each.what, colour=False)}: {sanitize_line(each.why, colour=False)}")
     if (more := found.left_out_count - _MAX_REPORTED) > 0:

@@ -234,6 +234,11 @@ class WorkbenchContext(Protocol):
     @property
     def launcher(self) -> RunLauncher | None: ...
 
+    @property
+    def as_of(self) -> datetime | None:
+        """The time at which the run of a file was as it is, if it had not ended."""
+        ...
+
     def now(self) -> datetime:
         """The time; it stands still while the connection is lost, so that nothing looks live."""
         ...

@@ -6,16 +6,29 @@ import asyncio
 import json
 import zipfile
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from controller.files import atomic_file
-from tests.support.bundles import FakeSource, decoded, export_sample, moment, rewrite, sample_logs, sample_run
+from tests.support.bundles import (
+    AS_OF,
+    FakeSource,
+    decoded,
+    export_sample,
+    export_unfinished,
+    moment,
+    rewrite,
+    sample_logs,
+    sample_run,
+)
 from workbench.bundle import manifest as names
 from workbench.bundle.controller import BundleController
 from workbench.bundle.errors import BundleError, NoControllerError
 from workbench.bundle.manifest import VERSION
+from workbench.bundle.page import build_page
+from workbench.bundle.playback import Playback
 from workbench.bundle.write import ExportOptions, write_bundle
 from workbench.client.errors import NotFoundError
 from workbench.client.models import RunEnd, RunsListed
@@ -164,13 +177,77 @@ async def test_what_takes_a_controller_is_refused_in_words(file: Path) -> None:
             await bundle.run("other-1")
 
 
+def test_a_run_that_has_not_ended_is_written_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.c8srun"
+    found = export_unfinished(path)
+    assert (found.version, found.as_of) == (2, AS_OF)
+    assert "there is none yet" in [each.why for each in found.left_out]
+    with BundleController(path) as bundle:
+        run = bundle.only_run
+        assert (run.phase, [step.phase for step in run.steps]) == ("Running", ["Succeeded", "Running", "Pending"])
+        assert bundle.manifest.as_of == AS_OF
+        # All that there is of its log is in the file.
+        attempt = run.steps[1].attempts[1]
+        assert attempt.log is not None
+        assert (attempt.log.archived, attempt.log.lines) == (True, 3)
+        playback = Playback.of(run, bundle.manifest.as_of)
+        assert playback is not None
+        assert playback.last == AS_OF
+        assert Playback.of(run) is None
+    assert found.left_out_count == 1
+
+
+def test_a_clock_that_is_behind_that_of_the_cluster_does_not_matter(tmp_path: Path) -> None:
+    early = datetime(2025, 1, 1, tzinfo=UTC)
+    found = export_unfinished(tmp_path / "a.c8srun", early)
+    assert found.as_of == datetime(2026, 1, 1, 12, 0, 9, tzinfo=UTC)
+
+
+def test_a_run_that_has_ended_is_written_for_earlier_c8s(file: Path) -> None:
+    with zipfile.ZipFile(file) as archive:
+        document = json.loads(archive.read("bundle.json"))
+    assert document["version"] == 1
+    assert "unfinishedAt" not in document
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"version": 1}, "not ended"),
+        ({"unfinishedAt": "yesterday"}, "not a time"),
+        ({"unfinishedAt": 5}, "not a text"),
+        ({"unfinishedAt": "9999-12-31T23:59:59Z"}, "not a time"),
+        ({"unfinishedAt": "2026-01-01T00:00:00"}, "not a time"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, changes: dict[str, object], why: str) -> None:
+    path = tmp_path / "a.c8srun"
+    export_unfinished(path)
+    with zipfile.ZipFile(path) as archive:
+        document = json.loads(archive.read("bundle.json"))
+    with pytest.raises(BundleError, match=why):
+        BundleController(rewrite(path, tmp_path / "b.c8srun", {"bundle.json": {**document, **changes}}))
+    ended = rewrite(path, tmp_path / "c.c8srun", {"run.json": sample_run()})
+    with pytest.raises(BundleError, match="ended already"):
+        BundleController(ended)
+
+
+async def test_the_page_of_a_run_that_has_not_ended_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.c8srun"
+    await asyncio.to_thread(export_unfinished, path)
+    with BundleController(path) as bundle:
+        page = await build_page(bundle)
+    assert "had not ended when it was exported, at 2026-01-01 12:00:30 UTC" in page
+    assert "30.0s" in page, "until the export, whatever the time is now"
+    assert "AssertionError: 2 != 3" in page, "the log of the step that runs"
+
+
 @pytest.mark.parametrize("version", range(1, VERSION + 1))
 async def test_files_of_each_version_open(version: int) -> None:
     with BundleController(VERSIONS / f"v{version}.c8srun") as bundle:
         run = bundle.only_run
-        assert (run.name, run.phase, [step.phase for step in run.steps]) == (
-            "shop-3", "Failed", ["Succeeded", "Failed", "Skipped"],
-        )  # fmt: skip
+        phases = {1: ["Succeeded", "Failed", "Skipped"], 2: ["Succeeded", "Running", "Pending"]}[version]
+        assert (run.name, run.ended, [step.phase for step in run.steps]) == ("shop-3", version == 1, phases)
         blocks = bundle.log_blocks("shop-3", "check", attempt=2, container="step", timestamps=True)
         assert await collected(blocks) == sample_logs()["check", 2, "step"]
         assert len(await bundle.events("shop-3")) == 1

@@ -63,7 +63,7 @@ class RunActions(SourceActions):
         from workbench.bundle.playback import Playback
 
         run = self._selected_run()
-        playback = Playback.of(run) if run is not None else None
+        playback = Playback.of(run, self.workbench.as_of) if run is not None else None
         if playback is not None:
             self.workbench.open_replay(playback, self.current_step)
         elif run is not None:
