@@ -129,6 +129,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="an entry of /etc/hosts in all pods of an engine; ADDRESS may be host-gateway; repeatable",
     )
     parser.add_argument(
+        "--hold-image",
+        action="append",
+        default=[],
+        metavar="IMAGE",
+        help="an image of the engine that nobody can remove as long as the cluster runs: a container is made of it, "
+        "and never started; repeatable",
+    )
+    parser.add_argument(
         "--forward",
         type=_forward,
         metavar="HOST:PORT=HOST:PORT",
@@ -216,7 +224,13 @@ async def open_runtime(args: argparse.Namespace) -> Runtime:
         try:
             address = args.engine or find_engine(args.runtime, os.environ, Path.home()).address
             runtime = engine_runtime(
-                address, args.data_dir, processes, args.process_command, args.engine_files, args.pod_host
+                address,
+                args.data_dir,
+                processes,
+                args.process_command,
+                args.engine_files,
+                args.pod_host,
+                args.hold_image,
             )
             await runtime.open()
         except RuntimeUnavailableError as error:

@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Tests that run containers in an engine are marked as such.
     """
     for item in items:
-        if "engine" in getattr(item, "fixturenames", ()) or _parameter(item, "cluster") == "engine":
+        if "engine" in getattr(item, "fixturenames", ()) or _parameter(item, "cluster") in ("engine", "engine-files"):
             item.add_marker(pytest.mark.engine)
         for mark in item.iter_markers("needs"):
             missing = [tool for tool in mark.args if find_tool(tool) is None]
@@ -47,7 +47,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     home = tmp_path_factory.mktemp("xdg")
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(variable, str(home / variable.lower()))
-    kept = ("C8S_TEST_TOOLS", "C8S_TEST_ENGINE")
+    kept = ("C8S_TEST_TOOLS", "C8S_TEST_ENGINE", "C8S_TEST_ENGINE_FILES")
     for variable in [name for name in os.environ if name.startswith("C8S_") and name not in kept]:
         monkeypatch.delenv(variable)
     # Tests of engines choose one themselves; all others must not depend on whether this machine has one.

@@ -22,7 +22,6 @@ from embedded.kubelet.image_puller import ImagePuller
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES
 from embedded.kubelet.metrics import MeasuredPod
 from embedded.kubelet.pod_status import is_sidecar
-from embedded.kubelet.probes import prober
 from embedded.kubelet.restart_policy import RestartPolicy
 from embedded.kubelet.runtime.interface import PodSandbox, Runtime, SandboxError
 from embedded.kubelet.sidecars import SidecarSet
@@ -236,8 +235,6 @@ class PodWorker:
         for container in self._containers:
             if unsupported := self._environment.runtime.unsupported_reason(container.spec):
                 return unsupported
-            if why := prober.unsupported_reason(container.spec):
-                return "NotSupported", why
         why = volumes.unsupported_reason(self._status_manager.pod)
         return ("NotSupported", why) if why else None
 

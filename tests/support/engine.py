@@ -18,11 +18,15 @@ import pytest
 
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.detect import FoundEngine, find_engine
+from embedded.kubelet.runtime.engine.connection.files import EngineFiles
 from embedded.kubelet.runtime.engine.errors import EngineError
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
 TEST_IMAGE = "c8s-test-busybox:1"
 """busybox as an image, with a user `worker` (1234) and the entrypoint `/bin/entry`, which prints its arguments."""
+
+FILES_ENV = "C8S_TEST_ENGINE_FILES"
+"""With the value `engine`, tests of an engine that shares this machine's files run with files of the engine's own."""
 
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nworker:x:1234:1234:worker:/tmp:/bin/sh\n"
 _ENTRY = '#!/bin/sh\necho "entry: $*"\n'
@@ -61,6 +65,16 @@ async def import_image(client: EngineClient, image: str, content: bytes) -> bool
         await client.request("POST", path, query, content)
         return True
     return False
+
+
+def engine_files() -> EngineFiles:
+    """Whose disk has the files of pods in tests that do not say it themselves."""
+    return "engine" if os.environ.get(FILES_ENV) == "engine" else "shared"
+
+
+shared_files = pytest.mark.skipif(
+    engine_files() == "engine", reason="an engine with files of its own shares none with processes of this machine"
+)
 
 
 async def _find() -> FoundEngine:

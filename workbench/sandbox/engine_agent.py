@@ -69,10 +69,13 @@ def prepare_agent(
 ) -> EngineAgent:
     """Build the image unless it is there, and find out how its containers reach this machine.
 
+    A container of it stays until the cluster has one of its own: so the image is not removed in between.
+
     Raises:
         RuntimeUnavailableError: that is not possible; the message says why and what to do.
     """
     from embedded.kubelet.runtime.engine.connection.detect import EngineRequests
+    from embedded.kubelet.runtime.engine.connection.network import bridge_gateway
     from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
     from embedded.kubelet.runtime.engine.identity import cluster_labels
     from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
@@ -83,7 +86,7 @@ def prepare_agent(
         image = _image(request, base, progress)
         labels = cluster_labels(data_dir.resolve())
         agent = EngineAgent(image, _HOST_NAMES[found.info.name])
-        for gateway in ("", _gateway(request)):
+        for gateway in ("", bridge_gateway(request)):
             with _listening(gateway or "127.0.0.1") as port:
                 if port and _reaches(request, agent, port, labels):
                     return EngineAgent(image, agent.host, gateway)
@@ -134,7 +137,11 @@ def _image(request: Any, base: str, progress: Callable[[str], None]) -> str:
 
 
 def _prune(request: Any) -> None:
-    """Remove the images of earlier versions, except for the last one and those that containers use."""
+    """Remove the images of earlier versions, except for the last one and those that containers use.
+
+    Sandboxes of other versions may run in this engine: each has a container of its image. The engine refuses to remove
+    the image of a container.
+    """
     from embedded.kubelet.runtime.engine.errors import EngineError
 
     found = request("GET", "/images/json", None, filters=json.dumps({"label": [_LABEL]})) or []
@@ -177,17 +184,6 @@ def _context(files: Mapping[str, bytes]) -> bytes:
     return archive.getvalue()
 
 
-def _gateway(request: Any) -> str:
-    """The address on the engine's bridge of the machine that it runs on; empty if it does not tell."""
-    from embedded.kubelet.runtime.engine.errors import EngineError
-
-    try:
-        configs = request("GET", "/networks/bridge")["IPAM"]["Config"]
-        return str(configs[0]["Gateway"])
-    except (EngineError, LookupError, TypeError):
-        return ""
-
-
 @contextmanager
 def _listening(host: str) -> Iterator[int]:
     """A port that takes connections; 0 if the address is not one of this machine's."""
@@ -207,8 +203,11 @@ def _reaches(request: Any, agent: EngineAgent, port: int, labels: Mapping[str, s
     body["Entrypoint"] = ["python3", "-I", "-S", "-c", _CONNECT, agent.host, str(port)]
     body["HostConfig"] = {"ExtraHosts": agent.pod_hosts, "LogConfig": {"Type": "none"}}
     identifier = str(request("POST", "/containers/create", body)["Id"])
+    reaches = False
     try:
         request("POST", f"/containers/{identifier}/start")
-        return bool(request("POST", f"/containers/{identifier}/wait")["StatusCode"] == 0)
+        reaches = bool(request("POST", f"/containers/{identifier}/wait")["StatusCode"] == 0)
     finally:
-        request("DELETE", f"/containers/{identifier}", force="1", v="1")
+        if not reaches:
+            request("DELETE", f"/containers/{identifier}", force="1", v="1")
+    return reaches

@@ -123,7 +123,9 @@ def _cluster_command(
     folder: SandboxPaths, issued: credentials.Credentials, runtime: SandboxRuntime, api_port: int
 ) -> list[str]:
     engine = ["--engine", runtime.engine, "--engine-files", runtime.files]
-    if not runtime.agent_image:
+    if runtime.agent_image:
+        engine += ["--hold-image", runtime.agent_image]
+    else:
         engine += ["--process-command", json.dumps(agent_command(folder, runtime))]
     for entry in filter(None, runtime.pod_hosts.split(",")):
         engine += ["--pod-host", entry]

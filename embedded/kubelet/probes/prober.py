@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from embedded.kubelet.container.container import Container
-from embedded.kubelet.probes.handlers import ACTION_KINDS, run_action
+from embedded.kubelet.probes.handlers import run_action
 
 Json = dict[str, Any]
 
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
-_HOOKS = ("postStart", "preStop")
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,6 @@ class ProbeListener(Protocol):
 
     def on_probe_failed(self, container: Container, what: str) -> None:
         """The container must be ended, and restarted if its restart policy says so."""
-
-
-def unsupported_reason(container: Json) -> str:
-    """Names a probe or hook of a container that is not supported here; empty if all are."""
-    lifecycle = container.get("lifecycle") or {}
-    actions = [(name, container.get(name)) for name in _PROBES] + [(name, lifecycle.get(name)) for name in _HOOKS]
-    for name, action in actions:
-        if action and not any(kind in action for kind in ACTION_KINDS):
-            kinds = ", ".join(key for key in action if isinstance(action[key], dict)) or "none"
-            supported = ", ".join(ACTION_KINDS)
-            return f"container {container['name']}: {name} of kind {kinds} is not supported here, only {supported}"
-    return ""
 
 
 def has_probes(container: Json) -> bool:

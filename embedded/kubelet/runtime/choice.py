@@ -8,38 +8,18 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from embedded.kubelet.config.environment import contained_environment, inherited_environment
-from embedded.kubelet.runtime.engine.connection.address import AddressError, EngineAddress
+from embedded.kubelet.runtime.engine.connection.address import EngineAddress
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.files import EngineFiles
 from embedded.kubelet.runtime.engine.engine import Engine
-from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
-from embedded.kubelet.runtime.engine.identity import has_cluster_id
 from embedded.kubelet.runtime.engine.images.credentials import login_files
 from embedded.kubelet.runtime.engine.runtime import EngineRuntime
 from embedded.kubelet.runtime.interface import Runtime
 from embedded.kubelet.runtime.process.cgroups import CgroupMode
 from embedded.kubelet.runtime.process.runtime import ProcessRuntime
-from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
 RuntimeName = Literal["process", "docker", "podman", "auto"]
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
-
-_TIMEOUT = 5.0
-
-
-async def remove_containers(address: str, data_dir: Path) -> None:
-    """Remove the containers that a cluster which does not run any more has left in an engine.
-
-    Raises:
-        RuntimeUnavailableError: the engine can't be asked.
-    """
-    if not has_cluster_id(data_dir.resolve()):
-        return
-    try:
-        async with EngineClient(EngineAddress.parse(address), _TIMEOUT) as client:
-            await Engine(client, data_dir.resolve(), ()).remove_all()
-    except (AddressError, EngineError, EngineUnreachableError) as error:
-        raise RuntimeUnavailableError(str(error)) from error
 
 
 def process_runtime(data_dir: Path, cgroup_mode: CgroupMode = "auto") -> ProcessRuntime:
@@ -55,6 +35,7 @@ def engine_runtime(
     process_commands: Sequence[Sequence[str]],
     files: EngineFiles = "shared",
     hosts: Sequence[str] = (),
+    held_images: Sequence[str] = (),
 ) -> EngineRuntime:
     """The runtime of an engine, for the pods of a data folder.
 
@@ -62,9 +43,11 @@ def engine_runtime(
         processes: runs the containers whose commands begin with one of `process_commands`.
         files: whose disk has the files of pods.
         hosts: entries of /etc/hosts in all pods, `name:address`.
+        held_images: images that nobody may remove meanwhile.
 
     Raises:
         OSError: the identity of the cluster can't be stored in its folder.
     """
-    engine = Engine(EngineClient(address), data_dir.resolve(), login_files(os.environ, Path.home()), files, hosts)
+    logins = login_files(os.environ, Path.home())
+    engine = Engine(EngineClient(address), data_dir.resolve(), logins, files, hosts, held_images)
     return EngineRuntime(engine, processes, process_commands)

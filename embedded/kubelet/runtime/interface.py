@@ -7,6 +7,7 @@ processes or engines.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 from embedded.api.interfaces import ExecOptions, ExecSession
 from embedded.kubelet.config.mounts import Mount
+from embedded.kubelet.runtime.dial import Connection
 
 Json = dict[str, Any]
 
@@ -113,7 +115,7 @@ class RuntimeContainer(Protocol):
 
     @property
     def address(self) -> str:
-        """Where its ports are reached from the kubelet."""
+        """The address of its pod, as its kubelet knows it."""
         ...
 
     async def start(self, sink: Callable[[bytes], None]) -> None:
@@ -158,6 +160,15 @@ class RuntimeContainer(Protocol):
 
         Raises:
             StartError: it can't be started.
+        """
+        ...
+
+    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
+        """A connection to a port of its pod, as the kubelet of its node has it; closed at the end.
+
+        Raises:
+            OSError: there is none; the message is a kubelet's.
+            OverflowError: there is no such port.
         """
         ...
 

@@ -20,7 +20,7 @@ import yaml
 
 from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
 from tests.contract.embedded import kubeconfig
-from tests.support.engine import engine, engine_images
+from tests.support.engine import engine, engine_files, engine_images
 from tests.support.kubernetes import run_cluster
 
 __all__ = ["engine"]
@@ -69,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def engine_server(tmp_path_factory: pytest.TempPathFactory, engine: FoundEngine) -> Iterator[Any]:
     """The embedded server with an engine, which has the images of the recorded pods."""
-    options = ("--runtime", engine.info.name, "--engine", str(engine.address))
+    options = ("--runtime", engine.info.name, "--engine", str(engine.address), "--engine-files", engine_files())
     with (
         engine_images(engine, "busybox:1.36"),
         run_cluster(tmp_path_factory.mktemp("engine-cluster"), *options) as cluster,

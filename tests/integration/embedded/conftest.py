@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from embedded import controllers
-from embedded.api.interfaces import LogOptions
+from embedded.api.interfaces import ExecOptions, LogOptions
 from embedded.api.scheme import EVENTS, JOBS, NAMESPACES, NODES, PODS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.kubelet.kubelet import Kubelet, KubeletSettings
@@ -27,7 +27,7 @@ from embedded.kubelet.runtime.interface import Runtime
 from embedded.kubelet.runtime.process.cgroups import CgroupMode
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
-from tests.support.engine import TEST_IMAGE, engine
+from tests.support.engine import TEST_IMAGE, engine, engine_files
 from tests.support.kubectl import kubectl
 from tests.support.waiting import wait_until_async
 
@@ -107,6 +107,15 @@ class Cluster:
         chunks = self.kubelet.read_log("default", name, LogOptions(container=container, **options))
         return b"".join([chunk async for chunk in chunks])
 
+    async def run(self, *command: str, name: str = "p", container: str = "main") -> None:
+        """Run a command in a container, which must succeed."""
+
+        async def drop(_: int, data: bytes) -> None:
+            """Its output is not looked at."""
+
+        session = await self.kubelet.exec("default", name, ExecOptions(command, container, stdout=True, stderr=True))
+        assert await session.run(drop) == 0
+
     async def wait_for_output(self, text: bytes, name: str = "p", container: str = "main") -> bytes:
         """The output of a container, as soon as it contains `text`."""
 
@@ -157,9 +166,12 @@ async def run_cluster(
 
 
 @asynccontextmanager
-async def run_engine_cluster(folder: Path, found: FoundEngine, files: EngineFiles = "shared") -> AsyncIterator[Cluster]:
+async def run_engine_cluster(
+    folder: Path, found: FoundEngine, files: EngineFiles | None = None
+) -> AsyncIterator[Cluster]:
     """Run a cluster whose containers run in an engine, which has nothing of it afterwards."""
     folder.mkdir(exist_ok=True)
+    files = files or engine_files()
     runtime = engine_runtime(found.address, folder, process_runtime(folder, "none"), [HOST_COMMAND], files)
     async with run_cluster(folder, runtime=runtime) as made:
         # The first process of a container ignores SIGTERM unless it handles it.
@@ -175,7 +187,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     Those marked `engine_files` also run with an engine that has the files of pods on a disk of its own.
     """
-    files = ["engine-files"] if metafunc.definition.get_closest_marker("engine_files") else []
+    marked = metafunc.definition.get_closest_marker("engine_files") and engine_files() == "shared"
+    files = ["engine-files"] if marked else []
     if "cluster" in metafunc.fixturenames:
         only = metafunc.definition.get_closest_marker("process_only")
         metafunc.parametrize("cluster", ["process"] if only else ["process", "engine", *files], indirect=True)
@@ -190,13 +203,13 @@ async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         async with run_cluster(tmp_path / "cluster") as made:
             yield made
         return
-    files: EngineFiles = "engine" if request.param == "engine-files" else "shared"
+    files: EngineFiles | None = "engine" if request.param == "engine-files" else None
     async with run_engine_cluster(tmp_path / "cluster", request.getfixturevalue("engine"), files) as made:
         yield made
 
 
 @pytest.fixture
 async def engine_cluster(request: pytest.FixtureRequest, tmp_path: Path, engine: FoundEngine) -> AsyncIterator[Cluster]:
-    files: EngineFiles = "engine" if getattr(request, "param", "") == "engine-files" else "shared"
+    files: EngineFiles | None = "engine" if getattr(request, "param", "") == "engine-files" else None
     async with run_engine_cluster(tmp_path / "cluster", engine, files) as made:
         yield made

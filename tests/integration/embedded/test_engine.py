@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import PODS, ObjectRef
+from embedded.api.scheme import EVENTS, PODS, ObjectRef
+from embedded.kubelet.runtime.choice import engine_runtime, process_runtime
 from embedded.kubelet.runtime.engine.connection import detect
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
 from embedded.kubelet.runtime.engine.engine import Engine, list_labelled, list_volumes
 from embedded.kubelet.runtime.engine.errors import EngineError
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_id, cluster_labels
+from embedded.kubelet.runtime.engine.pause.image import root_file_system
 from tests.integration.embedded.conftest import HOST_COMMAND, Cluster, run_engine_cluster, shell_container
-from tests.support.engine import TEST_IMAGE
+from tests.support.engine import TEST_IMAGE, shared_files
 from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
@@ -68,11 +70,7 @@ async def test_variables_and_folder_come_from_the_image_unless_the_spec_has_them
 
 
 @pytest.mark.engine_files
-async def test_containers_of_a_pod_share_a_network_and_nothing_else(
-    engine_cluster: Cluster, engine: FoundEngine
-) -> None:
-    if (await asyncio.to_thread(detect.read_facts, engine.address)).rootless:
-        pytest.skip("a probe by TCP does not reach the pods of a rootless engine")
+async def test_containers_of_a_pod_share_a_network_and_nothing_else(engine_cluster: Cluster) -> None:
     server = shell_container("db", "trap 'exit 0' TERM; (while true; do echo hi | nc -l -p 7777; done) & wait")
     server |= {"restartPolicy": "Always", "startupProbe": {"tcpSocket": {"port": 7777}, "periodSeconds": 1}}
     main = shell_container("main", "nc 127.0.0.1 7777 </dev/null; hostname; ls /proc | grep -c '^[0-9]'")
@@ -100,6 +98,30 @@ async def test_a_container_over_its_memory_limit_is_reported(engine_cluster: Clu
     state = main_status(await engine_cluster.wait_until_finished())["state"]["terminated"]
     # Podman does not notice it with every version of control groups.
     assert (state["exitCode"], state["reason"]) in ((137, "OOMKilled"), (137, "Error" if is_podman(engine) else ""))
+
+
+@pytest.mark.engine_files
+async def test_probes_reach_the_ports_of_a_pod(engine_cluster: Cluster) -> None:
+    script = "mkdir /tmp/w; echo ok > /tmp/w/index.html; trap 'exit 0' TERM; httpd -f -p 8080 -h /tmp/w & wait"
+    ports = [{"name": "web", "containerPort": 8080}]
+    web = shell_container("web", script, ports=ports, startupProbe={"httpGet": {"port": "web"}, "periodSeconds": 1})
+    missing = {"httpGet": {"port": "web", "path": "/none"}, "periodSeconds": 1}
+    refused = {"tcpSocket": {"port": 81}, "periodSeconds": 1, "failureThreshold": 100}
+    create(engine_cluster, web | {"readinessProbe": missing, "livenessProbe": refused})
+    started = await engine_cluster.wait_for(lambda pod: has_status(pod) and main_status(pod).get("started"))
+    address = started["status"]["podIP"]
+
+    def words() -> set[str]:
+        events = engine_cluster.registry.list(EVENTS, "default")
+        return {event["message"] for event in events if event["reason"] == "Unhealthy"}
+
+    wanted = {
+        "Readiness probe failed: HTTP probe failed with statuscode: 404",
+        f"Liveness probe failed: dial tcp {address}:81: connect: connection refused",
+    }
+    await wait_until_async(lambda: wanted <= words(), 20)
+    engine_cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=0)
+    await engine_cluster.wait_until_deleted()
 
 
 @pytest.mark.parametrize(
@@ -145,6 +167,7 @@ async def test_any_user_may_write_to_volumes_and_nothing_is_left(engine_cluster:
     await wait_until_async(lambda: not (folder / "volumes").exists(), 10)
 
 
+@shared_files
 async def test_processes_of_the_machine_share_volumes_with_containers(engine_cluster: Cluster) -> None:
     script = "echo from the machine > /w/note; echo $ON_THE_MACHINE; uname -n"
     process: Json = {
@@ -202,7 +225,7 @@ async def test_after_a_crash_containers_are_removed_and_pods_failed(
             assert await list_labelled(client, f"{CLUSTER_LABEL}={cluster_id(folder.resolve())}") == []
         # That of another cluster is untouched.
         own = cluster_id(engine_cluster.folder.resolve())
-        assert [each["State"] for each in await list_labelled(client, f"{CLUSTER_LABEL}={own}")] == ["running"]
+        assert {each["State"] for each in await list_labelled(client, f"{CLUSTER_LABEL}={own}")} == {"running"}
     engine_cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=0)
     await engine_cluster.wait_until_deleted()
 
@@ -289,3 +312,26 @@ async def test_what_an_engine_with_files_of_its_own_needs_and_leaves(tmp_path: P
         await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running", "q")
         assert list(tmp_path.rglob("made")) == []
     assert await volumes() == []
+
+
+async def test_an_image_that_is_held_can_not_be_removed_until_the_cluster_ends(
+    tmp_path: Path, engine: FoundEngine
+) -> None:
+    label = f"{CLUSTER_LABEL}={cluster_id(tmp_path.resolve())}"
+    image = f"c8s-test-held:{tmp_path.name}"
+    async with EngineClient(engine.address) as client:
+        await client.request("POST", "/images/create", {"fromSrc": "-", "repo": image}, root_file_system(b"held"))
+        processes = process_runtime(tmp_path, "none")
+        runtime = engine_runtime(engine.address, tmp_path, processes, [], held_images=[image])
+        await runtime.open()
+        try:
+            # What an earlier cluster has left goes, but not what this one has.
+            assert await runtime.kill_leftovers([]) == 0
+            assert len(await list_labelled(client, label)) == 1
+            with pytest.raises(EngineError) as refused:
+                await client.request("DELETE", f"/images/{image}", {})
+            assert refused.value.status == 409
+        finally:
+            await runtime.close()
+        assert await list_labelled(client, label) == []
+        await client.request("DELETE", f"/images/{image}", {})

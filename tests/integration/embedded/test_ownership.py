@@ -11,6 +11,7 @@ import pytest
 from embedded.api.scheme import PODS
 from embedded.kubelet.runtime.engine import ownership
 from tests.integration.embedded.conftest import HOST_COMMAND, Cluster, shell_container
+from tests.support.engine import shared_files
 
 Json = dict[str, Any]
 _SOMEBODY = 12345
@@ -26,6 +27,7 @@ def test_files_of_others_are_found_and_links_are_not_followed(tmp_path: Path, mo
     assert ownership.has_foreign_files(tmp_path)
 
 
+@shared_files
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root sees whom files belong to in the end")
 async def test_processes_get_the_files_of_containers_before_they_are_told_to_end(
     engine_cluster: Cluster, monkeypatch: pytest.MonkeyPatch

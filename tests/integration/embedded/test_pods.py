@@ -13,6 +13,7 @@ import pytest
 from embedded.api.scheme import JOBS, NODES, PODS, SECRETS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, run_cluster, shell_container
+from tests.support.engine import engine_files
 from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
@@ -59,12 +60,12 @@ async def test_the_main_end_is_reported_while_a_sidecar_runs(cluster: Cluster) -
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     sidecar |= {"restartPolicy": "Always", **volume}
     more = {"initContainers": [sidecar], "volumes": [{"name": "w", "emptyDir": {}}]}
-    uid = cluster.pod("exit 0", more=more, **volume)["metadata"]["uid"]
+    cluster.pod("exit 0", more=more, **volume)
     pod = await cluster.wait_for(
         lambda pod: "terminated" in (pod["status"].get("containerStatuses") or [{"state": {}}])[0]["state"]
     )
     assert pod["status"]["phase"] == "Running"
-    (cluster.folder / "pods" / uid / "volumes" / "w" / "done").touch()
+    await cluster.run("touch", "/w/done", container="side")
     pod = await cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Succeeded"
     assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 9
@@ -267,7 +268,8 @@ async def test_a_flood_of_output_does_not_delay_other_pods(cluster: Cluster) -> 
         cluster.pod("true", f"p{number}")
         await cluster.wait_until_finished(f"p{number}")
         slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 2
+    # With files of the engine's own, a pod has one more container and a volume.
+    assert slowest < (6 if engine_files() == "engine" else 2)
     cluster.registry.delete(ObjectRef(PODS, "default", "flood"), grace_period=1)
     await cluster.wait_until_deleted("flood")
 

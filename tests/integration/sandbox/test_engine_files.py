@@ -55,9 +55,9 @@ def test_source_artifacts_caches_and_services_reach_steps(c8s: C8s) -> None:
         f'{{name: a, image: "{TEST_IMAGE}", commands: ["cat given.txt; mkdir out kept; echo made > out/f; chmod 700 '
         f'out; echo cached > kept/f"], artifacts: ["out/**"], {cache}}}',
         f'{{name: b, image: "{TEST_IMAGE}", commands: ["cat out/f kept/f; id -u"], dependsOn: [a], {cache}}}',
-        f'{{name: c, image: "{TEST_IMAGE}", commands: ["nc -w 5 127.0.0.1 5555 </dev/null"], services: [{{name: db, '
-        f'image: "{TEST_IMAGE}", commands: ["while true; do echo served | nc -l -p 5555; done"], ready: {{exec: [sh, '
-        '-c, "netstat -ln | grep -q 5555"]}}]}',
+        f'{{name: c, image: "{TEST_IMAGE}", commands: ["wget -q -O - http://127.0.0.1:5555/"], services: [{{name: db, '
+        f'image: "{TEST_IMAGE}", commands: ["mkdir w; echo served > w/index.html; httpd -f -p 5555 -h w"], '
+        "ready: {port: 5555}}]}",
     ]
     write_pipeline(c8s.home, steps)
     (c8s.home / "given.txt").write_text("given\n")

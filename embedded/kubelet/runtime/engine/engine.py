@@ -18,6 +18,7 @@ from embedded.kubelet.runtime.engine.containers.container import remove_containe
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL, cluster_labels
 from embedded.kubelet.runtime.engine.images.store import ImageStore
+from embedded.kubelet.runtime.engine.pause.program import PROGRAM
 from embedded.kubelet.runtime.engine.pod_volume import PodVolume
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
@@ -32,6 +33,7 @@ class Engine:
         data_dir: of the cluster; its identity, which the labels carry, is kept there.
         files: whose disk has the files of pods.
         hosts: entries of /etc/hosts in all pods, `name:address`.
+        held_images: images that nobody may remove as long as this is open.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Engine:
         login_files: Sequence[Path],
         files: EngineFiles = "shared",
         hosts: Sequence[str] = (),
+        held_images: Sequence[str] = (),
     ) -> None:
         self.client = client
         self.images = ImageStore(client, login_files)
@@ -51,8 +54,13 @@ class Engine:
         """What decides how well it runs pods; known from `open` on."""
         self.has_own_files = False
         """Whether the files of pods are on the engine's disk; known from `open` on."""
+        self.reaches_pods = False
+        """Whether this machine is connected with the network of pods; known from `open` on."""
         self.hosts = tuple(hosts)
         self._files = files
+        self._held_images = held_images
+        self._holders: list[str] = []
+        """Identifiers of containers that are never started: engines keep the image of each container."""
         self._data_dir = data_dir
         self._labels = cluster_labels(data_dir)
 
@@ -65,14 +73,26 @@ class Engine:
         prepared = await asyncio.to_thread(prepare_engine, self.client.address, self._data_dir, self._files)
         try:
             await self.client.open()
+            for image in self._held_images:
+                self._holders.append(await self._hold(image))
         except (EngineError, EngineUnreachableError) as error:
-            await self.client.close()
+            await self.close()
             raise RuntimeUnavailableError(str(error)) from error
         self.pause_image, self.facts = prepared.pause_image, prepared.facts
-        self.has_own_files = prepared.has_own_files
+        self.has_own_files, self.reaches_pods = prepared.has_own_files, prepared.reaches_pods
         if self.facts.selinux:
             # Volumes are folders of the user, whose labels are not changed.
             self.security = ("label=disable",)
+
+    async def _hold(self, image: str) -> str:
+        body = {"Image": image, "Entrypoint": [PROGRAM], "Labels": self._labels, "HostConfig": {"NetworkMode": "none"}}
+        return str((await self.client.post("/containers/create", body))["Id"])
+
+    async def close(self) -> None:
+        """Disconnect; what `open` has made is removed."""
+        while self._holders:
+            await remove_container(self.client, self._holders.pop())
+        await self.client.close()
 
     def pod_labels(self, pod: Json) -> Mapping[str, str]:
         """The labels of a pod's containers: those of this cluster, and those that kubelets set."""
@@ -136,8 +156,8 @@ class Engine:
             _log.error("files that containers left in %s can't be read or removed: %s", folder, error)
 
     async def remove_all(self) -> int:
-        """Remove all containers and volumes of this cluster; returns how many containers ran."""
-        return await remove_labelled(self.client, f"{CLUSTER_LABEL}={self._labels[CLUSTER_LABEL]}")
+        """Remove all containers and volumes of this cluster's pods; returns how many containers ran."""
+        return await remove_labelled(self.client, f"{CLUSTER_LABEL}={self._labels[CLUSTER_LABEL]}", self._holders)
 
 
 async def list_labelled(client: EngineClient, label: str) -> list[Json]:
@@ -160,13 +180,16 @@ async def list_volumes(client: EngineClient, label: str) -> list[str]:
     return [str(each["Name"]) for each in (found or {}).get("Volumes") or []]
 
 
-async def remove_labelled(client: EngineClient, label: str) -> int:
+async def remove_labelled(client: EngineClient, label: str, kept: Sequence[str] = ()) -> int:
     """Remove all containers and volumes with a label (`name=value`); returns how many containers ran.
+
+    Args:
+        kept: identifiers of containers that stay.
 
     Raises:
         EngineError, EngineUnreachableError: they can't be listed.
     """
-    found = await list_labelled(client, label)
+    found = [each for each in await list_labelled(client, label) if each["Id"] not in kept]
     await asyncio.gather(*(remove_container(client, str(each["Id"])) for each in found))
     for name in await list_volumes(client, label):
         await client.delete(f"/volumes/{quote(name)}", force="1")

@@ -18,7 +18,7 @@ from embedded.kubelet.runtime.engine.containers.container import EngineContainer
 from embedded.kubelet.runtime.engine.containers.spec import EngineOptions, Placement, container_body
 from embedded.kubelet.runtime.engine.engine import Engine
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
-from embedded.kubelet.runtime.engine.pause import PROGRAM
+from embedded.kubelet.runtime.engine.pause.program import PROGRAM
 from embedded.kubelet.runtime.interface import (
     Image,
     Launch,
@@ -134,6 +134,9 @@ class EnginePod:
         if self._volume is not None:
             # What is in it goes through this container.
             return True
+        if not self._engine.reaches_pods and any(_names_port(each) for each in self._own):
+            # Ports are reached through it.
+            return True
         if spec.get("hostNetwork") and not spec.get("shareProcessNamespace"):
             return False
         restarts = spec.get("restartPolicy") != "Never" or any(each.get("restartPolicy") for each in self._own)
@@ -167,7 +170,13 @@ class EnginePod:
         except (EngineError, EngineUnreachableError) as error:
             raise StartError(str(error)) from error
         container = EngineContainer(
-            self._engine.client, identifier, image, message, self._address or None, self._on_end(launch, message)
+            self._engine.client,
+            identifier,
+            image,
+            message,
+            self._address or None,
+            self._on_end(launch, message),
+            None if self._engine.reaches_pods else self._pause,
         )
         self._created[identifier] = container
         return container
@@ -268,3 +277,11 @@ class EnginePod:
 
 def _hosts(spec: Json) -> list[str]:
     return [f"{name}:{alias['ip']}" for alias in spec.get("hostAliases") or [] for name in alias.get("hostnames") or []]
+
+
+def _names_port(container: Json) -> bool:
+    """Whether a probe or hook of a container connects to the pod."""
+    actions = [container.get(name) for name in ("startupProbe", "livenessProbe", "readinessProbe")]
+    actions += list((container.get("lifecycle") or {}).values())
+    ports = [(action or {}).get(kind) for action in actions for kind in ("tcpSocket", "httpGet", "grpc")]
+    return any(port is not None and not port.get("host") for port in ports)

@@ -60,7 +60,7 @@ class EngineRuntime:
 
     async def close(self) -> None:
         """See `Runtime`."""
-        await self._engine.client.close()
+        await self._engine.close()
         await self._processes.close()
 
     def pod(self, sandbox: PodSandbox) -> EnginePod:

@@ -6,6 +6,7 @@ Nothing is mounted: a container finds a volume because values that begin with it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from embedded.api.interfaces import ExecOptions
 from embedded.kubelet.config.downward_api import LOOPBACK
 from embedded.kubelet.config.environment import expand_variables
 from embedded.kubelet.config.mounts import PathMap
+from embedded.kubelet.runtime.dial import Connection, dial
 from embedded.kubelet.runtime.interface import ContainerExit, Launch, PodSandbox, StartError, Usage
 from embedded.kubelet.runtime.process import orphans
 from embedded.kubelet.runtime.process.cgroups import ContainerCgroup
@@ -122,6 +124,10 @@ class ProcessContainer:
         command = replace(self._command, argv=mapped, owner=f"{self._command.owner}.probe", folder="")
         code = await Process(command, sink=collect).wait()
         return code, bytes(output)
+
+    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
+        """See `RuntimeContainer`."""
+        return dial(LOOPBACK, port)
 
     async def usage(self) -> Usage | None:
         """See `RuntimeContainer`."""

@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from embedded.kubelet.runtime.engine import pause
 from embedded.kubelet.runtime.engine.connection.address import ENGINES, AddressError, EngineAddress, candidates
 from embedded.kubelet.runtime.engine.connection.files import EngineFiles, check_volumes
 from embedded.kubelet.runtime.engine.connection.info import EngineInfo, describe
+from embedded.kubelet.runtime.engine.connection.network import bridge_gateway, is_own_address
 from embedded.kubelet.runtime.engine.connection.tls import client_context, explain
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError, error_message
 from embedded.kubelet.runtime.engine.identity import cluster_labels
+from embedded.kubelet.runtime.engine.pause import image as pause_image
+from embedded.kubelet.runtime.engine.pause.program import PROGRAM, program
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
 Json = dict[str, Any]
@@ -94,6 +96,8 @@ class PreparedEngine:
     """The identifier of the image that holds networks."""
     has_own_files: bool = False
     """Whether the files of pods are on its disk, and not on that of this machine."""
+    reaches_pods: bool = False
+    """Whether this machine is connected with the network of its containers."""
 
 
 class _SocketConnection(http.client.HTTPConnection):
@@ -200,7 +204,7 @@ def prepare_engine(address: EngineAddress, data_dir: Path, files: EngineFiles = 
     """
     request = EngineRequests(address, _PREPARE_TIMEOUT)
     try:
-        request.connect()
+        info = request.connect()
         system = request("GET", "/info") or {}
         facts = EngineFacts.of(system)
         image = _bring_pause_image(request, facts)
@@ -208,7 +212,7 @@ def prepare_engine(address: EngineAddress, data_dir: Path, files: EngineFiles = 
             try:
                 _check_kernel(address, facts)
                 _check_files_once(request, image, data_dir.resolve(), system)
-                return PreparedEngine(facts, image)
+                return PreparedEngine(facts, image, reaches_pods=_reaches_pods(request, info, facts))
             except RuntimeUnavailableError:
                 if files == "shared":
                     raise
@@ -216,6 +220,15 @@ def prepare_engine(address: EngineAddress, data_dir: Path, files: EngineFiles = 
     except (EngineError, EngineUnreachableError) as error:
         raise RuntimeUnavailableError(f"{error}. Check it with `c8s doctor`") from error
     return PreparedEngine(facts, image, has_own_files=True)
+
+
+def _reaches_pods(request: EngineRequests, info: EngineInfo, facts: EngineFacts) -> bool:
+    """Whether containers can be connected to from here, of an engine that shares the kernel and the files.
+
+    The containers of a rootless engine have a network of their user's own. Docker may run in another network all the
+    same, as in the virtual machine of WSL; Podman makes its bridge with the first container only.
+    """
+    return not facts.rootless and (info.name == "podman" or is_own_address(bridge_gateway(request)))
 
 
 def _check_kernel(address: EngineAddress, facts: EngineFacts) -> None:
@@ -231,20 +244,20 @@ def _check_kernel(address: EngineAddress, facts: EngineFacts) -> None:
 
 def _bring_pause_image(request: EngineRequests, facts: EngineFacts) -> str:
     """The identifier of the image that holds networks."""
-    content = pause.program(facts.architecture)
+    content = program(facts.architecture)
     if content is None:
         raise RuntimeUnavailableError(
             f"the engine at {request.address} runs on {facts.architecture or 'an unknown architecture'}; supported are "
             "x86_64 and arm64"
         )
-    tag = pause.image_tag(content)
+    tag = pause_image.image_tag(content)
     try:
         found = request("GET", f"/images/{tag}/json")
     except EngineError as error:
         if error.status != 404:
             raise
         # Podman ignores the parameter `tag` here.
-        request("POST", "/images/create", pause.root_file_system(content), fromSrc="-", repo=tag)
+        request("POST", "/images/create", pause_image.root_file_system(content), fromSrc="-", repo=tag)
         found = request("GET", f"/images/{tag}/json")
     # By its name, Podman would look for it in Docker's registry.
     return str(found["Id"])
@@ -280,7 +293,7 @@ def _check_files(request: EngineRequests, image: str, data_dir: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     name = secrets.token_hex(8)
     mount = {"Type": "bind", "Source": str(folder), "Target": _CHECKED, "ReadOnly": True}
-    body: Json = {"Image": image, "Entrypoint": [pause.PROGRAM], "Labels": dict(cluster_labels(data_dir))}
+    body: Json = {"Image": image, "Entrypoint": [PROGRAM], "Labels": dict(cluster_labels(data_dir))}
     body["HostConfig"] = {"Mounts": [mount], "NetworkMode": "none"}
     try:
         (folder / name).touch()

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Literal, Protocol, get_args
 
-from embedded.kubelet.runtime.engine import pause
 from embedded.kubelet.runtime.engine.errors import EngineError
+from embedded.kubelet.runtime.engine.pause.program import PROGRAM
 
 Json = dict[str, Any]
 
@@ -41,7 +41,7 @@ def check_volumes(request: Requests, image: str, labels: Mapping[str, str]) -> N
             {"Type": "volume", "Source": name, "Target": _VOLUME},
             {"Type": "bind", "Source": root, "Target": _AGAIN, "ReadOnly": True},
         ]
-        body: Json = {"Image": image, "Entrypoint": [pause.PROGRAM], "Labels": dict(labels)}
+        body: Json = {"Image": image, "Entrypoint": [PROGRAM], "Labels": dict(labels)}
         body["HostConfig"] = {"Mounts": mounts, "NetworkMode": "none"}
         container = str(request("POST", "/containers/create", body)["Id"])
         request("PUT", f"/containers/{container}/archive", _file(name), path=_VOLUME)

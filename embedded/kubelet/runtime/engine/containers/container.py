@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from embedded.api.interfaces import ExecOptions
+from embedded.kubelet.runtime.dial import Connection, dial
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.streams import FrameDecoder, RawStream
 from embedded.kubelet.runtime.engine.containers.exec_session import EngineExecSession
+from embedded.kubelet.runtime.engine.containers.tunnel import tunnel
 from embedded.kubelet.runtime.engine.errors import EngineError, EngineUnreachableError
 from embedded.kubelet.runtime.engine.images.store import EngineImage
 from embedded.kubelet.runtime.interface import ContainerExit, StartError, Usage
@@ -34,6 +36,8 @@ class EngineContainer:
     Args:
         address: where its ports are reached; None to ask the engine once it runs.
         on_end: called when it has ended, before that is reported.
+        network: the identifier of the container through which its ports are reached; None where this machine is
+            connected with their network.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class EngineContainer:
         message: TerminationMessage,
         address: str | None,
         on_end: Callable[[], Awaitable[None]],
+        network: str | None = None,
     ) -> None:
         self.is_removed = False
         self.image_id = image.reported_id
@@ -53,6 +58,7 @@ class EngineContainer:
         self._message = message
         self._stop_signal = image.stop_signal
         self._address = address
+        self._network = network
         self._on_end = on_end
         self._sink: Callable[[bytes], None] = lambda _: None
         self._output: RawStream | None = None
@@ -162,6 +168,12 @@ class EngineContainer:
 
         return await session.run(collect), bytes(output)
 
+    def connect(self, port: int) -> AbstractAsyncContextManager[Connection]:
+        """See `RuntimeContainer`."""
+        if self._network is None:
+            return dial(self.address, port)
+        return tunnel(self._client, self._network, self.address, port)
+
     async def usage(self) -> Usage | None:
         """See `RuntimeContainer`."""
         with suppress(EngineError, EngineUnreachableError, AttributeError, KeyError, TypeError, ValueError):
@@ -202,6 +214,7 @@ async def remove_container(client: EngineClient, identifier: str) -> None:
 
 
 def network_address(inspected: Json) -> str:
-    """The IP address of a running container; empty if it has none of its own."""
+    """The IP address of a running container, that of version 4 if it has one; empty if it has none of its own."""
     networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
-    return next((str(each["IPAddress"]) for each in networks.values() if each and each.get("IPAddress")), "")
+    found = [each.get(field) for field in ("IPAddress", "GlobalIPv6Address") for each in networks.values() if each]
+    return next((str(address) for address in found if address), "")
