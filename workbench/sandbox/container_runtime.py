@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,6 +47,8 @@ class SandboxRuntime:
     """Entries of /etc/hosts that pods need for that, separated by commas."""
     gateway: str = ""
     """The address of this machine that this name leads to, if it is not the loopback address."""
+    unswept: str = ""
+    """Addresses of engines that were used before and may have containers left, one a line."""
 
     @property
     def uses_images(self) -> bool:
@@ -153,19 +155,44 @@ def read_runtime(folder: SandboxPaths) -> SandboxRuntime:
     return SandboxRuntime("process")
 
 
-async def remove_containers(folder: SandboxPaths) -> None:
-    """Remove the containers of a sandbox that does not run: a killed one has left them.
+async def sweep(folder: SandboxPaths, progress: Callable[[str], None]) -> None:
+    """End the processes and remove the containers that a sandbox has left that does not run: it may have been killed.
 
-    Raises:
-        SandboxError: its engine can't be asked.
+    What can't be removed now is tried again later; `progress` gets a warning.
     """
-    chosen = read_runtime(folder)
-    if not chosen.uses_images:
-        return
-    from embedded.kubelet.runtime.choice import remove_containers as remove
+    from embedded.kubelet.runtime.leftovers import end_processes
+
+    await run_in_daemon_thread(end_processes, folder.cluster_data)
+    ran = read_runtime(folder)
+    unswept = await sweep_engines(folder, progress)
+    if unswept != ran.unswept:
+        # On a full disk, the same engines are asked again the next time.
+        with suppress(OSError):
+            write_runtime(folder, replace(ran, unswept=unswept))
+
+
+async def sweep_engines(folder: SandboxPaths, progress: Callable[[str], None], but: str = "") -> str:
+    """Remove the containers of a sandbox that does not run from all engines that it has used.
+
+    Args:
+        but: the address of an engine that is not asked.
+
+    Returns:
+        The addresses of those that can't be asked now, one a line.
+    """
+    ran = read_runtime(folder)
+    engines = dict.fromkeys(filter(None, (ran.engine, *ran.unswept.splitlines())))
+    engines.pop(but, None)
+    if not engines:
+        return ""
+    from embedded.kubelet.runtime.leftovers import remove_containers
     from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 
-    try:
-        await remove(chosen.engine, folder.cluster_data)
-    except RuntimeUnavailableError as error:
-        raise SandboxError(f"containers of sandbox {folder.name} may be left in {chosen.name}: {error}") from error
+    left = []
+    for engine in engines:
+        try:
+            await run_in_daemon_thread(remove_containers, engine, folder.cluster_data)
+        except RuntimeUnavailableError as error:
+            left.append(engine)
+            progress(f"warning: containers of sandbox {folder.name} may be left: {error}")
+    return "\n".join(left)

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workbench.client.endpoint import Endpoint, SandboxError
@@ -23,7 +23,8 @@ from workbench.sandbox import kind_sandbox, processes
 from workbench.sandbox.container_runtime import (
     choose_runtime,
     read_runtime,
-    remove_containers,
+    sweep,
+    sweep_engines,
     wanted_files,
     wanted_runtime,
     write_runtime,
@@ -98,11 +99,7 @@ class Sandboxes:
             ran = _runs(folder)
             folder.keep_marker.unlink(missing_ok=True)
             await _stop(folder, progress)
-            if not ran:
-                try:
-                    await remove_containers(folder)
-                except SandboxError as error:
-                    progress(f"warning: {error}")
+            await sweep(folder, progress)
             if delete:
                 folder.delete()
         return ran
@@ -314,7 +311,9 @@ async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None, 
     wanted = wanted_runtime(runtime, os.environ, preferences.runtime)
     files = wanted_files(os.environ, preferences.runtime_files)
     chosen = await choose_runtime(wanted, folder.cluster_data, files, progress)
-    write_runtime(folder, chosen)
+    # The cluster itself sweeps the engine that it uses.
+    unswept = await sweep_engines(folder, progress, but=chosen.engine)
+    write_runtime(folder, replace(chosen, unswept=unswept))
     progress(f"starting sandbox {folder.name}: {chosen.describe()}")
     cluster = listen(last.cluster_port if last else 0)
     api = listen(last.api_port if last else 0)

@@ -42,9 +42,9 @@ def test_steps_run_in_their_images_and_hand_artifacts_on(c8s: C8s, engine: Found
     steps = [
         f'{{name: a, image: "{TEST_IMAGE}", commands: ["{first}"], artifacts: ["out/**"]}}',
         f'{{name: b, image: "{TEST_IMAGE}", commands: ["cat out/f given.txt"], dependsOn: [a]}}',
-        f'{{name: c, image: "{TEST_IMAGE}", commands: ["nc -w 5 127.0.0.1 5555 </dev/null"], services: [{{name: db, '
-        f'image: "{TEST_IMAGE}", commands: ["while true; do echo served | nc -l -p 5555; done"], ready: {{exec: [sh, '
-        '-c, "netstat -ln | grep -q 5555"]}}]}',
+        f'{{name: c, image: "{TEST_IMAGE}", commands: ["wget -q -O - http://127.0.0.1:5555/"], services: [{{name: db, '
+        f'image: "{TEST_IMAGE}", commands: ["mkdir w; echo served > w/index.html; httpd -f -p 5555 -h w"], '
+        "ready: {port: 5555}}]}",
     ]
     write_pipeline(c8s.home, steps)
     (c8s.home / "given.txt").write_text("given\n")
@@ -93,6 +93,8 @@ def test_containers_of_a_killed_sandbox_are_removed_by_down(c8s: C8s, engine: Fo
         for pid in (state["pid"], *(child["pid"] for child in state["children"].values())):
             os.kill(pid, signal.SIGKILL)
         assert containers(engine, c8s.home) > 0
+        # The agent is a process of this machine.
+        assert c8s.processes() != []
     finally:
         c8s("down")
-    assert containers(engine, c8s.home) == 0
+    assert (containers(engine, c8s.home), c8s.processes()) == (0, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -14,11 +15,19 @@ import pytest
 
 from tests.live import C8s, parse_step_table, write_pipeline
 from tests.support.waiting import wait_until
+from workbench.sandbox.processes import start_time
 
 
 def state(c8s: C8s, name: str = "default") -> dict[str, object]:
     found: dict[str, object] = json.loads((c8s.home / "state" / "c8s" / name / "sandbox.json").read_text())
     return found
+
+
+def kill_all(c8s: C8s) -> None:
+    """Kill the processes of the sandbox `default`, but not those of its steps."""
+    pids = [state(c8s)["pid"], *(child["pid"] for child in state(c8s)["children"].values())]  # type: ignore[attr-defined]
+    for pid in pids:
+        os.kill(int(str(pid)), signal.SIGKILL)
 
 
 def test_second_up_finds_the_running_sandbox(fresh: C8s) -> None:
@@ -64,9 +73,7 @@ def test_sandbox_recovers_when_all_processes_are_killed(fresh: C8s, tmp_path: Pa
     running = fresh.start("run", cwd=tmp_path)
     assert running.stdout is not None
     wait_until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
-    pids = [state(fresh)["pid"], *(child["pid"] for child in state(fresh)["children"].values())]  # type: ignore[attr-defined]
-    for pid in pids:
-        os.kill(int(str(pid)), signal.SIGKILL)
+    kill_all(fresh)
     running.kill()
     running.wait()
     running.stdout.close()
@@ -84,6 +91,32 @@ def test_sandbox_recovers_when_all_processes_are_killed(fresh: C8s, tmp_path: Pa
     assert sum(line.split()[1:] == ["sleep", "300"] for line in fresh.processes()) <= 1
     assert "warning: this interrupts 1 run in progress: default/mine-1" in fresh("down").stderr
     assert fresh.processes() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes of a killed sandbox are found on Linux only")
+def test_down_ends_what_a_killed_sandbox_left(fresh: C8s, tmp_path: Path) -> None:
+    fresh("up")
+    script = "env -i sleep 300 & unnamed=$!; setsid sleep 300 & trap '' TERM HUP; echo $unnamed begun; sleep 300"
+    write_pipeline(tmp_path, [json.dumps({"name": "long", "image": "busybox:1.36", "commands": [script]})])
+    other = subprocess.Popen(["sleep", "300"], env={"EMBEDDED_CONTAINER": "other-uid/main"})
+    running = fresh.start("run", cwd=tmp_path)
+    try:
+        assert running.stdout is not None
+        printed = next(line for line in running.stdout if re.fullmatch(r"long \| \d+ begun\n", line))
+        kill_all(fresh)
+        # The step and its agent go on.
+        assert len(fresh.processes()) > 1
+    finally:
+        running.kill()
+        running.communicate()
+    try:
+        fresh("down")
+        assert fresh.processes() == []
+        assert start_time(int(printed.split()[2])) is None
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_run_without_sandbox_starts_a_temporary_one(fresh: C8s, repository: Path) -> None:

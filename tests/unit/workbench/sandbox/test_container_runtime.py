@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from embedded.kubelet.runtime import leftovers
+from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
 from workbench.client.endpoint import SandboxError
 from workbench.sandbox.container_runtime import (
     SandboxRuntime,
     choose_runtime,
     find_runtime,
     read_runtime,
+    sweep,
+    sweep_engines,
     wanted_files,
     wanted_runtime,
     write_runtime,
@@ -93,3 +97,30 @@ def test_the_name_of_the_agents_image_changes_with_its_content() -> None:
     tags = {image_tag("a", files), image_tag("b", files), image_tag("a", {**files, "main.py": b""})}
     assert len(tags) == 3
     assert image_tag("a", files) == image_tag("a", dict(files))
+
+
+async def test_engines_are_swept_until_they_could_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = {"unix:///b.sock"}
+    asked: list[str] = []
+
+    def remove(address: str, data_dir: Path) -> int:
+        assert data_dir == tmp_path / "cluster"
+        asked.append(address)
+        if address in away:
+            raise RuntimeUnavailableError(f"can't connect to {address}")
+        return 0
+
+    monkeypatch.setattr(leftovers, "remove_containers", remove)
+    folder, told = SandboxPaths(tmp_path), list[str]()
+    # A sandbox that was killed with one engine is started with another one.
+    write_runtime(folder, SandboxRuntime("docker", engine="unix:///b.sock", unswept="unix:///a.sock"))
+    unswept = await sweep_engines(folder, told.append, but="unix:///c.sock")
+    assert (unswept, asked) == ("unix:///b.sock", ["unix:///b.sock", "unix:///a.sock"])
+    assert told == [f"warning: containers of sandbox {tmp_path.name} may be left: can't connect to unix:///b.sock"]
+    write_runtime(folder, SandboxRuntime("process", unswept=unswept))
+    asked.clear()
+    away.clear()
+    await sweep(folder, told.append)
+    assert asked == ["unix:///b.sock"]
+    assert read_runtime(folder) == SandboxRuntime("process")
+    assert len(told) == 1
