@@ -136,7 +136,7 @@ def environment(run: Run, step: Step) -> tuple[Detail, ...]:
     if step.attempts:
         named["C8S_ATTEMPT"] = str(step.attempts[-1].number)
     named |= {f"PARAM_{_variable(name)}": value for name, value in run.params.items()}
-    named |= {f"MATRIX_{_variable(name)}": value for name, value in _matrix(step.name).items()}
+    named |= {f"MATRIX_{_variable(name)}": value for name, value in matrix_values(step.name).items()}
     for level in (run.definition or {}, definition):
         named |= _variables(level.get("env"))
     secrets: dict[str, str] = {}
@@ -159,7 +159,8 @@ def _variable(name: str) -> str:
     return "".join(char if char.isalnum() else "_" for char in name).upper()
 
 
-def _matrix(name: str) -> dict[str, str]:
+def matrix_values(name: str) -> dict[str, str]:
+    """The values of a step of a matrix, by dimension, from its name."""
     inside = name.partition(" (")[2].removesuffix(")")
     pairs = (pair.partition("=") for pair in inside.split(", ") if "=" in pair)
     return {key.strip(): value.strip() for key, _, value in pairs}

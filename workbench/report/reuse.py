@@ -12,7 +12,7 @@ from typing import Any
 from controller.pipeline.values.inputs import select_inputs
 from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
-from workbench.report.details import step_definition
+from workbench.report.details import matrix_values, step_definition
 from workbench.report.report import step_spans
 from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
@@ -24,6 +24,7 @@ _NO_EFFECT = frozenset(
 """Fields of a step that change nothing of what it makes; the controller ignores them too."""
 _OWN_TEXT = ("image", "env", "commands", "secrets")
 """Fields whose changes are described in detail."""
+_MATRIX = re.compile(r"\$?\{\{\s*matrix\.([\w-]+)\s*\}\}")
 _VARIABLES = re.compile(r"\{\{\s*run\.(branch|commit)\s*\}\}")
 _MAX_FILES = 5
 """Maximum number of files that are named."""
@@ -69,12 +70,19 @@ class FileChanges:
         return " ".join(sanitize_label(name, 80) for name in marked[:_MAX_FILES]) + more
 
 
-def step_changes(files: FileChanges, definition: Mapping[str, Any] | None) -> FileChanges:
-    """Those of the changes that a step reads, by its `inputs`; all of them where these have variables."""
-    globs = (definition or {}).get("inputs")
-    if not isinstance(globs, (list, tuple)) or any("{{" in str(glob) for glob in globs):
+def step_changes(files: FileChanges, definition: Mapping[str, Any] | None, matrix: Mapping[str, str]) -> FileChanges:
+    """Those of the changes that a step reads, by its `inputs`; all of them where these have other variables.
+
+    Args:
+        matrix: the step's values, which its inputs may name.
+    """
+    inputs = (definition or {}).get("inputs")
+    if not isinstance(inputs, (list, tuple)):
         return files
-    read = select_inputs([str(glob) for glob in globs], sorted({*files.added, *files.removed, *files.modified}))
+    globs = [_MATRIX.sub(lambda found: matrix.get(found[1], found[0]), str(glob)) for glob in inputs]
+    if any("{{" in glob for glob in globs):
+        return files
+    read = select_inputs(globs, sorted({*files.added, *files.removed, *files.modified}))
     kept = (tuple(name for name in each if name in read) for each in (files.added, files.removed, files.modified))
     return FileChanges(*kept)
 
@@ -119,7 +127,7 @@ def explain_reruns(run: Run, earlier: Run, files: FileChanges | None = None) -> 
     """
 
     def source(step: Step) -> str:
-        read = step_changes(files, step_definition(run, step)) if files is not None else None
+        read = step_changes(files, step_definition(run, step), matrix_values(step.name)) if files is not None else None
         return _source_change(run, earlier, read)
 
     return {

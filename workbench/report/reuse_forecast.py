@@ -13,7 +13,7 @@ from typing import Any
 
 from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
-from workbench.report.details import step_definition
+from workbench.report.details import matrix_values, step_definition
 from workbench.report.report import step_spans
 from workbench.report.reuse import FileChanges, own_changes, step_changes
 from workbench.text.format import format_duration, plural
@@ -97,7 +97,7 @@ def forecast_reuse(
             changed[step.name] = again[step.name] = (f"{earlier.name} has no such step",)
             continue
         upstream = tuple(f"upstream {needed} has changed" for needed in step.depends_on if needed in changed)
-        read = step_changes(files, step_definition(run, step)) if files else None
+        read = step_changes(files, step_definition(run, step), matrix_values(step.name)) if files else None
         source = (f"source files: {read}",) if read else ()
         if reasons := (*own_changes(run, earlier, step), *source, *upstream):
             changed[step.name] = reasons

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.tui.fakes import NOW, run, step
 from workbench.client.models import Reused, Run
-from workbench.report.reuse import FileChanges, changed_files, count_reuse, explain_reruns
+from workbench.report.reuse import FileChanges, changed_files, count_reuse, explain_reruns, step_changes
 
 BUILD: dict[str, Any] = {"name": "build", "image": "alpine:3", "commands": ["make"]}
 TEST: dict[str, Any] = {"name": "test", "image": "alpine:3", "commands": ["make test"], "dependsOn": ["build"]}
@@ -100,6 +100,15 @@ def test_changed_branch_is_a_reason_where_it_is_used() -> None:
 def test_changed_files_are_named() -> None:
     files = changed_files({"a": "1", "b": "1", "c": "1"}, {"a": "2", "c": "1", "d": "1"})
     assert why(shop(1, BUILD), shop(2, BUILD, inputs="'"), files)["build"] == ("source files: ~a +d -b",)
+
+
+def test_inputs_that_name_a_value_of_the_matrix_have_those_of_the_step() -> None:
+    files = FileChanges(modified=("src/cart.py", "src/stock.py", "main"))
+    definition = {"inputs": ["src/{{matrix.part}}.py", "${{ matrix.other }}"]}
+    matrix = {"part": "cart", "other": "none"}
+    assert step_changes(files, definition, matrix) == FileChanges(modified=("src/cart.py",))
+    assert step_changes(files, {"inputs": ["{{run.branch}}"]}, matrix) == files, "it is not known here"
+    assert step_changes(files, {}, matrix) == files
 
 
 def test_many_changed_files_are_counted() -> None:
