@@ -1,6 +1,6 @@
 # The commands of this project. `just` is a convenience: each line works as it stands.
 
-# a sandbox with a sample pipeline running, in the workbench
+# the tour of a small project, in a sandbox of its own
 demo:
     .venv/bin/c8s demo
 

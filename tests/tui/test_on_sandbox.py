@@ -61,10 +61,11 @@ def test_demo_opens_its_run_and_stops_its_sandbox(program: C8s, tmp_path: Path) 
     script.write_text(f"{shlex.join(['env', *folders, *program.command('demo')])}\necho left with $?\nexec cat\n")
     terminal = Terminal(tmp_path / "socket", f"sh {shlex.quote(str(script))}", program.home.parent)
     try:
-        terminal.wait_for("default › runs › fan-out-1", "✓", "esc Back")
+        terminal.wait_for("demo › runs › bookshop-1", "✓", "esc Back", "hides the tour")
         terminal.press("q")
-        terminal.wait_for("left with 0")
+        terminal.wait_for("`c8s demo` starts the tour again", "left with 0")
         assert program.processes() == []
+        assert program("runs", "--name", "demo", expect=None).returncode != 0, "its sandbox was one of its own"
     finally:
         terminal.close()
 

@@ -23,7 +23,7 @@ BROKEN_PIPE = 141
 """What a shell reports for a program that ended by SIGPIPE."""
 
 _COMMANDS = {
-    "demo": ("workbench.cli.commands.demo", "Start a sandbox, run a sample pipeline, and watch it."),
+    "demo": ("workbench.cli.commands.demo", "Take a tour: a small project in a sandbox of its own."),
     "init": ("workbench.cli.commands.pipelines.init", "Write a pipeline file for your repository."),
     "import": ("workbench.cli.commands.pipelines.import_file", "Convert a pipeline of another CI system."),
     "samples": ("workbench.cli.commands.pipelines.samples", "List the sample pipelines, or copy one."),
@@ -110,7 +110,7 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None, read_only:
 
     \b
     Try it:
-      c8s demo                  start a sandbox, run a sample pipeline, and open the workbench
+      c8s demo                  take a tour of a small project, in a sandbox of its own
       c8s init                  write ./.c8s.yaml for your repository
       c8s run                   run ./.c8s.yaml on your working tree, including uncommitted changes
       c8s lint                  check ./.c8s.yaml

@@ -38,6 +38,7 @@ from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.secrets.dialog import SetSecretDialog
 from workbench.tui.screens.secrets.screen import SecretList, SecretsScreen
 from workbench.tui.setup.app import ProviderList, SetupApp
+from workbench.tui.tour.app import TourWorkbench
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.find_bar import FindBar
 from workbench.tui.widgets.editor.problem_list import ProblemList
@@ -109,6 +110,7 @@ FOCUS_SCOPES = (
     FocusScope("problems", (ProblemsDialog,), modal=True),
     FocusScope("parameters", (Input, ParamsDialog), modal=True),
     FocusScope("start", (ProviderList, SetupApp), modal=True),
+    FocusScope("tour", (TourWorkbench,), modal=True),
 )
 _TITLES = {
     Workbench: "Anywhere", RunsScreen: "List of runs", RunScreen: "A run", EditorScreen: "Editor: file",
@@ -118,7 +120,8 @@ _TITLES = {
     DeliveriesScreen: "Pushes: screen", TestsScreen: "Tests: screen",
     JumpScreen: "Jump mode",
     PreviewScreen: "An artifact", ReplayScreen: "A run that is played",
-    SetupApp: "Start", ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",
+    SetupApp: "Start", TourWorkbench: "The tour of c8s demo",
+    ListView: "Any list", SectionLogView: "Log: moving", LogPane: "Log: search, copy and save",
     LogGrid: "Several logs", YamlEditor: "Editor: text", NotificationList: "List of messages",
 }  # fmt: skip
 

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from workbench.bundle.controller import BundleController
     from workbench.client.endpoint import Endpoint
     from workbench.report.cluster_health import SandboxHealth
-    from workbench.tui.app import WorkbenchOptions
+    from workbench.tui.app import Workbench, WorkbenchOptions
     from workbench.tui.base_app import BaseApp
     from workbench.tui.options import AppOptions
     from workbench.tui.services.interfaces import Connect, ControllerApi, OnConnectionError, ShellCommand
+
+    MakeApp = Callable[[Connect, WorkbenchOptions, AppOptions], Workbench]
 
 
 def run_workbench(
@@ -39,6 +41,7 @@ def run_workbench(
     command_options: str = "",
     start_sandbox: Callable[[], Awaitable[None]] | None = None,
     read_only: bool = False,
+    make_app: MakeApp | None = None,
 ) -> int:
     """Open the workbench on a controller and return its exit code: 0, or 1 after a crash.
 
@@ -51,12 +54,13 @@ def run_workbench(
         command_options: select the controller in a command, such as ` --name other`.
         start_sandbox: starts the sandbox again after it was stopped.
         read_only: refuse what changes something; the files of this folder are left alone as well.
+        make_app: makes another app than the workbench, from the same arguments.
     """
     from workbench.submit.worktree import find_pipeline
     from workbench.tui.app import Workbench, WorkbenchOptions
     from workbench.tui.services.launcher import FileLauncher
 
-    app = Workbench(
+    app = (make_app or Workbench)(
         connector(endpoint, read_only=read_only),
         WorkbenchOptions(
             endpoint_label=endpoint.sandbox or endpoint.url,

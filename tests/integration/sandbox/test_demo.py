@@ -1,43 +1,81 @@
-"""`c8s demo` in a terminal: the screen shows the start of the sandbox, then the running sample."""
+"""`c8s demo` in a terminal: the tour plays, and whatever ends it leaves nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.live import C8s
-from tests.support.terminal import terminal
-
-_NAME = ("--name", "shown")
+from tests.support.terminal import Terminal, terminal
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def sandbox(c8s: C8s) -> Iterator[C8s]:
-    yield c8s
-    c8s("down", *_NAME, "--delete")
+def demo(tmp_path: Path) -> C8s:
+    """The command of a user whose temporary files are in a folder of their own."""
+    home = tmp_path / "user"
+    (home / "tmp").mkdir(parents=True)
+    return C8s(home, {"TMPDIR": str(home / "tmp")})
 
 
-def test_demo_shows_the_start_and_the_run_and_leaves_nothing_running(sandbox: C8s, tmp_path: Path) -> None:
-    with terminal(sandbox, "demo", *_NAME, cwd=tmp_path) as demo:
-        demo.read_until(b"The sandbox is being started.")
-        demo.read_until(b"fan-out-1")
-        demo.read_until(b"part-10")
-        demo.type("q")
-        demo.read_until(None)
-    assert demo.process.returncode == 0
-    assert b"Traceback" not in demo.written
-    assert "stopped" in sandbox("status", *_NAME, expect=None).stdout
-    assert "fan-out-1" in sandbox("runs", *_NAME).stdout
+def assert_nothing_is_left(demo: C8s) -> None:
+    wait_until(lambda: not demo.processes(), what=lambda: f"no process is left: {demo.processes()}")
+    assert [path for path in demo.home.rglob("*") if path != demo.home / "tmp"] == []
 
 
-def test_start_that_fails_is_explained_on_the_screen_and_after_it(sandbox: C8s, tmp_path: Path) -> None:
-    folder = sandbox.home / "state" / "c8s" / "shown"
+def test_tour_that_plays_by_itself_goes_as_it_tells(demo: C8s, tmp_path: Path) -> None:
+    with terminal(demo, "demo", "--auto", "--pace", "0", cwd=tmp_path) as tour:
+        # Each of them has its own time: the tour consists of three runs and a shell.
+        for text in (b"The sandbox is being started.", b"4/11", b"9/11", None):
+            tour.read_until(text)
+    end = tour.written.rpartition(b"\x1b[?1049l")[2].decode()
+    assert "the tour went as it tells it" in end, end
+    assert tour.process.returncode == 0
+    assert_nothing_is_left(demo)
+
+
+def end_by_key(tour: Terminal) -> None:
+    tour.type("\x03")
+
+
+def end_by_signal(tour: Terminal) -> None:
+    tour.process.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("text", "end", "code"),
+    [(b"Start its processes", end_by_key, 130), (b"plays by itself", end_by_signal, 143)],
+)
+def test_demo_that_is_interrupted_leaves_nothing(
+    demo: C8s, tmp_path: Path, text: bytes, end: Callable[[Terminal], None], code: int
+) -> None:
+    with terminal(demo, "demo", "--auto", cwd=tmp_path) as tour:
+        tour.read_until(text)
+        end(tour)
+        tour.read_until(None)
+    assert b"Traceback" not in tour.written
+    assert tour.process.returncode == code
+    assert_nothing_is_left(demo)
+
+
+def test_folder_with_other_files_is_left_alone(demo: C8s, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with terminal(demo, "demo", "--folder", str(tmp_path), cwd=tmp_path) as tour:
+        tour.read_until(None)
+    assert b"is not empty; name a new folder" in tour.written
+    assert tour.process.returncode == 2
+    assert not (tmp_path / ".c8s.yaml").exists()
+
+
+def test_start_that_fails_is_explained_on_the_screen_and_after_it(demo: C8s, tmp_path: Path) -> None:
+    folder = demo.home / "state" / "c8s" / "shown"
     folder.mkdir(parents=True)
     (folder / "start.lock").touch()
     (folder / "state-version").write_text("999\n")
-    with terminal(sandbox, "--name", "shown", cwd=tmp_path) as workbench:
+    with terminal(demo, "--name", "shown", cwd=tmp_path) as workbench:
         workbench.read_until(b"Enter tries again from here.")
         workbench.type("q")
         workbench.read_until(None)

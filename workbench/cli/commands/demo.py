@@ -1,68 +1,99 @@
-"""`c8s demo`: starts a sandbox, runs a sample pipeline, and shows it."""
+"""`c8s demo`: the tour; without a terminal, a sample pipeline in a sandbox that is deleted afterwards."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from workbench.cli.commands.pipelines.samples import find_sample
-from workbench.cli.options import runtime_option
 from workbench.cli.output.console import console_style
+from workbench.config.preferences import RUNTIMES
 
 if TYPE_CHECKING:
     from workbench.submit.submit import RunSubmission
 
 _SAMPLE = "fan-out"
-_SLOW_PACE = "5"
-"""The value of its parameter `pace` in the workbench, where it should run for half a minute, to be watched."""
 
 
 @click.command()
 @click.option(
     "--name",
-    envvar="C8S_SANDBOX",
     metavar="NAME",
-    help="The sandbox to use.  [default: default; without a terminal, one that is deleted at the end]",
+    help="The sandbox to use, which is kept.  [default: one that is deleted at the end]",
 )
-@runtime_option
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where to make the project, which is kept.  [default: a temporary folder]",
+)
+@click.option("--auto", is_flag=True, help="Play the tour by itself, and exit with 0 if all went as it tells.")
+@click.option(
+    "--pace",
+    type=click.FloatRange(0, 10),
+    default=1.0,
+    show_default=True,
+    metavar="N",
+    help="With --auto: how long hints are shown; 2 is twice as long, 0 waits for nothing.",
+)
+@click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    help="What runs the steps, as for `c8s up`.  [default: C8S_RUNTIME, else process, which needs no images]",
+)
 @click.pass_context
-def demo(ctx: click.Context, /, name: str | None, runtime: str | None) -> None:
-    """Start a sandbox, run a sample pipeline in it, and open the workbench on the run.
+def demo(
+    ctx: click.Context, /, name: str | None, folder: Path | None, auto: bool, pace: float, runtime: str | None
+) -> None:
+    """Show what c8s does: a tour of a small project, in a sandbox of its own.
 
-    A sandbox that was not running before is stopped at the end; its runs are kept.
+    A pipeline runs and fails; hints lead through its failing line, its tests, a shell in the
+    failed step, the correction, the resumed run, and runs after each save. The hints can be
+    hidden, and q leaves at any time. Everything is deleted at the end, unless --name or
+    --folder says what to keep.
 
-    Without a terminal, the logs are printed as by `c8s run`, with the same exit codes, and
-    nothing is kept unless --name is given.
+    Without a terminal, a sample pipeline is run and printed as by `c8s run`, with the same
+    exit codes.
 
     \b
     Examples:
       c8s demo
+      c8s demo --folder bookshop
+      c8s demo --auto
       c8s demo | cat
-      c8s demo --runtime process
     """
-    path = find_sample(_SAMPLE).path
-    from workbench.cli.options import DEFAULT_SANDBOX, Target, run_async, supports_fullscreen
+    from workbench.cli.options import run_async, supports_fullscreen
+    from workbench.cli.output.console import InputError
+    from workbench.sandbox.container_runtime import RUNTIME_ENV
+
+    # Its steps need no images: a first look should not wait for a registry.
+    runtime = runtime or (None if os.environ.get(RUNTIME_ENV) else "process")
+    if supports_fullscreen():
+        from workbench.cli.commands.tour import TourRequest, run_tour
+
+        ctx.exit(run_tour(TourRequest(name, runtime, folder, pace if auto else None)))
+    if auto or folder is not None:
+        raise InputError("the tour needs an interactive terminal; without one, `c8s demo` only prints a run")
+    submission = _sample_submission()
+    ctx.exit(run_async(_run(submission, name, runtime)) if submission is not None else 2)
+
+
+def _sample_submission() -> RunSubmission | None:
+    """The run of the sample; None if its file has errors, which are printed."""
     from workbench.cli.output.diagnostics import require_valid
     from workbench.client.run_request import RunRequest
     from workbench.pipeline_file.load import read_pipeline
     from workbench.submit.submit import RunSubmission, new_idempotency_key
 
+    path = find_sample(_SAMPLE).path
     definition = require_valid(read_pipeline(str(path), Path.cwd()), console_style(sys.stderr))
-    if definition is None:
-        ctx.exit(2)
-    request = RunRequest(definition, event="push")
-    if supports_fullscreen():
-        from workbench.cli.commands.workbench import open_workbench
-
-        submission = RunSubmission(replace(request, params={"pace": _SLOW_PACE}), new_idempotency_key())
-        ctx.exit(open_workbench(Target(name or DEFAULT_SANDBOX, runtime=runtime), path, lambda: submission))
-    ctx.exit(run_async(_run(RunSubmission(request, new_idempotency_key()), name, runtime)))
+    return RunSubmission(RunRequest(definition, event="push"), new_idempotency_key()) if definition else None
 
 
 async def _run(submission: RunSubmission, name: str | None, runtime: str | None) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.sandbox import Endpoint
     from workbench.submit.submit import RunSubmission
     from workbench.tui.setup.providers import StartReport
+    from workbench.tui.startup import MakeApp
 
 
 def open_workbench(
@@ -31,12 +32,14 @@ def open_workbench(
     first_run: Callable[[], RunSubmission] | None = None,
     *,
     read_only: bool = False,
+    make_app: MakeApp | None = None,
 ) -> int:
     """Open the workbench with this pipeline file; the exit code.
 
     Args:
         first_run: what is to run first; it is called in another thread, and the run is shown.
         read_only: change nothing, and do not start a sandbox either.
+        make_app: makes another app than the workbench.
 
     Raises:
         InputError: there is no suitable terminal.
@@ -82,6 +85,7 @@ def open_workbench(
                 command_options=target.options(),
                 start_sandbox=partial(_start_again, target) if target.endpoint is None else None,
                 read_only=read_only,
+                make_app=make_app,
             )
         finally:
             if early is not None:

@@ -169,6 +169,8 @@ class SetupApp(BaseApp[Endpoint | None]):
         self.exit(None, code)
 
     def _draw_details(self) -> None:
+        if not self.query(ProviderList):
+            return  # It is being left: what reports on a start may go on for a moment.
         colours, way = self._palette, self._providers[self._selected_index]
         text = Text()
         if self._progress is None:

@@ -1,0 +1,1 @@
+"""The workbench with hints that lead through a small project."""
