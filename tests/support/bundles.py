@@ -6,14 +6,18 @@ import asyncio
 import json
 import zipfile
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from workbench.bundle.controller import BundleController
+from workbench.bundle.page import MAX_BYTES, build_page
+from workbench.bundle.timeline import run_at, status_changes
 from workbench.bundle.write import ExportOptions, write_bundle
 from workbench.client import decode
-from workbench.client.errors import NotFoundError
+from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import Run
 
 SECOND = "2026-01-01T12:00:{:09.6f}Z"
@@ -204,3 +208,45 @@ def rewrite(path: Path, target: Path, changes: Mapping[str, Any]) -> Path:
             if content is not None:
                 copy.writestr(name, content if isinstance(content, bytes) else json.dumps(content))
     return target
+
+
+async def read_bundle(path: Path, folder: Path) -> None:
+    """Read everything that the workbench can ask for. Raises ClientError for what is refused."""
+    with BundleController(path) as bundle:
+        run = bundle.only_run
+        changes = status_changes(run)
+        for change in changes[:: len(changes) // 50 + 1]:
+            run_at(run, change.time)
+        await bundle.cluster()
+        with suppress(ClientError):
+            assert len((await build_page(bundle)).encode()) < MAX_BYTES
+        for call in (bundle.events(run.name), bundle.artifacts(run.name), bundle.list_tests(run.name)):
+            with suppress(ClientError):
+                await call
+        for step in run.steps:
+            for attempt in step.attempts:
+                with suppress(ClientError):
+                    await bundle.commands(run.name, step.slug, attempt=attempt.number)
+        for log in bundle.manifest.logs:
+            with suppress(ClientError):
+                blocks = bundle.log_blocks(run.name, log.step, attempt=log.attempt, container=log.container)
+                assert sum([len(block) async for block in blocks]) <= 64 * 1024 * 1024
+        for file in bundle.manifest.files:
+            with suppress(ClientError):
+                await bundle.download_file(run.name, file.step, file.path, folder / "artifact")
+
+
+def value_paths(document: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The place of each value in a document."""
+    inner = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return [at, *(path for key, value in inner for path in value_paths(value, (*at, key)))]
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[path[0]] = replaced(document[path[0]], path[1:], value)
+    return copy

@@ -61,18 +61,18 @@ class BundleController:
         self._logs = {(log.step, log.attempt, log.container): log for log in self.manifest.logs}
 
     def _parse(self, path: Path) -> Manifest:
+        # What the archive says of a damaged entry has the path already.
+        document = self._archive.document(names.MANIFEST)
         try:
-            return parse_manifest(self._archive.document(names.MANIFEST))
+            return parse_manifest(document)
         except BundleError as error:
             raise BundleError(f"can't open {path}: {error}") from None
 
     def _read_run(self) -> Run:
+        document = self._archive.document(names.RUN, _MAX_RUN)
         try:
-            unfinished = self.manifest.as_of is not None
-            return parse_run(self._archive.document(names.RUN, _MAX_RUN), unfinished=unfinished)
+            return parse_run(document, unfinished=self.manifest.as_of is not None)
         except BundleError as error:
-            if str(error).startswith("can't"):
-                raise
             raise BundleError(f"can't open {self._archive.path}: {error}") from None
 
     def close(self) -> None:

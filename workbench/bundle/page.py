@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 
 from controller.run_query import run_duration
 from workbench.bundle.manifest import Manifest
-from workbench.bundle.markup import element, write_html
+from workbench.bundle.markup import element, shorten_texts, write_html, written_size
 from workbench.bundle.page_drawings import PHASE_SIGNS, draw_chart, draw_graph
 from workbench.bundle.page_style import STYLE
 from workbench.client.errors import ClientError, NotFoundError
@@ -36,6 +36,7 @@ _MAX_LINE = 1_000
 _MAX_LOGS, _MAX_STEPS, _MAX_TESTS, _MAX_ARTIFACTS, _MAX_EVENTS = 20, 500, 50, 100, 50
 _MAX_DEFINITION = 100_000
 _MAX_TEXT = 2_000
+_SHORTER_TEXTS = (500, 200, 80, 20)
 
 
 class PageSource(Protocol):
@@ -90,7 +91,18 @@ async def build_page(source: PageSource) -> str:
         *_section("Pipeline", _definition(run)),
         *_section("Not in the export", *_left_out(source.manifest)),
     ]
-    return write_html(_document(f"{run.name}: {run.phase}", parts))
+    return _write(_document(f"{run.name}: {run.phase}", parts))
+
+
+def _write(document: Element) -> str:
+    """The page. Where texts that grow when they are escaped would make it too large, the long ones are cut."""
+    page = write_html(document)
+    for limit in _SHORTER_TEXTS:
+        if len(page.encode()) < MAX_BYTES:
+            break
+        shorten_texts(document, limit)
+        page = write_html(document)
+    return page
 
 
 def _document(title: str, parts: Iterable[Element]) -> Element:
@@ -196,7 +208,7 @@ async def _excerpts(source: PageSource, run: Run) -> AsyncGenerator[Excerpt, Non
             continue
         except ClientError as error:
             excerpt = Excerpt(f"Log of {step.name}", (f"The log can't be read: {error}",), 1, 1)
-        budget -= sum(len(line.encode()) + 40 for line in excerpt.lines)
+        budget -= sum(written_size(line) + 40 for line in excerpt.lines)
         yield excerpt
 
 
@@ -222,7 +234,7 @@ async def _read_excerpt(source: PageSource, run: Run, step: Step, attempt: int, 
                 kept = kept[-_LINES_BEFORE:]
                 first = total - len(kept) + 1
     title = f"Log of {sanitize_label(step.name, 100)}"
-    while kept and sum(len(line.encode()) + 40 for line in kept) > budget:
+    while kept and sum(written_size(line) + 40 for line in kept) > budget:
         drop = len(kept) // 4 + 1
         if marked is not None and marked - first < len(kept) // 2:
             kept = kept[:-drop]

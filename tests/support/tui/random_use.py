@@ -306,10 +306,10 @@ def play_sequence(seed: int, length: int = 40) -> RandomUser:
     """Play a sequence in virtual time; the user knows what it was. Raises SequenceError."""
     sample_bundle()
     with own_folder() as folder:
-        return run_virtual(_play(make_scene(folder, Random(f"scene {seed}")), seed, length))
+        return run_virtual(play_on_scene(make_scene(folder, Random(f"scene {seed}")), seed, length))
 
 
-async def _play(scene: Scene, seed: int, length: int) -> RandomUser:
+async def play_on_scene(scene: Scene, seed: int, length: int) -> RandomUser:
     """Play a sequence on a scene and leave it."""
     user = RandomUser(scene, Random(seed))
     try:

@@ -15,11 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.bundles import export_sample, rewrite, sample_run
+from tests.support.bundles import export_sample, read_bundle, replaced, rewrite, sample_run, value_paths
 from workbench.bundle.controller import BundleController
 from workbench.bundle.errors import BundleError
-from workbench.bundle.page import MAX_BYTES, build_page
-from workbench.bundle.timeline import run_at, status_changes
 from workbench.client.errors import ClientError
 
 SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -37,55 +35,14 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-async def read_all(path: Path, folder: Path) -> None:
-    """Read everything that the workbench can ask for. Raises ClientError for what is refused."""
-    with BundleController(path) as bundle:
-        run = bundle.only_run
-        for change in status_changes(run):
-            run_at(run, change.time)
-        await bundle.cluster()
-        with suppress(ClientError):
-            assert len((await build_page(bundle)).encode()) < MAX_BYTES
-        for call in (bundle.events(run.name), bundle.artifacts(run.name), bundle.list_tests(run.name)):
-            with suppress(ClientError):
-                await call
-        for step in run.steps:
-            for attempt in step.attempts:
-                with suppress(ClientError):
-                    await bundle.commands(run.name, step.slug, attempt=attempt.number)
-        for log in bundle.manifest.logs:
-            with suppress(ClientError):
-                blocks = bundle.log_blocks(run.name, log.step, attempt=log.attempt, container=log.container)
-                assert sum([len(block) async for block in blocks]) <= 64 * 1024 * 1024
-        for file in bundle.manifest.files:
-            with suppress(ClientError):
-                await bundle.download_file(run.name, file.step, file.path, folder / "artifact")
-
-
 def assert_harmless(path: Path, folder: Path) -> None:
     with suppress(ClientError):
-        asyncio.run(read_all(path, folder))
+        asyncio.run(read_bundle(path, folder))
     assert not {each.name for each in folder.iterdir()} - {"artifact", path.name}
 
 
 def test_the_good_file_is_read_without_refusals(good: Path, tmp_path: Path) -> None:
-    asyncio.run(read_all(good, tmp_path))
-
-
-def paths(document: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The place of each value in a document."""
-    inner = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
-    return [at, *(path for key, value in inner for path in paths(value, (*at, key)))]
-
-
-def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    if not path:
-        return value
-    copy = dict(document) if isinstance(document, dict) else list(document)
-    copy[path[0]] = replaced(document[path[0]], path[1:], value)
-    return copy
+    asyncio.run(read_bundle(good, tmp_path))
 
 
 @SLOW
@@ -95,7 +52,7 @@ def test_any_value_may_be_of_any_type(data: st.DataObject, good: Path, tmp_path:
         name = data.draw(st.sampled_from([each for each in archive.namelist() if each.endswith(".json")]))
         document = json.loads(archive.read(name))
     for _ in range(data.draw(st.integers(1, 3))):
-        path = data.draw(st.sampled_from(paths(document)))
+        path = data.draw(st.sampled_from(value_paths(document)))
         document = replaced(document, path, data.draw(st.sampled_from(REPLACEMENTS)))
     target = rewrite(good, tmp_path / "bad.c8srun", {name: document})
     assert_harmless(target, tmp_path)

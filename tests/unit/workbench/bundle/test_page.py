@@ -125,17 +125,16 @@ def test_a_page_of_the_largest_run_stays_below_its_limit(tmp_path: Path) -> None
          range(max(n - 40, 0), n)]} for n in range(300)
     ]  # fmt: skip
     raw["definition"]["description"] = "<" * 300_000
-    source = FakeSource()
-    source.logs["check", 2, "step"] = (f"{moment(9)} {wide}\n" * 3000).encode()
-    export_sample(tmp_path / "a", source)
+    export_sample(tmp_path / "a")
+    content = (f"{moment(9)} {wide}\n" * 3000).encode()
     logs = {
         "format": "c8s-run-bundle", "version": 1, "producer": "x", "cluster": {}, "files": [],
         "leftOut": [{"what": wide, "why": wide}] * 200, "leftOutCount": 10**6,
-        "logs": [{"step": "s1", "attempt": 2, "container": "step",
-                  "chunks": [{"entry": "logs/000000", "lines": 3000, "bytes": 16_000_000}]}],
+        "logs": [{"step": f"s{n}", "attempt": 2, "container": "step",
+                  "chunks": [{"entry": f"logs/{n:06}", "lines": 3000, "bytes": 16_000_000}]} for n in range(24)],
     }  # fmt: skip
-    content = source.logs["check", 2, "step"]
-    path = rewrite(tmp_path / "a", tmp_path / "b", {"run.json": raw, "bundle.json": logs, "logs/000000": content})
+    contents = {f"logs/{n:06}": content for n in range(24)}
+    path = rewrite(tmp_path / "a", tmp_path / "b", {"run.json": raw, "bundle.json": logs, **contents})
     page = page_of(path)
     assert 300_000 < len(page.encode()) < MAX_BYTES
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -95,6 +98,16 @@ def test_the_same_run_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
     again = tmp_path / "b.c8srun"
     export_sample(again)
     assert again.read_bytes() == file.read_bytes()
+
+
+def test_the_bytes_do_not_depend_on_the_machine(file: Path, tmp_path: Path, repository: Path) -> None:
+    script = "import sys, pathlib, tests.support.bundles as b; b.export_sample(pathlib.Path(sys.argv[1]))"
+    environment = os.environ | {"TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "7", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "b")],
+        env=environment | {"PYTHONPATH": str(repository)}, cwd=tmp_path, check=True,
+    )  # fmt: skip
+    assert (tmp_path / "b").read_bytes() == file.read_bytes()
 
 
 def test_every_change_of_status_has_its_time(file: Path) -> None:

@@ -1,0 +1,1 @@
+"""Files that look like bundles of runs and were made to harm."""
