@@ -19,6 +19,7 @@ import yaml
 from kind.errors import ManifestError
 
 Json = dict[str, Any]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MANIFESTS_FOLDER = Path(__file__).with_name("manifests")
 SYSTEM_NAMESPACE = "c8s-system"
@@ -133,7 +134,7 @@ def _resources(path: Path) -> list[Json]:
 
 def _documents(file: Path) -> list[Json]:
     try:
-        return [each for each in yaml.safe_load_all(file.read_text()) if each]
+        return [each for each in yaml.load_all(file.read_text(), Loader=_LOADER) if each]
     except (OSError, yaml.YAMLError) as error:
         raise ManifestError(f"can't read the manifest {file}: {error}", "Install c8s again.") from error
 

@@ -16,6 +16,10 @@ settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
 
 
+# The tests start hundreds of processes, each of which would compile the whole program anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def pytest_collection_finish() -> None:
     """Leave the collected tests and all modules out of garbage collections, which take up to a second with them."""
     gc.collect()

@@ -6,6 +6,7 @@ are recorded: the image installs exactly these files. A complete folder is reuse
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -93,8 +94,12 @@ async def inspect_python(docker: Docker, image: str) -> ImagePython:
     )
 
 
+@functools.cache
 def installed_constraints() -> str:
-    """A constraints file with all packages installed on this host; pip ignores those that the image does not need."""
+    """A constraints file with all packages installed on this host; pip ignores those that the image does not need.
+
+    Reading them takes a third of a second; they are read once.
+    """
     found = {
         str(each.metadata["Name"]).lower().replace("_", "-"): each.version
         for each in metadata.distributions()
