@@ -164,9 +164,9 @@ def _text_matches(text: str, value: str, is_exact: bool) -> bool:
 def _status(value: str) -> str:
     if value in _STATUSES:
         return _STATUSES[value]
-    begun = {phase for name, phase in _STATUSES.items() if name.startswith(value)}
-    if len(begun) == 1:
-        return begun.pop()
+    matching = {phase for name, phase in _STATUSES.items() if name.startswith(value)}
+    if len(matching) == 1:
+        return matching.pop()
     raise _TermError(f"there is no status {value!r}: {', '.join(_STATUS_NAMES)}")
 
 

@@ -59,7 +59,7 @@ async def serve(forward: Forward) -> None:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy one direction to its end, which is told to the other side."""
+    """Copy one direction to its end, and close it on the other side."""
     while data := await reader.read(_READ):
         writer.write(data)
         await writer.drain()

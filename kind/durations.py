@@ -1,6 +1,6 @@
 """How long the steps of a plan took on this machine, for an estimate of the next time.
 
-One file per machine with the last times of each step. It holds no secrets; a damaged one is begun anew.
+One file per machine with the last times of each step. It holds no secrets; a damaged one is replaced by an empty one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The plan of `c8s up --kind`: a kind cluster with the controller on a host with Docker.
 
-Each step can be interrupted and repeated. Steps share results on the `Bootstrap`; lasting state is in the record and in
-the cluster.
+Each step can be interrupted and repeated. Steps share results on the `Bootstrap`; what has to persist is in the record
+and in the cluster.
 """
 
 from __future__ import annotations

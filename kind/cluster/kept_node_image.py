@@ -38,7 +38,7 @@ class KeptNodeImage:
         return contents.tag if contents is not None and await self._node_images.exists(contents) else None
 
     async def build(self, controller: str, report: OnLine) -> str:
-        """Build it; a sentence about what came of it. A failure is told there: the cluster is complete without it."""
+        """Build it; returns a sentence about the result, also about a failure: the cluster is complete without it."""
         contents = await self._contents(controller)
         if self._docker.program == "nerdctl":
             return "not kept: `nerdctl commit` sets no labels"

@@ -98,7 +98,7 @@ class RepairFinder:
         if container is None:
             return [self._stale_record(record)]
         if not matches_record(record, container):
-            # A cluster of the same name that somebody else created.
+            # A cluster of the same name that another user created.
             return []
         if not record.container:
             problem = f"the creation of the cluster {record.cluster} was interrupted"

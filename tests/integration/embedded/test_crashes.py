@@ -1,4 +1,4 @@
-"""A cluster that is killed at any time keeps acknowledged objects and kills leftover processes at its start."""
+"""A cluster that is killed at any time keeps acknowledged objects and kills orphaned processes at its start."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ async def test_only_long_steps_that_did_something_are_estimated(tmp_path: Path) 
 
     times, events = Durations(tmp_path / "seconds.json"), list[StepEvent]()
     await execute(steps(), events.append, lambda: float(next(clock)), times)
-    told = [(each.step, each.text) for each in events if each.kind == "estimated"]
-    assert told == [("image", "no estimate: it has not been done on this machine before")]
+    estimates = [(each.step, each.text) for each in events if each.kind == "estimated"]
+    assert estimates == [("image", "no estimate: it has not been done on this machine before")]
     assert (times.estimate("image") is not None, times.estimate("known"), times.estimate("short")) == (True, None, None)
     events.clear()
     await execute(steps(), events.append, lambda: float(next(clock)), times)

@@ -106,14 +106,14 @@ async def test_no_engine_at_all_is_told_with_what_to_install(programs: Programs)
 
 
 async def test_kind_is_told_which_engine_to_use() -> None:
-    told: list[Any] = []
+    environments: list[Any] = []
 
     async def answer(command: Sequence[str], **more: Any) -> CommandResult:
-        told.append(more["environment"])
+        environments.append(more["environment"])
         return CommandResult(tuple(command), 0, ())
 
     await Kind(answer, "podman").clusters()
-    assert told == [{"KIND_EXPERIMENTAL_PROVIDER": "podman"}]
+    assert environments == [{"KIND_EXPERIMENTAL_PROVIDER": "podman"}]
 
 
 def test_record_of_an_earlier_version_is_of_docker(tmp_path: Path) -> None:

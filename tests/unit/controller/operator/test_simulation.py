@@ -58,7 +58,7 @@ class Simulation(World):
         more: dict[str, Any] = {"maxParallel": plan.max_parallel} if plan.max_parallel else {}
         super().__init__(*plan.steps, prestart=plan.prestart, **more)
         self.prestartable = frozenset(each.name for each in self.steps)
-        self.begun: Counter[tuple[str, int]] = Counter()
+        self.starts: Counter[tuple[str, int]] = Counter()
         """How often the commands of an attempt began."""
         self.plan, self.data = plan, data
         self.written: Json = {}
@@ -177,12 +177,12 @@ class Simulation(World):
 
     def execute(self, action: Action) -> None:
         if isinstance(action, WithdrawJob):
-            assert self.begun[action.slug, action.number] == 0, "nothing of it ever ran"
+            assert self.starts[action.slug, action.number] == 0, "nothing of it ever ran"
         super().execute(action)
 
     def begin(self, slug: str, number: int) -> None:
         self.start_step(slug, number)
-        self.begun[slug, number] += 1
+        self.starts[slug, number] += 1
 
     def happen_at_gate(self, slug: str) -> None:
         """A pod that waits comes up, or is evicted, or asked to end; its commands never begin."""
@@ -245,7 +245,7 @@ def test_every_run_ends_and_ends_right(plan: Plan, data: st.DataObject) -> None:
     # Of a Job whose gate was to be opened, and whose pod ended before it was, nothing can run any more.
     waiting = [place for place, job in world.jobs.items() if is_closed(job)]
     assert not [place for place in waiting if place not in world.pods or world.has_live_pod(place)]
-    assert all(times == 1 for times in world.begun.values()), world.begun
+    assert all(times == 1 for times in world.starts.values()), world.starts
 
 
 def finish_without_faults(world: Simulation) -> None:

@@ -1,4 +1,4 @@
-"""Repairs touch what is of c8s alone, and leave to the user what needs root or may be of somebody else."""
+"""Repairs touch what is of c8s alone, and leave to the user what needs root or may be of another user."""
 
 from __future__ import annotations
 

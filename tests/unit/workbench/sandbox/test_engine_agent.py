@@ -47,15 +47,15 @@ class FakeEngine:
 
 def test_the_image_is_built_once_and_old_ones_go_unless_they_are_used() -> None:
     engine = FakeEngine({"other:1": 1, "c8s-agent:used": 1, "c8s-agent:old": 2, "c8s-agent:last": 3})
-    told: list[str] = []
-    tag = engine_agent._image(engine, "base:1", told.append)
-    assert told == ["pulling base:1 for the agent (once)", "building the image of the agent (once)"]
+    messages: list[str] = []
+    tag = engine_agent._image(engine, "base:1", messages.append)
+    assert messages == ["pulling base:1 for the agent (once)", "building the image of the agent (once)"]
     assert set(engine.images) == {"other:1", "base:1", "c8s-agent:used", "c8s-agent:last", tag}
     with tarfile.open(fileobj=io.BytesIO(engine.context)) as context:
         assert {"Dockerfile", "agent/__main__.py"} <= set(context.getnames())
     engine.requests.clear()
-    assert engine_agent._image(engine, "base:1", told.append) == tag
-    assert (len(told), {line.split()[0] for line in engine.requests}) == (2, {"GET"})
+    assert engine_agent._image(engine, "base:1", messages.append) == tag
+    assert (len(messages), {line.split()[0] for line in engine.requests}) == (2, {"GET"})
 
 
 def test_what_keeps_an_image_from_being_made_is_reported() -> None:

@@ -32,13 +32,13 @@ class Preparing:
     """Remembers for what it was called, and what was cancelled; `gate` lets it finish."""
 
     def __init__(self) -> None:
-        self.begun: list[frozenset[str]] = []
+        self.started: list[frozenset[str]] = []
         self.cancelled = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def __call__(self, names: frozenset[str]) -> str:
-        self.begun.append(names)
+        self.started.append(names)
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
@@ -64,9 +64,9 @@ async def test_preparation_begins_before_the_pause_is_over_and_again_after_a_cha
     async with aclosing(settled_changes(groups(), prepare, 60.0)) as rounds:
         waiting = asyncio.ensure_future(anext(rounds))
         groups.send("a")
-        await _until(lambda: prepare.begun == [frozenset("a")])
+        await _until(lambda: prepare.started == [frozenset("a")])
         groups.send("b")
-        await _until(lambda: prepare.begun == [frozenset("a"), frozenset("ab")])
+        await _until(lambda: prepare.started == [frozenset("a"), frozenset("ab")])
         assert (prepare.cancelled, waiting.done()) == (1, False)
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -78,10 +78,10 @@ async def test_change_during_a_long_preparation_starts_it_anew() -> None:
     async with aclosing(settled_changes(groups(), prepare, QUIET)) as rounds:
         waiting = asyncio.ensure_future(anext(rounds))
         groups.send("a")
-        await _until(lambda: len(prepare.begun) == 1)
+        await _until(lambda: len(prepare.started) == 1)
         await asyncio.wait([waiting], timeout=3 * QUIET)
         groups.send("b")
-        await _until(lambda: len(prepare.begun) == 2)
+        await _until(lambda: len(prepare.started) == 2)
         prepare.gate.set()
         assert (await waiting).prepared == "a+b"
 
@@ -93,7 +93,7 @@ async def test_end_of_changes_ends_it_and_cancels_what_is_prepared() -> None:
     groups.end()
     async with aclosing(settled_changes(groups(), prepare, 60.0)) as rounds:
         assert [each async for each in rounds] == []
-    assert len(prepare.begun) == prepare.cancelled
+    assert len(prepare.started) == prepare.cancelled
 
 
 async def _until(condition: object) -> None:

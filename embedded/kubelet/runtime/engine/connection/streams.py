@@ -121,7 +121,7 @@ class TlsStream(RawStream):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._is_closed = False
-        """Whether the end of what is written was told."""
+        """Whether the end of what is written was signalled."""
 
     async def connect(self) -> None:
         """Agree on keys. Raises OSError, as for a certificate that is refused."""
