@@ -56,6 +56,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="c8s-cluster", description="A single-process Kubernetes whose pods are processes of this machine."
     )
+    _add_server_flags(parser)
+    _add_node_flags(parser)
+    _add_engine_flags(parser)
+    args = parser.parse_args(argv)
+    if args.engine is not None and args.runtime == "process":
+        parser.error("--engine requires --runtime docker, podman or auto")
+    if (args.tls_cert_file is None) != (args.tls_private_key_file is None):
+        parser.error("--tls-cert-file and --tls-private-key-file must be given together")
+    return args
+
+
+def _add_server_flags(parser: argparse.ArgumentParser) -> None:
+    """What is stored and served, and for whom."""
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of objects, pods and logs")
     parser.add_argument(
         "--token-auth-file", type=Path, required=True, help='users: lines of token,user,uid,"group1,group2"'
@@ -80,6 +93,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         help="file or folder of objects to apply at start; repeatable",
     )
+
+
+def _add_node_flags(parser: argparse.ArgumentParser) -> None:
+    """What the node may use, and what runs its containers."""
     parser.add_argument(
         "--max-pods",
         type=int,
@@ -107,6 +124,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="what runs containers: processes of this machine, where images are ignored, or an engine "
         "(default: %(default)s)",
     )
+
+
+def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """How containers are run in an engine."""
     parser.add_argument(
         "--engine",
         type=_engine_address,
@@ -152,12 +173,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a list of words; containers whose command begins with them are processes of this machine with every "
         "runtime; repeatable",
     )
-    args = parser.parse_args(argv)
-    if args.engine is not None and args.runtime == "process":
-        parser.error("--engine requires --runtime docker, podman or auto")
-    if (args.tls_cert_file is None) != (args.tls_private_key_file is None):
-        parser.error("--tls-cert-file and --tls-private-key-file must be given together")
-    return args
 
 
 def _engine_address(text: str) -> EngineAddress:

@@ -117,6 +117,7 @@ __all__ = [
     "UnreachableError",
 ]
 
+# All other names are those of models.
 _NAMES_BY_MODULE = {
     "workbench.client.client": ("Client",),
     "workbench.client.errors": (
@@ -130,45 +131,6 @@ _NAMES_BY_MODULE = {
         "UnauthorizedError",
         "UnreachableError",
     ),
-    "workbench.client.models": (
-        "Artifact",
-        "Attempt",
-        "AttemptTimes",
-        "BacklogEnd",
-        "CommandStarted",
-        "StepCommand",
-        "Change",
-        "Cluster",
-        "ComponentHealth",
-        "CopyOf",
-        "Diagnostic",
-        "FirstFailure",
-        "Frame",
-        "Health",
-        "LinePart",
-        "Lines",
-        "LintResponse",
-        "LogLine",
-        "LogSummary",
-        "Missed",
-        "Pod",
-        "Quota",
-        "Reused",
-        "Run",
-        "RunChanged",
-        "RunDeleted",
-        "RunEnd",
-        "RunEvent",
-        "RunPage",
-        "RunsListed",
-        "SavedPipeline",
-        "SavedWorkspace",
-        "SecretNames",
-        "Step",
-        "StreamEnd",
-        "StreamKey",
-        "Summary",
-    ),
     "workbench.client.run_request": ("ArchiveSource", "GitSource", "RunRequest"),
 }
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
@@ -176,8 +138,8 @@ _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name 
 
 def __getattr__(name: str) -> Any:
     """Import what is used: a command that starts a sandbox needs no more than the address of its API."""
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_MODULES[name]), name)
+    return getattr(import_module(_MODULES.get(name, "workbench.client.models")), name)
