@@ -158,6 +158,11 @@ def test_a_run_is_shown_played_with_and_saved(chromium: Any, c8s_alone: C8s, hos
         tab.shows("keepOnFailure")
         assert tab.screen.odd == [], "no control character of the run reaches the terminal"
         assert tab.page.title() == "c8s workbench"
+        # As the terminal draws where there is no WebGL.
+        script = (
+            "() => { const b = document.createElement('b'); b.setAttribute('style', 'top: 7px'); return b.style.top }"
+        )
+        assert tab.page.evaluate(script) == "7px"
         assert tab.problems == []
         assert tab.hosts == {f"127.0.0.1:{server.port}"}, "nothing comes from elsewhere"
         tab.page.keyboard.press("q")

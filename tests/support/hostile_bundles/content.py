@@ -94,7 +94,7 @@ def change_manifest(draft: Draft) -> None:
         kind = draft.random.choice(("version", "format", "sizes", "entries", "many", "names"))
         chunks = [chunk for log in document["logs"] for chunk in log["chunks"]]
         if kind == "version":
-            document["version"] = draft.random.choice((0, 2, -1, 2**40, "1", 1.0, True, None, [1]))
+            document["version"] = draft.random.choice((0, 1, 2, 3, -1, 2**40, "1", 1.0, True, None, [1]))
         elif kind == "format":
             document["format"] = draft.random.choice(HOSTILE_VALUES)
         elif kind == "sizes":

@@ -11,7 +11,7 @@ from tests.support.bundles import export_sample
 from tests.support.hostile_bundles import content, structure
 from tests.support.hostile_bundles.archive import Draft, Entry, pack
 
-V1 = Path(__file__).parents[2] / "unit/workbench/bundle/versions/v1.c8srun"
+VERSIONS = Path(__file__).parents[2] / "unit/workbench/bundle/versions"
 
 _CHANGES: tuple[tuple[int, Callable[[Draft], None]], ...] = (
     (40, content.change_value),
@@ -52,7 +52,7 @@ def base_bundles(folder: Path) -> list[list[Entry]]:
     """The good bundles that hostile ones are made from. To be called before there is an event loop."""
     export_sample(folder / "good.c8srun")
     found = []
-    for path in (folder / "good.c8srun", V1):
+    for path in (folder / "good.c8srun", *sorted(VERSIONS.glob("*.c8srun"))):
         with zipfile.ZipFile(path) as archive:
             found.append([Entry(name.encode(), archive.read(name)) for name in archive.namelist()])
     (folder / "good.c8srun").unlink()

@@ -17,6 +17,16 @@
     return element;
   };
 
+  // Without WebGL it draws with elements, whose style attributes the policy would refuse; properties are allowed.
+  const setAttribute = Element.prototype.setAttribute;
+  Element.prototype.setAttribute = function (name, value) {
+    if (String(name).toLowerCase() === "style" && this.style) {
+      this.style.cssText = value;
+    } else {
+      setAttribute.call(this, name, value);
+    }
+  };
+
   function tabName() {
     // Kept by the browser for this tab only: a reload comes back to the same app.
     let name = sessionStorage.getItem("c8s-tab");
