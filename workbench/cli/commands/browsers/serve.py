@@ -73,7 +73,7 @@ class ServeOptions:
     default=8,
     show_default=True,
     metavar="N",
-    help="Workbenches that may be open at a time; each is a process of about 100 MB.",
+    help="Workbenches that may be open at a time; each is a process of 50 MB and more.",
 )
 @click.option("--browser/--no-browser", default=True, help="Open a browser, or only print the link.")
 @target_options
