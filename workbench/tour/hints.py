@@ -79,7 +79,7 @@ def choose_hint(progress: Progress, seen: Seen) -> Hint | None:
     stage = progress.stage
     if stage is None or seen.place == Place.DIALOG:
         return None
-    if not seen.project_exists:
+    if not seen.project.exists:
         return Hint("The project is gone, so the tour ends here. `{quit}` leaves; `c8s demo` starts it anew.", Finish())
     if not seen.connected:
         return Hint("The sandbox does not answer. The tour goes on when it does: see above.")
@@ -102,7 +102,7 @@ def _away(stage: Stage, seen: Seen) -> Hint | None:
     open_run = OpenRun(run.name, _step_of(stage, run))
     if seen.place == Place.RUNS:
         return Hint(f"The tour goes on in {_name(run.name)}: `Enter` opens the run under the cursor.", open_run)
-    return Hint(f"The tour goes on in {_name(run.name)}: `Esc` goes back, `Enter` opens a run.", open_run)
+    return Hint(f"`Esc` goes back. The tour goes on in {_name(run.name)}.", open_run)
 
 
 def _name(text: str) -> str:
@@ -168,9 +168,10 @@ def _shell(progress: Progress, seen: Seen) -> Hint:
 
 
 def _correct(progress: Progress, seen: Seen) -> Hint:
-    if Stage.WATCH in progress.passed:
+    if not seen.project.has_mistake:
         return Hint(
-            f"Red: that change broke it. `{{next}}` corrects {PRICES}; or edit it yourself, and save.", Correct()
+            "Another change makes it fail: see the log. `{next}` puts the files of the tour right; or do it yourself.",
+            Correct(),
         )
     return Hint(
         f"The mistake: {PRICES} divides by the number of prices, which may be 0. `{{next}}` corrects it; "
@@ -180,8 +181,10 @@ def _correct(progress: Progress, seen: Seen) -> Hint:
 
 
 def _resume(progress: Progress, seen: Seen) -> Hint:
+    if seen.watching and seen.project.digest != progress.failed_digest:
+        return Hint("Corrected. A run for that begins in a moment.")
     return Hint(
-        "Corrected. `{resume}` resumes: it runs what failed or has changed, and takes over the rest from this run.",
+        "Now `{resume}` resumes: it runs what failed or has changed, and takes over the rest from this run.",
         Press("resume"),
     )
 

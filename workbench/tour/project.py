@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 PIPELINE = ".c8s.yaml"
@@ -25,6 +26,19 @@ _NUMBER = re.compile(rb"\b\d{4,5}\b")
 
 class ProjectError(Exception):
     """The project can't be made or changed; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class ProjectState:
+    """What the files of the project are like."""
+
+    exists: bool = True
+    digest: str = ""
+    """Another one after every change."""
+    has_mistake: bool = False
+    """Whether the mistake is in it that the tour begins with."""
+    as_told: bool = False
+    """Whether all files are as the tour makes and corrects them."""
 
 
 @dataclass(frozen=True)
@@ -89,31 +103,67 @@ class TourProject:
                 timeout=_GIT_TIMEOUT,
             )
 
-    @property
-    def exists(self) -> bool:
-        return self.pipeline.is_file()
-
-    def digest(self) -> str:
-        """A digest of the file with the mistake; empty if it can't be read."""
-        try:
-            return hashlib.sha256((self.folder / PRICES).read_bytes()).hexdigest()
-        except OSError:
-            return ""
+    def look(self, before: ProjectState | None = None) -> ProjectState:
+        """What the files are like now. Unless their times or sizes have changed since `before`, they are not read."""
+        digest = self._stamp()
+        if before is not None and before.digest == digest:
+            return before
+        expected, found = self._expected(), {name: self._read(name) for name in self._names()}
+        as_told = all(_is_of_the_tour(name, data, expected[name]) for name, data in found.items())
+        mistake = _MISTAKE.encode() in (found[PRICES] or b"")
+        return ProjectState(self.pipeline.is_file(), digest, mistake, as_told and not mistake)
 
     def correct(self) -> None:
-        """Correct the mistake; a file that has become another one is replaced by the corrected one.
+        """Correct the mistake, and restore the files of the tour that are no longer as the tour has made them.
 
         Raises:
-            ProjectError: the file can't be written.
+            ProjectError: a file can't be written.
         """
+        if not self.folder.is_dir():
+            raise ProjectError(f"{self.folder} is gone")
+        for name, original in self._expected().items():
+            data = self._read(name)
+            if data is None or not _is_of_the_tour(name, data, original):
+                data = original
+            self._write(name, data.replace(_MISTAKE.encode(), _CORRECTION.encode()))
+
+    def _names(self) -> list[str]:
+        """The files that the tour makes."""
+        return sorted(_contents(self.sample))
+
+    def _expected(self) -> Mapping[str, bytes]:
+        """What the tour makes of the sample, with the mistake."""
+        found = dict(_contents(self.sample))
+        port = re.search(rb"port: (\d+)", self._read(PIPELINE) or b"")
+        if port is not None:
+            found[PIPELINE] = found[PIPELINE].replace(_PORT.encode(), port[1])
+        return found
+
+    def _read(self, name: str) -> bytes | None:
         try:
-            path = self.folder / PRICES
-            text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-            if _MISTAKE not in text:
-                text = (self.sample / PRICES).read_text(encoding="utf-8")
-            path.write_text(text.replace(_MISTAKE, _CORRECTION), encoding="utf-8")
+            return (self.folder / name).read_bytes()
+        except OSError:
+            return None
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self.folder / name
+        try:
+            if self._read(name) != data:
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(data)
         except OSError as error:
-            raise ProjectError(f"{PRICES} can't be written: {error.strerror or error}") from error
+            raise ProjectError(f"{name} can't be written: {error.strerror or error}") from error
+
+    def _stamp(self) -> str:
+        """Changes with the times and sizes of the files."""
+        stamp = hashlib.sha256()
+        for name in self._names():
+            try:
+                status = (self.folder / name).stat()
+                stamp.update(f"{name} {status.st_mtime_ns} {status.st_size} {status.st_ino}\n".encode())
+            except OSError:
+                stamp.update(f"{name} is missing\n".encode())
+        return stamp.hexdigest()
 
     def add_book(self) -> str:
         """Add a book to the list, and return its title.
@@ -133,20 +183,26 @@ class TourProject:
     def own_changes(self) -> tuple[str, ...]:
         """The files that differ from what the tour makes of the sample: those that the user has changed or added."""
         expected = _contents(self.sample)
-        found = _contents(self.folder)
+        found = _read_all(self.folder)
         return tuple(
             name for name, data in sorted(found.items()) if not _is_of_the_tour(name, data, expected.get(name))
         )
 
 
+@lru_cache(maxsize=4)
 def _contents(folder: Path) -> Mapping[str, bytes]:
+    """The files of the sample."""
+    return _read_all(folder)
+
+
+def _read_all(folder: Path) -> Mapping[str, bytes]:
     names = ((path, str(path.relative_to(folder))) for path in sorted(folder.rglob("*")) if path.is_file())
-    return {name: path.read_bytes() for path, name in names if not name.startswith(".git/")}
+    return {name: path.read_bytes() for path, name in names if not (name.startswith(".git/") or "__pycache__" in name)}
 
 
-def _is_of_the_tour(name: str, data: bytes, original: bytes | None) -> bool:
-    if original is None:
-        return "__pycache__" in name
+def _is_of_the_tour(name: str, data: bytes | None, original: bytes | None) -> bool:
+    if original is None or data is None:
+        return False
     if name == PIPELINE:
         # Its port is another one.
         return _NUMBER.sub(b"", data) == _NUMBER.sub(b"", original)

@@ -7,10 +7,11 @@ fails again leads back to the correction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from workbench.client.models import Run
+from workbench.tour.project import ProjectState
 
 
 class Stage(StrEnum):
@@ -89,9 +90,7 @@ class Seen:
     shown_step: str | None = None
     runs: tuple[SeenRun, ...] = ()
     """Those of the project, the newest first."""
-    digest: str = ""
-    """Of the file with the mistake."""
-    project_exists: bool = True
+    project: ProjectState = field(default_factory=ProjectState)
     shells: int = 0
     """How many were opened."""
     explained: int = 0
@@ -113,10 +112,10 @@ class Progress:
     passed: frozenset[Stage] = frozenset()
     failed_run: int = 0
     failed_digest: str = ""
-    """The file with the mistake, as it was in that run."""
+    """Of the files of that run."""
     newest_run: int = 0
     newest_digest: str = ""
-    """The file as it was when the newest run was seen first."""
+    """Of the files when the newest run was seen first."""
 
     @property
     def stage(self) -> Stage | None:
@@ -149,7 +148,7 @@ def _notice_runs(progress: Progress, seen: Seen) -> Progress:
     if newest is None:
         return progress
     if newest.number > progress.newest_run:
-        progress = replace(progress, newest_run=newest.number, newest_digest=seen.digest)
+        progress = replace(progress, newest_run=newest.number, newest_digest=seen.project.digest)
     ended = next((run for run in seen.runs if run.ended), None)
     if ended is None or ended.phase == "Succeeded" or ended.number <= progress.failed_run:
         return progress
@@ -157,7 +156,7 @@ def _notice_runs(progress: Progress, seen: Seen) -> Progress:
     if ended.phase != "Failed":
         # It was cancelled: nothing is known to be wrong with it.
         return replace(progress, passed=progress.passed - again, failed_run=ended.number)
-    # The run after it, if there is one, is on a file that was taken to be right.
+    # The run after it, if there is one, is on files that were taken to be right.
     digest = progress.newest_digest if ended is newest else ""
     passed = progress.passed - again - {Stage.CORRECT}
     return replace(progress, passed=passed, failed_run=ended.number, failed_digest=digest)
@@ -176,7 +175,9 @@ def _is_over(stage: Stage, progress: Progress, seen: Seen) -> bool:
             failed = next((run for run in seen.runs if run.number == progress.failed_run), None)
             return seen.shells > 0 or failed is None or not failed.has_workspace
         case Stage.CORRECT:
-            return progress.failed_run > 0 and seen.project_exists and seen.digest != progress.failed_digest
+            files = seen.project
+            changed = files.digest != progress.failed_digest or files.as_told
+            return progress.failed_run > 0 and files.exists and not files.has_mistake and changed
         case Stage.RESUME:
             return newest is not None and 0 < progress.failed_run < newest.number
         case Stage.GREEN:

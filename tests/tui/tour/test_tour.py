@@ -107,10 +107,11 @@ async def test_hints_follow_what_the_user_does(project: TourProject) -> None:
         await pilot.press("S")
         await until(pilot, lambda: "The mistake" in app.said)
         assert app.commands == [("bookshop-1", BROKEN, "step")]
-        before = project.digest()
+        before = project.look()
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: "Corrected." in app.said)
-        assert project.digest() != before
+        await until(pilot, lambda: "Now `M` resumes" in app.said)
+        assert before.has_mistake
+        assert project.look(before).as_told
         app.change_run(resumed("Running"))
         await until(pilot, lambda: app.stage == Stage.GREEN)
         app.change_run(resumed("Succeeded"))

@@ -19,7 +19,7 @@ from workbench.text.sanitize import sanitize_label
 from workbench.tour import hints
 from workbench.tour.hints import Hint, choose_hint
 from workbench.tour.outcome import list_differences
-from workbench.tour.project import ProjectError, TourProject
+from workbench.tour.project import ProjectError, ProjectState, TourProject
 from workbench.tour.story import Place, Progress, Seen, SeenRun, Stage, advance
 from workbench.tui.app import Workbench, WorkbenchOptions
 from workbench.tui.keys import key_label
@@ -78,6 +78,7 @@ class TourWorkbench(Workbench):
             self._since, self._start_run = None, partial(self._start_tour, options.start_run)
         self._first_run: str | None = None
         self._project = tour.project
+        self._files: ProjectState | None = None
         self._progress = Progress()
         self._hint: Hint | None = None
         self._hidden = False
@@ -133,6 +134,7 @@ class TourWorkbench(Workbench):
 
     def _see(self) -> Seen:
         screen, runs = self.screen, self._runs_of_project()
+        self._files = self._project.look(self._files)
         if self._since is None and self._first_run is not None:
             self._since = next((run.number for run in runs if run.name == self._first_run), None)
         since = self._since
@@ -141,8 +143,7 @@ class TourWorkbench(Workbench):
             shown_run=screen.current_run if isinstance(screen, WorkbenchScreen) else None,
             shown_step=screen.current_step if isinstance(screen, WorkbenchScreen) else None,
             runs=tuple(SeenRun.of(run) for run in runs if since is not None and run.number >= since),
-            digest=self._project.digest(),
-            project_exists=self._project.exists,
+            project=self._files,
             shells=self._shells,
             explained=sum(each.count for each in self.messages.newest_first() if each.title.startswith("Why: ")),
             watching=self.is_watching,

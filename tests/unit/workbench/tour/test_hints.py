@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.workbench.tour.test_story import FAILED, STORY
 from workbench.tour.hints import KEYS, AddBook, Correct, Finish, OpenRun, Press, choose_hint
+from workbench.tour.project import ProjectState
 from workbench.tour.story import Place, Progress, Seen, Stage, advance
 
 
@@ -100,9 +101,9 @@ def test_dialogs_are_left_alone_and_the_question_before_a_run_is_explained() -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "said"), [({"project_exists": False}, "is gone"), ({"connected": False}, "does not")]
+    ("change", "said"), [({"project": ProjectState(exists=False)}, "is gone"), ({"connected": False}, "does not")]
 )
-def test_what_stops_the_tour_is_said_at_every_stage(change: dict[str, bool], said: str) -> None:
+def test_what_stops_the_tour_is_said_at_every_stage(change: dict[str, object], said: str) -> None:
     for progress, seen in states():
         hint = choose_hint(progress, replace(seen, **change))  # type: ignore[arg-type]
         assert hint is None or said in hint.text

@@ -25,9 +25,11 @@ def run_tests(project: TourProject, part: str) -> int:
 
 def test_project_has_one_mistake_that_its_correction_mends(project: TourProject) -> None:
     assert [run_tests(project, part) for part in ("cart", "prices", "stock")] == [0, 1, 0]
-    before = project.digest()
+    before = project.look()
+    assert (before.has_mistake, before.as_told) == (True, False)
     project.correct()
-    assert project.digest() != before
+    after = project.look(before)
+    assert (after.has_mistake, after.as_told, after.digest != before.digest) == (False, True, True)
     assert run_tests(project, "prices") == 0
 
 
@@ -36,11 +38,26 @@ def test_service_gets_its_port(project: TourProject) -> None:
     assert "18090" not in project.pipeline.read_text()
 
 
-def test_file_that_was_spoilt_or_removed_is_corrected_all_the_same(project: TourProject) -> None:
-    for spoil in (lambda path: path.write_text("nonsense("), lambda path: path.unlink()):
-        spoil(project.folder / PRICES)
-        project.correct()
-        assert run_tests(project, "prices") == 0
+def test_files_that_were_spoilt_or_removed_are_put_right(project: TourProject) -> None:
+    pipeline = project.pipeline.read_text()
+    spoilt = {PRICES: "nonsense(", BOOKS: "", ".c8s.yaml": pipeline.replace("python3", "python4"), "notes.txt": "mine"}
+    for name, text in spoilt.items():
+        (project.folder / name).write_text(text)
+    (project.folder / "bookshop" / "cart.py").unlink()
+    state = project.look()
+    assert (state.has_mistake, state.as_told) == (False, False)
+    project.correct()
+    assert project.look(state).as_told
+    assert [run_tests(project, part) for part in ("cart", "prices", "stock")] == [0, 0, 0]
+    assert project.pipeline.read_text() == pipeline
+    assert (project.folder / "notes.txt").read_text() == "mine"
+
+
+def test_files_are_read_again_only_after_a_change(project: TourProject) -> None:
+    state = project.look()
+    assert project.look(state) is state
+    (project.folder / "README.md").write_text("mine")
+    assert project.look(state) is not state
 
 
 def test_nothing_of_the_user_is_overwritten(tmp_path: Path, repository: Path) -> None:
@@ -90,8 +107,8 @@ def test_project_that_is_gone_is_reported(project: TourProject) -> None:
     import shutil
 
     shutil.rmtree(project.folder)
-    assert (project.exists, project.digest()) == (False, "")
+    assert not project.look().exists
     with pytest.raises(ProjectError, match=r"data/books.csv can't be changed"):
         project.add_book()
-    with pytest.raises(ProjectError, match=r"bookshop/prices.py can't be written"):
+    with pytest.raises(ProjectError, match=r"is gone"):
         project.correct()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.tui.fakes import webshop
+from workbench.tour.project import ProjectState
 from workbench.tour.story import ORDER, Place, Progress, Seen, SeenRun, Stage, advance
 
 FAILED = SeenRun(
@@ -15,19 +16,22 @@ FAILED = SeenRun(
 RESUMED = SeenRun("bookshop-2", 2, "Succeeded", reused=("catalogue",), ran=("lint", "unit (part=prices)"))
 WATCHED = SeenRun("bookshop-3", 3, "Succeeded", watched=True, reused=("lint", "catalogue"))
 SAVED = SeenRun("bookshop-4", 4, "Succeeded", watched=True, reused=("lint",), ran=("catalogue",))
+WRONG = ProjectState(digest="wrong", has_mistake=True)
+WORSE = ProjectState(digest="worse")
+RIGHT = ProjectState(digest="right", as_told=True)
 STORY = (
     Seen(),
-    Seen(Place.RUN, runs=(replace(FAILED, phase="Running", ended=False, failed=()),), digest="wrong"),
-    Seen(Place.RUN, runs=(FAILED,), digest="wrong"),
-    Seen(Place.TESTS, runs=(FAILED,), digest="wrong"),
-    Seen(Place.RUN, runs=(FAILED,), digest="wrong"),
-    Seen(Place.RUN, runs=(FAILED,), digest="wrong", shells=1),
-    Seen(Place.RUN, runs=(FAILED,), digest="right", shells=1),
-    Seen(Place.RUN, runs=(replace(RESUMED, phase="Running", ended=False), FAILED), digest="right", shells=1),
-    Seen(Place.RUN, runs=(RESUMED, FAILED), digest="right", shells=1),
-    Seen(Place.RUN, runs=(WATCHED, RESUMED, FAILED), digest="right", shells=1, watching=True),
-    Seen(Place.RUN, runs=(SAVED, WATCHED, RESUMED, FAILED), digest="right", shells=1, watching=True),
-    Seen(Place.RUN, runs=(SAVED, WATCHED, RESUMED, FAILED), digest="right", shells=1, watching=True, explained=1),
+    Seen(Place.RUN, runs=(replace(FAILED, phase="Running", ended=False, failed=()),), project=WRONG),
+    Seen(Place.RUN, runs=(FAILED,), project=WRONG),
+    Seen(Place.TESTS, runs=(FAILED,), project=WRONG),
+    Seen(Place.RUN, runs=(FAILED,), project=WRONG),
+    Seen(Place.RUN, runs=(FAILED,), project=WRONG, shells=1),
+    Seen(Place.RUN, runs=(FAILED,), project=RIGHT, shells=1),
+    Seen(Place.RUN, runs=(replace(RESUMED, phase="Running", ended=False), FAILED), project=RIGHT, shells=1),
+    Seen(Place.RUN, runs=(RESUMED, FAILED), project=RIGHT, shells=1),
+    Seen(Place.RUN, runs=(WATCHED, RESUMED, FAILED), project=RIGHT, shells=1, watching=True),
+    Seen(Place.RUN, runs=(SAVED, WATCHED, RESUMED, FAILED), project=RIGHT, shells=1, watching=True),
+    Seen(Place.RUN, runs=(SAVED, WATCHED, RESUMED, FAILED), project=RIGHT, shells=1, watching=True, explained=1),
 )
 
 
@@ -49,7 +53,7 @@ def test_what_is_there_already_is_not_asked_for(last: int) -> None:
     before, direct = play(*STORY[: last + 1])[-1], play(STORY[1], STORY[last])[-1]
     at = STORY[last]
     # Being back from the tests, and that a shell was opened, needs to have been seen.
-    asked_anew = {Stage.SHELL, Stage.CORRECT} if at.digest == "wrong" else set()
+    asked_anew = {Stage.SHELL, Stage.CORRECT} if at.project is WRONG else set()
     assert direct == before or before in asked_anew
 
 
@@ -62,43 +66,53 @@ def test_run_that_fails_again_leads_back_to_the_correction() -> None:
     red = replace(FAILED, name="bookshop-2", number=2)
     seen = (
         *STORY[:7],
-        Seen(Place.RUN, runs=(replace(red, phase="Running", ended=False), FAILED), digest="worse", shells=1),
-        Seen(Place.RUN, runs=(red, FAILED), digest="worse", shells=1),
-        Seen(Place.RUN, runs=(red, FAILED), digest="right", shells=1),
+        Seen(Place.RUN, runs=(replace(red, phase="Running", ended=False), FAILED), project=WORSE, shells=1),
+        Seen(Place.RUN, runs=(red, FAILED), project=WORSE, shells=1),
+        Seen(Place.RUN, runs=(red, FAILED), project=RIGHT, shells=1),
     )
     assert play(*seen)[-3:] == [Stage.GREEN, Stage.CORRECT, Stage.RESUME]
+
+
+def test_change_of_something_else_is_no_correction() -> None:
+    readme = replace(WRONG, digest="another README")
+    assert play(*STORY[:6], replace(STORY[5], project=readme))[-1] == Stage.CORRECT
+
+
+def test_run_that_fails_though_the_files_are_right_is_resumed() -> None:
+    red = replace(FAILED, name="bookshop-2", number=2, failed=("website",))
+    assert play(*STORY[:8], Seen(Place.RUN, runs=(red, FAILED), project=RIGHT, shells=1))[-1] == Stage.RESUME
 
 
 def test_change_while_a_run_is_going_on_is_no_part_of_it() -> None:
     going = replace(FAILED, phase="Running", ended=False)
     seen = (
-        Seen(Place.RUN, runs=(going,), digest="wrong"),
-        Seen(Place.RUN, runs=(going,), digest="right"),
-        Seen(Place.RUN, runs=(FAILED,), digest="right"),
+        Seen(Place.RUN, runs=(going,), project=WRONG),
+        Seen(Place.RUN, runs=(going,), project=RIGHT),
+        Seen(Place.RUN, runs=(FAILED,), project=RIGHT),
     )
     assert play(*seen)[-1] == Stage.RESUME
 
 
 def test_cancelled_run_is_resumed_without_a_correction() -> None:
     cancelled = replace(RESUMED, phase="Cancelled")
-    assert play(*STORY[:8], Seen(Place.RUN, runs=(cancelled, FAILED), digest="right", shells=1))[-1] == Stage.RESUME
+    assert play(*STORY[:8], Seen(Place.RUN, runs=(cancelled, FAILED), project=RIGHT, shells=1))[-1] == Stage.RESUME
     assert play(Seen(Place.RUN, runs=(replace(FAILED, phase="Cancelled", failed=()),)))[-1] == Stage.RUNNING
 
 
 def test_save_that_breaks_the_project_while_watching_leads_back_to_the_correction() -> None:
     red = replace(FAILED, name="bookshop-5", number=5, watched=True)
-    seen = Seen(Place.RUN, runs=(red, SAVED, WATCHED, RESUMED, FAILED), digest="broken", shells=1, watching=True)
+    seen = Seen(Place.RUN, runs=(red, SAVED, WATCHED, RESUMED, FAILED), project=WORSE, shells=1, watching=True)
     progress = Progress()
     for each in (*STORY, seen):
         progress = advance(progress, each)
     assert progress.stage == Stage.CORRECT
     mended = replace(SAVED, name="bookshop-6", number=6)
-    progress = advance(progress, replace(seen, runs=(mended, *seen.runs), digest="right"))
+    progress = advance(progress, replace(seen, runs=(mended, *seen.runs), project=RIGHT))
     assert progress.stage == Stage.END
 
 
 def test_project_without_a_mistake_begins_with_watching() -> None:
-    assert play(Seen(Place.RUN, runs=(replace(RESUMED, number=1),), digest="right")) == [Stage.WATCH]
+    assert play(Seen(Place.RUN, runs=(replace(RESUMED, number=1),), project=RIGHT)) == [Stage.WATCH]
 
 
 def test_run_is_described_by_what_became_of_its_steps() -> None:
