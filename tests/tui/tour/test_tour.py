@@ -139,6 +139,18 @@ async def test_bar_is_beside_what_is_shown_and_never_above_it(project: TourProje
             assert max(each.region.height for each in flowing) >= 5, "there is room for what one has to read"
 
 
+async def test_notifications_do_not_cover_the_hint(project: TourProject) -> None:
+    app = FakeTour(project)
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, lambda: "This is a real run" in app.said)
+        await pilot.press("escape")
+        await until(pilot, sees(app, "runs (1)", "hides the tour"))
+        app.notify("something that is said", timeout=60)
+        await until(pilot, sees(app, "something that is said", "hides the tour"))
+        bar = app.screen.query_one(TourBar)
+        assert all(toast.region.bottom <= bar.region.y for toast in app.screen.query("Toast"))
+
+
 async def test_question_before_a_run_has_the_only_bar(project: TourProject) -> None:
     app = FakeTour(project)
     async with app.run_test(size=SMALL, notifications=True) as pilot:

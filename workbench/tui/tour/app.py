@@ -56,6 +56,8 @@ class TourWorkbench(Workbench):
     """The workbench on the project of a tour."""
 
     CSS_PATH = "../app.tcss"
+    # At the bottom, notifications would cover the hints.
+    CSS = ".-with-tour ToastRack { dock: top; align: right top; margin-top: 2; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "tour_next", "Go on", show=False, id="tour.next",
                 tooltip="Let the tour do what its hint is about"),
