@@ -13,6 +13,7 @@ from workbench.client.models import Run
 from workbench.client.run_request import RunRequest
 from workbench.client.source_delta import SourceDelta
 from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
+from workbench.submit.archive import SourceArchive
 from workbench.submit.gzip_members import MemberCache
 from workbench.submit.repository import WorktreeError
 from workbench.submit.submit import PackedSource, RunApi, pack_worktree
@@ -51,6 +52,19 @@ class Prepared:
         """Differs for runs that differ, and for nothing else: not for comments in the pipeline, for example."""
         contents = self.source.archive.contents_digest if self.source is not None else None
         return json.dumps([self.definition, contents], sort_keys=True)
+
+
+def changed_names(names: frozenset[str], old: SourceArchive | None, new: SourceArchive | None) -> list[str]:
+    """Those of the files that were touched that differ between two archives, sorted.
+
+    Editors and tools write files that are gone a moment later, or the same again. The pipeline's own file is named
+    whenever it was touched: archives don't say whether it has changed.
+    """
+    touched = sorted(names - {"."})
+    if old is None or new is None:
+        return touched
+    own = new.pipeline_file
+    return [name for name in touched if name == own or old.manifest.get(name) != new.manifest.get(name)]
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,13 +26,14 @@ from workbench.pipeline_file.load import ParameterError, PipelineFile, display_p
 from workbench.report.report import build_report
 from workbench.runs.reuse_explanation import load_reuse_count
 from workbench.session.source_manifests import SourceManifests, default_manifests
+from workbench.submit.archive import SourceArchive
 from workbench.submit.submit import PackedSource, RunSubmission, new_idempotency_key, submit
 from workbench.submit.upload import SourceUploader
 from workbench.text.format import plural
 from workbench.text.sanitize import sanitize_line
 from workbench.watching.file_changes import FileChanges
 from workbench.watching.folder_lock import watch_lock
-from workbench.watching.preparation import Preparation, Prepared, UploadedSource
+from workbench.watching.preparation import Preparation, Prepared, UploadedSource, changed_names
 from workbench.watching.settle import Settled, settled_changes
 
 _MAX_NAMES = 3
@@ -80,6 +81,8 @@ class WatchSession:
     _current: _FollowedRun | None = field(default=None, init=False)
     _last: str = field(default="", init=False)
     """The fingerprint of the run that was started last."""
+    _archive: SourceArchive | None = field(default=None, init=False)
+    """What that run has; the file itself is deleted."""
     _shown_problem: str = field(default="", init=False)
     _started: int = field(default=0, init=False)
     _is_idle: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -191,7 +194,10 @@ class WatchSession:
             run = await self._create(prepared)
             self._started += 1
             self._last = prepared.fingerprint
-            await self.output.write(["", self.style.paint(self._heading(run, settled.names), BOLD)])
+            archive = prepared.source.archive if prepared.source is not None else None
+            named = changed_names(settled.names, self._archive, archive)
+            self._archive = archive
+            await self.output.write(["", self.style.paint(self._heading(run, named), BOLD)])
             self._follow(run, interrupts)
         finally:
             self._is_idle.set()
@@ -247,8 +253,7 @@ class WatchSession:
         submission = replace(self.submission, request=request, idempotency_key=new_idempotency_key())
         return await submit(UploadedSource(self._client), submission, prepared.source)
 
-    def _heading(self, run: Run, names: frozenset[str]) -> str:
-        named = sorted(names - {"."})
+    def _heading(self, run: Run, named: Sequence[str]) -> str:
         shown = ", ".join(sanitize_line(name, colour=False) for name in named[:_MAX_NAMES])
         more = f" and {len(named) - _MAX_NAMES} more" if len(named) > _MAX_NAMES else ""
         why = f": {shown}{more} changed" if named else ""
