@@ -1,6 +1,6 @@
 """Makes the spare copy of a source, with low priority, while no step waits for it."""
 
-# ruff: noqa: PTH102, PTH103, PTH104, PTH112, PTH116, PTH118, PTH123, PTH208
+# ruff: noqa: PTH102, PTH103, PTH104, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208
 # Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..archive.scratch_file import scratch_file
 from ..archive.unpack import Extractor
 from ..errors import AgentError, UsageError
 from ..permissions import grant_access, users_may_differ
-from .shared_folder import MAKE, USE, is_set_aside, lock, names_of, remove_all, set_aside
+from .shared_folder import MAKE, USE, give_way, is_set_aside, lock, names_of, remove_all, set_aside
 from .spares import ENDING, INDEX, MAX_BYTES, TAKEN, Spare, spare_ending, take_patched
 from .tree_index import MAX_ENTRIES, TreeIndex, index_archive
 
@@ -36,7 +36,7 @@ _MIN_ENTRIES = 64
 _NICENESS = 10
 """A tenth of what others get. With the lowest priority, none would ever be ready while all processors are in use."""
 _NEW = ".new"
-_CHUNK_SIZE = 256 * 1024
+_CHUNK_SIZE, _PIECE = 256 * 1024, 4096
 
 
 def make_spare(folder: str, digest: str, source: BinaryIO) -> str:
@@ -54,7 +54,7 @@ def make_spare(folder: str, digest: str, source: BinaryIO) -> str:
     """
     if not digest.isalnum():
         raise UsageError("the digest of the source is not hexadecimal")
-    _give_way()
+    _lower_priority()
     os.makedirs(folder, mode=0o700, exist_ok=True)
     try:
         with lock(folder, MAKE, alone=True, wait=False):
@@ -66,7 +66,7 @@ def make_spare(folder: str, digest: str, source: BinaryIO) -> str:
         return "another one is being made"
 
 
-def _give_way() -> None:
+def _lower_priority() -> None:
     """Let other processes go first, at the processor and at the disk, where that can be set."""
     os.nice(_NICENESS)
     if (program := shutil.which("ionice")) is not None:
@@ -122,11 +122,24 @@ def _unpack(spare: Spare, archive: BinaryIO, limit: int) -> None:
     os.mkdir(spare.tree, 0o700)
     extractor = Extractor(spare.tree, limit, MAX_ENTRIES, skip_git=True)
     try:
-        extractor.unpack(archive)
+        extractor.unpack(_Patient(archive, os.path.dirname(spare.folder)))
     finally:
         extractor.close()
     if users_may_differ():
         grant_access(spare.tree)
+
+
+class _Patient:
+    """Reads an archive in small pieces, each of them while no agent unpacks one for a step."""
+
+    def __init__(self, archive: BinaryIO, folder: str) -> None:
+        self._archive = archive
+        self._folder = folder
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes, b"" at the end."""
+        give_way(self._folder)
+        return self._archive.read(min(size, _PIECE))
 
 
 def _write_index(spare: str, index: TreeIndex) -> None:

@@ -4,7 +4,7 @@ Only its owner can see it, and no container does. What is in it was unpacked fro
 in a folder of another name that was renamed when it was complete.
 """
 
-# ruff: noqa: PTH104, PTH116, PTH118, PTH123, PTH208
+# ruff: noqa: PTH104, PTH110, PTH116, PTH118, PTH123, PTH208
 # Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-USE, UNPACK, MAKE = "use.lock", "unpack.lock", "make.lock"
-"""Whoever removes something holds `USE` alone, and whoever uses something shares it."""
+USE, UNPACK, MAKE, BUSY = "use.lock", "unpack.lock", "make.lock", "busy.lock"
+"""Whoever removes something holds `USE` alone, and whoever uses something shares it. `BUSY` is shared by agents that
+unpack what a step waits for."""
 _REMOVED = ".removed"
 _VERSION = 1
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -63,6 +64,23 @@ def lock(folder: str, name: str, *, alone: bool, wait: bool = True) -> Iterator[
         yield
     finally:
         os.close(file)
+
+
+@contextmanager
+def before_others(folder: str | None) -> Iterator[None]:
+    """Let whoever makes a spare copy wait meanwhile: both would take longer, at a slow disk much longer."""
+    # Without the file, none was ever made.
+    if folder is None or not os.path.exists(os.path.join(folder, BUSY)):
+        yield
+        return
+    with lock(folder, BUSY, alone=False):
+        yield
+
+
+def give_way(folder: str) -> None:
+    """Wait while an agent unpacks what a step waits for."""
+    with lock(folder, BUSY, alone=True):
+        return
 
 
 def names_of(folder: str, ending: str) -> list[str]:

@@ -10,6 +10,7 @@ from ..client import AgentClient
 from ..errors import printable
 from ..permissions import grant_access, users_may_differ
 from ..settings import AgentSettings
+from ..sources.shared_folder import before_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def fetch_source(settings: AgentSettings, client: AgentClient, *, use_spare: boo
             or _copy_source(settings, client, link, with_git=with_git)
         )
         if not is_shared:
-            _fetch(settings, client, "source", "the source", link=link, skip_git=not with_git, selects=selects)
+            with before_others(settings.optional("C8S_SHARED_SOURCES")):
+                _fetch(settings, client, "source", "the source", link=link, skip_git=not with_git, selects=selects)
 
 
 def _take_spare(settings: AgentSettings, client: AgentClient, link: dict[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """Spare copies of sources: made by one process, and taken by the agents of steps."""
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import sys
@@ -189,6 +190,20 @@ async def test_a_step_whose_pod_is_made_ahead_leaves_it_to_one_that_is_due(
     agent.kill()
     await agent.communicate()
     assert (len(list((pod.workspace / "src").iterdir())), len(spares(shared))) == (100, 1)
+
+
+async def test_making_one_waits_while_a_step_unpacks_its_source(shared: Path, api: FakeAgentApi, pod: Pod) -> None:
+    data = archive(FILES)
+    await make(shared, archive([file(f"other/{number}") for number in range(70)]))
+    with (shared / "busy.lock").open() as busy:
+        fcntl.flock(busy, fcntl.LOCK_SH)
+        making = asyncio.create_task(make(shared, data))
+        await wait_until_async(lambda: any(shared.glob("*.new/tree")), 20, what="the making has begun")
+        # The agent of a step does not wait for it.
+        api.serve("source", data)
+        assert "fetched the source: 100 files" in await run(shared, api, pod)
+        assert (making.done(), list(shared.glob("*.new/tree/*"))) == (False, [])
+    assert await making == (0, "unpacked, with 100 files")
 
 
 async def test_a_workspace_that_has_something_of_the_name_is_unpacked_into(
