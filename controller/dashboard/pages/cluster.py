@@ -50,6 +50,7 @@ class StepPair:
 async def cluster_page(request: Request, ns: str) -> Response:
     """The controller's components, the queue, quotas and pods."""
     found = json.loads(bytes((await namespace_cluster(request, ns)).body))
+    found["pods"].sort(key=lambda pod: pod["phase"] in ("Succeeded", "Failed"))
     return rendering.render(request, "cluster.html", found=found)
 
 

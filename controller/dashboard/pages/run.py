@@ -50,6 +50,7 @@ async def run_page(request: Request, ns: str, run: str, at: Seconds | None = Non
     document = await find_run(state, ns, run)
     found = build_run(document, state.utc_now())
     history, outcome = RunHistory.of(document), found.row.phase
+    tests = {name: sum(int((each.tests or {}).get(name, 0)) for each in found.steps) for name in ("total", "failed")}
     player = None
     if history is not None and at is not None:
         at = history.clamp(at)
@@ -66,7 +67,7 @@ async def run_page(request: Request, ns: str, run: str, at: Seconds | None = Non
     before = max(earlier, key=lambda row: row.number).name if earlier else None
     return rendering.render(
         request, "run.html", run=found, graph=draw_graph(found), may=may, before=before, player=player,
-        can_play=history is not None, outcome=outcome,
+        can_play=history is not None, outcome=outcome, tests=tests,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from controller.api.artifacts.keys import find_step
 from controller.api.http.problems import ApiProblemError
 from controller.api.routes.run import logs as calls
+from controller.api.routes.run.reuse import explain_step
 from controller.api.runs.find import find_run
 from controller.api.state import AppState, get_state
 from controller.api.step_commands import command_texts, serialize_commands
@@ -28,6 +30,7 @@ from controller.dashboard.views.history import RunHistory
 from controller.dashboard.views.log_html import rows_html
 from controller.dashboard.views.log_view import BEFORE, PAGE_LINES, LogView, build_log, read_range, search_lines
 from controller.dashboard.views.run_view import RunView, StepView, build_run
+from controller.dashboard.views.usage_view import build_usage
 from controller.logs import LogNotFoundError, Stream
 from controller.logs.model import STEP_CONTAINER
 from controller.run_types.keys import RunKey
@@ -35,6 +38,13 @@ from controller.run_types.keys import RunKey
 router = APIRouter(
     prefix=f"{ROOT}/namespaces/{{ns}}/runs/{{run}}/steps/{{step}}", route_class=PageRoute, include_in_schema=False
 )
+
+_CHANGES = {"+": "new", "-": "gone", "~": "changed"}
+_KINDS = {
+    "file": "Files", "source": "The whole source", "environment": "Environment", "parameter": "Parameters",
+    "matrix": "Matrix", "secret": "Secrets", "field": "Fields of the step", "upstream": "Steps before it",
+    "image": "Image", "commands": "Commands",
+}  # fmt: skip
 
 Attempt = Annotated[int | None, Query(ge=1, le=1_000_000)]
 
@@ -118,8 +128,20 @@ async def step_page(
         hits=None if hits is None else hits[0],
         hits_cut=hits is not None and hits[1],
         hits_html=Markup("") if hits is None else rows_html(hits[0], slug, opened.failing),
+        usage=build_usage(opened.record, _definition(opened)),
         follow=f"{slug}/events?attempt={opened.attempt}&after={view.last}" if is_followed else "",
     )
+
+
+@router.get("/why", operation_id="explainStep")
+async def why_page(request: Request, ns: str, run: str, step: str) -> Response:
+    """Whether the step took the result of an earlier run, and which of its inputs differ if it did not."""
+    found = json.loads(bytes((await explain_step(request, ns, run, step)).body))
+    groups: dict[str, list[Mapping[str, str]]] = {}
+    for each in found["differences"]:
+        shown = {"name": each["name"], "word": _CHANGES.get(each["change"], each["change"])}
+        groups.setdefault(_KINDS.get(each["kind"], each["kind"]), []).append(shown)
+    return rendering.render(request, "why.html", run=run, found=found, groups=list(groups.items()))
 
 
 @router.get("/log.txt", operation_id="getLogs")
@@ -144,6 +166,13 @@ async def log_events(
     after = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 13 else after
     timer = reauthorization(request, "getLogs")
     return event_response(state, follow_log(state, RunKey(ns, run), opened.stream, after, timer))
+
+
+def _definition(opened: _Opened) -> Mapping[str, Any]:
+    """The step in the pipeline; a combination of a matrix has the definition of all of them."""
+    name = opened.step.matrix_of or opened.step.name
+    steps = (opened.run["spec"].get("pipeline") or {}).get("steps") or ()
+    return next((each for each in steps if each.get("name") == name), {})
 
 
 async def _open(state: AppState, ns: str, run: str, step: str, attempt: int | None) -> _Opened:

@@ -90,7 +90,7 @@
   const closeAll = () => { for (const place of [...streams.keys()]) close(place); };
 
   const format = (seconds) => {
-    if (seconds < 59.95) return `${Math.max(0, seconds).toFixed(1)}s`;
+    if (seconds < 59.95) return `${Math.max(0, seconds).toFixed(seconds < 9.995 ? 2 : 1)}s`;
     const whole = Math.round(seconds);
     const two = (value) => String(value).padStart(2, "0");
     if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;

@@ -103,7 +103,8 @@ class Site:
             "pipelines", "runs", "runs?filter=status:failed", "deliveries", "cluster", run, f"{run}/steps/build",
             f"{run}/steps/lint?search=boom", f"{run}/tests", f"{run}/artifacts",
             f"{run}/artifacts/build/preview/out/x.svg", f"{run}?at=0.5&step=build", f"{run}?at=9999",
-            f"{run}/steps/build?at=9999", f"compare?left={self.hostile}&right={self.hostile}",
+            f"{run}/steps/build?at=9999",
+            f"{run}/steps/build/why", f"compare?left={self.hostile}&right={self.hostile}",
         ]  # fmt: skip
 
     def start(self, name: str = "slow") -> tuple[str, Path]:

@@ -227,7 +227,8 @@ async def test_pages_have_the_permissions_of_the_rest_api(tmp_path: Path) -> Non
         await browser.sign_in(BOB)
         token = await browser.form_token("/ui/namespaces/b/runs")
         for path in ("", "/ci-1", "/ci-1/events", "/ci-1/steps/build", "/ci-1/steps/build/events",
-                     "/ci-1/steps/build/log.txt", "/ci-1/artifacts", "/ci-1/artifacts/build/archive",
+                     "/ci-1/steps/build/log.txt", "/ci-1/steps/build/why", "/ci-1/moment?at=1", "/ci-1?at=1",
+                     "/ci-1/artifacts", "/ci-1/artifacts/build/archive",
                      "/ci-1/artifacts/build/files/x", "/ci-1/artifacts/build/preview/x",
                      "/ci-1/artifacts/build/picture/x"):  # fmt: skip
             answer = await browser.get(RUNS + path)

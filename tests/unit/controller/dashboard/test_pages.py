@@ -171,6 +171,23 @@ async def test_log_is_read_by_ranges(tmp_path: Path) -> None:
         assert (await browser.get(f"{address}?attempt=7")).status == 404
 
 
+async def test_step_shows_what_it_used_and_why_it_ran(tmp_path: Path) -> None:
+    async with run_dashboard(tmp_path) as browser:
+        await browser.sign_in()
+        steps = [{"name": "build", "image": "x:1", "commands": ["true"], "resources": {"memory": "2Gi"}}]
+        usage = {"memory": 2**20, "cpu": 10, "samples": 1, "interval": 1, "memoryOverTime": [1], "cpuOverTime": [10]}
+        attempts = [{"number": 1, "phase": "Succeeded", "times": {}, "usage": usage}]
+        await create_run(browser.api, phase="Succeeded", steps=[step("build", "Succeeded", attempts=attempts)],
+                         spec={"pipeline": {"version": "v1alpha1", "name": "ci", "steps": steps}})  # fmt: skip
+        text = await page(browser, f"{RUNS}/ci-1/steps/build")
+        assert "1.0 MiB" in text
+        assert "2Gi" in text
+        assert 'href="build/why">Why it ran' in text
+        why = await page(browser, f"{RUNS}/ci-1/steps/build/why")
+        assert "No earlier run of the pipeline that is still there has succeeded in build." in why
+        assert (await browser.get(f"{RUNS}/ci-1/steps/nope/why")).status == 404
+
+
 async def test_step_without_a_log_says_so(tmp_path: Path) -> None:
     async with run_dashboard(tmp_path) as browser:
         await browser.sign_in()

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from controller import labels
 from controller.dashboard.pages.artifacts import as_text, picture_type
+from controller.dashboard.pages.tests import in_order
 from controller.dashboard.rendering import plain
 from controller.dashboard.views.graph_svg import draw_graph, edges_of, place
 from controller.dashboard.views.log_html import basic_colour, line_html, rows_html
 from controller.dashboard.views.log_view import MAX_HITS, PAGE_LINES, build_log, read_range, search_lines
 from controller.dashboard.views.run_rows import PAGE_SIZE, pipeline_rows, select_runs
 from controller.dashboard.views.run_view import BAR_WIDTH, RunView, build_run
+from controller.dashboard.views.usage_view import HEIGHT, build_usage
 from controller.logs import Block, Line, LogHub, LogReader, Stream
 from controller.logs.archive.writer import ArchiveWriter
 from controller.storage import DirectoryStore
@@ -259,3 +261,22 @@ def test_text_may_be_cut_within_a_character() -> None:
 @given(st.text())
 def test_plain_text_is_printable(text: str) -> None:
     assert not {unicodedata.category(char) for char in plain(text)} & HIDDEN
+
+
+def test_usage_is_peaks_and_bars_of_what_was_asked_for() -> None:
+    usage = {"memory": 300 * 2**20, "cpu": 1500, "samples": 3, "interval": 2, "every": 1,
+             "memoryOverTime": [100, 300, 150], "cpuOverTime": [0, 750, 1500]}  # fmt: skip
+    memory, cpu = build_usage({"usage": usage}, {"resources": {"memory": "2Gi"}})
+    assert (memory.peak, memory.requested, memory.heights) == ("300.0 MiB", "2Gi", (13, HEIGHT, HEIGHT // 2))
+    assert (cpu.peak, cpu.requested, cpu.heights) == ("1.50 cores", "", (0, HEIGHT // 2, HEIGHT))
+    assert memory.label == "memory: at most 300.0 MiB of 2Gi, each bar 2.00s"
+    assert build_usage({"usage": {"memory": 1}}, {}) == build_usage(None, {}) == build_usage({}, {}) == []
+    assert build_usage({"usage": {"samples": 1}}, {})[0].heights == ()
+
+
+def test_tests_that_failed_are_first_whatever_their_step() -> None:
+    listed = [{"name": name, "outcome": outcome} for name, outcome in
+              (("a", "failed"), ("b", "skipped"), ("c", "passed"), ("d", "skipped"), ("e", "error"))]  # fmt: skip
+    # Those beyond the limit of the list are in the list of failures.
+    failed = [listed[0], listed[4], {"name": "z", "outcome": "failed"}]
+    assert "".join(each["name"] for each in in_order(failed, listed)) == "aezbdc"
