@@ -165,11 +165,14 @@ class Workbench(OpeningApp):
             self._start_first_run(self._start_run)
         else:
             self._restore_view(self._view)
-        self._follow_runs()
         if self._disk is not None:
             self.set_interval(_DISK_POLL, self._check_disk)
         if self.launcher is None and self.find_pipeline is not None:
             self.set_interval(_PIPELINE_POLL, self.notice_pipeline)
+
+    def on_ready(self) -> None:
+        # After the first picture: the HTTP client that is loaded for this takes a fifth of the time until then.
+        self._follow_runs()
 
     @work(group="first run", exclusive=True, description="start the first run")
     async def _start_first_run(self, start: Callable[[], Awaitable[str]]) -> None:
