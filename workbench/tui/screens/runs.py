@@ -275,7 +275,7 @@ class RunsScreen(RunActions):
         self.query_one(RunsTable).focus()
 
     def clock_ticked(self) -> None:
-        self.query_one(RunsTable).refresh()
+        self.query_one(RunsTable).tick()
         run = self.workbench.feed.runs.get(self.current_run or "")
         if run is not None and not run.ended:
             self._show_last_lines(run)
@@ -347,7 +347,9 @@ class RunsScreen(RunActions):
                 text.append(f"\n   {line[:500]}", colours.plain)
         except ClientError as error:
             text.append(f"\n   {sanitize_label(str(error), 300)}", colours.warning)
-        self.query_one("#preview-lines", Static).update(text)
+        shown = self.query_one("#preview-lines", Static)
+        if shown.content != text:
+            shown.update(text)
 
     @on(ListView.Opened, "#pipelines")
     def _run_pipeline(self, event: ListView.Opened) -> None:

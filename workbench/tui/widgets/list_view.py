@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Offset, Region, Size
@@ -58,6 +60,9 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         def control(self) -> ListView:
             return self.list_view
 
+    _base: Style | None = None
+    """The style of the widget, while lines are drawn."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._keys: list[str] = []
@@ -70,12 +75,22 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
     def show_keys(self, keys: list[str]) -> None:
         """Replace the rows."""
         place = self._positions.get(self.cursor or "", 0)
+        if keys and not self._keys:
+            # The list may have been small while it was empty; what the cursor needs is known after the next layout.
+            self.call_after_refresh(self._scroll_from_top)
         self._keys = keys
         self._positions = {key: at for at, key in enumerate(keys)}
-        self.virtual_size = Size(self.scrollable_content_region.width, len(keys))
+        # Of any width: one that only fits without the scrollbar at the right would need another below.
+        self.virtual_size = Size(1, len(keys))
         if self.cursor not in self._positions:
             self.cursor = keys[min(place, len(keys) - 1)] if keys else None
         self.refresh()
+
+    def _scroll_from_top(self) -> None:
+        """Scroll no further than the cursor needs."""
+        self.scroll_to(y=0, animate=False, immediate=True)
+        if self.cursor in self._positions:
+            self.scroll_to_region(Region(0, self._position, 1, 1), animate=False, force=True)
 
     def go_to(self, key: str) -> bool:
         """Move the cursor to the row with this key; False if there is none."""
@@ -96,8 +111,22 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         """The row's line, `width` columns, without a background."""
         raise NotImplementedError
 
+    def refresh_rows(self, keys: Iterable[str]) -> None:
+        """Draw only these rows anew."""
+        for key in keys:
+            if key in self._positions:
+                self.refresh_line(self._positions[key])
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # Once for all lines: each access goes up all ancestors.
+        self._base = self.rich_style
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._base = None
+
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
+        width, base = self.size.width, self._base or self.rich_style
         at = y + self.scroll_offset.y
         if at >= len(self._keys):
             return Strip.blank(width, base)
@@ -112,9 +141,7 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
             self.scroll_to_region(Region(0, self._positions[new], 1, 1), animate=False, force=True)
             self.post_message(self.CursorMoved(self, new))
         # Only the rows that change: the whole list is drawn anew where it scrolls.
-        for key in (old, new):
-            if key is not None and key in self._positions:
-                self.refresh_line(self._positions[key])
+        self.refresh_rows(key for key in (old, new) if key is not None)
 
     def watch_has_focus(self, focused: bool) -> None:
         super().watch_has_focus(focused)

@@ -29,6 +29,8 @@ _MIN_STATUS_WIDTH, _STATUS_WIDTH = 16, 40
 """Columns of the status: the least that is of use, and what long names leave to it in a wide terminal."""
 _BRANCH_WIDTH = 18
 _NO_FILTER = RunFilter()
+_TICKS_OF_AGES = 10
+"""Every so many ticks the ages of all runs are drawn: from a minute on, they are shown in minutes or more."""
 
 
 class RunsTable(ListView):
@@ -41,6 +43,7 @@ class RunsTable(ListView):
         self._now = now
         self._runs: RunList = RunList()
         self._medians: Mapping[str, float] = {}
+        self._ticks = 0
         self.longest_name = 0
         """Columns of the longest name in the list."""
 
@@ -49,6 +52,16 @@ class RunsTable(ListView):
         found = runs.newest if run_filter == _NO_FILTER else run_filter.apply(runs.newest, self._now())
         self.longest_name = max((cell_width(sanitize_label(run.name, _MAX_NAME_WIDTH)) for run in found), default=0)
         self.show_keys([run.name for run in found])
+
+    def tick(self) -> None:
+        """Draw what the time alone changes: active and new runs each time, the ages of others now and then."""
+        self._ticks += 1
+        if self._ticks % _TICKS_OF_AGES == 0:
+            self.refresh()
+            return
+        first, now = self.scroll_offset.y, self._now()
+        shown = (self._runs.get(key) for key in self._keys[first : first + self.size.height])
+        self.refresh_rows(run.name for run in shown if run is not None and (not run.ended or _is_new(run, now)))
 
     def show_medians(self, medians: Mapping[str, float]) -> None:
         """Mark the runs that took longer than the median of their pipeline, in seconds."""
@@ -80,6 +93,11 @@ class RunsHeading(Static):
         if _status_room(drawn, width):
             drawn += [Segment("  "), Segment("STATUS")]
         return Strip(drawn).adjust_cell_length(width).apply_style(self.rich_style)
+
+
+def _is_new(run: Run, now: datetime) -> bool:
+    """Whether its age is shown in seconds."""
+    return run.created_at is not None and (now - run.created_at).total_seconds() < 62
 
 
 def _name_width(width: int, longest: int) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
@@ -55,6 +56,10 @@ class StepList(ListView):
         self._critical_steps: frozenset[str] = frozenset()
         self._name_width = 0
         self._shape: object = None
+        self._scale: Scale | None = None
+        """The time that the bars stand for, while lines are drawn."""
+        self._drawn_seconds = 0.0
+        """How long that was when all bars were drawn last."""
         self._trends: Mapping[str, StepTrend] = {}
         self._ascii_only = False
         self._dragging = False
@@ -90,6 +95,26 @@ class StepList(ListView):
         ]
         self._name_width = max(widths, default=0)
         self.show_keys(list(self._rows))
+
+    def tick(self) -> None:
+        """Draw what the time alone changes: the active steps, and all bars where these would be shorter now."""
+        if self._run is None or self._run.ended:
+            return
+        total = self._seconds_shown()
+        if total * self.size.width > self._drawn_seconds * (self.size.width + 0.5):
+            self._drawn_seconds = total
+            self.refresh()
+        else:
+            self.refresh_rows(name for name, step in self._steps.items() if step.attempts and not step.ended)
+
+    def _seconds_shown(self) -> float:
+        scale = Scale.of(self._run, 1, self._now()) if self._run is not None else None
+        return (scale.end - scale.begin).total_seconds() if scale is not None else 0.0
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # Once for all lines: it looks at all steps.
+        self._scale = Scale.of(self._run, 1, self._now()) if self._run is not None else None
+        return super().render_lines(crop)
 
     def show_trends(self, trends: Mapping[str, StepTrend], *, ascii_only: bool) -> None:
         """Show the last durations of the steps, by name."""
@@ -140,9 +165,9 @@ class StepList(ListView):
 
     def _bar(self, step: Step, width: int, style: Style, colours: Palette) -> list[Segment]:
         """The spans of the step (queued, starting, running, …) on the time scale of the run."""
-        scale = Scale.of(self._run, width - 1, self._now()) if self._run is not None else None
-        if self._run is None or scale is None:
+        if self._run is None or self._scale is None or width < 2:
             return [Segment(" " * width)]
+        scale = replace(self._scale, width=width - 1)
         segments, at = [Segment(" ")], 0
         for bar in bars(step_spans(self._run, step), scale, self._now()):
             segments.append(Segment(" " * (bar.first - at)))

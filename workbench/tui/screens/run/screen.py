@@ -217,8 +217,10 @@ class RunScreen(LogActions):
         self._show_card()
 
     def clock_ticked(self) -> None:
-        self._show_heading()
-        self.query_one(StepList).refresh()
+        run = self.run
+        if run is not None and not run.ended:
+            self._show_heading()
+            self.query_one(StepList).tick()
 
     def _select_automatically(self, run: Run) -> None:
         """Select a step until the user does: one that is held, else has failed, else runs, else ran last."""

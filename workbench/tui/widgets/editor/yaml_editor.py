@@ -67,6 +67,8 @@ class YamlEditor(PaneBoundary, TextArea):
     def __init__(self, complete: Complete, *, id: str | None = None) -> None:
         super().__init__(id=id, show_line_numbers=True, tab_behavior="indent", soft_wrap=False, max_checkpoints=500)
         self.indent_width = 2
+        # Each blink draws the screen, which is most of what an idle editor costs.
+        self.cursor_blink = False
         self._complete = complete
         self._problems: dict[int, list[Diagnostic]] = {}
         self._completions = NO_COMPLETIONS
