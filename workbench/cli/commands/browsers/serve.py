@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PORT = 8487
 _MORE_PORTS = 20
 """How many ports after the usual one are tried, where that is taken."""
+_TYPE = "Enter prints another link, `v` and Enter one that is read-only."
 _TAKEN = (errno.EADDRINUSE,)
 _LINE_BYTES = 4096
 _ALL_MEAN = (
@@ -211,19 +212,31 @@ async def _give_links(access: Access, options: ServeOptions, port: int) -> None:
         return link
 
     echo_error(f"The workbench is served at {root} until Ctrl-C. This link signs one browser in, within 10 minutes:")
+    if is_wildcard(options.host) and not options.names:
+        echo_error("From another machine, put the address of this one in place of 127.0.0.1.")
     first = give(False)
     if options.viewers:
         echo_error(f"{plural(options.viewers, 'link')} for viewers, who can change nothing:")
         for _ in range(options.viewers):
             give(True)
-    if sys.stdin.isatty():
-        echo_error("Enter prints another link, `v` and Enter one that is read-only.")
+    if sys.stdin is not None and sys.stdin.isatty():
+        echo_error(_TYPE)
     if options.browser:
         from workbench.cli.commands.browsers.launch import open_browser
 
         if not await asyncio.to_thread(open_browser, first):
             echo_error("no browser was found; open the link in one")
-    with _lines_typed(lambda line: give(line.strip().lower().startswith("v"))):
+
+    def answer(line: str) -> None:
+        wanted = line.strip().lower()
+        if wanted == "v":
+            echo_error("Read-only:")
+        if wanted in ("", "v"):
+            give(wanted == "v")
+        else:
+            echo_error(_TYPE)
+
+    with _lines_typed(answer):
         await asyncio.Event().wait()
 
 
