@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from textual.pilot import Pilot
+from textual.widgets import TextArea
 
 from tools.pictures.client import FixedTimesClient
 from tools.pictures.images import FOLDER
@@ -74,12 +75,18 @@ class Camera:
         except TimeoutError:
             raise PictureError(f"the workbench did not show all of {patterns}:\n{self._text()}") from None
 
-    async def take(self, name: str) -> None:
-        """Write the screen to docs/images, once it has stopped changing."""
+    async def settle(self) -> None:
+        """Wait until the screen has stopped changing."""
         before = ""
         while (now := self._text()) != before:
             before = now
             await self._pilot.pause(0.5)
+
+    async def take(self, name: str) -> None:
+        """Write the screen to docs/images, once it has stopped changing."""
+        for area in self._app.screen.query(TextArea):
+            area.cursor_blink = False
+        await self.settle()
         picture = without_fonts(self._app.export_screenshot(title="c8s"))
         picture = with_fixed_text(picture, name)
         (FOLDER / f"{name}.svg").write_text(picture)
