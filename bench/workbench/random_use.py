@@ -3,11 +3,13 @@
 .venv/bin/python bench/workbench/random_use.py --sequences 10000
 .venv/bin/python bench/workbench/random_use.py --live --sequences 500
 
-With a fake controller, in virtual time, each sequence on an app of its own; or with `--live` on a sandbox, whose runs
-start, print and end by themselves. A sequence is 20 acts (about 45 keys, clicks and changes), and ends when the app has
-read all keys of it and Escape has led back to the first screen.
+With a fake controller, in virtual time; or with `--live` on a sandbox, whose runs start, print and end by themselves. A
+sequence is 20 acts (about 45 keys, clicks and changes), and ends when the app has
+read all keys of it and Escape has led back to the first screen. Some share an app; the next one starts on its first
+screen.
 
-Prints each failure once, with the seed that finds it; `--seed N --sequences 1` plays that one again. Processes play the
+Prints each failure once, with the seeds that its app has played. `--seed N --sequences 1` plays the last of them alone,
+or all of them from the first where it needs what the app remembers of those before. Processes play the
 seeds (`--jobs`). One has hung that computes for more than 10 seconds at a sequence, or on a sandbox in a turn of the
 event loop, or that takes longer than `--limit` for a seed: the stacks of all its threads are printed, and the seed is a
 failure.
@@ -35,6 +37,8 @@ from random import Random
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+GROUP = 5
+"""Sequences that share an app; as in `tests.support.tui.random_use`, which is not imported where nothing is played."""
 _PER_APP = 10
 """Sequences that one app plays on a sandbox before it is started again."""
 _PER_PROCESS = 500
@@ -102,15 +106,19 @@ class _Watch:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         count = -(-options.sequences // _PER_APP) if options.live else options.sequences
-        self._seeds = list(reversed(range(options.seed, options.seed + count)))
+        seeds = list(range(options.seed, options.seed + count))
+        groups = [
+            list(group) for _, group in itertools.groupby(seeds, lambda seed: seed if options.live else seed // GROUP)
+        ]
+        self._groups = list(reversed(groups))
         self._played = 0
         self._acts = 0
         self._computed = 0.0
         self._seen: Counter[str] = Counter()
         """How many sequences have been on a screen."""
-        self._failures: dict[str, int] = {}
-        self._last: dict[int, int] = {}
-        """The seed that each process has got last."""
+        self._failures: set[str] = set()
+        self._last: dict[int, list[int]] = {}
+        """The seeds that each process has got last."""
         self._started_at = time.monotonic()
 
     async def run(self) -> int:
@@ -134,7 +142,7 @@ class _Watch:
 
     async def _keep_playing(self) -> None:
         """Play seeds in a process, and in a new one after a seed that has hung."""
-        while self._seeds:
+        while self._groups:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, __file__, "--play", "--length", str(self._options.length)),
                 *("--limit", str(self._options.limit)),
@@ -143,49 +151,48 @@ class _Watch:
             )  # fmt: skip
             assert process.stderr is not None
             errors = asyncio.create_task(process.stderr.read())
-            async for seed, result in self._results(process):
-                self._count(seed, result)
+            async for result in self._results(process):
+                self._count(result)
             await process.wait()
             found = (await errors).decode(errors="replace")
             if process.returncode not in (0, None):
-                seed = self._last[process.pid]
-                print(f"seed {seed}: the process ended with {process.returncode}\n{found[-20_000:]}", flush=True)
-                self._failures.setdefault(f"process of seed {seed}", seed)
+                seeds = self._last[process.pid]
+                print(f"seeds {seeds}: the process ended with {process.returncode}\n{found[-20_000:]}", flush=True)
+                self._failures.add(f"process of seeds {seeds}")
 
-    async def _results(self, process: asyncio.subprocess.Process) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-        """Give the process one seed after the other; ends when there are no more, or it hangs or dies."""
+    async def _results(self, process: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:
+        """Give the process one group of seeds after the other; ends when there are no more, or it hangs or dies."""
         assert process.stdin is not None
         assert process.stdout is not None
         for _ in range(_PER_PROCESS):
-            if not self._seeds:
+            if not self._groups:
                 break
-            seed = self._last[process.pid] = self._seeds.pop()
-            process.stdin.write(f"{seed}\n".encode())
+            seeds = self._last[process.pid] = self._groups.pop()
+            process.stdin.write(f"{json.dumps(seeds)}\n".encode())
             line = await process.stdout.readline()
             if not line:
                 return
-            yield seed, json.loads(line)
+            yield json.loads(line)
         process.stdin.close()
         await process.wait()
 
-    def _count(self, seed: int, result: dict[str, Any]) -> None:
+    def _count(self, result: dict[str, Any]) -> None:
         before = self._played
         self._played += result["sequences"]
         self._acts += result["acts"]
         self._computed += result["computed"]
         self._seen.update(result["seen"])
-        text = result["failure"]
-        if text is not None:
+        for text in result["failures"]:
             kind = text.split("\n")[0]
             if kind not in self._failures:
-                print(f"seed {seed}: {text}", flush=True)
-            self._failures.setdefault(kind, seed)
+                print(text, flush=True)
+            self._failures.add(kind)
         if self._played // 500 > before // 500:
             self._report()
 
 
 def _play(options: argparse.Namespace) -> int:
-    """Play the seeds that are read, one in a line, and print what became of each."""
+    """Play the groups of seeds that are read, one in a line, and print what became of each."""
     stacks = itertools.count(1)
 
     def report_hang(*_: object) -> None:
@@ -198,43 +205,55 @@ def _play(options: argparse.Namespace) -> int:
     # What the app prints must not be taken for a result.
     os.dup2(2, 1)
     sys.path.insert(0, str(ROOT))
-    from tests.support.tui.random_use import play_sequence
     from tests.support.tui.styles import parsed_styles
     from workbench.tui.startup import tune_garbage_collector
 
-    assert play_sequence
+    play = _play_live if options.live else _play_group
     tune_garbage_collector()
     with parsed_styles():
         for line in sys.stdin:
             # Also where no Python code runs any more.
             faulthandler.dump_traceback_later(options.limit, exit=True)
-            signal.setitimer(signal.ITIMER_PROF, _TURN, 1)
-            result = _play_seed(int(line), options)
-            signal.setitimer(signal.ITIMER_PROF, 0)
+            started_at, users, failures = time.process_time(), list[Any](), list[str]()
+            play(json.loads(line), options.length, users, failures)
             faulthandler.cancel_dump_traceback_later()
+            result = {
+                "sequences": len(users),
+                "acts": sum(len(user.log) for user in users),
+                "seen": [name for user in users for name in user.seen],
+                "computed": time.process_time() - started_at,
+                "failures": failures,
+            }
             os.write(results, f"{json.dumps(result)}\n".encode())
     return 0
 
 
-def _play_seed(seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Play one seed; what was done, and the failure if there was one."""
-    from tests.support.tui.random_use import RandomUser, play_sequence
+def _play_group(seeds: list[int], length: int, users: list[Any], failures: list[str]) -> None:
+    """Play seeds with a fake controller; after a failure the rest of them on a new app."""
+    from tests.support.tui.random_use import SequenceError, play_sequences
 
-    started_at, failure, users = time.process_time(), None, list[RandomUser]()
+    def count(user: Any) -> None:
+        signal.setitimer(signal.ITIMER_PROF, _TURN, 1)
+        users.append(user)
+
+    while seeds:
+        signal.setitimer(signal.ITIMER_PROF, _TURN, 1)
+        try:
+            play_sequences(seeds, length, count)
+            seeds = []
+        except SequenceError as error:
+            failures.append(_describe(error))
+            seeds = [seed for seed in seeds if seed > error.seeds[-1]]
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _play_live(seeds: list[int], length: int, users: list[Any], failures: list[str]) -> None:
+    """Play some sequences with a sandbox, all from the same seed."""
     try:
-        if options.live:
-            asyncio.run(_watched(_live_sequences(seed, options.length, users)))
-        else:
-            users.append(play_sequence(seed, options.length))
+        asyncio.run(_watched(_live_sequences(seeds[0], length, users)))
     except Exception as error:  # The report of a benchmark that looks for all of them.
-        failure = _describe(error)
-    return {
-        "sequences": len(users),
-        "acts": sum(len(user.log) for user in users),
-        "seen": sorted(set().union(*(user.seen for user in users))),
-        "computed": time.process_time() - started_at,
-        "failure": failure,
-    }
+        failures.append(f"{_describe(error)}\n    seed {seeds[0]}")
+    signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 async def _watched(play: Coroutine[Any, Any, None]) -> None:

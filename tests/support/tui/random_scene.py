@@ -29,6 +29,7 @@ from workbench.client import (
     Quota,
     Run,
     RunEnd,
+    RunsListed,
     SavedPipeline,
     SecretNames,
     StreamEnd,
@@ -207,12 +208,15 @@ class ScriptedProvider:
 
 @dataclass
 class Scene:
-    """An app, and what stands behind it where that follows the script. `close` is called when the app has ended."""
+    """An app, and what stands behind it where that follows the script."""
 
     app: App[Any]
     controller: ScriptedController | None = None
     saves: ScriptedSaves | None = None
+    reset: Callable[[], None] = lambda: None
+    """Makes what stands behind the app as it was at first."""
     close: Callable[[], None] = lambda: None
+    """Called when the app has ended."""
 
 
 def make_scene(folder: Path, random: Random) -> Scene:
@@ -221,25 +225,44 @@ def make_scene(folder: Path, random: Random) -> Scene:
     return scene(folder, random)
 
 
+def reset_scene(scene: Scene, seed: int) -> None:
+    """Make everything as it is for the sequence of this seed, but for what the app itself remembers."""
+    if scene.controller is not None:
+        scene.controller.random = Random(f"controller {seed}")
+        scene.reset()
+        scene.controller.changes.put_nowait(RunsListed(scene.controller.listed))
+
+
 def _workbench(folder: Path, random: Random) -> Scene:
     file = folder / ".c8s.yaml"
-    file.write_text(PIPELINE)
     launcher = FakeLauncher(hello(8, "Running"), file)
     definition = random.choice(({"name": "shop"}, {"name": "shop", "params": [{"name": "WHO"}]}, DEFINITION))
     launcher.pipeline = LintOutcome((), definition)
     options = AppOptions(ascii_only=random.random() < 0.1, view_state=ViewState(folder / "state", file))
     shown = random.choice((None, None, None, None, "webshop-42", "shop-3"))
     app = RandomWorkbench([], launcher=launcher, folder=folder, options=options, open_run=shown)
-    app.controller = _controller(random)
-    return Scene(app, app.controller, app.saves)
+    app.controller = controller = ScriptedController([], random)
+    runs = _runs(random)
+
+    def reset() -> None:
+        file.write_text(PIPELINE)
+        _fill(controller, runs)
+
+    reset()
+    return Scene(app, controller, app.saves, reset)
 
 
 def _empty(folder: Path, random: Random) -> Scene:
     """The first start: no run, and a pipeline file only once it is written."""
     file = folder / ".c8s.yaml"
     app = RandomWorkbench([], folder=folder, find_pipeline=lambda: file if file.is_file() else None)
-    app.controller = ScriptedController([], random)
-    return Scene(app, app.controller, app.saves)
+    app.controller = controller = ScriptedController([], random)
+
+    def reset() -> None:
+        file.unlink(missing_ok=True)
+        controller.listed, controller.lines = (), {}
+
+    return Scene(app, controller, app.saves, reset)
 
 
 def _bundle(folder: Path, random: Random) -> Scene:
@@ -266,20 +289,23 @@ def _start(folder: Path, random: Random) -> Scene:
     return Scene(SetupApp([ScriptedProvider(random), ScriptedProvider(random)], starts_at_once=random.random() < 0.3))
 
 
-def _controller(random: Random) -> ScriptedController:
+def _runs(random: Random) -> tuple[Run, ...]:
     many = [
         step("test (py3.11)", ("build",), "Running"),
         *(step(f"shard ({n})", ("build",), random.choice(("Succeeded", "Failed", "Pending"))) for n in range(1, 13)),
     ]
-    runs = [
+    return (
         webshop(),
         hello(7),
         _tested_run(),
         run("shop-2", "Succeeded", [step("build", (), "Succeeded"), step("unit", ("build",), "Succeeded")]),
         run("wide-1", "Running", [step("build", (), "Succeeded"), *many], created_ago=300),
         run("empty-1", "Succeeded", [step("hello", (), "Succeeded")]),
-    ]
-    controller = ScriptedController(runs, random)
+    )
+
+
+def _fill(controller: ScriptedController, runs: tuple[Run, ...]) -> None:
+    controller.listed = runs
     controller.lines = {"unit": ["one", "two", "three", "four"] * 20, "build-web": [f"line {n}" for n in range(400)]}
     controller.artifact_files = {"out/report.txt": b"all good", "out/page.md": b"# Title\n\n* a\n"}
     controller.saved_pipelines = (SavedPipeline("nightly", {"name": "nightly", "steps": []}),)
@@ -297,7 +323,6 @@ def _controller(random: Random) -> ScriptedController:
         (Quota("team", "pods", "9", "10"),),
         (Pod("shop-1-build-1", "build", "shop-1", "Running", "node-1", NOW),),
     )
-    return controller
 
 
 _UNIT_TESTS = StepTests("unit", "unit", 1, 3, 1, 1, 1.76, True, False, ("broken.xml:3: it is not valid XML",))

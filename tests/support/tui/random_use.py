@@ -1,6 +1,7 @@
 """Plays random sequences of keys, pastes, mouse events, resizes, changes of runs and disconnections against the app.
 
-A sequence is played on an app of its own, in virtual time: its seed repeats it, however busy the machine is.
+Time is virtual, so that a seed repeats its sequence, however busy the machine is. Some seeds that follow each other
+share an app, from which the first screen, what is behind it and its size are restored between them.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,15 @@ from textual import events
 from textual.geometry import Size
 
 from tests.support.tui.fakes import run, step
-from tests.support.tui.random_scene import PIPELINE, Scene, ScriptedController, ScriptedSaves, make_scene, sample_bundle
+from tests.support.tui.random_scene import (
+    PIPELINE,
+    Scene,
+    ScriptedController,
+    ScriptedSaves,
+    make_scene,
+    reset_scene,
+    sample_bundle,
+)
 from tests.support.tui.virtual_time import run_virtual
 from workbench.client import Run, RunChanged, RunDeleted, RunsListed, Step
 from workbench.client.errors import ClientError
@@ -40,6 +50,9 @@ _SCREENS = (
 _WORDS = ("hello", "failed", "!cancelled", "zzz", "webshop", "line 1", "E", "+90s", "14:05", "[", "main x", "name: a\n")
 _SIZES = ((140, 45), (160, 48), (100, 30), (80, 24), (60, 20), (40, 10), (2, 2), (1, 1), (200, 60))
 _NAMES = ("hello", "lint", "unit", "build", "shard (1)", "shard (2)", "shard (3)", "shard (4)", "deploy", "naïve ✓")
+GROUP = 5
+"""Sequences that share an app: those of the seeds from a multiple of it to the next one."""
+_SIZE = Size(140, 45)
 _MAX_READING = 10.0
 """Seconds after the last key within which all keys have been read; the app waits up to 3 s for a dialog, some times."""
 _MAX_ESCAPES = 25
@@ -280,10 +293,11 @@ def _mouse(kind: type[events.MouseEvent], x: int, y: int, button: int) -> events
 
 
 class SequenceError(Exception):
-    """A sequence found something; its cause is the failure."""
+    """A sequence found something; its cause is the failure. `seeds` are those that its app has played."""
 
-    def __init__(self, seed: int | str, user: RandomUser) -> None:
-        super().__init__(f"seed {seed} after: {' '.join(user.log)}")
+    def __init__(self, seeds: Sequence[int], user: RandomUser) -> None:
+        super().__init__(f"played {', '.join(map(str, seeds))}, the last with: {' '.join(user.log)}")
+        self.seeds = seeds
 
 
 @contextmanager
@@ -302,23 +316,44 @@ def own_folder() -> Iterator[Path]:
             os.chdir(before)
 
 
-def play_sequence(seed: int, length: int = 40) -> RandomUser:
-    """Play a sequence in virtual time; the user knows what it was. Raises SequenceError."""
+def play_sequences(
+    seeds: Sequence[int], length: int = 40, on_end: Callable[[RandomUser], None] = lambda _: None
+) -> None:
+    """Play sequences of one group in virtual time; `on_end` gets the user of each. Raises SequenceError."""
     sample_bundle()
     with own_folder() as folder:
-        return run_virtual(play_on_scene(make_scene(folder, Random(f"scene {seed}")), seed, length))
+        run_virtual(_play(folder, deque(seeds), length, on_end))
+
+
+async def _play(folder: Path, seeds: deque[int], length: int, on_end: Callable[[RandomUser], None]) -> None:
+    while seeds:
+        # A new app also after one that was left, as by a command of the palette.
+        await _play_on(make_scene(folder, Random(f"scene {seeds[0] // GROUP}")), seeds, length, on_end)
 
 
 async def play_on_scene(scene: Scene, seed: int, length: int) -> RandomUser:
-    """Play a sequence on a scene and leave it."""
-    user = RandomUser(scene, Random(seed))
+    """Play a sequence on a scene and leave it; the user knows what it was. Raises SequenceError."""
+    users: list[RandomUser] = []
+    await _play_on(scene, deque([seed]), length, users.append)
+    return users[0]
+
+
+async def _play_on(scene: Scene, seeds: deque[int], length: int, on_end: Callable[[RandomUser], None]) -> None:
+    """Play the seeds, and take them from the queue, as long as the app goes on."""
+    played, user = list[int](), RandomUser(scene, Random())
     try:
-        async with scene.app.run_test(size=(140, 45), notifications=True):
-            await user.play(length)
-            await user.rest()
-            await user.leave()
+        async with scene.app.run_test(size=(_SIZE.width, _SIZE.height), notifications=True):
+            while seeds and user.goes_on:
+                played.append(seeds.popleft())
+                reset_scene(scene, played[-1])
+                user = RandomUser(scene, Random(played[-1]))
+                user.resize(_SIZE)
+                user.connection_error(None)
+                await user.play(length)
+                await user.rest()
+                await user.leave()
+                on_end(user)
     except Exception as error:
-        raise SequenceError(seed, user) from error
+        raise SequenceError(played, user) from error
     finally:
         scene.close()
-    return user
