@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 from textual import events
+from textual.keys import _character_to_key
 from textual.widgets import Input
 
 from tests.support.tui.driver import WIDE, sees, until
@@ -22,13 +23,12 @@ from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.editor.yaml_editor import YamlEditor
 
 DELAYS = [0, 0.03, 0.12]
-_NAMES = {"/": "slash", "&": "ampersand", " ": "space", "+": "plus", ":": "colon", "-": "minus"}
 
 
 async def type_ahead(app: FakeWorkbench, keys: Iterable[str], delay: float) -> None:
     """Send keys as a terminal does: without waiting for what they do."""
     for key in keys:
-        event = events.Key(_NAMES.get(key, key), key if len(key) == 1 else None)
+        event = events.Key(_character_to_key(key) if len(key) == 1 else key, key if len(key) == 1 else None)
         event.set_sender(app)
         app.post_message(event)
         if delay:

@@ -83,10 +83,10 @@ class OrderedInput(_App):
         self._watch_key()
 
     @contextmanager
-    def hold_keys(self) -> Iterator[None]:
-        """Read no keys within the block, which opens the screen that they are for; for a few seconds at most."""
+    def hold_keys(self, seconds: float = _MAX_HOLD) -> Iterator[None]:
+        """Read no keys within the block, which opens or fills the screen that they are for; so long at most."""
         self._holds += 1
-        limit = self.set_timer(_MAX_HOLD, self._end_hold)
+        limit = self.set_timer(seconds, self._end_hold)
         try:
             yield
         finally:

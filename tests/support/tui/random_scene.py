@@ -242,11 +242,11 @@ def _workbench(folder: Path, random: Random) -> Scene:
     shown = random.choice((None, None, None, None, "webshop-42", "shop-3"))
     app = RandomWorkbench([], launcher=launcher, folder=folder, options=options, open_run=shown)
     app.controller = controller = ScriptedController([], random)
-    runs = _runs(random)
+    runs = sample_runs(random)
 
     def reset() -> None:
         file.write_text(PIPELINE)
-        _fill(controller, runs)
+        fill_controller(controller, runs)
 
     reset()
     return Scene(app, controller, app.saves, reset)
@@ -289,7 +289,8 @@ def _start(folder: Path, random: Random) -> Scene:
     return Scene(SetupApp([ScriptedProvider(random), ScriptedProvider(random)], starts_at_once=random.random() < 0.3))
 
 
-def _runs(random: Random) -> tuple[Run, ...]:
+def sample_runs(random: Random) -> tuple[Run, ...]:
+    """Runs in several states; `shop-3` has ended with failed tests."""
     many = [
         step("test (py3.11)", ("build",), "Running"),
         *(step(f"shard ({n})", ("build",), random.choice(("Succeeded", "Failed", "Pending"))) for n in range(1, 13)),
@@ -304,7 +305,8 @@ def _runs(random: Random) -> tuple[Run, ...]:
     )
 
 
-def _fill(controller: ScriptedController, runs: tuple[Run, ...]) -> None:
+def fill_controller(controller: FakeController, runs: tuple[Run, ...]) -> None:
+    """Give every screen something to show."""
     controller.listed = runs
     controller.lines = {"unit": ["one", "two", "three", "four"] * 20, "build-web": [f"line {n}" for n in range(400)]}
     controller.artifact_files = {"out/report.txt": b"all good", "out/page.md": b"# Title\n\n* a\n"}

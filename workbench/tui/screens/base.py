@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import partial
 from typing import ClassVar, cast
@@ -17,6 +18,9 @@ from workbench.tui.keys import key_label
 from workbench.tui.services.interfaces import WorkbenchContext
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
+
+_LIST_HOLD = 0.5
+"""Seconds for which keys wait for the list that they are for."""
 
 
 def clock_text(moment: datetime) -> str:
@@ -113,6 +117,13 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         if self.workbench.feed.connection_error is not None:
             return f"{what} can't be loaded without a connection."
         return "Loading …"
+
+    def keys_wait_for_list(self, *, loaded: bool) -> AbstractContextManager[None]:
+        """While a list is loaded for the first time, keep for it what was typed after the key that opened it.
+
+        On an empty list it would do something else than it was typed for. A list that takes long is not waited for.
+        """
+        return nullcontext() if loaded else self.workbench.hold_keys(_LIST_HOLD)
 
     def runs_changed(self) -> None:
         """Called when the list of runs has changed."""

@@ -113,12 +113,13 @@ class DeliveriesScreen(WorkbenchScreen):
         if controller is None or self.workbench.feed.connection_error is not None:
             return
         try:
-            connections = await controller.connections()
+            with self.keys_wait_for_list(loaded=self._loaded):
+                connections = await controller.connections()
+                self.query_one(DeliveryList).show(delivery_rows(connections))
         except ClientError as error:
             said.update(Text(f"The deliveries can't be listed: {sanitize_label(str(error), 300)}"))
             return
         self._loaded = True
-        self.query_one(DeliveryList).show(delivery_rows(connections))
         said.update(Text(summary(connections)))
         self._explain()
 

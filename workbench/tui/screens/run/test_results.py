@@ -113,9 +113,10 @@ class TestsScreen(SourceActions):
             self._say("There is no connection to the controller yet.")
             return
         try:
-            self._report = await controller.list_tests(self._run_name)
-            self._error = None
-            self._show()
+            with self.keys_wait_for_list(loaded=self._report is not None):
+                self._report = await controller.list_tests(self._run_name)
+                self._error = None
+                self._show()
             # The list does not wait for them.
             for step in self._report.steps:
                 if step.total:

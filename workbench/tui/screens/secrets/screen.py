@@ -127,13 +127,14 @@ class SecretsScreen(WorkbenchScreen):
         if controller is None or self.workbench.feed.connection_error is not None:
             return
         try:
-            definition = await self._pipeline(controller)
-            rows = secret_rows(definition, await controller.secrets())
+            with self.keys_wait_for_list(loaded=self._stored):
+                definition = await self._pipeline(controller)
+                rows = secret_rows(definition, await controller.secrets())
+                self.query_one(SecretList).show(rows)
         except (ClientError, LaunchError) as error:
             said.update(Text(f"The secrets can't be listed: {sanitize_label(str(error), 300)}"))
             return
         self._stored = True
-        self.query_one(SecretList).show(rows)
         said.update(Text(summary(rows, str(definition["name"]) if definition is not None else None)))
 
     async def _pipeline(self, controller: ControllerApi) -> Mapping[str, Any] | None:
