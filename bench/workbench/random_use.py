@@ -285,7 +285,8 @@ async def _live_sequences(seed: int, length: int, users: list[Any]) -> None:
     random = Random(seed)
     async with app.run_test(size=(140, 45), notifications=True):
         for _ in range(_PER_APP):
-            user = RandomUser(Scene(app), random)
+            # By processor time: a process that gets no processor does not hang.
+            user = RandomUser(Scene(app), random, time.process_time)
             await user.play(length)
             await user.rest()
             await user.leave()

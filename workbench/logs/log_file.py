@@ -11,12 +11,14 @@ import tempfile
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Self
 
 _UNKNOWN = -1
 _BLOCK = 256 * 1024
+_TIMES_AT_ONCE = 4096
+"""Times that are looked through without a step of Python for each."""
 
 
 class LogFileError(Exception):
@@ -117,11 +119,15 @@ class LogFile:
     @property
     def has_times(self) -> bool:
         """Whether any line has a time."""
-        return any(time != _UNKNOWN for time in self._times)
+        return self.first_at(0) is not None
 
     def first_at(self, moment: int) -> int | None:
         """The first line written at this time (microseconds since 1970) or later; None if all are earlier."""
-        return next((at for at, time in enumerate(islice(self._times, len(self))) if time >= moment), None)
+        for first in range(0, len(self), _TIMES_AT_ONCE):
+            times = self._times[first : min(first + _TIMES_AT_ONCE, len(self))]
+            if max(times) >= moment:
+                return first + next(at for at, time in enumerate(times) if time >= moment)
+        return None
 
     def block(self, first: int, size: int = _BLOCK) -> tuple[bytes, int]:
         """The bytes of whole lines from position `first`, about `size` bytes, and the position after the last line.

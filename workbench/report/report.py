@@ -5,7 +5,7 @@ It holds data only; the user interfaces format and sanitize it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,19 +101,23 @@ def build_report(run: Run, now: datetime) -> RunReport:
 
 def step_spans(run: Run, step: Step) -> tuple[PhaseSpan, ...]:
     """The parts of a step's time in order, without gaps, one attempt after the other."""
+    return _spans(run, step, [other.completion_time for other in run.steps if other.name in step.depends_on])
+
+
+def run_spans(run: Run) -> dict[str, tuple[PhaseSpan, ...]]:
+    """The parts of the time of each step, by its name. For large runs: it looks at each step once."""
+    ended = {step.name: step.completion_time for step in run.steps}
+    return {step.name: _spans(run, step, [ended.get(name) for name in step.depends_on]) for step in run.steps}
+
+
+def _spans(run: Run, step: Step, needed: Iterable[datetime | None]) -> tuple[PhaseSpan, ...]:
+    """`needed`: when the dependencies of the step ended."""
     found: list[PhaseSpan] = []
-    ready = _ready(run, step)
+    ready = max((time for time in needed if time is not None), default=None) or run_begin(run)
     for attempt in step.attempts:
         found += _attempt_spans(attempt, ready, step)
         ready = attempt.times.uploaded or attempt.times.finished
     return tuple(found)
-
-
-def _ready(run: Run, step: Step) -> datetime | None:
-    """When all dependencies of the step had ended."""
-    needed = [other.completion_time for other in run.steps if other.name in step.depends_on]
-    known = [time for time in needed if time is not None]
-    return max(known) if known else run_begin(run)
 
 
 def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list[PhaseSpan]:

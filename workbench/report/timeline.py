@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
-from workbench.report.report import PhaseSpan, step_spans
+from workbench.report.report import PhaseSpan, run_spans
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,6 @@ class Scale:
     end: datetime
     width: int
 
-    @classmethod
-    def of(cls, run: Run, width: int, now: datetime) -> Scale | None:
-        """From the first start to the last end of a run's steps; None before any start."""
-        found = [span for step in run.steps for span in step_spans(run, step)]
-        if not found or width < 1:
-            return None
-        begin = min(span.since for span in found)
-        return cls(begin, max(max(span.until or now for span in found), begin), width)
-
     def cell(self, moment: datetime) -> int:
         """The cell of a time, from 0 up to the width (the end)."""
         total = (self.end - self.begin).total_seconds()
@@ -44,6 +35,34 @@ class Scale:
             return 0
         part = (moment - self.begin).total_seconds() / total
         return min(max(round(part * self.width), 0), self.width)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The parts of the time of each step, by its name, and what all of them take from `begin` to `end`."""
+
+    spans: Mapping[str, tuple[PhaseSpan, ...]]
+    begin: datetime | None
+    """None before any start."""
+    end: datetime | None
+    """The last end that is known."""
+    goes_on: bool
+    """Whether a part has not ended."""
+
+    @classmethod
+    def of(cls, run: Run) -> Timeline:
+        spans = run_spans(run)
+        found = [span for each in spans.values() for span in each]
+        ends = [span.until for span in found if span.until is not None]
+        begin = min((span.since for span in found), default=None)
+        return cls(spans, begin, max(ends, default=None), len(ends) < len(found))
+
+    def scale(self, width: int, now: datetime) -> Scale | None:
+        """The whole time on a line of `width` cells; None before any start."""
+        if self.begin is None or width < 1:
+            return None
+        ends = [self.begin, *([self.end] if self.end is not None else []), *([now] if self.goes_on else [])]
+        return Scale(self.begin, max(ends), width)
 
 
 def bars(found: Iterable[PhaseSpan], scale: Scale, now: datetime) -> tuple[Bar, ...]:

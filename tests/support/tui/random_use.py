@@ -72,8 +72,9 @@ _KEYS = _keys()
 class RandomUser:
     """Acts on an app, which may have a controller that follows the script."""
 
-    def __init__(self, scene: Scene, random: Random) -> None:
-        self.app, self.random = scene.app, random
+    def __init__(self, scene: Scene, random: Random, clock: Callable[[], float] | None = None) -> None:
+        """`clock`: what the app has to read keys in time by, in seconds; by default that of the loop."""
+        self.app, self.random, self._clock = scene.app, random, clock
         self.controller: ScriptedController | None = scene.controller
         self.saves: ScriptedSaves | None = scene.saves
         self.connection_error: Callable[[str | None], None] = getattr(self.app, "set_connection_error", lambda _: None)
@@ -101,10 +102,10 @@ class RandomUser:
 
     async def rest(self) -> None:
         """Wait until all that was typed is read: what is left over would never be tried."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _MAX_READING
+        clock = self._clock or asyncio.get_running_loop().time
+        until = clock() + _MAX_READING
         while self.goes_on and self._has_unread_keys:
-            if loop.time() > until:
+            if clock() > until:
                 app = self.app
                 state = {name: getattr(app, name, None) for name in ("_in_flight", "_holds", "_typed", "_handled_by")}
                 raise AssertionError(f"keys are not read: {state} on {app.screen_stack}")

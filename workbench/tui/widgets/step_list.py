@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
@@ -18,8 +17,7 @@ from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
 from workbench.client.statistics import StepTrend
 from workbench.dag import Graph, OutlineRow, outline
-from workbench.report.report import step_spans
-from workbench.report.timeline import Scale, bars, critical_path
+from workbench.report.timeline import Timeline, bars, critical_path
 from workbench.report.trends import SLOWER_SIGN, is_slow, sparkline
 from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
@@ -56,8 +54,8 @@ class StepList(ListView):
         self._critical_steps: frozenset[str] = frozenset()
         self._name_width = 0
         self._shape: object = None
-        self._scale: Scale | None = None
-        """The time that the bars stand for, while lines are drawn."""
+        self._timeline: Timeline | None = None
+        """The times of the run, made once for all rows."""
         self._drawn_seconds = 0.0
         """How long that was when all bars were drawn last."""
         self._trends: Mapping[str, StepTrend] = {}
@@ -80,7 +78,7 @@ class StepList(ListView):
             self.release_mouse()
 
     def show_run(self, run: Run) -> None:
-        self._run = run
+        self._run, self._timeline = run, Timeline.of(run)
         self._steps = {step.name: step for step in run.steps}
         self._critical_steps = frozenset(critical_path(run))
         shape = tuple((step.name, step.depends_on) for step in run.steps)
@@ -108,13 +106,8 @@ class StepList(ListView):
             self.refresh_rows(name for name, step in self._steps.items() if step.attempts and not step.ended)
 
     def _seconds_shown(self) -> float:
-        scale = Scale.of(self._run, 1, self._now()) if self._run is not None else None
+        scale = self._timeline.scale(1, self._now()) if self._timeline is not None else None
         return (scale.end - scale.begin).total_seconds() if scale is not None else 0.0
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        # Once for all lines: it looks at all steps.
-        self._scale = Scale.of(self._run, 1, self._now()) if self._run is not None else None
-        return super().render_lines(crop)
 
     def show_trends(self, trends: Mapping[str, StepTrend], *, ascii_only: bool) -> None:
         """Show the last durations of the steps, by name."""
@@ -165,11 +158,11 @@ class StepList(ListView):
 
     def _bar(self, step: Step, width: int, style: Style, colours: Palette) -> list[Segment]:
         """The spans of the step (queued, starting, running, …) on the time scale of the run."""
-        if self._run is None or self._scale is None or width < 2:
+        scale = self._timeline.scale(width - 1, self._now()) if self._timeline is not None else None
+        if self._timeline is None or scale is None:
             return [Segment(" " * width)]
-        scale = replace(self._scale, width=width - 1)
         segments, at = [Segment(" ")], 0
-        for bar in bars(step_spans(self._run, step), scale, self._now()):
+        for bar in bars(self._timeline.spans[step.name], scale, self._now()):
             segments.append(Segment(" " * (bar.first - at)))
             shade = style if bar.part == "running" else colours.accent if bar.part == "pulling" else colours.muted
             segments.append(Segment(BAR_SIGNS[bar.part] * (bar.last - bar.first), shade))
@@ -181,6 +174,6 @@ class StepList(ListView):
             # A pod that was made ahead is an attempt that has not begun.
             failed = sum(attempt.phase == StepPhase.FAILED for attempt in step.attempts)
             return f"retry {failed + 1}" if failed else ""
-        if self._run is None or not step.attempts:
+        if self._timeline is None or not step.attempts:
             return "reused" if step.reused is not None else ""
-        return format_duration(sum(span.seconds(self._now()) for span in step_spans(self._run, step)))
+        return format_duration(sum(span.seconds(self._now()) for span in self._timeline.spans[step.name]))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 from tests.support.tui.fakes import NOW, run, step, webshop
 from tests.unit.workbench.client.fake_api import TIME, run_json, step_json
 from workbench.client.decode import decode_run
-from workbench.report.report import PhaseSpan, build_report
-from workbench.report.timeline import Bar, Scale, bars, critical_path
+from workbench.client.models import Step
+from workbench.report.report import PhaseSpan, build_report, step_spans
+from workbench.report.timeline import Bar, Scale, Timeline, bars, critical_path
 
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -50,7 +53,32 @@ def test_bars_do_not_overlap(moments: list[float], width: int) -> None:
 
 
 def test_pending_run_has_no_scale() -> None:
-    assert Scale.of(run("a-1", "Pending", [step("one")]), 20, NOW) is None
+    assert Timeline.of(run("a-1", "Pending", [step("one")])).scale(20, NOW) is None
+
+
+@pytest.mark.parametrize("phase", ["Running", "Failed"])
+def test_scale_of_a_run_goes_from_its_first_start_to_its_last_end_or_now(phase: str) -> None:
+    shown = webshop(phase)
+    spans = [span for each in shown.steps for span in step_spans(shown, each)]
+    timeline = Timeline.of(shown)
+    assert timeline.spans == {each.name: step_spans(shown, each) for each in shown.steps}
+    expected = Scale(min(each.since for each in spans), max(each.until or NOW for each in spans), 30)
+    assert timeline.scale(30, NOW) == expected
+
+
+def test_time_line_of_a_large_run_looks_at_each_step_a_few_times() -> None:
+    reads = 0
+
+    class Counting(Step):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal reads
+            reads += name == "completion_time"
+            return super().__getattribute__(name)
+
+    steps = [step(f"s{at}", (f"s{at - 1}",) if at else (), "Succeeded") for at in range(500)]
+    counting = [Counting(**{each.name: getattr(one, each.name) for each in fields(one)}) for one in steps]
+    Timeline.of(run("a-1", "Succeeded", counting))
+    assert reads < 5_000
 
 
 def test_critical_path_ends_at_the_running_step() -> None:
