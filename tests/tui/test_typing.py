@@ -150,6 +150,22 @@ async def test_paste_goes_to_the_field_that_the_key_before_opens() -> None:
         await until(pilot, lambda: app.screen.query_one("#runs-filter", Input).value == "webshop mainx")
 
 
+async def test_a_hold_that_has_expired_ends_no_other() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "runs (4)"))
+        field = app.screen.query_one("#runs-filter", Input)
+        first = app.hold_keys(0.01)
+        first.__enter__()
+        await until(pilot, lambda: app._holds == 0)
+        with app.hold_keys():
+            first.__exit__(None, None, None)
+            await type_ahead(app, "/x", 0)
+            await pilot.pause(0.05)
+            assert not field.display
+        await until(pilot, lambda: field.value == "x")
+
+
 async def test_keys_are_read_again_when_one_gets_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.tui.ordered_input._MAX_WAIT", 0.05)
     app = busy_app()

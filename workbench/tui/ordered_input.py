@@ -86,16 +86,24 @@ class OrderedInput(_App):
     def hold_keys(self, seconds: float = _MAX_HOLD) -> Iterator[None]:
         """Read no keys within the block, which opens or fills the screen that they are for; so long at most."""
         self._holds += 1
-        limit = self.set_timer(seconds, self._end_hold)
+        ended = False
+
+        def end() -> None:
+            # Once: after the limit, what still holds keys may be for something else.
+            nonlocal ended
+            if not ended:
+                ended = True
+                self._end_hold()
+
+        limit = self.set_timer(seconds, end)
         try:
             yield
         finally:
-            if self._holds and limit._task is not None:
-                limit.stop()
-                self._end_hold()
+            limit.stop()
+            end()
 
     def _end_hold(self) -> None:
-        self._holds = max(self._holds - 1, 0)
+        self._holds -= 1
         if self._in_flight is None:
             self.call_later(self._await_screen, self._next_number())
 
