@@ -54,7 +54,7 @@ def full_app(folder: Path) -> RandomWorkbench:
 
 
 def play(
-    folder: Path, keys: tuple[str, ...], delay: float, holds: Callable[[RandomWorkbench], bool], paste: str
+    folder: Path, keys: tuple[str, ...], delay: float, holds: Callable[[RandomWorkbench], bool], paste: str = ""
 ) -> None:
     """Type keys, paste a text if there is one, and wait until the condition holds."""
 

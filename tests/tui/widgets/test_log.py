@@ -6,12 +6,15 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from rich.segment import Segment
+from rich.style import Style
 from textual.pilot import Pilot
 
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeWorkbench, run, step
 from workbench.client import Lines, LogLine, StreamKey
 from workbench.tui.widgets.log.grid import LogGrid
+from workbench.tui.widgets.log.line_renderer import apply_style
 from workbench.tui.widgets.log.view import LogView
 
 
@@ -253,3 +256,9 @@ async def test_regex_with_nested_repetition_ends() -> None:
         await pilot.press("3", "slash", "ctrl+t")
         await pilot.press("left_parenthesis", "a", "plus", "right_parenthesis", "plus", "dollar_sign", "enter")
         await until(pilot, sees(app, "no matches"))
+
+
+def test_spans_that_overlap_are_drawn_to_the_end() -> None:
+    bold = Style(bold=True)
+    pieces = apply_style([Segment("abc"), Segment("def")], [(0, 4), (2, 5)], bold)
+    assert [(piece.text, piece.style) for piece in pieces] == [("abc", bold), ("d", bold), ("e", bold), ("f", None)]

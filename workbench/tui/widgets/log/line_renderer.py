@@ -141,7 +141,7 @@ def _split_rows(pieces: list[Segment], text: str, starts: list[int]) -> list[lis
 
 
 def apply_style(pieces: list[Segment], spans: list[tuple[int, int]], style: Style) -> list[Segment]:
-    """Apply a style to spans of characters. Spans must be sorted and must not overlap."""
+    """Apply a style to spans of characters, which must be sorted; what overlaps gets it in part."""
     cuts = [cut for begin, end in spans if end > begin for cut in (begin, end)]
     if not cuts:
         return pieces
@@ -150,7 +150,7 @@ def apply_style(pieces: list[Segment], spans: list[tuple[int, int]], style: Styl
     for text, base, _ in pieces:
         while text:
             room = cuts[number] - at if number < len(cuts) else len(text)
-            if room == 0:
+            if room <= 0:
                 number += 1
                 continue
             part, text = text[:room], text[room:]
