@@ -136,19 +136,20 @@ async def _serve(target: Target, file: Path | None, options: ServeOptions) -> No
     access = Access(time.monotonic)
     async with _running(target, file):
         listener = _listen(options)
+        address, port = listener.getsockname()[:2]
         apps = AppSessions(
             lambda read_only: app_command(target, file, read_only=read_only),
             limit=options.limit,
             now=time.monotonic,
             report=echo_error,
         )
-        application = WorkbenchServer(access, apps, origins_of(options.host, options.names)).application()
+        application = WorkbenchServer(access, apps, origins_of(address, (options.host, *options.names))).application()
         runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         try:
             async with apps:
                 await web.SockSite(runner, listener).start()
-                await _give_links(access, options, listener.getsockname()[1])
+                await _give_links(access, options, address, port)
         finally:
             await runner.cleanup()
 
@@ -183,6 +184,8 @@ def _listen(options: ServeOptions) -> socket.socket:
         try:
             family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
             return socket.create_server((address[0], address[1]), family=family, backlog=128)
+        except UnicodeError:
+            raise InputError(f"can't listen on {options.host!r}: it is neither an address nor a name") from None
         except OSError as error:
             problem = error
             if not isinstance(error, socket.gaierror) and error.errno in _TAKEN:
@@ -196,14 +199,14 @@ def _listen(options: ServeOptions) -> socket.socket:
     raise InputError(f"can't listen on {where}: {why}")
 
 
-async def _give_links(access: Access, options: ServeOptions, port: int) -> None:
-    """Print links, open the browser, and print more on request; never returns."""
+async def _give_links(access: Access, options: ServeOptions, address: str, port: int) -> None:
+    """Print links to an address and a port, open the browser, and print more on request; never returns."""
     from workbench.serve.origin import is_loopback, is_wildcard
 
-    if not is_loopback(options.host):
+    if not is_loopback(address):
         power = "sees what you see" if options.read_only else "acts as you, which includes running commands here"
-        echo_error(_ALL_MEAN.format(address=options.host, power=power, port=port))
-    name = options.names[0] if options.names else "127.0.0.1" if is_wildcard(options.host) else options.host
+        echo_error(_ALL_MEAN.format(address=address, power=power, port=port))
+    name = options.names[0] if options.names else "127.0.0.1" if is_wildcard(address) else options.host
     root = f"http://{f'[{name}]' if ':' in name and not name.startswith('[') else name}:{port}"
 
     def give(read_only: bool) -> str:
@@ -212,7 +215,7 @@ async def _give_links(access: Access, options: ServeOptions, port: int) -> None:
         return link
 
     echo_error(f"The workbench is served at {root} until Ctrl-C. This link signs one browser in, within 10 minutes:")
-    if is_wildcard(options.host) and not options.names:
+    if is_wildcard(address) and not options.names:
         echo_error("From another machine, put the address of this one in place of 127.0.0.1.")
     first = give(False)
     if options.viewers:

@@ -44,7 +44,10 @@ def test_a_given_port_that_is_taken_is_said(taken: int) -> None:
         serve._listen(options(port=taken))
 
 
-@pytest.mark.parametrize(("host", "why"), [("203.0.113.7", "Cannot assign"), ("no such host", "can't listen on")])
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("203.0.113.7", "Cannot assign"), ("a" * 300, "neither an address nor a name"), ("", "can't listen on")],
+)
 def test_an_address_of_another_machine_is_said(host: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         serve._listen(options(host))
@@ -77,7 +80,7 @@ async def test_links_are_given_for_lines_that_are_typed(
     with os.fdopen(theirs) as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         access = Access(time.monotonic)
-        giving = asyncio.create_task(serve._give_links(access, options("0.0.0.0"), 80))
+        giving = asyncio.create_task(serve._give_links(access, options("0"), "0.0.0.0", 80))
         os.write(ours, b"\nv\nhello\n")
         os.close(ours)
         out = err = ""
