@@ -12,6 +12,7 @@ from controller.dashboard.auth_proxy import AuthProxy
 from controller.dashboard.live.run_feed import RunFeeds
 from controller.dashboard.pages import artifacts, assets, cluster, lists, playback, run, sign_in, step, tests
 from controller.dashboard.session import Sessions
+from controller.dashboard.views.history import Histories
 from controller.settings import AuthProxySettings
 
 ROUTERS: Sequence[APIRouter] = (
@@ -27,6 +28,7 @@ class Dashboard:
     sessions: Sessions
     proxy: AuthProxy | None = None
     feeds: RunFeeds = field(default_factory=RunFeeds)
+    histories: Histories = field(default_factory=Histories)
 
 
 def install_dashboard(app: FastAPI, state: AppState, key: bytes, proxy: AuthProxySettings | None = None) -> None:

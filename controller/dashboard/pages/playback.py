@@ -23,7 +23,7 @@ from controller.dashboard.rendering import environment
 from controller.dashboard.session import ROOT
 from controller.dashboard.views.history import RunHistory
 from controller.dashboard.views.log_html import rows_html
-from controller.dashboard.views.run_parts import changes, run_parts
+from controller.dashboard.views.run_parts import changed_parts, run_parts
 from controller.dashboard.views.run_view import RunView, StepView
 from controller.logs import LogNotFoundError, Stream
 from controller.logs.model import STEP_CONTAINER
@@ -127,14 +127,13 @@ async def moment(
     state = get_state(request)
     # A summary has all but the definition, which is not shown; asking Kubernetes ten times a second is for nothing.
     found = state.runs.get(ns, run) or await find_run(state, ns, run)
-    history = RunHistory.of(found)
+    history: RunHistory | None = request.app.state.dashboard.histories.of(found)
     if history is None:
         raise ApiProblemError("conflict", f"the run {run} has not ended: it can be played once it has")
     at = history.clamp(at)
     view = history.view(at)
-    parts = run_parts(view)
-    found_parts = parts if since is None else changes(run_parts(history.view(history.clamp(since))), parts)
+    parts = run_parts(view) if since is None else changed_parts(history.view(history.clamp(since)), view)
     reader = await PastLogReader.of(request, ns, found, history)
     macros: Any = environment().get_template("player.html").module
     log = str(macros.past_log(view, await reader.read(view, at, step, playing=playing)))
-    return JSONResponse({"at": at, "parts": {**found_parts, "log-at": log}}, headers={"Cache-Control": "no-store"})
+    return JSONResponse({"at": at, "parts": {**parts, "log-at": log}}, headers={"Cache-Control": "no-store"})

@@ -125,6 +125,7 @@ def _group_node(key: str, members: Sequence[StepView]) -> _Node:
     return _Node(f"n{members[0].index}", key, f"{key}: {title}", phase, f"#s{members[0].index}")
 
 
+@lru_cache(maxsize=2048)
 def _draw_node(node: _Node, label: str, box: tuple[int, int, int]) -> Markup:
     x, y, width = box
     return Markup(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +33,7 @@ _RESULTS = ("phase", "reason", "message", "criticalPath", "conditions", "problem
 """What a run has at its end only."""
 _STEP = 0.01
 """Seconds between moments that can be asked for."""
+MAX_VIEWS, MAX_HISTORIES = 16, 16
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class RunHistory:
     def __init__(self, run: Json, status: Json, times: _Run, changes: Sequence[datetime]) -> None:
         self._run, self._status, self._times, self._changes = run, status, times, changes
         self._first, self._last = changes[0], changes[-1]
+        self._views: OrderedDict[float, RunView] = OrderedDict()
 
     @classmethod
     def of(cls, run: Json) -> RunHistory | None:
@@ -113,6 +115,13 @@ class RunHistory:
 
     def view(self, at: float) -> RunView:
         """What the page shows at a moment. The bars are of the whole time of the run."""
+        if at not in self._views:
+            self._views[at] = self._view(at)
+            while len(self._views) > MAX_VIEWS:
+                self._views.popitem(last=False)
+        return self._views[at]
+
+    def _view(self, at: float) -> RunView:
         begin = RunRow(self._run).begin or self._first
         span = (min(begin, self._last), self._last)
         return build_run(self.run_at(at), Clock(max(self.time(at), span[0]), span))
@@ -135,6 +144,24 @@ class RunHistory:
         if not state.has_ended:
             status.pop("completionTime", None)
         return {"metadata": self._run["metadata"], "spec": self._run["spec"], "status": status}
+
+
+class Histories:
+    """The histories of the runs that were played last: who plays one asks for it several times a second."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], RunHistory | None] = OrderedDict()
+
+    def of(self, run: Json) -> RunHistory | None:
+        """See `RunHistory.of`."""
+        meta = run["metadata"]
+        key = (str(meta.get("uid")), str(meta.get("resourceVersion")))
+        if key not in self._kept:
+            self._kept[key] = RunHistory.of(run)
+            while len(self._kept) > MAX_HISTORIES:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
 
 def _step_times(step: Json) -> _Step:

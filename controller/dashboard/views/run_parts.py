@@ -20,6 +20,17 @@ def run_parts(view: RunView) -> Parts:
     return parts | {key: str(node) for key, node in draw_graph(view).nodes.items()}
 
 
+def changed_parts(before: RunView, after: RunView) -> Parts:
+    """The pieces that differ between two states of a run with the same steps; only rows that differ are rendered."""
+    macros: Any = environment().get_template("macros.html").module
+    parts = {"head": str(macros.run_head(after))} if before != after else {}
+    for old, new in zip(before.steps, after.steps, strict=True):
+        if old != new:
+            parts[f"s{new.index}"] = str(macros.step_row(after, new))
+    drawn = draw_graph(before).nodes
+    return parts | {key: str(node) for key, node in draw_graph(after).nodes.items() if drawn.get(key) != node}
+
+
 def changes(before: Parts, after: Parts) -> dict[str, str]:
     """The pieces that are new or different."""
     return {key: text for key, text in after.items() if before.get(key) != text}

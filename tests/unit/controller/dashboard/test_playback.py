@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.dashboard.views.history import RunHistory
+from controller.dashboard.views.history import MAX_HISTORIES, MAX_VIEWS, Histories, RunHistory
+from controller.dashboard.views.run_parts import changed_parts, run_parts
 from controller.kube import PIPELINE_RUNS
 from controller.logs import Block, Stream
 from controller.logs.archive.writer import ArchiveWriter
@@ -62,6 +63,29 @@ def test_nothing_moves_or_is_drawn_after_the_moment(seconds: float) -> None:
         assert all(bar.x + bar.width <= at / 12 * 1000 + 3 for bar in step.bars)
     assert history().view(12).is_final
     assert not found.is_final
+
+
+@given(before=st.floats(0, 12), after=st.floats(0, 12))
+def test_what_is_sent_makes_the_page_of_one_moment_that_of_another(before: float, after: float) -> None:
+    first, second = (history().view(history().clamp(at)) for at in (before, after))
+    assert {**run_parts(first), **changed_parts(first, second)} == run_parts(second)
+
+
+def test_histories_are_kept_until_the_run_changes() -> None:
+    histories, run = Histories(), run_object()
+    run["metadata"]["resourceVersion"] = "1"
+    found = histories.of(run)
+    assert histories.of(run) is found
+    again = {**run, "metadata": {**run["metadata"], "resourceVersion": "2"}}
+    assert histories.of(again) is not found
+    for number in range(MAX_HISTORIES):
+        histories.of({**run, "metadata": {**run["metadata"], "uid": str(number)}})
+    assert histories.of(run) is not found
+    assert found is not None
+    assert found.view(5) is found.view(5)
+    for at in range(2 * MAX_VIEWS):
+        found.view(at / 100)
+    assert len(found._views) == MAX_VIEWS
 
 
 def test_run_in_the_cache_is_played_like_the_whole_one() -> None:
