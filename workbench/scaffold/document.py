@@ -72,6 +72,8 @@ def _step(project: Project, step: PlannedStep, names: dict[tuple[str, str, str],
             for cache in step.caches
         ]
     content["commands"] = [*exports, *step.commands]
+    if step.junit:
+        content["reports"] = {"junit": [within(pattern) for pattern in step.junit]}
     if step.artifacts:
         content["artifacts"] = [{"path": within(pattern), "optional": True} for pattern in step.artifacts]
     comments = [step.why]

@@ -35,6 +35,8 @@ class PlannedStep:
     caches: tuple[CachedFolder, ...] = ()
     git: bool = False
     """Whether it needs the repository's history."""
+    junit: tuple[str, ...] = ()
+    """Patterns of the reports of its tests, relative to the project's folder."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ _REQUIREMENTS = tuple(
 _ENVIRONMENT = ("python3 -m venv .venv", ". .venv/bin/activate")
 _SCM_VERSIONS = ("setuptools_scm", "setuptools-scm", "hatch-vcs", "versioneer", "poetry-dynamic-versioning", "pbr")
 _MAX_TESTS_READ = 50
+_PYTEST, _REPORT = "pytest", "test-results.xml"
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def detect(folder: Folder) -> Project | None:
     caches = _caches(folder, setup)
     tests, runner = _test_commands(folder, pyproject, setup)
     steps = [*_lint_steps(folder, pyproject, setup, image, git)]
-    steps.append(
-        PlannedStep("test", image, (*_ENVIRONMENT, *setup.install, *tests), f"Tests: {runner}.", caches=caches, git=git)
-    )
+    junit = (_REPORT,) if runner == _PYTEST else ()
+    commands = (*_ENVIRONMENT, *setup.install, *tests)
+    steps.append(PlannedStep("test", image, commands, f"Tests: {runner}.", caches=caches, git=git, junit=junit))
     if _is_package(folder, pyproject) and (pyproject.get("build-system") or folder.has("setup.py")):
         build = (*_ENVIRONMENT, "pip install build", "python -m build")
         why = "The source and binary distributions, kept as artifacts."
@@ -174,7 +175,7 @@ def _test_commands(folder: Folder, pyproject: Table, setup: _Setup) -> tuple[lis
     if folder.has("manage.py") and not _uses_pytest(folder, pyproject, setup, files):
         return [f"{setup.prefix}python manage.py test"], "Django's tests"
     if files and _uses_pytest(folder, pyproject, setup, files):
-        return [*_tool("pytest", setup), f"{setup.prefix}pytest"], "pytest"
+        return [*_tool(_PYTEST, setup), f"{setup.prefix}pytest --junitxml={_REPORT}"], _PYTEST
     if files:
         return [_unittest(folder, setup, files)], "unittest"
     if folder.has("tox.ini"):

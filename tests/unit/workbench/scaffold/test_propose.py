@@ -56,6 +56,14 @@ def test_steps_of_a_monorepo_run_in_their_folders() -> None:
     }
 
 
+def test_results_of_pytest_are_reported() -> None:
+    files = {"api/pyproject.toml": "[project]\nname = 'a'\n", "api/tests/test_a.py": "def test_a(): pass\n"}
+    step = step_of(pipeline_for(files), "api-test")
+    assert step["commands"][-1] == "pytest --junitxml=test-results.xml"
+    assert (step["workingDir"], step["reports"]) == ("api", {"junit": ["api/test-results.xml"]})
+    assert "reports" not in step_of(pipeline_for({"Makefile": "test:\n\ttrue\n"}), "test")
+
+
 def test_caches_are_keyed_by_the_lock_file_of_their_project() -> None:
     files = {
         "web/package.json": '{"dependencies": {"a": "1"}, "scripts": {"test": "x"}}',
