@@ -26,6 +26,7 @@ from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store, create_clie
 from tests.integration.storage.conftest import BUCKET, CREDENTIALS
 from tests.support.faulty_proxy import faulty_proxy
 from tests.support.seaweedfs import ACCESS_KEY, SeaweedServer
+from tests.support.waiting import wait_until_async
 
 pytestmark = [pytest.mark.needs("weed"), pytest.mark.xdist_group("s3"), pytest.mark.timeout(300)]
 MINUTE = timedelta(minutes=1)
@@ -197,9 +198,7 @@ async def test_expired_url_is_refused(store: S3Store) -> None:
     async def refused() -> bool:
         return (await request("GET", url))[0] == 403
 
-    async with asyncio.timeout(30):
-        while not await refused():
-            continue
+    await wait_until_async(refused, interval=0.1)
 
 
 async def test_wrong_credentials_are_named_without_showing_them(server: SeaweedServer) -> None:
