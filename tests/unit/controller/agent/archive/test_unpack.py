@@ -179,11 +179,14 @@ def test_damaged_archive_is_refused(root: Path, cut: int) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=600), st.integers(0, 511))
 def test_random_bytes_raise_no_other_error(tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int) -> None:
-    root = tmp_path_factory.mktemp("noise")
+    folder = tmp_path_factory.mktemp("noise")
+    root = folder / "root"
+    root.mkdir()
     whole = bytearray(entry("name").tobuf() + bytes(1024))
     whole[at : at + len(noise)] = noise
     with contextlib.suppress(AgentError):
         unpack(root, gzip.compress(bytes(whole)))
+    assert list(folder.iterdir()) == [root], "nothing is written elsewhere"
 
 
 names = st.text("abé .-", min_size=1, max_size=60).map(str.strip).filter(lambda name: name not in ("", ".", ".."))
