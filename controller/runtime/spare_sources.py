@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controller.kube import NAMESPACES, Informer, KubeClient, KubeError
+from controller.operator.effects.source_files import LISTED, ListedSources
 from controller.run_types.phases import FINAL_RUN_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
 from controller.run_types.summary import status_of
@@ -24,6 +25,8 @@ Json = dict[str, Any]
 CALM_SECONDS = 0.3
 MAX_BYTES = 256 * 1024**2
 """Of an archive: the sources of large trees take long to make, and as much of the disk once more."""
+MIN_BYTES, MIN_FILES = 1024, 64
+"""Of an archive, and its files: fewer are unpacked as quickly, and the agent makes no spare copy of them."""
 _TIMEOUT = 900.0
 _log = logging.getLogger("c8s.spare_sources")
 
@@ -49,7 +52,9 @@ class SpareSources:
         command: Sequence[str],
         now: Callable[[], datetime] = utc_now,
         calm: float = CALM_SECONDS,
+        listed: ListedSources = LISTED,
     ) -> None:
+        self._listed = listed
         self._client = client
         self._store = store
         self._runs = runs
@@ -115,13 +120,18 @@ class SpareSources:
         try:
             metadata = (await self._client.get(NAMESPACES, namespace))["metadata"]
             stored = await find_source(self._store, SourceId(namespace, str(metadata["uid"]), sha256), self._now())
-            if stored is None or stored.size > MAX_BYTES:
+            if stored is None or not MIN_BYTES <= stored.size <= MAX_BYTES or self._is_small(sha256):
                 return
             async with asyncio.timeout(_TIMEOUT):
                 _log.debug("%s", await self._run_agent(sha256, stored.key))
         except (KubeError, StorageError, OSError, TimeoutError) as error:
             # Steps unpack their source themselves.
             _log.warning("no spare copy of a source was made: %s", error or type(error).__name__)
+
+    def _is_small(self, sha256: str) -> bool:
+        """Whether it is known that the source has few files."""
+        files = self._listed.get(sha256)
+        return files is not None and len(files) < MIN_FILES
 
     async def _run_agent(self, sha256: str, key: str) -> str:
         """Let the agent make it from the stored archive; what it says. Raises OSError if it fails."""

@@ -116,7 +116,7 @@ def test_outdated_run_is_cancelled_and_ctrl_c_cancels_the_last(c8s: C8s, folder:
     text = FLOW.format(name="outdated").replace("cat built tests/check.txt", wait)
     (folder / ".c8s.yaml").write_text(text)
     for number in range(70):
-        (folder / f"{number}.txt").touch()
+        (folder / f"{number}.txt").write_text(f"{number}\n" * number)
     with watching(c8s, folder) as watched:
         watched.wait_for(r"test +\| src/app.txt 1")
         wait_until(lambda: has_spare(c8s, text), 60, what="a spare copy of the source")

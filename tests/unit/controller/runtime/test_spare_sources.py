@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from controller.operator.effects.source_files import ListedSources
 from controller.runtime.spare_sources import SpareSources
 from controller.storage import DirectoryStore
 from controller.storage.sources import SourceId, period_at
@@ -80,14 +81,18 @@ class Made:
 
 
 @asynccontextmanager
-async def spare_sources(tmp_path: Path, agent: str = AGENT, stored: bytes = b"1234") -> AsyncIterator[Made]:
+async def spare_sources(
+    tmp_path: Path, agent: str = AGENT, stored: bytes = bytes(2000), listed: ListedSources | None = None
+) -> AsyncIterator[Made]:
     runs, store = Runs(), DirectoryStore(tmp_path / "store", signing_key=b"k" * 32, public_url="http://localhost")
     for sha in (SHA, "b" * 64):
         await store.put(SourceId("default", "u1", sha).key(period_at(NOW)), stored)
     command = [sys.executable, "-c", agent, str(tmp_path / "asked")]
     client: Any = Client()
     informer: Any = runs
-    spares = SpareSources(client, store, informer, command, now=lambda: NOW, calm=0.01)
+    spares = SpareSources(
+        client, store, informer, command, now=lambda: NOW, calm=0.01, listed=listed or ListedSources()
+    )
     task = asyncio.create_task(spares.run())
     await wait_until_async(lambda: bool(runs.handlers), 10, what="the handler")
     try:
@@ -101,17 +106,17 @@ async def spare_sources(tmp_path: Path, agent: str = AGENT, stored: bytes = b"12
 async def test_each_attempt_that_began_may_have_taken_the_last_one(tmp_path: Path) -> None:
     async with spare_sources(tmp_path) as made:
         made.runs.put("shop-1", step("Running"))
-        await made.wait_for("a 4")
+        await made.wait_for("a 2000")
         made.runs.put("shop-1", step("Succeeded"), step("Running"))
-        await made.wait_for("a 4", "a 4")
+        await made.wait_for("a 2000", "a 2000")
         # Nothing has begun since.
         made.runs.put("shop-1", step("Succeeded"), step("Succeeded"), phase="Succeeded")
         made.runs.put("shop-2", step("Running"), sha="b" * 64, at=1)
-        await made.wait_for("a 4", "a 4", "b 4")
+        await made.wait_for("a 2000", "a 2000", "b 2000")
         # An older run does not take the place of the newest source.
         made.runs.put("shop-1", step("Succeeded"), step("Failed", attempts=2))
         made.runs.put("shop-2", step("Succeeded"), step("Running"), sha="b" * 64, at=1)
-        await made.wait_for("a 4", "a 4", "b 4", "b 4")
+        await made.wait_for("a 2000", "a 2000", "b 2000", "b 2000")
 
 
 async def test_nothing_is_made_while_a_step_begins(tmp_path: Path) -> None:
@@ -122,7 +127,7 @@ async def test_nothing_is_made_while_a_step_begins(tmp_path: Path) -> None:
         with pytest.raises(AssertionError):
             await wait_until_async(lambda: bool(made.lines), 0.2, what="a call")
         made.runs.put("shop-1", step("Pending", "WaitingAtGate"))
-        await made.wait_for("b 4")
+        await made.wait_for("b 2000")
 
 
 async def test_an_agent_that_fails_or_reads_nothing_is_no_problem(
@@ -142,9 +147,25 @@ async def test_an_agent_that_fails_or_reads_nothing_is_no_problem(
 
 
 async def test_sources_that_are_gone_or_too_large_get_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.runtime.spare_sources.MAX_BYTES", 3)
+    monkeypatch.setattr("controller.runtime.spare_sources.MAX_BYTES", 1999)
     async with spare_sources(tmp_path) as made:
         made.runs.put("shop-1", step("Running"), sha="c" * 64)
         made.runs.put("shop-1", step("Running", attempts=2))
+        with pytest.raises(AssertionError):
+            await wait_until_async(lambda: bool(made.lines), 0.2, what="a call")
+
+
+async def test_no_process_is_started_for_a_source_that_is_known_to_be_small(tmp_path: Path) -> None:
+    listed = ListedSources()
+    listed.put(SHA, {"a": "file 1"})
+    listed.put("b" * 64, {str(number): "file 1" for number in range(64)})
+    async with spare_sources(tmp_path, listed=listed) as made:
+        made.runs.put("shop-1", step("Running"))
+        made.runs.put("shop-2", step("Running"), at=1)
+        made.runs.put("shop-3", step("Running"), sha="b" * 64, at=2)
+        await made.wait_for("b 2000")
+    (tmp_path / "other").mkdir()
+    async with spare_sources(tmp_path / "other", stored=b"1234") as made:
+        made.runs.put("shop-1", step("Running"))
         with pytest.raises(AssertionError):
             await wait_until_async(lambda: bool(made.lines), 0.2, what="a call")
