@@ -128,8 +128,8 @@ def _final_verdict(entries: Sequence[StepStatus]) -> tuple[RunPhase, RunReason, 
             f"{first['name']} failed: {first.get('message') or first['reason']}{more}",
         )
     if stopped:
-        themselves = "itself" if len(stopped) == 1 else "themselves"
-        message = f"cancelled; {len(stopped)} of {format_steps(len(entries))} did not end by {themselves}"
+        were = "was" if len(stopped) == 1 else "were"
+        message = f"cancelled; {len(stopped)} of {format_steps(len(entries))} {were} stopped"
         return RunPhase.CANCELLED, RunReason.RUN_CANCELLED, message
     skipped = sum(entry["phase"] == StepPhase.SKIPPED for entry in entries)
     allowed = sum(entry["phase"] == StepPhase.FAILED for entry in entries)

@@ -219,7 +219,7 @@ def test_a_single_step_is_in_the_singular(names: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [("a", "1 of 1 step did not end by itself"), ("ab", "2 of 2 steps did not end by themselves")],
+    [("a", "1 of 1 step was stopped"), ("ab", "2 of 2 steps were stopped")],
 )
 def test_a_single_cancelled_step_is_in_the_singular(names: str, message: str) -> None:
     world = World(*(step(name) for name in names))
