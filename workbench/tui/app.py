@@ -42,7 +42,7 @@ from workbench.tui.services.run_feed import RunFeed
 from workbench.tui.terminal.notify import RESTORE_TITLE, SAVE_TITLE, notification_sequences
 from workbench.tui.theme import phase_sign
 
-_DISK_POLL = 1.0
+_DISK_POLL = 2.0
 """Seconds between checks of the sandbox's disk."""
 _FEED_RETRY = 3.0
 """Seconds after which a feed that has failed starts again."""

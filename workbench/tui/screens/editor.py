@@ -41,7 +41,7 @@ _CHECK_DELAY = 0.12
 """Seconds without a keystroke after which the text is checked."""
 _DRAFT_DELAY = 0.8
 """Seconds from the first unsaved change until it is saved as a draft."""
-_DISK_POLL_SECONDS = 1.0
+_DISK_POLL_SECONDS = 2.0
 """Seconds between two checks whether the file has changed on disk."""
 
 
