@@ -80,6 +80,7 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
             (self.workbench.connection_changed, self._connection_changed),
         ):
             signal.subscribe(self, partial(self._update_if_shown, update))
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._update_if_shown(self.theme_changed, None))
         self._connection_changed()
         self._runs_changed()
 
@@ -127,6 +128,10 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
 
     def runs_changed(self) -> None:
         """Called when the list of runs has changed."""
+
+    def theme_changed(self) -> None:
+        """Called when another theme was chosen: texts made with the colours of the one before are outdated."""
+        self.runs_changed()
 
     def _runs_changed(self) -> None:
         self.runs_changed()

@@ -280,6 +280,10 @@ class RunsScreen(RunActions):
         if run is not None and not run.ended:
             self._show_last_lines(run)
 
+    def theme_changed(self) -> None:
+        self._previewed = None
+        super().theme_changed()
+
     def fit_footer(self) -> None:
         run = self.workbench.feed.runs.get(self.current_run or "")
         self.query_one(KeyFooter).show_actions(footer_actions(run, None))

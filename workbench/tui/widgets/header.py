@@ -62,6 +62,7 @@ class HeaderBar(ErrorBoundary, Vertical):
 
     def on_mount(self) -> None:
         self._draw_banner()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw_breadcrumbs())
 
     def on_resize(self) -> None:
         self._draw_breadcrumbs()
