@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import pty
+import re
 import select
 import statistics
 import struct
@@ -27,7 +28,8 @@ ROOT = Path(__file__).parents[2]
 _TRIES = 5
 _SECONDS = 120.0
 _ALTERNATE_SCREEN = b"\x1b[?1049h"
-_RUNNING = "◐".encode()
+_RUNNING = re.compile("◐".encode() + rb"(?:\x1b\[[0-9;]*m| )*(?:lint|unit|catalogue)")
+"""The sign of a step that runs, before its name."""
 _CONTROLLER = "import controller.runtime.manager as m; m.import_modules(m.LATE_MODULES)"
 
 
@@ -44,15 +46,16 @@ class _Terminal:
         os.close(theirs)
         self.written = b""
 
-    def read_until(self, text: bytes, start: int = 0) -> tuple[float, int]:
+    def read_until(self, text: bytes | re.Pattern[bytes], start: int = 0) -> tuple[float, int]:
         """When a text was written behind a position, in seconds since the start, and where it ends."""
         until = time.perf_counter() + _SECONDS
-        while (at := self.written.find(text, start)) < 0:
+        pattern = re.compile(re.escape(text)) if isinstance(text, bytes) else text
+        while (found := pattern.search(self.written, start)) is None:
             if time.perf_counter() > until:
                 raise TimeoutError(f"{text!r} was not written: {self.written[-2000:]!r}")
             if select.select([self._ours], [], [], 0.1)[0]:
                 self.written += os.read(self._ours, 65_536)
-        return time.perf_counter() - self.started_at, at + len(text)
+        return time.perf_counter() - self.started_at, found.end()
 
     def close(self) -> None:
         os.write(self._ours, b"q")

@@ -13,16 +13,27 @@ from controller.runtime.garbage_collection import begin_collections
 
 
 class DeferredImports:
-    """Modules that are imported once, when `request` or `wait` is called first."""
+    """Modules that are imported once, when something waits for them first or `request` is called.
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
+    Args:
+        first: what is needed first, in its order.
+        then: what is imported while those are used already.
+    """
+
+    def __init__(self, first: Sequence[str], then: Sequence[str] = ()) -> None:
+        self._first, self._then = first, then
         self._requested = asyncio.Event()
+        self._first_imported = asyncio.Event()
         self._imported = asyncio.Event()
 
     def request(self) -> None:
         """Begin to import the modules, if `run` is running."""
         self._requested.set()
+
+    async def wait_for_first(self) -> None:
+        """Return once those are imported that are needed first."""
+        self.request()
+        await self._first_imported.wait()
 
     async def wait(self) -> None:
         """Return once all modules are imported."""
@@ -32,12 +43,18 @@ class DeferredImports:
     async def run(self) -> None:
         """Import the modules once they are requested. Raises whatever a module raises."""
         await self._requested.wait()
-        await asyncio.to_thread(import_modules, self._names)
+        await asyncio.to_thread(_import, self._first)
+        self._first_imported.set()
+        await asyncio.to_thread(import_modules, self._then)
         self._imported.set()
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        import_module(name)
 
 
 def import_modules(names: Sequence[str]) -> None:
     """Import the modules, and begin garbage collection, from which they are excluded."""
-    for name in names:
-        import_module(name)
+    _import(names)
     begin_collections()

@@ -63,15 +63,14 @@ if TYPE_CHECKING:
 LEASE = "c8s-operator"
 _KINDS: Mapping[str, Kind] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 
-LATE_MODULES = (
+_API_MODULES = (
     "controller.api.app",
-    "controller.operator.controller",
-    "controller.runtime.operator_runner",
-    "controller.logs",
     "controller.webhooks.service",
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 )
-"""What the process needs soon, but not to be ready."""
+_OPERATOR_MODULES = ("controller.operator.controller", "controller.runtime.operator_runner", "controller.logs")
+LATE_MODULES = (*_API_MODULES, *_OPERATOR_MODULES)
+"""What the process needs soon, but not to be ready. The API takes requests while the operator is imported."""
 _DASHBOARD_MODULE = "controller.dashboard.install"
 _PROBE_SECONDS = 0.25
 """How long the process waits, once the runs are listed, for a probe before it imports these: so a probe in time gets
@@ -80,9 +79,9 @@ its answer first."""
 log = logging.getLogger("c8s")
 
 
-def late_modules(settings: Settings) -> tuple[str, ...]:
-    """The modules that this process imports late."""
-    return (*LATE_MODULES, _DASHBOARD_MODULE) if settings.dashboard else LATE_MODULES
+def _api_modules(settings: Settings) -> tuple[str, ...]:
+    """What the API needs to answer."""
+    return (*_API_MODULES, _DASHBOARD_MODULE) if settings.dashboard else _API_MODULES
 
 
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
@@ -95,7 +94,7 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
         SecretFile(settings.auth_proxy.secret_file).load()
     if settings.listen_fd is None:
         # Nobody connects to a socket that is not there yet: what listens can answer every request.
-        import_modules(late_modules(settings))
+        import_modules((*_api_modules(settings), *_OPERATOR_MODULES))
     async with contextlib.AsyncExitStack() as leaving:
         listening = leaving.enter_context(open_listener(settings)) if "api" in settings.roles else None
         own = leaving.enter_context(bound) if (bound := open_operator_listener(settings)) is not None else None
@@ -135,7 +134,7 @@ class Manager:
         self._stop = stop
         # On an inherited socket, requests wait until the process can answer them, and so may those for the API.
         self._is_deferred = settings.listen_fd is not None
-        self._imports = DeferredImports(late_modules(settings))
+        self._imports = DeferredImports(_api_modules(settings), _OPERATOR_MODULES)
         self._readiness = Readiness()
         self._metrics = ApiMetrics()
         self._watchdog = LoopWatchdog()
@@ -336,7 +335,7 @@ class Manager:
         return serve(app, listening, self._history, self._stop)
 
     async def _load_api(self) -> App:
-        await self._imports.wait()
+        await self._imports.wait_for_first()
         from controller.api.app import create_app
 
         state = self._app_state()

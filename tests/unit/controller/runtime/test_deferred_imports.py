@@ -33,6 +33,22 @@ async def test_modules_are_imported_when_waited_for(capsys: pytest.CaptureFixtur
     assert "Zen" in capsys.readouterr().out
 
 
+async def test_first_modules_are_not_held_up_by_the_others() -> None:
+    """A module that takes long to import: what waits for the first ones goes on before it is there."""
+    imported: list[str] = []
+    imports = DeferredImports(["this"], ["no.such.module"])
+
+    async def use() -> None:
+        await imports.wait_for_first()
+        imported.append("this")
+
+    using = asyncio.create_task(use())
+    with pytest.raises(ModuleNotFoundError):
+        await imports.run()
+    await using
+    assert imported == ["this"]
+
+
 async def test_failing_import_ends_the_run() -> None:
     imports = DeferredImports(["no.such.module"])
     imports.request()
