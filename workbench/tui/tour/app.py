@@ -139,11 +139,12 @@ class TourWorkbench(Workbench):
         self._files = self._project.look(self._files)
         if self._since is None and self._first_run is not None:
             self._since = next((run.number for run in runs if run.name == self._first_run), None)
-        since = self._since
+        since, place = self._since, _place_of(screen)
         return Seen(
-            place=_place_of(screen),
-            shown_run=screen.current_run if isinstance(screen, WorkbenchScreen) else None,
-            shown_step=screen.current_step if isinstance(screen, WorkbenchScreen) else None,
+            place=place,
+            # Of other screens, these are read from widgets, which may not be there yet.
+            shown_run=screen.current_run if place == Place.RUN and isinstance(screen, WorkbenchScreen) else None,
+            shown_step=screen.current_step if place == Place.RUN and isinstance(screen, WorkbenchScreen) else None,
             runs=tuple(SeenRun.of(run) for run in runs if since is not None and run.number >= since),
             project=self._files,
             shells=self._shells,
