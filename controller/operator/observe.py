@@ -9,9 +9,9 @@ from controller.operator import names
 from controller.operator.agent_messages import failure_reason, runtime_error
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_state import RunState
-from controller.operator.decision.capacity import unschedulable_reason
 from controller.operator.decision.observation import AttemptView, BlockingRun, EarlyPod, Milestones, Observation
 from controller.operator.decision.pods.agent_report import agent_end, agent_fetch_failure, read_report
+from controller.operator.decision.pods.capacity import unschedulable_reason
 from controller.operator.decision.pods.status import container_status, started_containers
 from controller.operator.gate import is_closed
 from controller.operator.interfaces import AttemptLogs

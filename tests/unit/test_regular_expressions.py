@@ -31,7 +31,7 @@ SECONDS = 0.02
 SEARCHES = {"search", "sub", "subn", "finditer", "findall", "split"}
 CALLS = {*SEARCHES, "match", "fullmatch", "compile"}
 SHORT_TEXTS = {
-    "controller.operator.decision.capacity._EXCEEDED": "a message of 1,000 characters",
+    "controller.operator.decision.pods.capacity._EXCEEDED": "a message of 1,000 characters",
     "controller.agent.git.clone._PASSWORD": "a URL of 2,048 characters",
 }
 """Expressions that are quadratic, with the bound of what they are applied to."""

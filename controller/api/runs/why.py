@@ -13,8 +13,8 @@ from controller.api.runs.computing import compute
 from controller.api.runs.find import find_run
 from controller.api.state import AppState
 from controller.operator.cache.run_plan import InvalidRunError, RunPlan, load_run_plan
-from controller.operator.decision.input_comparison import InputDifference, StepInputs, compare_inputs
-from controller.operator.decision.reuse import resolved_definition, reuses_any_run, source_identity
+from controller.operator.decision.inputs.comparison import InputDifference, StepInputs, compare_inputs
+from controller.operator.decision.inputs.reuse import resolved_definition, reuses_any_run, source_identity
 from controller.operator.effects.source_files import MAX_MATCH_SECONDS, Files, UnknownFilesError, deadline, input_files
 from controller.pipeline.run_cost import estimate_effort
 from controller.run_numbers import pipeline_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller import labels
 from controller.operator.decision.concurrency import concurrency_group
-from controller.operator.decision.reuse import KnownInputs, definition_digests, input_digests
+from controller.operator.decision.inputs.reuse import KnownInputs, definition_digests, input_digests
 from controller.operator.run_object import status_of
 from controller.operator.workload.clone_step import ReservedNameError, add_clone_step
 from controller.operator.workload.debug_copies import debug_source

@@ -12,6 +12,7 @@ from controller.operator.cache.owned_resources import attempt_key_of
 from controller.operator.cache.run_plan import RunPlan
 from controller.operator.cache.timers import RunTimers
 from controller.operator.cache.trim import trim_job
+from controller.operator.decision.inputs.reuse import KnownInputs, ReusableStep
 from controller.operator.decision.observation import (
     CreateFailure,
     Milestones,
@@ -19,7 +20,6 @@ from controller.operator.decision.observation import (
     WaitingReports,
     update_milestones,
 )
-from controller.operator.decision.reuse import KnownInputs, ReusableStep
 from controller.operator.run_object import status_of
 from controller.run_types import summary
 from controller.run_types.keys import AttemptKey

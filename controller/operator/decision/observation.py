@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controller.operator import names
+from controller.operator.decision.inputs.reuse import ReusableStep
 from controller.operator.decision.pods.agent_report import (
     NOTHING_REPORTED,
     AgentReport,
@@ -23,7 +24,6 @@ from controller.operator.decision.pods.status import (
     container_status,
     is_pod_finished,
 )
-from controller.operator.decision.reuse import ReusableStep
 from controller.run_types.keys import AttemptKey
 
 if TYPE_CHECKING:

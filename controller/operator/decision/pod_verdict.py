@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.operator import names
-from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import AttemptView
 from controller.operator.decision.pods.agent_report import (
     AgentReport,
@@ -21,6 +20,7 @@ from controller.operator.decision.pods.agent_report import (
     fetches,
     has_gate,
 )
+from controller.operator.decision.pods.capacity import parse_quota_error
 from controller.operator.decision.pods.status import (
     agent_container,
     conditions,

@@ -41,8 +41,8 @@ from controller.operator.decision.actions import (
     WithdrawJob,
 )
 from controller.operator.decision.attempts import STOP_DEADLINE_SECONDS
-from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.observation import CreateFailure
+from controller.operator.decision.pods.capacity import parse_quota_error
 from controller.operator.effects import run_secrets
 from controller.operator.effects.provided_secrets import read_provided, refused_providers
 from controller.operator.effects.waiting_reader import read_waiting

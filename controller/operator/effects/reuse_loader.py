@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from controller import labels
 from controller.kube import PIPELINE_RUNS, KubeClient, NotFoundError
 from controller.operator import names
-from controller.operator.decision.reuse import ReusableStep, reusable_steps
+from controller.operator.decision.inputs.reuse import ReusableStep, reusable_steps
 from controller.operator.effects.source_contents import SourceContents
 from controller.operator.run_object import as_run, creation_order, is_from_fork
 from controller.operator.workload.debug_copies import debug_source

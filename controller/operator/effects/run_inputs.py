@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from controller.operator.cache.run_state import RunState
-from controller.operator.decision.reuse import reuses_any_run
+from controller.operator.decision.inputs.reuse import reuses_any_run
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.effects.executor import ActionExecutor
 from controller.operator.effects.reuse_loader import ReuseLoader

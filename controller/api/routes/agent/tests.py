@@ -24,7 +24,7 @@ from controller.api.openapi import binary_body
 from controller.api.routes.agent.access import AttemptAccess, authorize_agent
 from controller.api.runs.find import reread_run
 from controller.api.state import AppState, get_state
-from controller.operator.decision.reuse import source_identity
+from controller.operator.decision.inputs.reuse import source_identity
 from controller.operator.run_object import as_run, is_from_fork
 from controller.run_numbers import number_of, pipeline_of
 from controller.run_types.keys import AttemptKey

@@ -9,7 +9,7 @@ import pytest
 
 from controller.operator import names
 from controller.operator.cache.run_plan import load_run_plan
-from controller.operator.decision.reuse import KnownInputs
+from controller.operator.decision.inputs.reuse import KnownInputs
 from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects, runs_over_limit
 from controller.operator.manifests import crds

@@ -25,6 +25,7 @@ from controller.operator.decision.actions import (
 )
 from controller.operator.decision.concurrency import concurrency_group
 from controller.operator.decision.decide import Decision, decide
+from controller.operator.decision.inputs.reuse import KnownInputs, ReusableStep, definition_digests, input_digests
 from controller.operator.decision.observation import (
     AttemptView,
     BlockingRun,
@@ -37,7 +38,6 @@ from controller.operator.decision.observation import (
 )
 from controller.operator.decision.pods.agent_report import NOTHING_REPORTED, AgentReport
 from controller.operator.decision.pods.status import is_pod_finished
-from controller.operator.decision.reuse import KnownInputs, ReusableStep, definition_digests, input_digests
 from controller.operator.gate import Opening, is_closed
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.clone_step import add_clone_step

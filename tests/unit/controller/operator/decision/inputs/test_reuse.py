@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.operator.decision.reuse import (
+from controller.operator.decision.inputs.reuse import (
     KnownInputs,
     definition_digests,
     input_digests,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.operator.decision.attempts import format_time
-from controller.operator.decision.capacity import parse_quota_error, unschedulable_reason
+from controller.operator.decision.pods.capacity import parse_quota_error, unschedulable_reason
 from controller.pipeline.model import Step
 from tests.unit.controller.operator.world import World, step
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.operator.decision.input_comparison import StepInputs, compare_inputs
+from controller.operator.decision.inputs.comparison import StepInputs, compare_inputs
 
 
 def inputs(
