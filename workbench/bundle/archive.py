@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn, Self
 
 from workbench.bundle.errors import BundleError
-from workbench.bundle.manifest import ENTRY_NAME, MAX_DOCUMENT, MAX_ENTRIES
+from workbench.bundle.manifest import ENTRY_NAME, MAX_DOCUMENT, MAX_ENTRIES, MAX_ITEMS, MAX_VALUES
 
 _END = struct.Struct("<4s4H2LH")
 _END_SIGNATURE = b"PK\x05\x06"
@@ -27,6 +27,8 @@ _MAX_DEPTH = 200
 _MAX_NUMBER = 1 << 53
 """What JSON can be relied on for (RFC 8259, section 6)."""
 _MAX_DIGITS = 17
+_BEFORE_VALUES = (b",", b"[", b"{")
+"""What is before each value of a document but the first; in texts, it counts as well."""
 _ESCAPED_SURROGATE = b"\\ud"
 _TROUBLE = (
     zipfile.BadZipFile,
@@ -105,6 +107,8 @@ class Archive:
     def document(self, name: str, limit: int = MAX_DOCUMENT) -> Any:
         """The JSON of an entry; numbers in it are finite and of a size that all code can take. Raises BundleError."""
         data = self.read(name, limit)
+        if sum(data.count(each) for each in _BEFORE_VALUES) > MAX_VALUES:
+            self._fail(f"{name} has more than {MAX_VALUES:,} values")
         try:
             found = json.loads(data, parse_constant=_refuse_constant, parse_int=_parse_int, parse_float=_parse_float)
             if _ESCAPED_SURROGATE in data.lower():
@@ -113,8 +117,8 @@ class Archive:
                 found = json.loads(text)
         except (ValueError, RecursionError) as error:
             self._fail(f"{name} is not JSON ({error})")
-        if _is_deep(found):
-            self._fail(f"{name} is nested too deeply")
+        if why := _unlike_a_run(found):
+            self._fail(f"{name} {why}")
         return found
 
     def _fail(self, why: str) -> NoReturn:
@@ -166,10 +170,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def _is_deep(document: object) -> bool:
-    """Whether lists and objects are nested deeper than any that a run has: what is recursive would fail."""
+def _unlike_a_run(document: object) -> str | None:
+    """What no document of a run has: lists of too many values, or nested so deep that what is recursive would fail."""
     level: list[object] = [document]
     for _ in range(_MAX_DEPTH):
+        if any(len(each) > MAX_ITEMS for each in level if isinstance(each, (dict, list))):
+            return f"has more than {MAX_ITEMS:,} values in one place"
         level = [
             inner
             for each in level
@@ -177,5 +183,5 @@ def _is_deep(document: object) -> bool:
             for inner in (each.values() if isinstance(each, dict) else each)
         ]
         if not level:
-            return False
-    return True
+            return None
+    return "is nested too deeply"

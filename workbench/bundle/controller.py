@@ -291,10 +291,14 @@ class BundleController:
         log = self._logs.get((step, attempt, container))
         if log is None:
             raise NotFoundError("the log is not in the bundle")
+        if log.lines > names.MAX_LOG_LINES:
+            raise BundleError(f"the log has {log.lines:,} lines, and c8s shows up to {names.MAX_LOG_LINES:,} of a file")
         return log
 
     def _chunk(self, chunk: LogChunk, timestamps: bool) -> bytes:
         data = self._archive.read(chunk.entry, chunk.bytes)
+        if data.count(b"\n") > chunk.lines:
+            raise BundleError(f"can't read {self._archive.path}: {chunk.entry} has more lines than it states")
         if data and not data.endswith(b"\n"):
             data += b"\n"
         return data if timestamps else _TIMES.sub(b"", data)

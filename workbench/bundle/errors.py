@@ -11,6 +11,10 @@ class BundleError(ClientError):
     It is a ClientError, because the workbench reads a bundle where it otherwise reads a controller.
     """
 
+    is_final = True
+
 
 class NoControllerError(ClientError):
     """What was asked for takes a controller, and a bundle has none."""
+
+    is_final = True

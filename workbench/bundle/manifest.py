@@ -41,6 +41,14 @@ MAX_CHUNK = 16 * 1024 * 1024
 """Bytes of log that are read from one entry. A single line can make one longer than `CHUNK`."""
 MAX_LOG_BYTES = 2 * 1024 * 1024 * 1024 + MAX_CHUNK
 """Bytes of all logs, before compression; a run has 1 GiB unless its controller is configured otherwise."""
+MAX_CHUNK_LINES = 1_000_000
+"""Lines in one entry; with their times, `CHUNK` has less than 200,000."""
+MAX_LOG_LINES = 20_000_000
+"""Lines of one log that are read: the workbench keeps 16 bytes of memory for each."""
+MAX_VALUES = 4_000_000
+"""Values in a JSON document, which takes about 100 bytes of memory for each."""
+MAX_ITEMS = 250_000
+"""Values in a list or an object of a JSON document."""
 MAX_FILE = 1 << 30
 """Bytes of an artifact."""
 MAX_STREAMS = 20_000
@@ -194,7 +202,9 @@ def _check_entries(logs: Iterable[StoredLog], files: Iterable[StoredFile]) -> No
 
 def _log(raw: Mapping[str, Any]) -> StoredLog:
     chunks = tuple(
-        LogChunk(_entry(each, "logs/"), _number(each, "lines", 0, MAX_CHUNK), _number(each, "bytes", 0, MAX_CHUNK))
+        LogChunk(
+            _entry(each, "logs/"), _number(each, "lines", 0, MAX_CHUNK_LINES), _number(each, "bytes", 0, MAX_CHUNK)
+        )
         for each in _objects(raw, "chunks", MAX_ENTRIES)
     )
     return StoredLog(

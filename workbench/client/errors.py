@@ -7,7 +7,7 @@ Messages may quote the server: sanitize them before they are displayed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from workbench.client.decode import decode_diagnostic
 from workbench.client.models import Diagnostic
@@ -15,6 +15,9 @@ from workbench.client.models import Diagnostic
 
 class ClientError(Exception):
     """A call to the controller failed; the message is for the user."""
+
+    is_final: ClassVar[bool] = False
+    """Whether it is pointless to try again."""
 
 
 class UnreachableError(ClientError):

@@ -116,7 +116,7 @@ def change_manifest(draft: Draft) -> None:
 
 _LINES: tuple[Callable[[Random], bytes], ...] = (
     lambda random: b"",
-    lambda random: b"\n" * 200_000,
+    lambda random: b"\n" * random.choice((200_000, 900_000, 16_000_000)),
     lambda random: b"x" * 3_000_000,
     lambda random: moment(9).encode() + b" " + b"y" * 2_000_000 + b"\n",
     lambda random: moment(9).encode() + b" no newline",

@@ -96,6 +96,8 @@ class LogFeed:
                 return
             except ClientError as error:
                 self._set_problem(str(error), request)
+                if error.is_final:
+                    return
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _load_commands(self, controller: ControllerApi, request: LogRequest) -> None:

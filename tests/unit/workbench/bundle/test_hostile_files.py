@@ -138,6 +138,52 @@ def test_a_log_that_expands_is_refused_at_its_stated_size(good: Path, tmp_path: 
         asyncio.run(read())
 
 
+def test_a_log_has_no_more_lines_than_it_states(good: Path, tmp_path: Path) -> None:
+    path = rewrite(good, tmp_path / "a", {"logs/000000": b"\n" * 40})
+
+    async def read() -> None:
+        with BundleController(path) as bundle:
+            log = next(each for each in bundle.manifest.logs if each.chunks[0].entry == "logs/000000")
+            async for _ in bundle.log_blocks("shop-3", log.step, attempt=log.attempt, container=log.container):
+                pass
+
+    with pytest.raises(BundleError, match="more lines than it states") as refused:
+        asyncio.run(read())
+    assert refused.value.is_final, "reading it again would be in vain"
+
+
+@pytest.mark.parametrize(("lines", "chunks", "why"), [
+    (1_000_001, 1, "`lines` in its bundle.json is not a number from 0 to 1000000"),
+    (1_000_000, 21, "the log has 21,000,000 lines, and c8s shows up to 20,000,000 of a file"),
+])  # fmt: skip
+def test_the_memory_for_the_lines_of_a_log_is_bounded(
+    lines: int, chunks: int, why: str, good: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(good) as archive:
+        document = json.loads(archive.read("bundle.json"))
+    log = document["logs"][0]
+    log["chunks"] = [{"entry": f"logs/{900 + n:06}", "lines": lines, "bytes": lines} for n in range(chunks)]
+
+    async def read() -> None:
+        with BundleController(rewrite(good, tmp_path / "a", {"bundle.json": document})) as bundle:
+            async for _ in bundle.log_blocks("shop-3", log["step"], attempt=log["attempt"], container=log["container"]):
+                pass
+
+    with pytest.raises(BundleError, match=why):
+        asyncio.run(read())
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "why"),
+    [(b"{}", 3_000_000, "more than 4,000,000 values"), (b"0", 250_000, "more than 250,000 values in one place")],
+)
+def test_the_memory_for_documents_is_bounded(value: bytes, count: int, why: str, good: Path, tmp_path: Path) -> None:
+    content = b'{"items": [' + (value + b",") * count + value + b"]}"
+    path = rewrite(good, tmp_path / "a", {"events.json": content})
+    with BundleController(path) as bundle, pytest.raises(BundleError, match=why):
+        asyncio.run(bundle.events("shop-3"))
+
+
 def test_one_entry_can_not_be_the_content_of_many_logs(good: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(good) as archive:
         document = json.loads(archive.read("bundle.json"))
