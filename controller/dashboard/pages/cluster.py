@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -14,6 +15,7 @@ from controller.api.auth.paths import check_path
 from controller.api.connections.serialize import serialize_connection
 from controller.api.routes.namespaces import namespace_cluster
 from controller.api.runs.find import find_run
+from controller.api.runs.pagination import parse_time
 from controller.api.state import get_state
 from controller.dashboard import rendering
 from controller.dashboard.page_route import PageRoute
@@ -21,6 +23,7 @@ from controller.dashboard.session import ROOT
 from controller.dashboard.views.run_view import RunView, StepView, build_run
 from controller.kube import REPOSITORY_CONNECTIONS
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 RunName = Annotated[str, Query(max_length=63)]
 
 router = APIRouter(prefix=f"{ROOT}/namespaces/{{ns}}", route_class=PageRoute, include_in_schema=False)
@@ -60,8 +63,12 @@ async def deliveries_page(request: Request, ns: str) -> Response:
     state = get_state(request)
     listed = await state.client.list(REPOSITORY_CONNECTIONS, namespace=ns)
     connections = [serialize_connection(each, state.runs) for each in listed["items"]]
-    rows = [(each["name"], delivery) for each in connections for delivery in each["deliveries"]]
-    rows.sort(key=lambda row: str(row[1].get("time", "")), reverse=True)
+    rows = [
+        (each["name"], {**delivery, "time": parse_time(str(delivery.get("time") or ""))})
+        for each in connections
+        for delivery in each["deliveries"]
+    ]
+    rows.sort(key=lambda row: row[1]["time"] or _EARLIEST, reverse=True)
     return rendering.render(request, "deliveries.html", connections=connections, rows=rows)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.dashboard import rendering
-from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS
+from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, REPOSITORY_CONNECTIONS
 from controller.logs import Stream
 from controller.logs.archive.writer import ArchiveWriter
 from tests.unit.controller.api.routes.run.test_logs import block
@@ -119,6 +119,31 @@ async def test_hostile_run_is_inert(tmp_path: Path, text: str) -> None:
             assert "\u202e" not in shown
         for path in ("pipelines", "compare?left=ci-1&right=ci-1", "deliveries"):
             await page(browser, f"/ui/namespaces/a/{path}")
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+async def test_deliveries_are_listed_newest_first_and_inert(tmp_path: Path, text: str) -> None:
+    async with run_dashboard(tmp_path) as browser:
+        await browser.sign_in()
+        await create_run(browser.api, phase="Failed")
+        old = {"id": "1", "time": "2026-01-01T00:00:00Z", "about": "an old push", "outcome": "ignored", "runs": []}
+        new = {"id": "2", "time": "2026-01-02T00:00:00Z", "about": text, "commit": text, "outcome": "started",
+               "reason": text, "runs": ["ci-1", "ci-9"]}  # fmt: skip
+        broken = {"id": "3", "time": text, "outcome": text}
+        ready = {"type": "Ready", "status": "False", "message": text}
+        connection = {
+            "metadata": {"name": "shop", "namespace": "a"},
+            "spec": {"repository": "https://forge.example/shop", "provider": "github"},
+            "status": {"conditions": [ready], "deliveries": [broken, old, new]},
+        }
+        await browser.api.kubernetes.create(REPOSITORY_CONNECTIONS, connection, "a")
+        shown = await page(browser, "/ui/namespaces/a/deliveries")
+        assert "https://forge.example/shop" in shown
+        assert shown.index('title="2026-01-02 00:00:00 UTC"') < shown.index("an old push")
+        assert f'href="{RUNS}/ci-1"' in shown
+        assert "ci-9 was deleted" in shown
+        assert "<script>alert" not in shown
+        assert "\u202e" not in shown
 
 
 async def test_buttons_do_what_the_rest_api_does(tmp_path: Path) -> None:
