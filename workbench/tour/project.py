@@ -85,6 +85,9 @@ class TourProject:
         """Make it a repository with one commit, which ends what git takes for the working tree. Without git, nothing.
 
         The user's settings are not read: they may sign commits, or run programs.
+
+        Raises:
+            ProjectError: git fails.
         """
         if (self.folder / ".git").exists() or shutil.which("git") is None:
             return
@@ -93,15 +96,20 @@ class TourProject:
         author = ("-c", "user.name=c8s", "-c", "user.email=c8s@example.invalid")
         commit = (*author, "commit", "-qm", "Open the bookshop")
         for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), commit):
-            subprocess.run(
-                ["git", *arguments],
-                cwd=self.folder,
-                env=environment,
-                check=True,
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=_GIT_TIMEOUT,
-            )
+            try:
+                subprocess.run(
+                    ["git", *arguments],
+                    cwd=self.folder,
+                    env=environment,
+                    check=True,
+                    capture_output=True,
+                    stdin=subprocess.DEVNULL,
+                    timeout=_GIT_TIMEOUT,
+                )
+            except (OSError, subprocess.SubprocessError) as error:
+                said = getattr(error, "stderr", b"") or str(error).encode()
+                text = said.decode(errors="replace").strip()
+                raise ProjectError(f"git can't make a repository in {self.folder}: {text}") from error
 
     def look(self, before: ProjectState | None = None) -> ProjectState:
         """What the files are like now. Unless their times or sizes have changed since `before`, they are not read."""

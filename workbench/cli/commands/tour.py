@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -133,7 +134,7 @@ def _place(request: TourRequest) -> Iterator[_Place]:
     from workbench.cli.commands.pipelines.samples import find_sample
     from workbench.tour.project import ProjectError, TourProject
 
-    before, environment = Path.cwd(), os.environ.get(_STATE_ENV)
+    before, environment = Path.cwd(), {name: os.environ.get(name) for name in (_STATE_ENV, "PATH")}
     temporary = Path(tempfile.mkdtemp(prefix="c8s-demo-"))
     folder = request.folder.absolute() if request.folder is not None else temporary / _SAMPLE
     place = _Place(TourProject(folder, find_sample(_SAMPLE).path), temporary)
@@ -143,6 +144,11 @@ def _place(request: TourRequest) -> Iterator[_Place]:
                 place.project.create(_free_port())
             if request.name is None:
                 os.environ[_STATE_ENV] = str(temporary / "state")
+            if shutil.which("python3") is None:
+                # The project is in Python, which runs this as well.
+                os.environ["PATH"] = os.pathsep.join(
+                    (os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent))
+                )
             os.chdir(folder)
             yield place
             if place.signals:
@@ -157,10 +163,10 @@ def _place(request: TourRequest) -> Iterator[_Place]:
         finally:
             _clean_up(request, place)
             os.chdir(before)
-            if environment is None:
-                os.environ.pop(_STATE_ENV, None)
-            else:
-                os.environ[_STATE_ENV] = environment
+            for variable, value in environment.items():
+                os.environ.pop(variable, None)
+                if value is not None:
+                    os.environ[variable] = value
 
 
 def _clean_up(request: TourRequest, place: _Place) -> None:

@@ -151,7 +151,9 @@ def open_sandbox(
             early.send_to(endpoint, ready=True)
         return endpoint
 
-    provider = OpeningProvider(target.name, attach, load_workbench)
+    # The sandbox of a tour has a state folder of its own, which other commands do not find.
+    remedy = "`c8s demo --name NAME` keeps its sandbox and the logs." if early is not None else None
+    provider = OpeningProvider(target.name, attach, load_workbench, remedy)
     app = SetupApp([provider], load_options(), starts_at_once=True)
     endpoint = run_until_exit(app)
     if endpoint is None and provider.failure is not None:

@@ -121,6 +121,7 @@ class OpeningProvider:
     Args:
         attach: attaches to the sandbox, and reports how that goes on.
         load: loads, in a thread, what is shown afterwards.
+        remedy: what to do when the start fails.
     """
 
     description = (
@@ -128,9 +129,14 @@ class OpeningProvider:
     )
 
     def __init__(
-        self, name: str, attach: Callable[[StartReport], Awaitable[Endpoint]], load: Callable[[], None]
+        self,
+        name: str,
+        attach: Callable[[StartReport], Awaitable[Endpoint]],
+        load: Callable[[], None],
+        remedy: str | None = None,
     ) -> None:
-        self._name, self._attach, self._load = name, attach, load
+        self._attach, self._load = attach, load
+        self._remedy = remedy or f"`c8s status --name {name}` says more."
         self.title = f"Sandbox {name}"
         self.failure: Exception | None = None
         """Why the last start failed."""
@@ -156,7 +162,7 @@ class OpeningProvider:
         except (SandboxError, OSError) as error:
             report.failed(str(error))
             self.failure = error
-            raise SandboxStartError(str(error), f"`c8s status --name {self._name}` says more.") from error
+            raise SandboxStartError(str(error), self._remedy) from error
         report.end("processes")
         report.end("ready")
         await loading

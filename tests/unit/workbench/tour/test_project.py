@@ -89,6 +89,16 @@ def test_project_is_a_repository_of_its_own_in_that_of_the_user(
     assert log.stdout == "c8s Open the bookshop\n"
 
 
+def test_git_that_fails_is_reported_in_words(project: TourProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = project.folder.parent / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(git.parent), prepend=":")
+    with pytest.raises(ProjectError, match=r"git can't make a repository in .*: no room"):
+        project.commit()
+
+
 def test_changes_of_the_user_are_told_from_those_of_the_tour(project: TourProject) -> None:
     project.commit()
     assert project.own_changes() == ()
