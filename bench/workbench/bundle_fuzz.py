@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--length", type=int, default=20, help="keys and clicks on the screens of a file")
     parser.add_argument("--limit", type=float, default=30, help="processor seconds for one file")
     parser.add_argument("--memory", type=int, default=1500, help="MiB of the process")
+    parser.add_argument("--minutes", type=float, default=600, help="after which no more files are opened")
     parser.add_argument("--show", action="store_true", help="print what became of each file")
     parser.add_argument("--play", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -56,7 +57,8 @@ def _watch(options: argparse.Namespace) -> int:
     counts, reasons, slowest, peak = Counter[str](), Counter[str](), list[tuple[float, int, str]](), 0
     begun = time.monotonic()
     seed, end = options.seed, options.seed + options.files
-    while seed < end:
+    until = begun + options.minutes * 60
+    while seed < end and time.monotonic() < until:
         count = min(_PER_PROCESS, end - seed)
         command = [sys.executable, __file__, "--play", "--seed", str(seed), "--files", str(count)]
         command += ["--length", str(options.length), "--limit", str(options.limit), "--memory", str(options.memory)]
@@ -67,6 +69,9 @@ def _watch(options: argparse.Namespace) -> int:
             assert process.stdout is not None
             with process:
                 for line in process.stdout:
+                    if time.monotonic() > until:
+                        process.kill()
+                        break
                     result = json.loads(line)
                     seed = result["seed"] + 1
                     counts["refused" if result["refused"] else "failed" if result["failure"] else "shown"] += 1
@@ -78,7 +83,7 @@ def _watch(options: argparse.Namespace) -> int:
                     if result["failure"] and result["failure"].split("\n")[0] not in failures:
                         failures[result["failure"].split("\n")[0]] = result["seed"]
                         print(f"seed {result['seed']} ({' '.join(result['changes'])}): {result['failure']}", flush=True)
-            if process.returncode:
+            if process.returncode and time.monotonic() < until:
                 errors.seek(0)
                 said = errors.read().decode(errors="replace")[-3000:]
                 print(f"seed {seed}: the process ended with {process.returncode}\n{said}", flush=True)

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 from textual._compositor import Compositor
+from textual.geometry import Offset
+from textual.selection import Selection
 
 from controller.pipeline.diagnostics import Diagnostic
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
@@ -227,3 +229,15 @@ async def test_another_step_draws_only_what_has_changed(monkeypatch: pytest.Monk
         await until(pilot, lambda: "webshop-42 › unit" not in shown(app))
         await pilot.pause()
         assert not full
+
+
+async def test_a_selection_right_below_a_text_is_no_text() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ unit"))
+        crumbs = app.screen.query_one("#top-crumbs")
+        app.screen.selections = {crumbs: Selection(Offset(2, 1), Offset(9, 1))}
+        assert app.screen.get_selected_text() is None
+        await pilot.press("ctrl+c")
+        app.screen.selections = {crumbs: Selection(Offset(1, 0), Offset(4, 0))}
+        assert app.screen.get_selected_text() == "c8s"

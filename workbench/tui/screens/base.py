@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from functools import partial
 from typing import ClassVar, cast
@@ -70,6 +70,15 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
     @property
     def listed_run(self) -> str | None:
         """The run under the cursor of a list of runs that has the focus; running something then is about it."""
+        return None
+
+    def get_selected_text(self) -> str | None:
+        """The text that the mouse has selected; None if there is none.
+
+        Textual fails at a selection that begins and ends right below the text of a widget.
+        """
+        with suppress(IndexError):
+            return super().get_selected_text()
         return None
 
     def on_mount(self) -> None:
