@@ -187,7 +187,7 @@ class _Watch:
             if kind not in self._failures:
                 print(text, flush=True)
             self._failures.add(kind)
-        if self._played // 500 > before // 500:
+        if self._played // 100 > before // 100:
             self._report()
 
 
