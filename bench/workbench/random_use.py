@@ -93,7 +93,7 @@ def _on_sandbox(home: Path, options: argparse.Namespace) -> int:
     c8s = [sys.executable, "-P", "-m", "workbench"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     (home / ".c8s.yaml").write_text(_PIPELINE)
-    subprocess.run([*c8s, "up", "--name", "random"], check=True, env=environment)
+    subprocess.run([*c8s, "up", "--name", "random", "--runtime", "process"], check=True, env=environment)
     try:
         return asyncio.run(_Watch(options).run())
     finally:
