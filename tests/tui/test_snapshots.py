@@ -5,6 +5,7 @@ After a deliberate change: `pytest tests/tui/test_snapshots.py --snapshot-update
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -13,6 +14,7 @@ from textual.pilot import Pilot
 
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app
+from tests.support.tui.virtual_time import run_virtual
 from tests.tui.screens.test_cluster import HEALTH, status
 from tests.tui.screens.test_deliveries import EXAMPLES, connected
 from tests.tui.screens.test_run_failure import failed_app, failed_run
@@ -43,12 +45,17 @@ def after(
     return settle
 
 
+@pytest.fixture(autouse=True)
+def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take pictures in virtual time: within a pause, all that is due is drawn, however busy the machine is."""
+    monkeypatch.setattr(asyncio, "run", run_virtual)
+
+
 async def until_still(pilot: Pilot[int]) -> None:
     """Wait until the picture stays the same; with its colours, and with what is behind a dialog."""
     before, same = "", 0
     while same < 2:
         now = pilot.app.export_screenshot()
-        # On a busy machine, one pause may pass without a turn of the app.
         same = same + 1 if now == before else 0
         before = now
         await pilot.pause(0.1)
