@@ -19,7 +19,7 @@ def test_hint_is_shown_then_its_key_then_it_is_pressed() -> None:
     clock = Clock()
     play = Autoplay(1.0, clock)
     assert (play.look(HINT, 1), play.pressed) == (Turn(), None)
-    clock.now += 1.9
+    clock.now += 1.5
     assert (play.look(HINT, 1), play.pressed) == (Turn(), None)
     clock.now += 0.2
     assert (play.look(HINT, 1), play.pressed) == (Turn(), HINT.action)
@@ -34,7 +34,7 @@ def test_hint_is_shown_then_its_key_then_it_is_pressed() -> None:
 
 def test_long_hints_are_shown_longer_and_the_pace_changes_all() -> None:
     clock = Clock()
-    for pace, text, seconds in ((1.0, "x" * 200, 5.0), (2.0, "short", 4.0), (0.5, "short", 1.0)):
+    for pace, text, seconds in ((1.0, "x" * 200, 4.0), (2.0, "short", 3.2), (0.5, "short", 0.8)):
         play, hint = Autoplay(pace, clock), Hint(text, Press("tests"))
         play.look(hint, 1)
         clock.now += seconds - 0.1

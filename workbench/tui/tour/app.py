@@ -40,7 +40,7 @@ _SHELL_EXAMPLE = (
     "python3 -m tests prices --report report.xml 2>&1 | tail -n 4; : exit; sleep {seconds:.1f}"
 )
 """What a tour that plays by itself runs in the shell."""
-_SHELL_SECONDS = 4.0
+_SHELL_SECONDS = 3.0
 
 
 @dataclass(frozen=True)

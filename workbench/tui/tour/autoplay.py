@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from workbench.tour.hints import Action, Hint
 
-_SECONDS_PER_LETTER = 0.025
-_LEAST_SECONDS = 2.0
+_SECONDS_PER_LETTER = 0.02
+_LEAST_SECONDS = 1.6
 """Seconds for which even a short hint is shown."""
-_ANNOUNCED = 0.7
+_ANNOUNCED = 0.6
 """Seconds for which a key is shown before it is pressed."""
 _AGAIN = 5.0
 """Seconds after which something is done again that has changed nothing: a key may meet a screen that is opening."""
