@@ -11,6 +11,7 @@ from tools.pictures import images
 from tools.pictures.browser import find_chromium
 from tools.pictures.project import SANDBOX, PictureError, Project, c8s
 from tools.pictures.scenes import prepare, shoot
+from tools.pictures.tour import shoot_tour
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
                 c8s("up", "--name", SANDBOX)
                 prepare(project)
                 asyncio.run(shoot(project, chromium))
+                asyncio.run(shoot_tour(project))
             finally:
                 c8s("down", "--name", SANDBOX, "--delete")
     except PictureError as error:

@@ -32,6 +32,11 @@ SOURCES = {
         f"{_TUI}/widgets/step_list.py", f"{_TUI}/widgets/failure_panel.py",
     ),
     "editor.svg": (*_WORKBENCH, *_PROJECT, f"{_TUI}/screens/editor.tcss", f"{_TUI}/widgets/editor/*.py"),
+    "tour.svg": (
+        *_WORKBENCH, "tools/pictures/tour.py", f"{_TUI}/screens/run/screen.tcss", f"{_TUI}/screens/run/heading.py",
+        f"{_TUI}/widgets/step_list.py", f"{_TUI}/widgets/failure_panel.py", f"{_TUI}/tour/bar.py",
+        "workbench/tour/hints.py", "samples/bookshop/.c8s.yaml", "samples/bookshop/**/*.py",
+    ),
     "dashboard-run.png": (
         *_DASHBOARD, *_PROJECT, "controller/dashboard/templates/run.html", "controller/dashboard/views/graph_svg.py",
         "controller/dashboard/views/run_view.py",
