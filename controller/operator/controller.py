@@ -323,6 +323,8 @@ class RunController:
         if result is WriteResult.STALE:
             # By then the informer has what the API server has.
             self._queue.add_after(key, _STALE_RETRY_SECONDS)
+        elif result is WriteResult.RECORDED:
+            self._enqueue(key)
         elif result is WriteResult.DONE:
             run = self._run(key)
             # While the informer still shows the run as active, it must be remembered that it is done.

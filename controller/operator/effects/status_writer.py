@@ -41,6 +41,8 @@ class WriteResult(Enum):
 
     ACTIVE = auto()
     """The run goes on, or is not known."""
+    RECORDED = auto()
+    """As above, and steps that wait until agents can be told of the source, or of what is reused, may begin."""
     DONE = auto()
     """The final status is written, and nothing is left to do."""
     STALE = auto()
@@ -117,7 +119,7 @@ class StatusWriter:
         record = state.status
         if record.is_suspect and await self._verify(key, state) is WriteResult.STALE:
             return WriteResult.STALE
-        status = record.current
+        status, recorded = record.current, _asked_by_agents(record.server)
         if status != record.written:
             previously_sent = record.sent
             try:
@@ -128,7 +130,9 @@ class StatusWriter:
         if not state.is_done and status.get("phase") in FINAL_RUN_PHASES:
             await self.expire_jobs(key, state.uid)
             state.is_done = True
-        return WriteResult.DONE if state.is_done else WriteResult.ACTIVE
+        if state.is_done:
+            return WriteResult.DONE
+        return WriteResult.ACTIVE if _asked_by_agents(record.server) == recorded else WriteResult.RECORDED
 
     async def _write_fitting(self, key: RunKey, state: RunState, status: RunStatus) -> RunObject:
         """Write a status, shortened as far as needed. Raises TooLargeError if even its shortest form is refused."""
@@ -238,3 +242,9 @@ class StatusWriter:
     async def _delete_tokens(self, key: RunKey, uid: str, job: str) -> None:
         with contextlib.suppress(NotFoundError):
             await self._client.delete(SECRETS, names.token_secret_of(job, uid), namespace=key.namespace)
+
+
+def _asked_by_agents(status: RunStatus) -> tuple[bool, frozenset[str]]:
+    """What the API tells agents of the written status, as far as steps wait for it (`awaiting_status_write`)."""
+    reused = frozenset(step["name"] for step in status.get("steps") or [] if step.get("reused"))
+    return bool(status.get("source")), reused

@@ -211,3 +211,16 @@ async def test_a_run_whose_status_never_fits_can_be_cancelled() -> None:
     for _ in range(3):
         await harness.reconciler.write(KEY)
     assert harness.stored["status"]["phase"] in ("Cancelled", "Failed")
+
+
+async def test_a_write_says_when_steps_need_wait_no_longer_for_what_it_records() -> None:
+    """Agents ask the API for artifacts of reused steps, which it knows from the written status."""
+    harness = await running()
+    status = harness.cache.states[KEY].status
+    own, taken = status.current, {"run": "ci-0", "uid": "u", "slug": "b", "attempt": 1}
+    reused: Any = {**own["steps"][0], "name": "b", "slug": "b", "reused": taken}
+    status.current = {**own, "steps": [*own["steps"], reused]}
+    assert await harness.reconciler.write(KEY) is WriteResult.RECORDED
+    assert await harness.reconciler.write(KEY) is WriteResult.ACTIVE
+    status.current = {**status.current, "source": {"digest": "sha256:1", "commit": "c", "size": 1}}
+    assert await harness.reconciler.write(KEY) is WriteResult.RECORDED
