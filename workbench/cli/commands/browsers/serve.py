@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,10 @@ def serve(
 
 def _check(target: Target, file: Path | None) -> None:
     """Find out now what would otherwise fail in each browser. Raises ClientError, CommandError, SandboxError."""
+    if find_spec("textual_serve") is None:
+        raise CommandError(
+            "`c8s serve` needs the package textual-serve, which is not installed here; install c8s again, or only it"
+        )
     if file is not None:
         from workbench.bundle.controller import BundleController
 

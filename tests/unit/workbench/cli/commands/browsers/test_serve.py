@@ -63,7 +63,13 @@ def test_apps_are_started_without_a_token(tmp_path: Path) -> None:
     assert of_file[4:] == ["--file", str(Path.cwd() / "a.c8srun")]
 
 
-def test_what_can_not_be_served_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_what_can_not_be_served_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "find_spec", lambda _: None)
+    assert main(["serve"]) == 1
+    assert "needs the package textual-serve" in capsys.readouterr().err
+    monkeypatch.setattr(serve, "find_spec", lambda _: object())
     assert main(["serve"]) == 1
     assert "there is no sandbox default; `c8s up` starts one" in capsys.readouterr().err
     (tmp_path / "a").write_text("no bundle")
