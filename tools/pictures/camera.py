@@ -22,7 +22,7 @@ from workbench.tui.services.interfaces import OnConnectionError
 from workbench.tui.services.launcher import FileLauncher
 
 COLUMNS = 132
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 """Seconds to wait for a text on the screen."""
 FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 

@@ -117,3 +117,29 @@ def test_a_picture_is_shown_on_a_page_and_described(name: str) -> None:
 
 def test_there_is_no_other_picture() -> None:
     assert {path.name for path in images.FOLDER.iterdir()} - {images.DIGESTS.name} == set(images.SOURCES)
+
+
+def test_no_picture_is_older_than_what_it_shows() -> None:
+    assert images.outdated() == [], (
+        "these pictures show an earlier version of the program: run `just pictures` (python -m tools.pictures; needs "
+        "Chromium), look at docs/images, and commit them"
+    )
+
+
+def test_a_picture_is_outdated_when_its_sources_or_itself_are_not_those_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ROOT", "FOLDER"):
+        monkeypatch.setattr(images, name, tmp_path)
+    monkeypatch.setattr(images, "DIGESTS", tmp_path / "sources.json")
+    monkeypatch.setattr(images, "SOURCES", {"a.svg": ("style.css",), "b.svg": ("page.html",)})
+    for name in ("style.css", "page.html", "a.svg", "b.svg"):
+        (tmp_path / name).write_text(name)
+    assert images.outdated() == ["a.svg", "b.svg"], "never taken"
+    images.record()
+    assert images.outdated() == []
+    (tmp_path / "style.css").write_text("other")
+    assert images.outdated() == ["a.svg"]
+    images.record()
+    (tmp_path / "b.svg").unlink()
+    assert images.outdated() == ["b.svg"]
