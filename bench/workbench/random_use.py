@@ -122,12 +122,15 @@ class _Watch:
         self._started_at = time.monotonic()
 
     async def run(self) -> int:
+        playing = asyncio.current_task()
+        assert playing is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._options.jobs):
                     group.create_task(self._keep_playing())
         finally:
-            # Also after Ctrl-C.
+            # Also after Ctrl-C and SIGTERM.
             self._report()
             print("screens: " + ", ".join(f"{name} {count:,}" for name, count in self._seen.most_common()))
         return 1 if self._failures else 0
@@ -314,5 +317,5 @@ def _describe(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(main())

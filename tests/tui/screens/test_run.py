@@ -313,3 +313,14 @@ async def test_step_without_artifacts_says_so() -> None:
         await until(pilot, sees(app, "✓ build"))
         await pilot.press("d", "left")
         await until(pilot, sees(app, "No artifacts."))
+
+
+async def test_steps_that_fit_again_are_shown_from_the_first() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=(80, 13), notifications=True) as pilot:
+        await until(pilot, lambda: any(steps.scroll_offset.y for steps in app.screen.query(StepList)))
+        steps = app.screen.query_one(StepList)
+        assert steps.cursor == "unit"
+        await pilot.resize_terminal(*SMALL)
+        await until(pilot, lambda: steps.size.height > 5)
+        await until(pilot, lambda: steps.scroll_offset.y == 0)

@@ -67,6 +67,8 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         super().__init__(id=id)
         self._keys: list[str] = []
         self._positions: dict[str, int] = {}
+        self._height = 0
+        """Rows that were shown since the last resize."""
 
     @property
     def count(self) -> int:
@@ -91,6 +93,13 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         self.scroll_to(y=0, animate=False, immediate=True)
         if self.cursor in self._positions:
             self.scroll_to_region(Region(0, self._position, 1, 1), animate=False, force=True)
+
+    def on_resize(self) -> None:
+        """Where the cursor alone has scrolled a list that is larger now, scroll no further than it needs."""
+        before, self._height = self._height, self.scrollable_content_region.height
+        place = self._position
+        if self._height > before and self.scroll_offset.y == max(place - before + 1, 0):
+            self.scroll_to(y=max(place - self._height + 1, 0), animate=False, immediate=True)
 
     def go_to(self, key: str) -> bool:
         """Move the cursor to the row with this key; False if there is none."""
