@@ -10,9 +10,13 @@ from rich.color import ColorType
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.pipeline_file.load import LintOutcome
+from workbench.report.details import Detail
+from workbench.text.width import cell_width
+from workbench.tui.screens.details import details_text
 from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.terminal.ascii_filter import to_ascii
+from workbench.tui.theme import palette
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.step_list import BAR_SIGNS, StepList
@@ -129,3 +133,14 @@ async def test_buttons_of_a_long_dialog_are_seen_in_a_small_terminal() -> None:
         await until(pilot, sees(app, "hello-7"))
         await pilot.press("r")
         await until(pilot, sees(app, "Run hello", "P0", "Back        Run"))
+
+
+@pytest.mark.parametrize("width", [20, 37])
+def test_long_values_of_details_stay_below_their_beginning(width: int) -> None:
+    value = "unit failed: exit code 1 of a command with 長い名前 and more words"
+    text = details_text((Detail("why", value), Detail("x" * 30, "short")), palette(FakeWorkbench()), width).plain
+    first, *rest = [row for row in text.splitlines() if "x" * 30 not in row]
+    assert first.startswith("why".ljust(19) + "unit")
+    assert rest
+    assert all(row[:19].isspace() and row[19] != " " for row in rest if "short" not in row)
+    assert max(cell_width(row) for row in [first, *rest]) <= 19 + width

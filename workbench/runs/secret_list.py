@@ -65,7 +65,9 @@ def summary(rows: Iterable[SecretRow], pipeline: str | None) -> str:
     if not used:
         return f"{name} uses no secrets."
     words = f"{name} uses {used} secret{'' if used == 1 else 's'}"
-    return f"{words}, {missing} {'is' if missing == 1 else 'are'} missing." if missing else f"{words}; all are set."
+    if not missing:
+        return f"{words}, which is set." if used == 1 else f"{words}; all are set."
+    return f"{words}, {missing} {'is' if missing == 1 else 'are'} missing."
 
 
 def typed_value(text: str) -> str:

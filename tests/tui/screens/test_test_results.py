@@ -125,3 +125,15 @@ async def test_the_card_of_a_failed_step_names_its_failed_tests() -> None:
     app = unit_app(open_run="shop-3")
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(app, "1 of 4 tests failed: test_total"))
+
+
+async def test_tests_of_several_steps_have_the_names_of_their_steps() -> None:
+    app = unit_app()
+    other = replace(FAILED, step="unit-slow-1a2b3c", key="k9")
+    slow = replace(UNIT, step="unit-slow-1a2b3c", name="unit (kind=slow)")
+    app.controller.test_report = TestReport((UNIT, slow), (FAILED, other))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "shop-3"))
+        await pilot.press("T")
+        await until(pilot, sees(app, "unit (kind=slow)"))
+        assert "1a2b3c" not in shown(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.console import Console
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -39,6 +40,9 @@ from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.tab_bar import TabBar
 
 _NAME_WIDTH = 18
+_MARGIN = 7
+"""Columns around the names and values: padding, a blank between them, the scrollbar."""
+_MIN_VALUE_WIDTH = 20
 
 _MAX_ARTIFACTS = 5_000
 _SPARKLINE = 30
@@ -127,7 +131,7 @@ class DetailsScreen(ArtifactActions):
             *(reuse_details(self._reuse, step) if self._reuse is not None else ()),
             *run_details(run),
         )
-        self._set_tab("why", details_text(why, colours))
+        self._set_tab("why", self._details_text(why, colours))
         self._set_tab("environment", self._environment_text(frozen, step, colours))
         self._set_tab("events", self._events_text(step, colours))
         yaml = frozen_yaml(frozen, step) or (
@@ -170,11 +174,16 @@ class DetailsScreen(ArtifactActions):
     def _set_tab(self, name: str, text: Text) -> None:
         self.query_one(f"#details-{name}", Static).update(text)
 
-    @staticmethod
-    def _environment_text(run: Run, step: Step | None, colours: Palette) -> Text:
+    def _details_text(self, facts: tuple[Detail, ...], colours: Palette) -> Text:
+        return details_text(facts, colours, max(self.size.width - _MARGIN - _NAME_WIDTH, _MIN_VALUE_WIDTH))
+
+    def on_resize(self) -> None:
+        self.runs_changed()
+
+    def _environment_text(self, run: Run, step: Step | None, colours: Palette) -> Text:
         if step is None:
             return Text("Open the details of a step to see its environment.", colours.muted)
-        return details_text(environment(run, step), colours)
+        return self._details_text(environment(run, step), colours)
 
     def _events_text(self, step: Step | None, colours: Palette) -> Text:
         if self._events is None:
@@ -259,10 +268,13 @@ class DetailsScreen(ArtifactActions):
         self.open_artifact(self._run_name, event.artifact)
 
 
-def details_text(facts: tuple[Detail, ...], colours: Palette) -> Text:
-    """Names on the left, values on the right."""
-    text = Text()
+def details_text(facts: tuple[Detail, ...], colours: Palette, width: int) -> Text:
+    """Names on the left, values on the right in `width` columns."""
+    text, console = Text(), Console(width=width)
     for fact in facts:
-        text.append(f"{sanitize_label(fact.name, 40):<{_NAME_WIDTH}} ", colours.muted)
-        text.append(f"{sanitize_label(fact.text, 2_000)}\n", colours.plain)
+        name = f"{sanitize_label(fact.name, 40):<{_NAME_WIDTH}} "
+        text.append(name, colours.muted)
+        rows = Text(sanitize_label(fact.text, 2_000)).wrap(console, max(width - max(len(name) - _NAME_WIDTH - 1, 0), 1))
+        below = f"\n{' ' * len(name)}"
+        text.append(f"{below.join(row.plain.rstrip() for row in rows)}\n", colours.plain)
     return text

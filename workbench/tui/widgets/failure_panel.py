@@ -212,9 +212,10 @@ def _changes(baseline: Baseline, colours: Palette) -> list[Text]:
     changes, run = baseline.changes, sanitize_label(baseline.run, 60)
     if changes is None:
         return []
-    uncommitted = " and uncommitted changes" if changes.uncommitted else ""
     if not changes.files:
-        return [Text(f" The commit is that of {run}{',' if uncommitted else '.'}{uncommitted}", colours.muted)]
+        uncommitted = ", with uncommitted changes" if changes.uncommitted else ""
+        return [Text(f" The same commit as {run}{uncommitted}.", colours.muted)]
+    uncommitted = " and uncommitted changes" if changes.uncommitted else ""
     text = Text(f" Changed since {run}: ", colours.muted)
     count = len(changes.files)
     text.append(f"{count:,} file{'' if count == 1 else 's'}{uncommitted}:", colours.muted)

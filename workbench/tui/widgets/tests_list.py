@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -42,9 +42,11 @@ class TestsList(ListView):
         self.tests: dict[str, TestResult] = {}
         self._histories: Histories = {}
         self._has_steps = False
+        self._names: Mapping[str, str] = {}
 
-    def show(self, tests: Sequence[TestResult], histories: Histories) -> None:
-        """Show these tests; the cursor stays on its test."""
+    def show(self, tests: Sequence[TestResult], histories: Histories, names: Mapping[str, str]) -> None:
+        """Show these tests; the cursor stays on its test. `names` are those of the steps, by slug."""
+        self._names = names
         self.tests = {f"{number}/{test.step}/{test.key}": test for number, test in _numbered(tests)}
         self._histories = histories
         self._has_steps = len({test.step for test in tests}) > 1
@@ -64,7 +66,8 @@ class TestsList(ListView):
         style = {"passed": colours.success, "skipped": colours.muted}.get(test.outcome, colours.error)
         shown = _LONG_HISTORY if width >= _WIDE else _SHORT_HISTORY
         signs = history_signs(history_of(test, self._histories), shown)
-        step = cell(sanitize_label(test.step, _STEP_WIDTH - 1), _STEP_WIDTH, colours.muted) if self._has_steps else None
+        shown_step = truncate_middle(sanitize_label(self._names.get(test.step, test.step), 200), _STEP_WIDTH - 1)
+        step = cell(shown_step, _STEP_WIDTH, colours.muted) if self._has_steps else None
         name = max(width - 4 - (_STEP_WIDTH if step else 0) - 7 - 9 - shown - 1, 10)
         seconds = format_duration(test.seconds) if test.seconds is not None else ""
         text = truncate_middle(sanitize_label(display_name(test), 400), name - 1)

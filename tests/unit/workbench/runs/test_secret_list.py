@@ -32,7 +32,7 @@ def test_without_a_pipeline_all_are_listed() -> None:
 def test_the_summary_counts_what_is_missing() -> None:
     rows = secret_rows(PIPELINE, STORED)
     assert summary(rows, "shop") == "shop uses 2 secrets, 1 is missing."
-    assert summary(rows[:1], "shop") == "shop uses 1 secret; all are set."
+    assert summary(rows[:1], "shop") == "shop uses 1 secret, which is set."
     assert summary(rows[2:], "shop") == "shop uses no secrets."
 
 

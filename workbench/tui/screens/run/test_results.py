@@ -133,7 +133,7 @@ class TestsScreen(SourceActions):
         tests = self.query_one(TestsList)
         found = ordered(report.tests, self._histories)
         is_first = tests.cursor is None
-        tests.show(found, self._histories)
+        tests.show(found, self._histories, {step.step: step.name for step in report.steps})
         slug = next((step.step for step in report.steps if step.name == self._step_name), None)
         if is_first and slug is not None:
             key = next((key for key, test in tests.tests.items() if test.step == slug), None)
