@@ -43,6 +43,20 @@ async def test_resume_reuses_the_failed_run() -> None:
         assert launcher.options["reuse_from"] == "hello-7"
 
 
+async def test_buttons_of_resume_are_seen_in_a_small_terminal() -> None:
+    steps = [{"name": f"step-{number}", "image": "alpine:3", "commands": ["false"]} for number in range(9)]
+    definition = {"name": "shop", "params": [{"name": "target", "default": "dev"}], "steps": steps}
+    failed = run("shop-1", "Failed", [step(str(each["name"]), (), "Failed") for each in steps])
+    launcher = FakeLauncher(hello(8, "Running"))
+    launcher.pipeline = LintOutcome((), definition)
+    app = FakeWorkbench([replace(failed, definition=definition)], launcher=launcher, open_run="shop-1")
+    async with app.run_test(size=(60, 20), notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ step-0"))
+        await pilot.press("M")
+        await until(pilot, sees(app, "Run shop", "target"))
+        await until(pilot, lambda: any("Back " in row and " Run " in row for row in shown(app).splitlines()[:-1]))
+
+
 async def test_resume_says_what_it_would_reuse_with_these_parameters() -> None:
     build = {"name": "build", "image": "alpine:3", "commands": ["make"]}
     test = {"name": "test", "image": "alpine:3", "commands": ["false"], "dependsOn": ["build"]}

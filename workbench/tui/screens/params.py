@@ -57,7 +57,8 @@ class ParamsDialog(ErrorBoundary, ModalScreen[dict[str, str] | None]):
                 for number, param in enumerate(self._params):
                     yield Static(self._caption(param), classes="dialog-caption", markup=False)
                     yield self._field(param, f"param-{number}")
-            yield Static(id="params-forecast", classes="dialog-caption", markup=False)
+                # With the fields: the buttons below stay visible in small terminals.
+                yield Static(id="params-forecast", classes="dialog-caption", markup=False)
             yield Static(id="params-wrong", classes="dialog-error", markup=False)
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Back", id="back", compact=True)
