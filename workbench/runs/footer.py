@@ -8,7 +8,9 @@ from workbench.client.models import Run, Step
 
 FOLLOW = ("log.follow", "run.follow")
 """The same key: that of the log while it has the focus, and that of the screen."""
-_STATE_DEPENDENT = frozenset((*FOLLOW, "app.cancel", "app.edit", "run.shell", "run.resume", "run.rerun", "run.compare"))
+_STATE_DEPENDENT = frozenset(
+    (*FOLLOW, "start.stop", "app.cancel", "app.edit", "run.shell", "run.resume", "run.rerun", "run.compare")
+)
 
 
 def footer_actions(run: Run | None, step: Step | None) -> tuple[str, ...]:

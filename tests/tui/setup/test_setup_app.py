@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tui.driver import SMALL, WIDE, sees, until
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from workbench.client.endpoint import Endpoint, SandboxError
 from workbench.session.startup_progress import ProgressEvent, StartupProgress, StepEvent
 from workbench.tui.setup.app import SetupApp
@@ -58,6 +58,17 @@ class FakeProvider:
             raise SandboxStartError("Do the second: no room", "Make room.")
         on_event(ProgressEvent("second", "done", "", 1.0))
         return ENDPOINT
+
+
+async def test_footer_offers_to_stop_only_what_has_begun() -> None:
+    app = SetupApp([FakeProvider()])
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, sees(app, "Install Docker.", "Open", "Quit"))
+        assert "Stop" not in shown(app).splitlines()[-1]
+        await pilot.press("enter")
+        await until(pilot, lambda: "Stop" in shown(app).splitlines()[-1])
+        await pilot.press("escape")
+        await until(pilot, lambda: "Stop" not in shown(app).splitlines()[-1])
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])

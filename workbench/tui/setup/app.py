@@ -171,6 +171,7 @@ class SetupApp(BaseApp[Endpoint | None]):
     def _draw_details(self) -> None:
         if not self.query(ProviderList):
             return  # It is being left: what reports on a start may go on for a moment.
+        self.query_one(KeyFooter).show_actions(("start.stop",) if self._start_worker is not None else (), first=False)
         colours, way = self._palette, self._providers[self._selected_index]
         text = Text()
         if self._progress is None:
