@@ -30,12 +30,10 @@ def fetch_source(settings: AgentSettings, client: AgentClient, *, use_spare: boo
         with_git = settings.flag("C8S_FETCH_GIT")
         selects = _input_selector(settings, with_git=with_git)
         link = client.download_link("source")
-        is_shared = selects is None and (
-            (use_spare and not with_git and _take_spare(settings, client, link))
-            or _copy_source(settings, client, link, with_git=with_git)
-        )
-        if not is_shared:
-            with before_others(settings.optional("C8S_SHARED_SOURCES")):
+        if use_spare and selects is None and not with_git and _take_spare(settings, client, link):
+            return
+        with before_others(settings.optional("C8S_SHARED_SOURCES")):
+            if selects is not None or not _copy_source(settings, client, link, with_git=with_git):
                 _fetch(settings, client, "source", "the source", link=link, skip_git=not with_git, selects=selects)
 
 
