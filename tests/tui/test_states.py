@@ -98,6 +98,23 @@ async def test_heading_has_the_phase_of_the_shown_attempt() -> None:
         await until(pilot, sees(app, "✗ work  0 lines  attempt 1 of 2"))
 
 
+async def test_attempts_go_back_one_by_one_and_then_to_the_last() -> None:
+    app = FakeWorkbench([run("tried-1", "Failed", [step("work", (), "Failed", attempts=3)])], open_run="tried-1")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "attempt 3 of 3"))
+        for attempt in (2, 1, 3):
+            app.screen.query_one("#log-pane").action_other_attempt()  # type: ignore[attr-defined]
+            await until(pilot, sees(app, f"attempt {attempt} of 3"))
+
+
+async def test_cancelling_without_a_run_says_so() -> None:
+    app = FakeWorkbench([])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "No runs yet"))
+        await pilot.press("ctrl+x")
+        await until(pilot, sees(app, "No run is selected."))
+
+
 async def test_lost_connection_says_since_when_and_stops_the_clocks() -> None:
     app = FakeWorkbench([run("live-1", "Running", [step("work", (), "Running")])], open_run="live-1")
     app.controller.live_frames["work"] = asyncio.Queue()

@@ -432,8 +432,8 @@ class Workbench(OpeningApp):
         screen = self.screen
         run = self.feed.runs.get(screen.current_run or "") if isinstance(screen, WorkbenchScreen) else None
         if run is None:
-            return
-        if run.ended:
+            self.notify("No run is selected.", severity="information")
+        elif run.ended:
             self.notify(f"{sanitize_label(run.name, 60)} has already ended.", markup=False)
         elif self.feed.controller is not None:
             self._cancel(self.feed.controller, run.name)
