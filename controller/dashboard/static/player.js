@@ -98,9 +98,11 @@
       this.asking = true;
       this.askedAt = performance.now();
       const at = Math.round(this.at * 100) / 100;
+      const abort = (this.abort = new AbortController());
       const fields = { at, since: this.shown, step: this.form.elements.step.value, playing: this.playing };
       try {
-        const answer = await fetch(`${this.form.dataset.moment}?${new URLSearchParams(fields)}`, { redirect: "manual" });
+        const address = `${this.form.dataset.moment}?${new URLSearchParams(fields)}`;
+        const answer = await fetch(address, { redirect: "manual", signal: abort.signal });
         if (!answer.ok) throw new Error(String(answer.status));
         const found = await answer.json();
         if (!this.form.isConnected) return;
@@ -111,6 +113,8 @@
         clearInterval(this.timer);
         this.playing = this.wanted = false;
         this.show();
+        // The page is being left: that is no lost connection.
+        if (abort.signal.aborted) return;
         if (await window.c8s.leadsElsewhere()) location.reload();
       } finally {
         this.asking = false;
@@ -158,5 +162,6 @@
   }, true);
   document.addEventListener("htmx:afterSettle", begin);
   window.addEventListener("pageshow", begin);
+  window.addEventListener("pagehide", () => { if (player && player.abort) player.abort.abort(); });
   begin();
 })();

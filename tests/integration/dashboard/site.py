@@ -92,7 +92,7 @@ class Site:
         self.problems = problems
         try:
             yield tab
-            assert problems == []
+            assert problems == [], problems
         finally:
             context.close()
 

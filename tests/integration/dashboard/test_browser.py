@@ -288,7 +288,9 @@ def test_run_is_played_and_scrubbed_without_a_reload(site: Site) -> None:
         assert tab.evaluate("window.kept") == 1
         assert tab.evaluate("window.hacked") is None
         # What is sent on is the second that is shown.
-        tab.get_by_role("link", name="Change ›").press("Enter")
+        with tab.expect_response("**/moment?*") as waiting:
+            tab.get_by_role("link", name="Change ›").press("Enter")
+        waiting.value.finished()
         tab.wait_for_function("location.search.endsWith('&step=build') && !location.search.startsWith('?at=0&')")
         shown = _second(tab)
         tab.reload()
