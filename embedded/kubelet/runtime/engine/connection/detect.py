@@ -68,11 +68,16 @@ class EngineFacts:
     def of(cls, system: Json) -> EngineFacts:
         """From the answer to GET /info."""
         options = [str(option) for option in system.get("SecurityOptions") or []]
+        # Docker has an option for it; Podman has a field, and before 4.4 nothing else.
+        rootless = bool(system.get("Rootless")) or any("rootless" in option for option in options)
+        cgroups = str(system.get("CgroupVersion") or "1")
+        has_limits = bool(system.get("MemoryLimit")) and bool(system.get("CpuCfsQuota"))
         return cls(
-            any("rootless" in option for option in options),
+            rootless,
             any("selinux" in option for option in options),
-            str(system.get("CgroupVersion") or "1"),
-            bool(system.get("MemoryLimit")) and bool(system.get("CpuCfsQuota")),
+            cgroups,
+            # Groups of version 1 can't be delegated to a user, whatever Podman says.
+            has_limits and not (rootless and cgroups == "1"),
             int(system.get("NCPU") or 1),
             int(system.get("MemTotal") or 0),
             str(system.get("Architecture") or ""),
