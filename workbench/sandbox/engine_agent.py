@@ -57,11 +57,24 @@ class EngineAgent:
     """The name under which containers reach this machine."""
     gateway: str = ""
     """The address of this machine at which they do so, if the loopback address is not what that leads to."""
+    pod_hosts: tuple[str, ...] = ()
+    """The entries of /etc/hosts that pods need for that."""
 
-    @property
-    def pod_hosts(self) -> list[str]:
-        """The entries of /etc/hosts that pods need for that."""
-        return [f"{self.host}:host-gateway"] if self.host == _HOST_NAMES["docker"] else []
+
+def ways_to_host(engine: str, image: str, gateway: str) -> list[EngineAgent]:
+    """How containers may reach this machine, to be tried in this order.
+
+    Docker Desktop leads the name to the loopback address, with an entry or without; Docker on Linux knows the name by
+    an entry only, and leads it to its bridge. Colima and Rancher Desktop know it by themselves, and an entry would lead
+    it into their virtual machine.
+
+    Args:
+        gateway: the address of the engine's bridge; empty if it is not known.
+    """
+    host = _HOST_NAMES[engine]
+    entry = (f"{host}:host-gateway",) if engine == "docker" else ()
+    ways = [EngineAgent(image, host, address, entry) for address in dict.fromkeys(("", gateway))]
+    return [*ways, EngineAgent(image, host)] if entry else ways
 
 
 def prepare_agent(
@@ -85,15 +98,15 @@ def prepare_agent(
         request.connect()
         image = _image(request, base, progress)
         labels = cluster_labels(data_dir.resolve())
-        agent = EngineAgent(image, _HOST_NAMES[found.info.name])
-        for gateway in ("", bridge_gateway(request)):
-            with _listening(gateway or "127.0.0.1") as port:
+        for agent in ways_to_host(found.info.name, image, bridge_gateway(request)):
+            with _listening(agent.gateway or "127.0.0.1") as port:
                 if port and _reaches(request, agent, port, labels):
-                    return EngineAgent(image, agent.host, gateway)
+                    return agent
     except (EngineError, EngineUnreachableError) as error:
         raise RuntimeUnavailableError(f"the agent can't run in the engine at {found.address}: {error}") from error
     raise RuntimeUnavailableError(
-        f"containers of the engine at {found.address} do not reach this machine by the name {agent.host}, so that "
+        f"containers of the engine at {found.address} do not reach this machine by the name "
+        f"{_HOST_NAMES[found.info.name]}, so that "
         "steps would get neither their source nor artifacts. An engine on another machine can't be used"
     )
 
@@ -201,7 +214,7 @@ def _reaches(request: Any, agent: EngineAgent, port: int, labels: Mapping[str, s
     """Whether a container reaches a port of this machine. Raises EngineError, EngineUnreachableError."""
     body: Json = {"Image": agent.image, "Labels": dict(labels)}
     body["Entrypoint"] = ["python3", "-I", "-S", "-c", _CONNECT, agent.host, str(port)]
-    body["HostConfig"] = {"ExtraHosts": agent.pod_hosts, "LogConfig": {"Type": "none"}}
+    body["HostConfig"] = {"ExtraHosts": list(agent.pod_hosts), "LogConfig": {"Type": "none"}}
     identifier = str(request("POST", "/containers/create", body)["Id"])
     reaches = False
     try:

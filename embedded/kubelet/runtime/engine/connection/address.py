@@ -14,6 +14,18 @@ from urllib.parse import parse_qsl, quote, urlsplit
 Engine = Literal["docker", "podman"]
 ENGINES: tuple[Engine, ...] = ("docker", "podman")
 _CERTIFICATES = "certificates"
+# Of virtual machines, below the home folder. Most also set Docker's context, which comes first.
+_DOCKER_SOCKETS = (
+    ".docker/run/docker.sock",  # Docker Desktop
+    ".docker/desktop/docker.sock",  # Docker Desktop on Linux
+    ".orbstack/run/docker.sock",
+    ".colima/default/docker.sock",
+    ".rd/docker.sock",  # Rancher Desktop
+)
+_PODMAN_SOCKETS = tuple(
+    f".local/share/containers/podman/machine/{path}"
+    for path in ("podman.sock", "podman-machine-default/podman.sock", "qemu/podman.sock")
+)
 
 
 class AddressError(Exception):
@@ -75,10 +87,17 @@ def candidates(
     if engine == "docker":
         if found := _docker_context(environment, home):
             return [found]
-        sockets = ["/var/run/docker.sock", f"{runtime_dir}/docker.sock", str(home / ".docker/run/docker.sock")]
+        sockets = [
+            "/var/run/docker.sock",
+            f"{runtime_dir}/docker.sock",
+            *(f"{home}/{path}" for path in _DOCKER_SOCKETS),
+        ]
     else:
-        machines = home / ".local/share/containers/podman/machine"
-        sockets = [f"{runtime_dir}/podman/podman.sock", "/run/podman/podman.sock", str(machines / "podman.sock")]
+        sockets = [f"{runtime_dir}/podman/podman.sock", "/run/podman/podman.sock"]
+        # Of a user's own folder on macOS only: in a common one, the socket may be anybody's.
+        if (temporary := environment.get("TMPDIR", "")).startswith("/var/folders/"):
+            sockets.append(f"{temporary}/podman/podman-machine-default-api.sock")
+        sockets += [f"{home}/{path}" for path in _PODMAN_SOCKETS]
     return [f"unix://{path}" for path in sockets if exists(path)]
 
 

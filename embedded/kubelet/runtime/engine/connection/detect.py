@@ -87,6 +87,8 @@ class EngineFacts:
 
     def disk_free(self) -> int | None:
         """Bytes where it keeps images; None if that is not on this machine."""
+        if self.kernel != platform.release():
+            return None
         with suppress(OSError):
             return shutil.disk_usage(self.root).free
         return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from embedded.kubelet.runtime.engine.connection.address import AddressError, EngineAddress, candidates
+from embedded.kubelet.runtime.engine.connection.address import AddressError, Engine, EngineAddress, candidates
 from embedded.kubelet.runtime.engine.connection.info import describe
 
 
@@ -49,6 +50,30 @@ def test_sockets_that_do_not_exist_are_no_candidates(tmp_path: Path) -> None:
         "unix:///run/user/7/podman/podman.sock"
     ]
     assert candidates("docker", environment, tmp_path, lambda _: False) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "socket"),
+    [
+        ("docker", "/Users/me/.docker/run/docker.sock"),
+        ("docker", "/Users/me/.colima/default/docker.sock"),
+        ("docker", "/Users/me/.rd/docker.sock"),
+        ("docker", "/Users/me/.orbstack/run/docker.sock"),
+        ("podman", "/var/folders/x/T/podman/podman-machine-default-api.sock"),
+        ("podman", "/Users/me/.local/share/containers/podman/machine/podman.sock"),
+    ],
+)
+def test_engines_of_a_mac_are_found(engine: Engine, socket: str) -> None:
+    """They are in virtual machines, whose sockets are in the user's folders; there is no XDG_RUNTIME_DIR."""
+    environment = {"TMPDIR": "/var/folders/x/T/"}
+    found = candidates(engine, environment, Path("/Users/me"), lambda path: os.path.normpath(path) == socket)
+    assert [os.path.normpath(EngineAddress.parse(each).path) for each in found] == [socket]
+
+
+def test_a_socket_in_a_common_folder_is_no_candidate() -> None:
+    found = candidates("podman", {"TMPDIR": "/tmp", "XDG_RUNTIME_DIR": "/run/user/7"}, Path("/home/me"), lambda _: True)
+    assert found
+    assert not any("/tmp" in each for each in found)
 
 
 def test_engines_are_told_apart_and_the_api_is_one_that_both_sides_know() -> None:
