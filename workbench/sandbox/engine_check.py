@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,23 @@ def check_engines() -> list[Finding]:
     for name, why in missing.items():
         remedy = _remedy(name, why)
         findings.append(Finding("engine", "ok" if found else "warning", why, _WHY, "" if found else remedy))
-    return findings
+    return [*findings, *check_logins(os.environ, Path.home())] if found else findings
+
+
+def check_logins(environment: Mapping[str, str], home: Path) -> list[Finding]:
+    """One finding for each program that holds logins for registries and is missing; they are asked before each pull."""
+    from embedded.kubelet.runtime.engine.images.credentials import login_files, missing_helpers
+
+    return [
+        Finding(
+            "logins",
+            "warning",
+            f"{program}, which {file} names, is not in PATH",
+            "It holds logins for registries; without it, private images can't be pulled.",
+            f"Install it, or remove its name from {file} and log in again (`docker login`, `podman login`).",
+        )
+        for program, file in missing_helpers(login_files(environment, home)).items()
+    ]
 
 
 def _remedy(engine: str, why: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -62,18 +63,37 @@ def header(login: Json) -> str:
 async def stored_login(files: Iterable[Path], image: ImageReference) -> Json | None:
     """The login that the user has stored for an image's registry, in a file of Docker or Podman or its helper."""
     for file in files:
-        config: Json = {}
-        with suppress(OSError, ValueError):
-            loaded = json.loads(await asyncio.to_thread(file.read_text))
-            config = loaded if isinstance(loaded, dict) else {}
-        helpers = config.get("credHelpers") or {}
-        helper = helpers.get(image.registry) or config.get("credsStore")
+        config = await asyncio.to_thread(_read, file)
+        helper = _helpers(config).get(image.registry) or config.get("credsStore")
         server = _DOCKER_HUB[0] if image.registry == DEFAULT_REGISTRY else image.registry
         if helper and (login := await _ask_helper(str(helper), server)) is not None:
             return engine_login(login, image.registry)
         if (login := find_login([_valid(config.get("auths"))], image)) is not None and len(login) > 1:
             return login
     return None
+
+
+def missing_helpers(files: Iterable[Path], find: Callable[[str], str | None] = shutil.which) -> Mapping[str, Path]:
+    """The programs that hold logins and are not in PATH, and the file that names each. Blocks."""
+    missing = {}
+    for file in files:
+        config = _read(file)
+        for name in filter(None, (config.get("credsStore"), *_helpers(config).values())):
+            if find(f"docker-credential-{name}") is None:
+                missing[f"docker-credential-{name}"] = file
+    return missing
+
+
+def _read(file: Path) -> Json:
+    with suppress(OSError, ValueError):
+        loaded = json.loads(file.read_text())
+        return loaded if isinstance(loaded, dict) else {}
+    return {}
+
+
+def _helpers(config: Json) -> Json:
+    found = config.get("credHelpers")
+    return found if isinstance(found, dict) else {}
 
 
 async def _ask_helper(helper: str, server: str) -> Json | None:
