@@ -82,6 +82,11 @@ class Camera:
             before = now
             await self._pilot.pause(0.5)
 
+    async def show_failing_line(self) -> None:
+        """Put the failing line where it is for those who ask for it: at first, that depends on what came last."""
+        await self.settle()
+        await self.press("3", "g", "E")
+
     async def take(self, name: str) -> None:
         """Write the screen to docs/images, once it has stopped changing."""
         for area in self._app.screen.query(TextArea):

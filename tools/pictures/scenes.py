@@ -56,9 +56,7 @@ async def _failed_run(studio: Studio, run: str) -> None:
     now = created_at(len(studio.project.runs) - 1) + 10 * _AFTER
     async with studio.workbench(34, now, run) as camera:
         await camera.see("AssertionError", r"edit tests/test_text\.py")
-        await camera.settle()
-        # Where the log was scrolled to depends on what came first, its lines or the card.
-        await camera.press("3", "g", "E")
+        await camera.show_failing_line()
         await camera.take("failed-run")
 
 

@@ -51,4 +51,6 @@ async def shoot_tour(project: Project) -> None:
         async with app.run_test(size=(COLUMNS, _ROWS), notifications=True) as pilot:
             camera = Camera(app, pilot)
             await camera.see("ZeroDivisionError", r"edit bookshop/prices\.py", "T shows which")
+            await camera.show_failing_line()
+            await camera.see("T shows which")
             await camera.take("tour")
