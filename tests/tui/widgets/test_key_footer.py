@@ -57,6 +57,18 @@ async def test_footer_of_another_screen_follows_the_end_of_its_run() -> None:
         await until(pilot, lambda: "Cancel" not in footer(app))
 
 
+async def test_footer_of_a_field_has_no_key_that_is_text_there() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, lambda: "26 passed" in shown(app) and "Follow" in footer(app))
+        await pilot.press("3")
+        await until(pilot, lambda: "/ Find" in footer(app))
+        await pilot.press("slash")
+        await until(pilot, lambda: "/ Find" not in footer(app) and "f1 Help" in footer(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "/ Find" in footer(app))
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 99, 100, 140])
 async def test_footer_shows_whole_keys_and_help_at_any_width(width: int) -> None:
     app = busy_app(open_run="wordcount-12")

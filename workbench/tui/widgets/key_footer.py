@@ -113,13 +113,21 @@ class KeyFooter(PaneBoundary, Widget):
         by_action: dict[str, FooterKey] = {}
         for active in bindings.values():
             if active.binding.show or active.binding.id in (self._wanted or ()):
-                by_action.setdefault(active.binding.action, self._key_of(active))
+                key = self._key_of(active)
+                if not self._is_typed(key):
+                    by_action.setdefault(active.binding.action, key)
         found = bindings.get(self.app.COMMAND_PALETTE_BINDING)
         palette = self._key_of(found) if found is not None else None
         state = (self._wanted, tuple(by_action.values()), palette)
         if state != self._state:
             self._state, self._offered, self._palette = state, state[1], palette
             self.refresh()
+
+    def _is_typed(self, key: FooterKey) -> bool:
+        """Whether the widget with the focus takes the key as text. Textual does not know it of `/` and its like."""
+        focused = self.screen.focused
+        is_text = len(key.label) == 1 and key.label.isascii()
+        return is_text and focused is not None and focused.check_consume_key(key.key, key.label)
 
     def _key_of(self, active: ActiveBinding) -> FooterKey:
         return FooterKey.of(active, self.app.get_key_display(active.binding))
