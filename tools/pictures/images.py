@@ -14,16 +14,17 @@ DIGESTS = FOLDER / "sources.json"
 
 _SNAPSHOTS = "tests/tui/__snapshots__/test_snapshots"
 """Pictures of the workbench's screens that its tests compare: they change when what is drawn does, and only then."""
+_CARD = (f"{_SNAPSHOTS}/test_failure_card?140x45?.svg", "workbench/tui/widgets/failure_panel.py")
 _PROJECT = ("samples/wordcount/.c8s.yaml", "samples/wordcount/**/*.py", "tools/pictures/scenes.py")
 _PAGE = tuple(f"controller/dashboard/{name}" for name in ("static/dashboard.css", "templates/base.html"))
 
 SOURCES = {
     "workbench.svg": (f"{_SNAPSHOTS}/test_runs?140x45?.svg", "samples/fan-out.yaml", *_PROJECT),
-    "failed-run.svg": (f"{_SNAPSHOTS}/test_failure_card?140x45?.svg", *_PROJECT),
+    "failed-run.svg": (*_CARD, *_PROJECT),
     "editor.svg": ("workbench/tui/screens/editor.tcss", "workbench/tui/theme.py", *_PROJECT),
     "tour.svg": (
-        f"{_SNAPSHOTS}/test_failure_card?140x45?.svg", "workbench/tui/tour/bar.py", "workbench/tour/hints.py",
-        "samples/bookshop/.c8s.yaml", "samples/bookshop/**/*.py", "tools/pictures/tour.py",
+        *_CARD, "workbench/tui/tour/bar.py", "workbench/tour/hints.py", "samples/bookshop/.c8s.yaml",
+        "samples/bookshop/**/*.py", "tools/pictures/tour.py",
     ),
     "dashboard-run.png": (
         *_PAGE, "controller/dashboard/templates/macros.html", "controller/dashboard/templates/run.html", *_PROJECT,
@@ -32,7 +33,8 @@ SOURCES = {
 }  # fmt: skip
 """What decides how a picture looks: styles, templates, snapshots, and the sample that is shown.
 
-The modules that draw are left out: most of their changes can't be seen, and those that can are in the snapshots.
+Modules that draw are left out, but for the words of a failure's card and of the tour: most of their changes can't be
+seen, and those that can are in the snapshots.
 """
 
 
