@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from urllib.parse import quote
 
 from embedded.kubelet.runtime.engine.connection.client import EngineClient
 from embedded.kubelet.runtime.engine.connection.detect import FoundEngine
@@ -27,6 +28,8 @@ _LEFT_OUT = (
     "__pycache__",
 )
 _PYTHON = "/usr/bin/python3"
+# One variable each: Podman takes several for one.
+_CHANGES = ("ENV PATH=/bin:/usr/bin", "ENV LD_LIBRARY_PATH=/usr/local/lib")
 
 
 def make_agent_base(found: FoundEngine) -> str:
@@ -41,12 +44,9 @@ async def _make(found: FoundEngine) -> None:
             await client.get(f"/images/{AGENT_BASE}/json")
         except EngineError:
             content = await asyncio.to_thread(_root_file_system)
-            query = {
-                "fromSrc": "-",
-                "repo": AGENT_BASE,
-                "changes": "ENV PATH=/bin:/usr/bin LD_LIBRARY_PATH=/usr/local/lib",
-            }
-            await client.request("POST", "/images/create", query, content)
+            changes = "&".join(f"changes={quote(change)}" for change in _CHANGES)
+            query = {"fromSrc": "-", "repo": AGENT_BASE}
+            await client.request("POST", f"/images/create?{changes}", query, content)
 
 
 def _root_file_system() -> bytes:
