@@ -66,10 +66,10 @@ def import_file(file: str, system: str | None, output: str, force: bool) -> None
     from workbench.importer.convert import import_pipeline
     from workbench.importer.source import ImportFileError
 
+    data = _read(file)
     target = Path(output)
     if output != _STDIN and not force and (target.exists() or target.is_symlink()):
         raise InputError(f"{output} exists already; overwrite it with --force, or name another file with --output")
-    data = _read(file)
     path = "pipeline.yaml" if file == _STDIN else str(Path(file).absolute())
     try:
         imported = import_pipeline(data, path, system)
