@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support.tui.driver import SMALL, WIDE, sees, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
+from workbench.tui.command_palette import ActionPalette
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.jump import JumpScreen
 from workbench.tui.screens.run.screen import RunScreen
@@ -71,6 +72,21 @@ async def test_another_key_or_escape_jumps_nowhere() -> None:
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, RunsScreen))
             assert app.screen.query_one(RunsTable).cursor == before
+
+
+async def test_a_resize_below_the_palette_ends_jump_mode_when_that_is_closed() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: isinstance(app.screen, JumpScreen))
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, ActionPalette))
+        await pilot.resize_terminal(*SMALL)
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, ActionPalette)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
 
 async def test_jump_mode_works_while_text_is_edited(tmp_path: Path) -> None:

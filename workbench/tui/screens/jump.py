@@ -54,10 +54,17 @@ class JumpScreen(ErrorBoundary, ModalScreen[JumpTarget | None]):
         self._show_rest()
 
     def on_resize(self, event: events.Resize) -> None:
-        """The labels would no longer be where their targets are."""
-        if self._labelled_size not in (None, event.size):
+        if self._labelled_size is None:
+            self._labelled_size = event.size
+        self._leave_if_resized()
+
+    def on_screen_resume(self) -> None:
+        self._leave_if_resized()
+
+    def _leave_if_resized(self) -> None:
+        """Leave when the labels are no longer where their targets are; below another screen, when that is closed."""
+        if self._labelled_size not in (None, self.app.size) and self.app.screen is self:
             self.dismiss(None)
-        self._labelled_size = event.size
 
     def _show_rest(self) -> None:
         """Show only the labels that can still be meant."""
