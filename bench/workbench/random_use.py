@@ -294,6 +294,9 @@ async def _live_sequences(seed: int, length: int, users: list[Any]) -> None:
             while len(users) < _PER_APP and (user is None or user.goes_on):
                 # By processor time: a process that gets no processor does not hang.
                 user = RandomUser(Scene(app), random, time.process_time)
+                # Without what an earlier user has saved in the editor, the pipeline can be run.
+                (home / ".c8s.yaml").write_text(_PIPELINE)
+                user.press("r")
                 await user.play(length)
                 await user.rest()
                 await user.leave()
