@@ -15,7 +15,7 @@ from tools.pictures.tour import shoot_tour
 
 
 def main() -> int:
-    """Returns 1 if pictures can't be taken."""
+    """Returns 1 if pictures can't be taken, 130 if it was interrupted."""
     try:
         chromium = find_chromium()
         with tempfile.TemporaryDirectory(prefix="c8s-") as folder:
@@ -30,6 +30,9 @@ def main() -> int:
     except PictureError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: the sandbox is deleted, and some pictures may be new", file=sys.stderr)
+        return 130
     images.record()
     return 0
 

@@ -41,7 +41,7 @@ def find_chromium() -> str:
 @asynccontextmanager
 async def dashboard(chromium: str, address: str) -> AsyncIterator[Browser]:
     """A browser that is signed in by an address of `c8s open`."""
-    from playwright.async_api import async_playwright
+    from playwright.async_api import Error, async_playwright
 
     # As root, Chromium can't make a sandbox of its own.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -54,6 +54,8 @@ async def dashboard(chromium: str, address: str) -> AsyncIterator[Browser]:
             await page.goto(address)
             await page.wait_for_url("**/runs")
             yield Browser(page)
+        except Error as error:
+            raise PictureError(f"the dashboard did not show what its picture is to show: {error.message}") from error
         finally:
             await browser.close()
 
