@@ -84,9 +84,7 @@ def choose_hint(progress: Progress, seen: Seen) -> Hint | None:
     if not seen.connected:
         return Hint("The sandbox does not answer. The tour goes on when it does: see above.")
     if seen.place == Place.QUESTION:
-        return Hint(
-            "This says which steps run again, and why; the others are reused. `{start}` starts it.", Press("start")
-        )
+        return Hint("This says which steps run again and why; others are reused. `{start}` starts it.", Press("start"))
     if not seen.runs and stage != Stage.RUNNING:
         return Hint("There is no run of the project any more. `{run}` starts one.", Press("run"))
     return _away(stage, seen) or _HINTS[stage](progress, seen)
