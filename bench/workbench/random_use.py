@@ -53,7 +53,7 @@ name: busy
 steps:
 - {name: hello, image: "busybox:1.36", commands: ["for n in $(seq 200); do echo line $n; done; sleep 1"]}
 - {name: fails, image: "busybox:1.36", dependsOn: [hello], commands: ["echo ERROR here; exit 3"], allowFailure: true}
-- {name: shard, image: "busybox:1.36", matrix: {n: [1, 2, 3, 4]}, commands: ["sleep 1; echo shard done"]}
+- {name: shard, image: "busybox:1.36", matrix: {dimensions: {n: [a, b, c, d]}}, commands: ["sleep 1; echo done"]}
 - {name: slow, image: "busybox:1.36", dependsOn: [shard], commands: ["for n in $(seq 9); do echo $n; sleep 0.5; done"]}
 """
 
