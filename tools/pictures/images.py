@@ -23,8 +23,8 @@ SOURCES = {
     "failed-run.svg": (*_CARD, *_PROJECT),
     "editor.svg": ("workbench/tui/screens/editor.tcss", "workbench/tui/theme.py", *_PROJECT),
     "tour.svg": (
-        *_CARD, "workbench/tui/tour/bar.py", "workbench/tour/hints.py", "samples/bookshop/.c8s.yaml",
-        "samples/bookshop/**/*.py", "tools/pictures/tour.py",
+        *_CARD, "workbench/tui/tour/bar.py", "samples/bookshop/.c8s.yaml", "samples/bookshop/**/*.py",
+        "tools/pictures/tour.py",
     ),
     "dashboard-run.png": (
         *_PAGE, "controller/dashboard/templates/macros.html", "controller/dashboard/templates/run.html", *_PROJECT,
@@ -33,7 +33,7 @@ SOURCES = {
 }  # fmt: skip
 """What decides how a picture looks: styles, templates, snapshots, and the sample that is shown.
 
-Modules that draw are left out, but for the words of a failure's card and of the tour: most of their changes can't be
+Modules that draw are left out, but for the card of a failure and the bar of the tour: most of their changes can't be
 seen, and those that can are in the snapshots.
 """
 
