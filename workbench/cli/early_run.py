@@ -77,6 +77,8 @@ class _Attempt:
         self._make = make
         self._endpoint: Future[Endpoint] = Future()
         self.name: Future[str] = Future()
+        # A workbench that is left stops waiting for the name, which must not cancel it.
+        self.name.set_running_or_notify_cancel()
         self._is_ready = threading.Event()
         threading.Thread(target=self._work, name="early run", daemon=True).start()
 

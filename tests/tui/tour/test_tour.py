@@ -161,7 +161,7 @@ async def test_question_before_a_run_has_the_only_bar(project: TourProject) -> N
             app.launcher.pipeline, definition={"name": "bookshop", "params": [{"name": "x"}]}
         )  # type: ignore[attr-defined]
         await pilot.press("r")
-        await until(pilot, lambda: "This says what runs again" in app.said)
+        await until(pilot, lambda: "This says which steps run again" in app.said)
         await until(pilot, lambda: shown(app).count("hides the tour") == 1)
         await pilot.press("escape")
         await until(pilot, lambda: f"{BROKEN} failed" in app.said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -97,3 +98,15 @@ async def test_what_can_not_be_prepared_is_reported(client: type[FakeClient]) ->
     early.begin()
     with pytest.raises(LaunchError, match="the disk is full"):
         await early.name()
+
+
+async def test_name_that_nobody_waits_for_any_more_is_known_all_the_same(client: type[FakeClient]) -> None:
+    early = EarlyRun(submission)
+    early.begin()
+    waiting = asyncio.create_task(early.name())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    early.send_to(ENDPOINT, ready=True)
+    assert await early.name() == "shop-1"
