@@ -208,3 +208,14 @@ async def test_a_timer_calls_even_if_the_process_was_stopped_while_it_started(mo
         monkeypatch.setattr("textual._time.get_time", clock)
         app.screen.set_timer(0.05, called.set, name="late")
         await until(pilot, called.is_set)
+
+
+async def test_escape_before_a_run_is_drawn_leaves_it() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        app.open_run("webshop-42")
+        assert isinstance(app.screen, RunScreen)
+        await app.run_action("screen.back")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert app.failures == {}

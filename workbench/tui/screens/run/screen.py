@@ -293,8 +293,12 @@ class RunScreen(LogActions):
             self._show_step()
 
     def action_back(self) -> None:
-        if not self.query_one(LogGrid).active.close_prompt() and not self.query_one(LogColumn).reveal_log():
-            self.app.pop_screen()
+        # On a busy machine, Escape can come before the screen has anything that could be closed.
+        if self.is_mounted and (
+            self.query_one(LogGrid).active.close_prompt() or self.query_one(LogColumn).reveal_log()
+        ):
+            return
+        self.app.pop_screen()
 
     def action_focus_pane(self, pane: str) -> None:
         if pane == "logs":
