@@ -18,6 +18,7 @@ from workbench.tui.setup.providers import (
     Requirement,
     SandboxStartError,
     StartReport,
+    embedded_providers,
 )
 
 ENDPOINT = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="default")
@@ -78,6 +79,29 @@ async def test_requirements_of_each_provider_are_shown(size: tuple[int, int]) ->
         await until(pilot, sees(app, "There is no sandbox yet", "Embedded", "without isolation", "✓ disk", "✓ sh"))
         await pilot.press("down")
         await until(pilot, sees(app, "Made of nothing", "✓ nothing", "✗ docker", "Install Docker."))
+
+
+async def test_runtime_is_chosen_with_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class FakeSandboxes:
+        def __init__(self, *, runtime: str | None) -> None:
+            self.runtime = runtime
+
+        async def up(self, name: str, progress: Callable[[str], None]) -> Endpoint:
+            started.append((name, self.runtime))
+            return ENDPOINT
+
+    monkeypatch.setattr("workbench.sandbox.Sandboxes", FakeSandboxes)
+    app = SetupApp(embedded_providers("default", None))
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, sees(app, "ready in a second", "✓ sh"))
+        await pilot.press("down")
+        await until(pilot, sees(app, "even where Docker", "as processes of this"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.return_value is not None)
+    assert started == [("default", "process")]
+    assert [each.runtime for each in embedded_providers("default", "podman")] == ["podman"]
 
 
 async def test_start_shows_steps_and_returns_the_endpoint() -> None:

@@ -116,11 +116,11 @@ def set_up_sandbox(name: str, runtime: str | None) -> tuple[str | None, int]:
     """Let the user choose and start a first sandbox; its name, or None, and the exit code."""
     from workbench.sandbox.kind_sandbox import DEFAULT_CLUSTER
     from workbench.tui.setup.app import SetupApp
-    from workbench.tui.setup.providers import EmbeddedProvider, KindProvider
+    from workbench.tui.setup.providers import KindProvider, embedded_providers
     from workbench.tui.startup import exit_code, load_options, run_until_exit
 
     app = SetupApp(
-        [EmbeddedProvider(name, runtime), KindProvider(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)],
+        [*embedded_providers(name, runtime), KindProvider(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)],
         load_options(),
     )
     endpoint = run_until_exit(app)

@@ -99,6 +99,21 @@ class EmbeddedProvider:
         return endpoint
 
 
+def embedded_providers(name: str, runtime: str | None) -> Sequence[EmbeddedProvider]:
+    """The embedded sandbox with this runtime; without one, also with processes where an engine would be taken."""
+    found = EmbeddedProvider(name, runtime)
+    if runtime is not None:
+        return [found]
+    processes = EmbeddedProvider(
+        name,
+        "process",
+        "Embedded, without images",
+        "The same, but steps run as you even where Docker or Podman runs: without their images and without isolation, "
+        "from the programs of this machine. They start sooner. It runs until `c8s down`.",
+    )
+    return [found, processes]
+
+
 class StartReport(Protocol):
     """Takes what is to be told of a start."""
 
