@@ -17,6 +17,10 @@ ENDED, CRASHED, TAKEN, REFUSED, STOPPED = 4000, 4001, 4002, 4003, 4004
 started; the server ends. After each, the page does not connect again by itself."""
 
 
+class UnreadablePacketError(Exception):
+    """What an app wrote is no packet of its driver."""
+
+
 class AppSession:
     """An app that is shown by at most one page at a time. `now` is in seconds, monotonic."""
 
@@ -28,6 +32,7 @@ class AppSession:
         self._process, self._now, self._report = process, now, report
         self._outbox: Outbox | None = None
         self._shown = False
+        self._last_words: tuple[int, str] | None = None
 
     async def run(self) -> None:
         """Hand on what the app writes, until it ends; the process is gone then."""
@@ -39,10 +44,16 @@ class AppSession:
             text = await words
             if text:
                 self._report(text)
-            self._end(*((CRASHED, "The workbench has failed.") if code else (ENDED, "The workbench was closed.")))
+            self._finish(*((CRASHED, "The workbench has failed.") if code else (ENDED, "The workbench was closed.")))
+        except UnreadablePacketError as error:
+            # The others go on.
+            self._report(f"a workbench was ended: {error}")
+            self._finish(CRASHED, "The workbench has failed.")
+            self._process.kill()
+            await self._process.wait()
         finally:
             self.has_ended = True
-            self._end(STOPPED, "c8s serve has ended.")
+            self._finish(STOPPED, "c8s serve has ended.")
             words.cancel()
             self._process.kill()
 
@@ -50,6 +61,11 @@ class AppSession:
         """Let the app end; `run` returns then."""
         self._end(STOPPED, "c8s serve has ended.")
         await self._process.stop()
+
+    def _finish(self, code: int, reason: str) -> None:
+        """Tell the page, also one that comes only now, why the app has ended; the first reason counts."""
+        self._last_words = self._last_words or (code, reason)
+        self._end(*self._last_words)
 
     def _end(self, code: int, reason: str) -> None:
         if self._outbox is not None:
@@ -61,7 +77,9 @@ class AppSession:
         """Show the app on a page of this size from now on; another page that shows it is told so."""
         self._end(TAKEN, "The workbench of this tab is shown in another one.")
         self._outbox, self.left_at = Outbox(), None
-        if self._shown:
+        if self._last_words is not None:
+            self._outbox.close(*self._last_words)
+        elif self._shown:
             await self._redraw(size)
         self._shown = True
         return self._outbox
@@ -98,12 +116,17 @@ class AppSession:
     # -- the app
 
     def _handle_packet(self, packet: Packet) -> None:
-        if packet.kind == DRAWN and self._outbox is not None:
-            self._outbox.put(packet.content)
-        elif packet.kind == DOCUMENT:
-            self._handle_document(json.loads(packet.content))
-        elif packet.kind == PACKED:
-            self._handle_packed(packet.content)
+        from textual._binary_encode import DecodeError
+
+        try:
+            if packet.kind == DRAWN and self._outbox is not None:
+                self._outbox.put(packet.content)
+            elif packet.kind == DOCUMENT:
+                self._handle_document(json.loads(packet.content))
+            elif packet.kind == PACKED:
+                self._handle_packed(packet.content)
+        except (AttributeError, DecodeError, RecursionError, ValueError) as error:
+            raise UnreadablePacketError(f"it wrote a packet that can't be read: {error}") from error
 
     def _handle_document(self, document: dict[str, object]) -> None:
         if document.get("type") == "open_url":

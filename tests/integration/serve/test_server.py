@@ -222,6 +222,18 @@ async def test_a_tab_that_starts_apps_again_and_again_is_stopped() -> None:
         assert codes == [ENDED] * 12 + [REFUSED] * 2
 
 
+@pytest.mark.parametrize("content", [b"M{", b"M[]", b"P1:", b"P\xff", b"M" + b"[" * 100_000], ids=range(5))
+async def test_an_app_that_writes_no_packets_is_ended_alone(content: bytes) -> None:
+    packet = content[:1] + (len(content) - 1).to_bytes(4, "big") + content[1:]
+    writes = f"import os, time; os.write(1, b'__GANGLION__\\n' + {packet!r}); time.sleep(60)"
+    async with running(command=[sys.executable, "-c", writes]) as site, site.browser() as browser:
+        async with site.page(browser) as page:
+            assert await page.end() == (CRASHED, "The workbench has failed.")
+        assert site.reported[0].startswith("a workbench was ended: it wrote a packet that can't be read: ")
+        async with site.page(browser) as page:
+            assert (await page.end())[0] == CRASHED
+
+
 async def test_what_an_app_opens_and_gives_away() -> None:
     async with running() as site, site.browser() as browser, site.browser() as stranger, site.page(browser) as page:
         await page.shows("typed <>")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from threading import Lock
 from typing import Any, cast
 
 from textual import events, messages
@@ -27,8 +28,27 @@ _MODES = (
 """What `start_application_mode` sets: another screen, the mouse, no cursor, pasted text in brackets."""
 
 
+class PacketWriter:
+    """Writes packets to a descriptor, each as a whole: the screen and files are sent by different threads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._lock = descriptor, Lock()
+
+    def __call__(self, packet: bytes) -> int:
+        """Write it; the number of bytes. Raises OSError."""
+        with self._lock:
+            rest = memoryview(packet)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        return len(packet)
+
+
 class ServedDriver(WebDriver):
     """Draws on a page, which may leave and come back."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._write: Any = PacketWriter(self.fileno)
 
     def run_input_thread(self) -> None:
         """Read what the server sends; its end is that of the server, which ends the app."""
