@@ -17,6 +17,9 @@ from workbench.client import BacklogEnd, Lines, LogLine, StreamKey
 from workbench.client.errors import NotFoundError, ServerError
 from workbench.tui import app as app_module
 from workbench.tui.app import Workbench
+from workbench.tui.screens.run.screen import RunScreen
+from workbench.tui.widgets.log.grid import LogGrid
+from workbench.tui.widgets.log.view import LogView
 
 _KEY = StreamKey("work", 1, "step")
 
@@ -50,6 +53,25 @@ async def test_loading_log_does_not_say_that_it_is_empty(monkeypatch: pytest.Mon
         assert "No output" not in shown(app)
         go_on.set()
         await until(pilot, sees(app, "No output."))
+
+
+async def test_log_that_is_loading_keeps_the_focus_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [step("first", (), "Succeeded"), step("second", (), "Succeeded")]
+    app = FakeWorkbench([run("ended-1", "Succeeded", steps)], open_run="ended-1")
+    go_on = _stored(app, monkeypatch, [b"- line\n"])
+    go_on.set()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "1  line"))
+        await pilot.press("2", "home", "3")
+        await until(pilot, sees(app, "› first"))
+        await until(pilot, lambda: isinstance(app.focused, LogView))
+        go_on.clear()
+        assert isinstance(app.screen, RunScreen)
+        app.screen.step = "second"
+        await until(pilot, sees(app, "Loading the log …"))
+        await pilot.press("plus", "w")
+        await until(pilot, lambda: len(app.screen.query_one(LogGrid).panes) == 2)
+        await until(pilot, lambda: isinstance(app.focused, LogView) and app.focused.wrap)
 
 
 async def test_log_that_cannot_be_loaded_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,7 +217,8 @@ class LogPane(SearchableLog):
         message = sanitize_label(empty_message(step, self.key, self.status, self.search.filter), 400)
         empty = self._say(".log-empty", Text(message))
         empty.display = view.row_count == 0
-        view.display = not empty.display
+        # Not hidden: it would lose the focus, and keys that are typed before there are lines.
+        view.set_class(empty.display, "-empty")
         unread = f" ↓ {view.unread:,} new lines · {key_label(self.app, 'log.end', 'G')} follows "
         behind = not view.follow and view.unread > 0
         self._say(".log-chip", Text(unread if behind else "")).display = behind
