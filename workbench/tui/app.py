@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,13 +20,13 @@ from textual.signal import Signal
 from workbench.client.errors import ClientError
 from workbench.report.cluster_health import SandboxHealth
 from workbench.session.view_state import Layout, SavedView
-from workbench.submit.worktree import PIPELINE_FILES
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import contained, is_going
 from workbench.tui.opening import OpeningApp
 from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.services.ended_runs import EndedRuns
 from workbench.tui.services.interfaces import (
     Connect,
     ControllerApi,
@@ -39,8 +37,6 @@ from workbench.tui.services.interfaces import (
 )
 from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
-from workbench.tui.terminal.notify import RESTORE_TITLE, SAVE_TITLE, notification_sequences
-from workbench.tui.theme import phase_sign
 
 _DISK_POLL = 2.0
 """Seconds between checks of the sandbox's disk."""
@@ -50,10 +46,6 @@ _PIPELINE_POLL = 1.0
 """Seconds between checks whether a pipeline file was written, while there is none."""
 _PUBLISH_DELAY = 0.05
 """Seconds within which changes of runs are published together."""
-
-
-if TYPE_CHECKING:
-    from workbench.tui.screens.editor import EditorScreen
 
 
 def _now() -> datetime:
@@ -135,14 +127,10 @@ class Workbench(OpeningApp):
         self._disk = options.disk
         self.shell = options.shell
         self.command_options = options.command_options
-        self._folder = options.folder
+        self.folder = options.folder
         self._open_run = options.open_run
         self._start_run = options.start_run
-        self._editor: EditorScreen | None = None
-        """The editor that was opened last; it is kept when it is left."""
-        self._editor_numbers = count()
-        self._watched_runs: set[str] = set()
-        self._title_changed = False
+        self._ended_runs = EndedRuns(app_options.preferences.notify, lambda text: self.write_terminal(text))
         self._start_sandbox = options.start_sandbox
         self.feed = RunFeed(connect, self._schedule_publish, lambda: self.connection_changed.publish(None), options.now)
         self.runs_changed: Signal[None] = Signal(self, "runs changed")
@@ -198,7 +186,7 @@ class Workbench(OpeningApp):
             from workbench.tui.services.editor import can_be_edited
 
             if can_be_edited(Path(view.file)):
-                self._open_editor(Path(view.file))
+                self.open_editor(Path(view.file))
 
     def close_missing_run(self) -> None:
         """Close the restored run when it is on top and no longer exists."""
@@ -252,12 +240,11 @@ class Workbench(OpeningApp):
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         self.save_view()
-        if self._title_changed:
-            self.write_terminal(RESTORE_TITLE)
+        self._ended_runs.restore_title()
         super().exit(result, return_code, message)
 
     def save_unsaved(self) -> None:
-        for screen in (*self.screen_stack, self._editor):
+        for screen in (*self.screen_stack, self.editor):
             if isinstance(screen, WorkbenchScreen):
                 screen.save()
         if self.options.view_state is not None:
@@ -285,22 +272,7 @@ class Workbench(OpeningApp):
 
     def watch_run(self, name: str) -> None:
         """Say it on the terminal when this run, which was started or opened here, has ended."""
-        run = self.feed.runs.get(name)
-        if run is None or not run.ended:
-            self._watched_runs.add(name)
-
-    def _report_ended_runs(self) -> None:
-        for name in sorted(self._watched_runs):
-            run = self.feed.runs.get(name)
-            if run is None or not run.ended:
-                continue
-            self._watched_runs.discard(name)
-            text = f"{phase_sign(run.phase)} {run.name}: {run.phase}"
-            ways = self.options.preferences.notify
-            if "title" in ways and not self._title_changed:
-                self._title_changed = True
-                self.write_terminal(SAVE_TITLE)
-            self.write_terminal(notification_sequences(text, ways, os.environ))
+        self._ended_runs.watch(name, self.feed.runs)
 
     def write_terminal(self, sequence: str) -> None:
         """Write control sequences that change nothing on the screen."""
@@ -313,21 +285,6 @@ class Workbench(OpeningApp):
         target = runs[0] if runs else self.screen_stack[1]
         while self.screen is not target and len(self.screen_stack) > 2:
             self.pop_screen()
-
-    def open_details(self, run: str, step: str | None, tab: str) -> None:
-        """Show a tab of the details of a run, or of one of its steps."""
-        from workbench.tui.screens.details import DetailsScreen
-
-        if isinstance(self.screen, DetailsScreen):
-            self.pop_screen()
-        self.push_screen(DetailsScreen(run, step, tab))
-
-    def edit_file(self, path: Path) -> None:
-        from workbench.tui.screens.editor import EditorScreen
-
-        if isinstance(self.screen, EditorScreen):
-            self.pop_screen()
-        self._open_editor(path)
 
     def open_run(self, name: str, step: str | None = None, *, above: bool = False) -> None:
         """Show a run above the list of runs, with this step selected; `above`: above the current screen."""
@@ -363,7 +320,7 @@ class Workbench(OpeningApp):
     def _publish_changes(self) -> None:
         self._publish_pending = False
         self.close_missing_run()
-        self._report_ended_runs()
+        self._ended_runs.report(self.feed.runs)
         if self.feed.runs.active:
             self._ticker.resume()
         else:
@@ -372,38 +329,6 @@ class Workbench(OpeningApp):
 
     def _publish_tick(self) -> None:
         self.clock_ticked.publish(None)
-
-    def action_edit(self) -> None:
-        """Open the editor on this folder's pipeline, or on a new file."""
-        from workbench.tui.screens.editor import EditorScreen
-
-        if not self.screen.is_modal and not isinstance(self.screen, EditorScreen):
-            path = self.launcher.path if self.launcher is not None else (self._folder or Path.cwd()) / PIPELINE_FILES[0]
-            self._open_editor(path)
-
-    def _open_editor(self, path: Path) -> None:
-        """Show the editor; one that was left comes back with its cursor, its selection and its undo history."""
-        from workbench.tui.screens.editor import EditorScreen
-
-        if self.read_only:
-            self.refuse_to_write()
-            return
-        left = self._editor
-        # In the stack only once: a screen that is below itself would be resized without end.
-        while left is not None and left in self.screen_stack and self.screen is not left:
-            self.pop_screen()
-        if left is None or left.current_file != str(path.absolute()) or not left.is_open or not left.is_running:
-            if left is not None:
-                if left is self.screen:
-                    self.pop_screen()
-                self.uninstall_screen(left)
-                if left.is_running:
-                    left.remove()
-            self._editor = EditorScreen(path)
-            # An installed screen is not removed when it is popped.
-            self.install_screen(self._editor, f"editor {next(self._editor_numbers)}")
-        if self._editor is not None and self.screen is not self._editor:
-            self.push_screen(self._editor)
 
     @property
     def can_start_sandbox(self) -> bool:

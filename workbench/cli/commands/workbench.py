@@ -60,19 +60,11 @@ def open_workbench(
                 if name is None:
                     return code
                 target = replace(target, name=name)
+            endpoint, code = _endpoint(runner, stack, target, early)
+            if endpoint is None:
+                return code
             from workbench.sandbox import Sandboxes
             from workbench.sandbox.disk import sandbox_disk
-
-            if target.endpoint is None and Sandboxes().is_stopped(target.name):
-                opened, code = open_sandbox(runner.get_loop(), stack, target, early)
-                if opened is None:
-                    return code
-                endpoint = opened
-            else:
-                endpoint = runner.run(_attached(stack, target))
-                if early is not None:
-                    early.begin()
-                    early.send_to(endpoint, ready=True)
             from workbench.tui.startup import run_workbench
 
             return run_workbench(
@@ -91,6 +83,21 @@ def open_workbench(
             if early is not None:
                 early.give_up()
             runner.run(stack.aclose())
+
+
+def _endpoint(
+    runner: asyncio.Runner, stack: AsyncExitStack, target: Target, early: EarlyRun | None
+) -> tuple[Endpoint | None, int]:
+    """The controller, whose sandbox is started on a screen if it is stopped; None with the exit code if that failed."""
+    from workbench.sandbox import Sandboxes
+
+    if target.endpoint is None and Sandboxes().is_stopped(target.name):
+        return open_sandbox(runner.get_loop(), stack, target, early)
+    endpoint = runner.run(_attached(stack, target))
+    if early is not None:
+        early.begin()
+        early.send_to(endpoint, ready=True)
+    return endpoint, 0
 
 
 def require_running(target: Target) -> None:
