@@ -55,9 +55,9 @@ def _watch(options: argparse.Namespace) -> int:
     """Play all files in processes, and sum up."""
     failures: dict[str, int] = {}
     counts, reasons, slowest, peak = Counter[str](), Counter[str](), list[tuple[float, int, str]](), 0
-    begun = time.monotonic()
+    started = time.monotonic()
     seed, end = options.seed, options.seed + options.files
-    until = begun + options.minutes * 60
+    until = started + options.minutes * 60
     while seed < end and time.monotonic() < until:
         count = min(_PER_PROCESS, end - seed)
         command = [sys.executable, __file__, "--play", "--seed", str(seed), "--files", str(count)]
@@ -92,7 +92,7 @@ def _watch(options: argparse.Namespace) -> int:
                 seed += 1
     total, load = sum(counts.values()), os.getloadavg()[0]
     print(
-        f"{total:,} files in {time.monotonic() - begun:.0f} s, load {load:.1f}: {counts['shown']:,} shown,"
+        f"{total:,} files in {time.monotonic() - started:.0f} s, load {load:.1f}: {counts['shown']:,} shown,"
         f" {counts['refused']:,} refused for {len(+reasons)} reasons, {len(failures)} different failures;"
         f" largest process {peak / _MIB:.0f} MiB"
     )
@@ -126,7 +126,7 @@ def _play(options: argparse.Namespace) -> int:
         bases = base_bundles(Path(folder))
         for seed in range(options.seed, options.seed + options.files):
             result = {"seed": seed, "changes": [], "refused": None, "seconds": 0.0, "peak": 0, "failure": None}
-            begun = time.process_time()
+            started = time.process_time()
             signal.setitimer(signal.ITIMER_PROF, options.limit)
             try:
                 outcome = use_hostile_bundle(seed, bases, options.length)
@@ -134,7 +134,7 @@ def _play(options: argparse.Namespace) -> int:
             except Exception as error:  # Each is a finding.
                 result["failure"] = _describe(error)
             signal.setitimer(signal.ITIMER_PROF, 0)
-            result["seconds"] = time.process_time() - begun
+            result["seconds"] = time.process_time() - started
             os.write(results, json.dumps(result).encode() + b"\n")
     return 0
 

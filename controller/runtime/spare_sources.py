@@ -1,6 +1,6 @@
 """Has spare copies of the sources of runs made, for the steps that begin next.
 
-For agents that are processes of this machine. One is made when for a moment no step has begun or ended, also while
+For agents that are processes of this machine. One is made when for a moment no step has started or ended, also while
 steps run: a run that starts after a save often cancels one that is going on. What a spare copy is, and how many there
 are at most, is the agent's to decide (`controller.agent.sources`).
 """

@@ -63,7 +63,7 @@ class EarlyRun:
         from workbench.tui.services.interfaces import LaunchError
 
         if self._attempt is None:
-            raise LaunchError("the run was not begun")
+            raise LaunchError("the run was not started")
         try:
             return await asyncio.wrap_future(self._attempt.name)
         except ClientError:

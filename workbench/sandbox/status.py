@@ -52,7 +52,7 @@ class Readiness:
 
 
 class StartObserver:
-    """Is told how a start goes on. Both methods may be called several times; these do nothing."""
+    """Receives how a start goes on. Both methods may be called several times; these do nothing."""
 
     def listening(self, endpoint: Endpoint) -> None:
         """Its processes run. Requests to the controller are answered once it can."""

@@ -28,7 +28,7 @@ _STOP_SECONDS = 3.0
 _KILL_SECONDS = 2.0
 _ERROR_BYTES = 8_192
 _OF_A_TERMINAL = ("DISPLAY", "WAYLAND_DISPLAY", "TMUX", "STY", "TERM_PROGRAM_VERSION", "NO_COLOR", "COLORTERM")
-"""Variables about the terminal and the desktop of whoever started the server, which the viewer does not see."""
+"""Variables about the terminal and the desktop of the user who started the server, which the viewer does not see."""
 
 
 @dataclass(frozen=True)

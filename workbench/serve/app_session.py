@@ -74,7 +74,7 @@ class AppSession:
     # -- the page
 
     async def attach(self, size: Size) -> Outbox:
-        """Show the app on a page of this size from now on; another page that shows it is told so."""
+        """Show the app on a page of this size from now on; another page that shows it is closed with that reason."""
         self._end(TAKEN, "The workbench of this tab is shown in another one.")
         self._outbox, self.left_at = Outbox(), None
         if self._last_words is not None:

@@ -34,7 +34,7 @@ class AppSessions:
         command: the command of an app; it is called with whether the app may change nothing.
         limit: apps at a time.
         now: seconds, monotonic.
-        report: prints a line for whoever runs the server.
+        report: prints a line for the user of `c8s serve`.
     """
 
     def __init__(

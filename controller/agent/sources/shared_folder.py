@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 USE, UNPACK, MAKE, BUSY = "use.lock", "unpack.lock", "make.lock", "busy.lock"
-"""Whoever removes something holds `USE` alone, and whoever uses something shares it. `BUSY` is shared by agents that
-unpack what a step waits for."""
+"""A process that removes something holds `USE` alone; one that uses something shares it. `BUSY` is shared by agents
+that unpack what a step waits for."""
 _REMOVED = ".removed"
 _VERSION = 1
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -68,7 +68,7 @@ def lock(folder: str, name: str, *, alone: bool, wait: bool = True) -> Iterator[
 
 @contextmanager
 def before_others(folder: str | None) -> Iterator[None]:
-    """Let whoever makes a spare copy wait meanwhile: both would take longer, at a slow disk much longer."""
+    """Let the making of a spare copy wait meanwhile: both would take longer, at a slow disk much longer."""
     # Without the file, none was ever made.
     if folder is None or not os.path.exists(os.path.join(folder, BUSY)):
         yield

@@ -198,7 +198,7 @@ async def test_making_one_waits_while_a_step_unpacks_its_source(shared: Path, ap
     with (shared / "busy.lock").open() as busy:
         fcntl.flock(busy, fcntl.LOCK_SH)
         making = asyncio.create_task(make(shared, data))
-        await wait_until_async(lambda: any(shared.glob("*.new/tree")), 20, what="the making has begun")
+        await wait_until_async(lambda: any(shared.glob("*.new/tree")), 20, what="the copy is being made")
         # The agent of a step does not wait for it.
         api.serve("source", data)
         assert "fetched the source: 100 files" in await run(shared, api, pod)

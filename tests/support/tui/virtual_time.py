@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-_PATIENCE = 2.0
+_MAX_WAIT = 2.0
 """Real seconds for which a thread or a process is waited for before the clock goes on without it."""
 _CLOCKS = ("textual._time.get_time", "textual.widget.monotonic", "workbench.tui.ordered_input.monotonic")
 """The clocks that timers, messages and waits of an app are measured with."""
@@ -32,9 +32,9 @@ class _JumpingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        patience = self.loop.patience()
-        events = super().select(min(patience, timeout) if patience else 0)
-        if not events and not self.loop.patience():
+        longest_wait = self.loop.longest_wait()
+        events = super().select(min(longest_wait, timeout) if longest_wait else 0)
+        if not events and not self.loop.longest_wait():
             self.loop.clock += timeout
         return events
 
@@ -55,7 +55,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.clock
 
-    def patience(self) -> float:
+    def longest_wait(self) -> float:
         """Real seconds to wait for what runs outside of the loop; 0 if nothing does or it has taken too long."""
         if not self._outside and len(self._selector.get_map()) <= self._own_files:  # type: ignore[attr-defined]
             self._waited_since = None
@@ -63,7 +63,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         now = time.monotonic()
         if self._waited_since is None:
             self._waited_since = now
-        return max(self._waited_since + _PATIENCE - now, 0.0)
+        return max(self._waited_since + _MAX_WAIT - now, 0.0)
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any

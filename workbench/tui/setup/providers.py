@@ -115,7 +115,7 @@ def embedded_providers(name: str, runtime: str | None) -> Sequence[EmbeddedProvi
 
 
 class StartReport(Protocol):
-    """Takes what is to be told of a start."""
+    """Receives the progress of a start."""
 
     def said(self, text: str) -> None:
         """Something that the user should know."""
