@@ -2,7 +2,8 @@
 
 A record has short names, because a history has fifty of them: `n` name of the step, `p` phase, `s` seconds of its
 commands, `q` seconds in queues, `a` and `l` bytes of its artifacts and its log, `r` whether its result was reused, `t`
-tests (total, failed, skipped), `u` what it used (peak memory in bytes, peak CPU in thousandths of a core, samples).
+tests (total, failed, skipped), `u` what it used (peak memory in bytes, peak CPU in thousandths of a core, samples),
+`oom` whether an attempt was killed for its memory limit.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from controller.run_numbers import number_of, pipeline_of
 from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.reasons import StepReason
 from controller.run_types.summary import status_of
 
 Json = dict[str, Any]
@@ -79,6 +81,8 @@ def _step(step: Mapping[str, Any], spec: Mapping[str, Any]) -> Json:
         entry["part"] = 1
     if tests := last.get("tests"):
         entry["t"] = [int(tests.get(name) or 0) for name in ("total", "failed", "skipped")]
+    if any(each.get("reason") == StepReason.OOM_KILLED for each in attempts):
+        entry["oom"] = 1
     if usage := last.get("usage"):
         entry["u"] = [int(usage.get(name) or 0) for name in ("memory", "cpu", "samples")]
     return entry

@@ -80,6 +80,7 @@ def _step_statistics(name: str, records: Sequence[Json]) -> Json:
         "peakCpu": max((each[1] for each in used), default=None),
         "usageSamples": sum(each[2] for each in used),
         "runsWithUsage": len(used),
+        "outOfMemory": sum(bool(step.get("oom")) for _, step in found),
         **_trend(samples),
     }
 

@@ -47,6 +47,8 @@ class StepTrend(Trend):
     peak_cpu: int | None = None
     usage_samples: int = 0
     runs_with_usage: int = 0
+    out_of_memory: int = 0
+    """Runs in which an attempt was killed for its memory limit."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def _decode_step(raw: Mapping[str, Any]) -> StepTrend:
         peak_cpu=_integer(raw.get("peakCpu")),
         usage_samples=_count(raw.get("usageSamples")),
         runs_with_usage=_count(raw.get("runsWithUsage")),
+        out_of_memory=_count(raw.get("outOfMemory")),
     )
 
 

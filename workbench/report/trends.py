@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench.client.statistics import Slower, StepTrend, Trend
-from workbench.text.format import format_duration, format_size
+from workbench.text.format import format_duration, format_size, plural
 
 _BARS = "▁▂▃▄▅▆▇█"
 _LEVELS = "_.-=+*#@"
@@ -15,6 +15,8 @@ SLOWER_SIGN = "↑"
 _MEBIBYTE = 1024 * 1024
 _MANY_RUNS = 5
 """Runs with measurements below which nothing is advised."""
+AT_LIMIT = 0.9
+"""The share of its limit from which CPU counts as used up: a measurement is a mean over seconds."""
 _GENEROUS = 4
 """A request of so many times the peak is more than it needs."""
 
@@ -54,19 +56,26 @@ def resource_advice(step: StepTrend, memory: int | None, cpu: int | None) -> lis
         memory: bytes that it asks for; None for nothing.
         cpu: thousandths of a core.
     """
-    if not step.usage_samples:
-        return []
     advice = []
-    peak = step.peak_memory
-    if memory is not None and peak is not None and peak > 0.9 * memory:
+    peak = step.peak_memory if step.usage_samples else None
+    if step.out_of_memory:
+        # The measurements may be lower, or missing: it was killed between two of them.
+        limit = f"asks for {format_size(memory)}" if memory is not None else "has no limit of its own"
+        advice.append(f"ran out of memory in {plural(step.out_of_memory, 'run')} (OOMKilled): it {limit}")
+    elif memory is not None and peak is not None and peak > 0.9 * memory:
         used = f"asks for {format_size(memory)} of memory and used up to {format_size(peak)}"
         advice.append(f"{used}: more than it asks for ends it (OOMKilled)")
     if step.runs_with_usage < _MANY_RUNS:
         return advice
-    if memory is not None and peak is not None and memory > _GENEROUS * max(peak, 16 * _MEBIBYTE):
+    if (
+        not step.out_of_memory
+        and memory is not None
+        and peak is not None
+        and memory > _GENEROUS * max(peak, 16 * _MEBIBYTE)
+    ):
         advice.append(f"asks for {format_size(memory)} of memory, never used more than {format_size(peak)}")
     if cpu is not None and step.peak_cpu is not None:
-        if step.peak_cpu > 0.95 * cpu:
+        if step.peak_cpu >= AT_LIMIT * cpu:
             advice.append(f"asks for {cores_text(cpu)} and used all of it: with more it may be faster")
         elif cpu > _GENEROUS * max(step.peak_cpu, 50):
             advice.append(f"asks for {cores_text(cpu)}, never used more than {cores_text(step.peak_cpu)}")

@@ -8,12 +8,10 @@ from typing import Any
 from workbench.client.models import Attempt, ResourceUsage, Step
 from workbench.report.details import Detail
 from workbench.report.resources import requested_resources
-from workbench.report.trends import cores_text, sparkline
+from workbench.report.trends import AT_LIMIT, cores_text, sparkline
 from workbench.text.format import format_duration, format_size
 
 _MEBIBYTE = 1024 * 1024
-_AT_LIMIT = 0.95
-"""The share of its limit from which CPU counts as used up."""
 
 
 def usage_details(definition: Mapping[str, Any] | None, step: Step, *, ascii_only: bool = False) -> tuple[Detail, ...]:
@@ -48,7 +46,7 @@ def _bars(values: Sequence[float], limit: int | None, ascii_only: bool) -> str:
 def _throttling(usage: ResourceUsage, cpu: int | None) -> str:
     if cpu is None:
         return ""
-    at_limit = sum(value >= _AT_LIMIT * cpu for value in usage.cpu_over_time)
+    at_limit = sum(value >= AT_LIMIT * cpu for value in usage.cpu_over_time)
     if not at_limit:
         return ""
     bars = f"{at_limit} of {len(usage.cpu_over_time)} bars"

@@ -76,6 +76,7 @@ class StepStatistics(ResponseModel):
     peak_cpu: int | None = Field(description="thousandths of a core, the highest that was measured")
     usage_samples: int
     runs_with_usage: int = Field(description="runs in which it was measured")
+    out_of_memory: int = Field(description="runs in which an attempt was killed for its memory limit")
     slower: Slower | None
 
 

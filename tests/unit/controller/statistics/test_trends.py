@@ -61,6 +61,14 @@ def test_a_record_is_the_same_of_a_run_and_of_its_summary() -> None:
     assert (record["number"], record["commit"]) == (1, "c1")
 
 
+def test_steps_that_ran_out_of_memory_are_counted_by_run() -> None:
+    killed, fine = ended_run(1, 2.0, phase="Failed"), ended_run(2, 2.0)
+    attempt = killed["status"]["steps"][0]["attempts"][0]
+    killed["status"]["steps"][0]["attempts"] = [{**attempt, "reason": "OOMKilled"}, {**attempt, "reason": "OOMKilled"}]
+    (step,) = pipeline_statistics("shop", [make_record(killed), make_record(fine)])["steps"]
+    assert step["outOfMemory"] == 1
+
+
 def test_running_runs_debug_copies_and_runs_of_forks_are_not_recorded() -> None:
     assert pipeline_of_record(ended_run(1, 1.0)) == "shop"
     assert pipeline_of_record(ended_run(1, 1.0, phase="Running")) is None

@@ -1,5 +1,7 @@
 """What is shown of statistics."""
 
+from dataclasses import replace
+
 import pytest
 
 from workbench.client.statistics import Slower, StepTrend, Trend, decode_statistics
@@ -38,7 +40,7 @@ def test_slow_is_much_more_than_the_median(seconds: float | None, median: float,
 
 
 def test_advice_names_what_is_asked_for_and_what_was_used() -> None:
-    assert resource_advice(used(300 * MEBIBYTE, 900), 2048 * MEBIBYTE, 1000) == [
+    assert resource_advice(used(300 * MEBIBYTE, 800), 2048 * MEBIBYTE, 1000) == [
         "asks for 2.0 GiB of memory, never used more than 300.0 MiB"
     ]
     assert resource_advice(used(100 * MEBIBYTE, 990), 120 * MEBIBYTE, 1000) == [
@@ -49,6 +51,27 @@ def test_advice_names_what_is_asked_for_and_what_was_used() -> None:
     ]
     assert resource_advice(used(100 * MEBIBYTE, 100, runs=0), 2048 * MEBIBYTE, 4000) == []
     assert resource_advice(used(100 * MEBIBYTE, 100, runs=4), 2048 * MEBIBYTE, 4000) == []
+
+
+def test_advice_counts_the_runs_that_ran_out_of_memory() -> None:
+    unmeasured = replace(used(0, 0, runs=0), out_of_memory=4)
+    assert resource_advice(unmeasured, 64 * MEBIBYTE, None) == [
+        "ran out of memory in 4 runs (OOMKilled): it asks for 64.0 MiB"
+    ]
+    measured = replace(used(10 * MEBIBYTE, 100), out_of_memory=1)
+    assert resource_advice(measured, 512 * MEBIBYTE, None) == [
+        "ran out of memory in 1 run (OOMKilled): it asks for 512.0 MiB"
+    ]
+    assert resource_advice(measured, None, None) == [
+        "ran out of memory in 1 run (OOMKilled): it has no limit of its own"
+    ]
+
+
+def test_cpu_counts_as_used_up_a_little_below_the_limit() -> None:
+    assert resource_advice(used(10 * MEBIBYTE, 90), None, 100) == [
+        "asks for 0.10 cores and used all of it: with more it may be faster"
+    ]
+    assert resource_advice(used(10 * MEBIBYTE, 89), None, 100) == []
 
 
 def test_resources_are_read_from_a_definition() -> None:
