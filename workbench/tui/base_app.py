@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from textual import events
 from textual.actions import ActionParseResult
 from textual.app import App, ReturnType
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.errors import NoWidget
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
@@ -70,6 +72,14 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
     def read_only(self) -> bool:
         """Whether actions that change something are refused."""
         return self.options.read_only
+
+    def get_driver_class(self) -> type[Driver]:
+        default = super().get_driver_class()
+        if sys.platform == "win32":
+            return default
+        from workbench.tui.terminal.driver import driver_for
+
+        return driver_for(default)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._ascii_filters]
