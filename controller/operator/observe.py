@@ -71,6 +71,7 @@ class ObservationBuilder:
             unread_secrets=self._unread_secrets(key, state),
             is_crowded=self._cache.room.is_crowded(key, monotonic),
             create_failures=observed.create_failures,
+            unanswered=frozenset(observed.unanswered),
             missing_secrets=state.secrets.missing,
             secrets_ready=state.secrets.ready,
             prepare_error=state.secrets.error,
@@ -125,6 +126,7 @@ class ObservationBuilder:
         may_mask = state.secrets.ready and not self._unread_secrets(key, state)
         provided = [value for values in state.provided.values() for value in values.values() if value]
         jobs = observed.created_jobs | owned.jobs(key, state.uid, observed.withdrawn_jobs)
+        observed.unanswered -= {*jobs, *pods}
         open_steps = {step.slug for step in state.plan.steps} - set(observed.settled_steps)
         views: dict[AttemptKey, AttemptView] = {}
         early: dict[str, EarlyPod] = {}

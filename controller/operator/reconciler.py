@@ -32,7 +32,8 @@ from controller.operator.decision.observation import BlockingRun, PipelineVerdic
 from controller.operator.decision.started_steps import find_settled_attempts, find_settled_steps
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.effects.event_recorder import EventRecorder, audit_fields, record_transitions
-from controller.operator.effects.executor import ActionExecutor, JobCreateError
+from controller.operator.effects.executor import ActionExecutor
+from controller.operator.effects.jobs.creation import JobCreateError
 from controller.operator.effects.pipeline_resolver import PipelineResolver
 from controller.operator.effects.queue_finder import QueueFinder
 from controller.operator.effects.reuse_loader import ReuseLoader
@@ -261,7 +262,7 @@ class Reconciler:
 
     async def _reconcile_terminal(self, key: RunKey, run: RunObject, state: RunState | None) -> timedelta | None:
         if state is None:
-            await self._executor.delete_closed_jobs(self._cache.owned.jobs(key, run["metadata"]["uid"]).values())
+            await self._executor.delete_left_jobs(run, self._cache.owned.jobs(key, run["metadata"]["uid"]))
             await self._writer.expire_jobs(key, run["metadata"]["uid"])
         elif state.status.current.get("phase") not in FINAL_RUN_PHASES:
             if state.status.versions and self._is_leader():
@@ -287,7 +288,7 @@ class Reconciler:
                 self._cache.room.note_refusal(observation.monotonic)
             failures = await self._executor.execute(run, state, decision.actions)
             if any(isinstance(failure, JobCreateError) for failure in failures):
-                # A step without a Job must not count as started: decide again, knowing the failure.
+                # A step whose Job was not made, or may not be, must not count as started: decide again, knowing that.
                 continue
             self._record_decision(key, run, state, decision)
             state.timers.observe(decision.status, now, observation.monotonic)
@@ -355,7 +356,7 @@ class Reconciler:
         """Remove the finalizer of a deleted run once nothing of it runs any more; returns whether the run is gone."""
         status = status_of(run)
         has_started = (
-            (state is not None and state.status.has_started)
+            (state is not None and (state.status.has_started or bool(state.observed.unanswered)))
             or self._cache.owned.has_any(key, run["metadata"]["uid"])
             or any(step.get("attempts") for step in status.get("steps") or [])
         )

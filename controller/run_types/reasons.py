@@ -77,7 +77,11 @@ class StepReason(Reason):
     )
     RETRYING = "Retrying", "Pending", "the previous attempt failed; the next one starts after the back-off"
     OVER_QUOTA = "OverQuota", "Pending", "a ResourceQuota is used up; retried when it has room"
-    NOT_CREATED = "NotCreated", "Pending", "the Job or pod could not be created; retried"
+    NOT_CREATED = (
+        "NotCreated",
+        "Pending",
+        "the Job or pod could not be created, or the cluster did not answer whether it was; retried",
+    )
     NAME_TAKEN = "NameTaken", "Pending", "a Job of that name belongs to another owner; retried"
     CREATED = "Created", "Pending", "the Job exists or is being created; there is no pod yet"
     WAITING_FOR_ADMISSION = (

@@ -20,6 +20,7 @@ from controller.operator.decision.observation import (
     WaitingReports,
     update_milestones,
 )
+from controller.operator.gate import is_closed
 from controller.operator.run_object import status_of
 from controller.run_types import summary
 from controller.run_types.keys import AttemptKey
@@ -32,6 +33,8 @@ Json = dict[str, Any]
 
 _REMEMBERED_VERSIONS = 32
 """The informer is never so many writes behind."""
+_REMEMBERED_WRITES = 8
+"""While no answers come the status hardly changes: nothing is seen of the cluster."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class StatusRecord:
         server: as the API server returned it last. If it has another one, something else writes it too.
         resource_version: of the run, which the next write is based on.
         written: the status that was written last.
-        sent: the status that was sent last, as decided and as sent, whether or not the API server confirmed it.
+        sent: the statuses that were sent since the last answer, as decided and as sent: any of them may have arrived.
         shortening: how much of it is left out, see `status_size.shorten`: it never becomes smaller again.
         versions: the resourceVersions of the last writes.
         is_suspect: whether a status was seen that is not one of these; it has to be looked at.
@@ -72,16 +75,22 @@ class StatusRecord:
     server: RunStatus
     resource_version: str
     written: RunStatus | None = None
-    sent: tuple[RunStatus, RunStatus] | None = None
+    sent: deque[tuple[RunStatus, RunStatus]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_WRITES))
     shortening: int = UNSHORTENED
     versions: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_VERSIONS))
     is_suspect: bool = False
+
+    def note_sent(self, decided: RunStatus, body: RunStatus) -> None:
+        """A status is about to be sent."""
+        if not self.sent or self.sent[-1][1] != body:
+            self.sent.append((decided, body))
 
     def on_written(self, run: RunObject, status: RunStatus) -> None:
         """The API server has accepted a status, and returned the run."""
         self.written, self.server = status, status_of(run)
         self.resource_version = run["metadata"]["resourceVersion"]
         self.versions.append(self.resource_version)
+        self.sent.clear()
 
     def is_own(self, run: RunObject) -> bool:
         """Whether the status of a run as it is seen now was written by this process, or read at its start."""
@@ -89,7 +98,7 @@ class StatusRecord:
             return True
         # The answer to a write may be on its way.
         seen = summary.status_of(run)
-        return seen == self.server or (self.sent is not None and seen == self.sent[1])
+        return seen == self.server or any(seen == body for _, body in self.sent)
 
     @property
     def has_started(self) -> bool:
@@ -109,6 +118,7 @@ class ObservedCache:
         not_early: the slugs of steps of which nothing is made ahead any more.
         early_count: Jobs with a closed gate at the last observation.
         missing_jobs: attempts whose Jobs the API server does not have.
+        unanswered: attempts whose Jobs may exist: no answer came to the request to create them.
         create_failures: why the Job of an attempt was not created.
         create_failure_counts: how often the creation of an attempt's Job failed.
         milestones: by the pod's uid.
@@ -126,6 +136,7 @@ class ObservedCache:
     not_early: set[str] = field(default_factory=set)
     early_count: int = 0
     missing_jobs: set[AttemptKey] = field(default_factory=set)
+    unanswered: set[AttemptKey] = field(default_factory=set)
     create_failures: dict[AttemptKey, CreateFailure] = field(default_factory=dict)
     create_failure_counts: Counter[AttemptKey] = field(default_factory=Counter)
     milestones: dict[str, Milestones] = field(default_factory=dict)
@@ -156,16 +167,26 @@ class ObservedCache:
 
     def on_job(self, job: Json, *, deleted: bool) -> None:
         """A Job of the run has changed or was deleted."""
-        self._invalidate(job)
+        key = self._invalidate(job)
         if deleted:
             uid = job["metadata"]["uid"]
-            self.deleted_job_uids.add(uid)
-            self.created_jobs = {k: each for k, each in self.created_jobs.items() if each["metadata"]["uid"] != uid}
+            self.on_job_gone(uid)
+            if key is not None and is_closed(job) and uid not in self.opened_jobs:
+                # Also where the answer to its withdrawal was lost.
+                self.on_job_withdrawn(key, job["metadata"]["name"], uid)
+
+    def on_job_gone(self, uid: str) -> None:
+        """A Job does not exist any more."""
+        self.deleted_job_uids.add(uid)
+        self.created_jobs = {key: job for key, job in self.created_jobs.items() if job["metadata"]["uid"] != uid}
 
     def on_job_created(self, key: AttemptKey, job: Json) -> bool:
         """The API server has returned the Job of an attempt; returns whether it still exists."""
         exists = job["metadata"]["uid"] not in self.deleted_job_uids
+        self.unanswered.discard(key)
+        self.missing_jobs.discard(key)
         if exists:
+            self.create_failures.pop(key, None)
             self.created_jobs[key] = trim_job(job)
         return exists
 
@@ -177,17 +198,16 @@ class ObservedCache:
     def on_job_withdrawn(self, key: AttemptKey, name: str, uid: str) -> None:
         """A Job that was made ahead does not exist any more. Nothing is made ahead of that step again."""
         self.withdrawn_jobs[uid] = name
-        self.deleted_job_uids.add(uid)
         self.not_early.add(key.slug)
-        if key in self.created_jobs and self.created_jobs[key]["metadata"]["uid"] == uid:
-            del self.created_jobs[key]
+        self.on_job_gone(uid)
 
-    def _invalidate(self, obj: Json) -> None:
-        """The step of a changed Job or pod has to be observed again."""
+    def _invalidate(self, obj: Json) -> AttemptKey | None:
+        """The step of a changed Job or pod has to be observed again; returns the attempt that the labels name."""
         key = attempt_key_of(obj)
         if key is not None:
             self.settled_steps -= {key.slug}
             self.settled_attempts -= {key}
+        return key
 
 
 @dataclass

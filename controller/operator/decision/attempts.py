@@ -275,16 +275,3 @@ def stop_reason(
     if due is None:
         return None, None
     return (StopCause.STEP_TIMEOUT, None) if now >= due else (None, due)
-
-
-def cancelled_before_start(attempt: AttemptStatus, why: str, now: datetime) -> AttemptStatus:
-    """An attempt that is stopped before its Job was created."""
-    fresh: AttemptStatus = {
-        **attempt,
-        "phase": StepPhase.CANCELLED,
-        "reason": _STOP_REASONS[StopCause(why)],
-        "message": "stopped before it began",
-        "times": {**attempt["times"], "finished": format_time(now)},
-    }
-    fresh.pop("stopping", None)
-    return fresh

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+from controller.operator import names
 from controller.operator.decision import attempts
-from controller.operator.decision.actions import Action, OpenGate, StartAttempt, StopPod
+from controller.operator.decision.actions import Action, OpenGate, StartAttempt, StopPod, VerifyJob
 from controller.operator.decision.observation import AttemptView, EarlyPod, Observation
 from controller.operator.decision.pods.status import is_pod_finished
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Pipeline
+from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 from controller.run_types.reasons import StepReason, StopCause
 
@@ -113,7 +115,8 @@ class DecisionBuilder:
     ) -> None:
         """Start an attempt after the `earlier` ones."""
         self.act(StartAttempt(step, number))
-        self.active_count += 1
+        if not self.may_run(step, number):
+            self.active_count += 1
         self.statuses[step.name] = step_status(
             step,
             previous,
@@ -138,6 +141,23 @@ class DecisionBuilder:
             attempts=[attempt],
         )
 
+    def is_unanswered(self, step: ExpandedStep, number: int) -> bool:
+        """Whether the Job of an attempt that was not observed may exist all the same."""
+        return AttemptKey(step.slug, number) in self.input.observation.unanswered
+
+    def may_run(self, step: ExpandedStep, number: int) -> bool:
+        """Whether it may even have begun: its step was due. It counts as active all the time."""
+        failure = self.input.observation.create_failure(step.slug, number)
+        return failure is not None and self.is_unanswered(step, number)
+
+    def find_out(self, step: ExpandedStep, number: int, verdict: StepVerdict) -> StepVerdict:
+        """The verdict on a step whose Job may exist: one that ends it has to wait until that is known."""
+        self.act(VerifyJob(step.slug, number, names.job_name(self.input.run["metadata"]["name"], step.slug, number)))
+        if verdict.phase not in FINAL_STEP_PHASES:
+            return verdict
+        message = f"the cluster did not answer whether it has made its Job; once that is known: {verdict.message}"
+        return StepVerdict(StepPhase.PENDING, StepReason.NOT_CREATED, message)
+
     def start_blocker(self, step: ExpandedStep, number: int) -> StepVerdict | None:
         """Why a due attempt does not start: the cluster refuses it, or `maxParallel` is reached. None if it starts."""
         observation, now = self.input.observation, self.input.now
@@ -147,6 +167,9 @@ class DecisionBuilder:
         if failure is not None and observation.monotonic < failure.retry_at:
             self.requeue_at(now + timedelta(seconds=failure.retry_at - observation.monotonic))
             return StepVerdict(StepPhase.PENDING, failure.reason, failure.message)
+        if self.may_run(step, number):
+            # It may have begun: none of what follows keeps it from that any more.
+            return None
         if (message := observation.unschedulable.get(step.name)) is not None:
             return StepVerdict(StepPhase.FAILED, StepReason.NEVER_FITS, message)
         limit = self.input.pipeline.max_parallel

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision import attempts
-from controller.operator.decision.actions import Action, CancelRun, ReadProvidedSecrets
+from controller.operator.decision.actions import Action, CancelRun, DeleteJob, ReadProvidedSecrets
 from controller.operator.decision.builder import DecisionBuilder, ReconcileInput
 from controller.operator.decision.concurrency import has_started_steps
 from controller.operator.decision.early_pods import decide_early_pods
@@ -105,6 +105,8 @@ def _decide_steps(builder: DecisionBuilder) -> None:
     steps, observed = builder.input.steps, _observed_attempts(builder.input.observation)
     for step in steps:
         update_attempts(builder, step, observed.get(step.slug, ()))
+    observation = builder.input.observation
+    builder.active_count += sum(key in observation.create_failures for key in observation.unanswered)
     # From here on all active attempts are counted: what starts now keeps within `maxParallel`.
     for step in steps:
         if step.name in builder.attempts:
@@ -256,9 +258,9 @@ def _log_deadline(builder: DecisionBuilder, statuses: list[StepStatus]) -> datet
 
 
 def _is_collecting_logs(builder: DecisionBuilder, statuses: list[StepStatus]) -> bool:
-    """Whether pods are there or running, logs are incomplete, or workspaces are being saved."""
+    """Whether pods run, logs are incomplete, workspaces are being saved, or Jobs are being removed."""
     observation = builder.input.observation
-    if observation.early:
+    if observation.early or any(isinstance(action, DeleteJob) for action in builder.actions):
         # They are being removed; nothing would do that after the end of the run.
         return True
     for view in observation.attempts.values():

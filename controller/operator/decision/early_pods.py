@@ -110,6 +110,7 @@ def _is_candidate(builder: DecisionBuilder, step: ExpandedStep) -> bool:
     return (
         step.name in observation.prestartable
         and step.slug not in observation.early
+        and not builder.is_unanswered(step, 1)
         and status["phase"] == StepPhase.PENDING
         and status["reason"] == StepReason.WAITING_FOR_STEPS
         and step.name not in observation.missing_secrets

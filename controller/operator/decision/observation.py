@@ -255,6 +255,8 @@ class Observation:
     """Attempts that mount a SecretProviderClass and have started -> the Secrets that the driver makes, not read yet."""
     is_crowded: bool = False
     """Whether pods wait for room in the cluster."""
+    unanswered: frozenset[AttemptKey] = frozenset()
+    """Attempts that were not observed, and whose Jobs may exist: the request to create one was not answered."""
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""
     settled_attempts: frozenset[AttemptKey] = frozenset()

@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _STATUS_WRITE_DELAY = timedelta(seconds=0.05)
+_TO_BE_REUSED = StepVerdict(StepPhase.PENDING, StepReason.PREPARING, "it is reused from an earlier run")
 
 
 def evaluate_start(builder: DecisionBuilder, step: ExpandedStep) -> None:
     """Decide the status of a step without attempts; start it if nothing prevents that."""
     previous = builder.input.previous.get(step.name)
+    is_unanswered = builder.is_unanswered(step, 1)
     reused = _reused_status(builder, step, previous)
-    if reused is not None:
+    if reused is not None and not is_unanswered:
         builder.statuses[step.name] = reused
         return
-    verdict, early = _start_verdict(builder, step), builder.input.observation.early.get(step.slug)
+    verdict = _TO_BE_REUSED if reused is not None else _start_verdict(builder, step)
+    early = builder.input.observation.early.get(step.slug)
+    if verdict is None:
+        verdict = builder.start_blocker(step, 1)
+    elif is_unanswered:
+        verdict = builder.find_out(step, 1, verdict)
     if verdict is None and early is not None and not early.is_usable:
         message = "what was made ahead of it has ended and is being removed"
         verdict = StepVerdict(StepPhase.PENDING, StepReason.PREPARING, message)
@@ -77,7 +84,6 @@ def _start_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict 
         or _condition_verdict(builder, step)
         or _resource_verdict(builder, step)
         or _preparation_verdict(builder, step)
-        or builder.start_blocker(step, 1)
     )
 
 

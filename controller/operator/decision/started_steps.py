@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
+_DELETION_INTERVAL = timedelta(seconds=2)
+"""How soon it is looked again whether a Job is gone: an informer that begins anew does not show every deletion."""
 _ENDLESS = (StepReason.SERVICE_FAILED, StepReason.FETCH_FAILED)
 
 
@@ -50,7 +52,8 @@ def update_attempts(builder: DecisionBuilder, step: ExpandedStep, observed: Sequ
     for number in (each for each in observed if each not in numbers):
         view = builder.input.view(step, number)
         if has_ended:
-            builder.request_stop(view.pod)
+            # The request for its Job arrived after the step had ended: of an earlier process, as a rule.
+            _end_pod(builder, view)
         else:
             known.append(attempts.adopt_attempt(builder.input.run, step, number, view, builder.input.now))
     settled = builder.input.observation.settled_attempts
@@ -87,6 +90,9 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
     if fresh["reason"] == StepReason.NEVER_FITS or is_readmittable:
         # Its pod would otherwise be created once the quota is raised, or the queue admits again what it preempted.
         _delete_job(builder, view)
+    if fresh["phase"] in FINAL_STEP_PHASES and view.gate_closed and not view.open_logs:
+        # Its pod ended before its gate could be opened: nothing of it ran, and a closed gate waits for something.
+        _delete_job(builder, view)
     if attempts.needs_manifest(fresh, view, step.step):
         builder.act(ReadManifest(step.slug, attempt["number"]))
     if attempts.needs_workspace(fresh, view):
@@ -119,10 +125,19 @@ def _has_live_pod(view: AttemptView) -> bool:
     return view.pod is not None and not is_pod_finished(view.pod)
 
 
+def _end_pod(builder: DecisionBuilder, view: AttemptView) -> None:
+    """Stop the pod of an attempt, which keeps its logs, or delete its Job where no node has taken the pod."""
+    if view.pod is not None and view.pod["spec"].get("nodeName"):
+        builder.request_stop(view.pod)
+    elif view.pod is None or not is_pod_finished(view.pod):
+        _delete_job(builder, view)
+
+
 def _delete_job(builder: DecisionBuilder, view: AttemptView) -> None:
     if view.job is not None:
         metadata = view.job["metadata"]
         builder.act(DeleteJob(metadata["namespace"], metadata["name"], metadata["uid"]))
+        builder.requeue_at(builder.input.now + _DELETION_INTERVAL)
 
 
 def update_current_attempt(builder: DecisionBuilder, step: ExpandedStep) -> None:
@@ -160,12 +175,9 @@ def _running_status(
     if cause is not None:
         last = updated[-1] = {**last, "stopping": cause}
         if view.job is None and view.pod is None:
-            updated[-1] = attempts.cancelled_before_start(last, cause, now)
-            return _final_status(builder, step, previous, updated)
-        if view.pod is not None and view.pod["spec"].get("nodeName"):
-            builder.request_stop(view.pod)
-        elif view.pod is None or not is_pod_finished(view.pod):
-            _delete_job(builder, view)
+            # The informer may not show its Job yet. The attempt ends once the API server says that there is none.
+            builder.act(VerifyJob(step.slug, last["number"], last["jobName"]))
+        _end_pod(builder, view)
     phase = StepPhase.RUNNING if last["times"].get("running") else StepPhase.PENDING
     message = last.get("message", "")
     return step_status(step, previous, phase=phase, reason=last["reason"], message=message, attempts=updated)
@@ -189,7 +201,12 @@ def _after_attempt(
 ) -> None:
     """Decide what follows the end of the last attempt: the step ends, waits for a retry, or is retried now."""
     last = updated[-1]
-    delay = _retry_delay(builder, step, updated)
+    delay, number = _retry_delay(builder, step, updated), last["number"] + 1
+    if builder.is_unanswered(step, number) and (delay is None or builder.input.stopping):
+        message = f"attempt {number} is not to begin any more"
+        verdict = builder.find_out(step, number, StepVerdict(StepPhase.CANCELLED, last["reason"], message))
+        builder.statuses[step.name] = builder.unstarted_status(step, previous, verdict, attempts=updated)
+        return
     if delay is None:
         builder.statuses[step.name] = _final_status(builder, step, previous, updated)
         return
@@ -197,7 +214,6 @@ def _after_attempt(
         final = _final_status(builder, step, previous, updated)
         builder.statuses[step.name] = _stopped_before_retry(builder, final, last)
         return
-    number = last["number"] + 1
     key = TimerKey(Timer.ATTEMPT_FAILED, step.slug, last["number"])
     finished, backoff = datetime.fromisoformat(last["times"]["finished"]), timedelta(seconds=delay)
     due = builder.input.observation.due(key, finished, backoff, builder.input.now)
@@ -324,4 +340,9 @@ def _is_settled(step: StepStatus, attempt: AttemptStatus, observed: Observation)
 def _is_over(step: StepStatus, attempt: AttemptStatus, observed: Observation) -> bool:
     """Whether nothing new of an attempt can be observed."""
     view = observed.view(step["slug"], attempt["number"])
-    return view.is_complete and not awaiting_workspace(attempt, view) and not awaiting_artifacts(attempt, view)
+    return (
+        view.is_complete
+        and not view.gate_closed
+        and not awaiting_workspace(attempt, view)
+        and not awaiting_artifacts(attempt, view)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING, Any
 from controller.kube import (
     JOBS,
     PIPELINE_RUNS,
-    PODS,
-    AlreadyExistsError,
     ApiError,
     ConflictError,
     KubeClient,
     KubeError,
     NotFoundError,
-    UnreachableError,
 )
 from controller.operator import names
-from controller.operator.cache.owned_resources import attempt_key_of, is_owned
 from controller.operator.cache.run_state import RunSecrets, RunState
 from controller.operator.decision.actions import (
     Action,
@@ -40,19 +36,17 @@ from controller.operator.decision.actions import (
     VerifyJob,
     WithdrawJob,
 )
-from controller.operator.decision.attempts import STOP_DEADLINE_SECONDS
-from controller.operator.decision.observation import CreateFailure
-from controller.operator.decision.pods.capacity import parse_quota_error
 from controller.operator.effects import run_secrets
+from controller.operator.effects.jobs.creation import JobCreateError, JobCreator
+from controller.operator.effects.jobs.removal import JobRemover
 from controller.operator.effects.provided_secrets import read_provided, refused_providers
 from controller.operator.effects.waiting_reader import read_waiting
-from controller.operator.gate import is_closed, opening_patch
+from controller.operator.gate import opening_patch
 from controller.operator.interfaces import CloneTokenError, CloneTokens, ManifestReader
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import job as jobs
 from controller.operator.workload.clone_step import git_source
 from controller.run_types.keys import AttemptKey
-from controller.run_types.reasons import StepReason
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject
@@ -60,20 +54,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-_INITIAL_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.5, 30.0
 _MAX_MESSAGE_LENGTH = 500
-# The Job itself is wrong: bad request, too large, invalid.
-_INVALID_JOB_STATUSES = (400, 413, 422)
-
-
-_WITHDRAWALS = 5
-"""Tries to delete a Job that is changed at the same time, by the Job controller as a rule."""
 _MANIFEST_HEAD_BYTES = 1024
 _BEFORE_FILES = b',"files":['
-
-
-class JobCreateError(KubeError):
-    """The API server rejected the Job of an attempt; the run's state has the failure."""
 
 
 class ActionExecutor:
@@ -94,31 +77,43 @@ class ActionExecutor:
         self._settings = settings
         self._now = now
         self._monotonic = monotonic
+        self._creator = JobCreator(client, settings, now, monotonic)
+        self._remover = JobRemover(client)
 
     async def execute(self, run: RunObject, state: RunState, actions: Sequence[Action]) -> list[Exception]:
-        """Execute all actions concurrently, independently of each other. Returns the failures."""
+        """Execute all actions concurrently, independently of each other. Returns the failures.
+
+        Raises:
+            Exception: of an attempt that was not started, for a reason that is no answer of the cluster.
+        """
         answers = await asyncio.gather(
             *(self._execute_one(run, state, action) for action in actions), return_exceptions=True
         )
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, Exception):
                 raise answer
+        for action, answer in zip(actions, answers, strict=True):
+            if isinstance(action, StartAttempt) and isinstance(answer, Exception) and not isinstance(answer, KubeError):
+                # The decision must not be recorded: it says that the attempt has started.
+                raise answer
         return [answer for answer in answers if isinstance(answer, Exception)]
 
     async def _execute_one(self, run: RunObject, state: RunState, action: Action) -> None:
         match action:
             case StartAttempt():
-                await self._start_attempt(run, state, action)
+                await self._creator.start_attempt(run, state, action)
             case OpenGate():
                 await self._open_gate(run, state, action)
             case WithdrawJob():
-                await self._withdraw_job(run, state, action)
+                await self._remover.withdraw(run, state, action)
             case StopPod():
-                await self._stop_pod(action)
+                await self._remover.stop_pod(action)
             case DeleteJob():
-                await self._delete_job(action)
+                if not await self._remover.delete(action):
+                    # An informer that began anew never shows what was made and deleted meanwhile.
+                    state.observed.on_job_gone(action.uid)
             case VerifyJob():
-                await self._verify_job(run, state, action)
+                await self._creator.verify_job(run, state, action)
             case ReadManifest():
                 await self._read_manifest(run, state, action)
             case ReadWorkspace():
@@ -135,33 +130,6 @@ class ActionExecutor:
             case CancelRun():
                 await self._cancel_run(run, action)
 
-    async def _start_attempt(self, run: RunObject, state: RunState, action: StartAttempt) -> None:
-        observed = state.observed
-        spec = self._job_spec(run, state, action)
-        key = AttemptKey(action.step.slug, action.number)
-        if key in observed.created_jobs:
-            return
-        job = jobs.build_job(spec, self._settings)
-        try:
-            await self._create_agent_tokens(run, key, spec)
-            created = await self._create_job(run, job)
-        except ApiError as error:
-            if action.early:
-                # It is made when it is due: only then does it matter why that is not possible.
-                observed.not_early.add(action.step.slug)
-                _log.info("nothing is made ahead of %s: %s", action.step.name, error)
-                raise JobCreateError(str(error)) from error
-            observed.create_failure_counts[key] += 1
-            observed.create_failures[key] = _create_failure(
-                error, observed.create_failure_counts[key], self._monotonic()
-            )
-            raise JobCreateError(str(error)) from error
-        observed.create_failures.pop(key, None)
-        observed.on_job_created(key, created)
-        if is_closed(created) != action.early:
-            # An earlier process made it, and the informer does not show it yet.
-            raise JobCreateError(f"the Job {created['metadata']['name']} exists already")
-
     async def _open_gate(self, run: RunObject, state: RunState, action: OpenGate) -> None:
         """Open the gate of a Job. Raises JobCreateError if there is no such Job any more."""
         namespace, holds = run["metadata"]["namespace"], jobs.find_holds(run, action.step)
@@ -177,80 +145,6 @@ class ActionExecutor:
             raise JobCreateError(f"the Job {action.name} that was made ahead no longer exists") from error
         state.observed.on_gate_opened(key, opened)
 
-    async def _withdraw_job(self, run: RunObject, state: RunState, action: WithdrawJob) -> None:
-        """Delete a Job as long as its gate is closed: an opening at the same time wins."""
-        namespace, version = run["metadata"]["namespace"], action.resource_version
-        key = AttemptKey(action.slug, action.number)
-        for _ in range(_WITHDRAWALS):
-            try:
-                await self._client.delete(
-                    JOBS, action.name, namespace=namespace, uid=action.uid, resource_version=version
-                )
-                break
-            except NotFoundError:
-                break
-            except ConflictError:
-                try:
-                    found = await self._client.get(JOBS, action.name, namespace)
-                except NotFoundError:
-                    break
-                if found["metadata"]["uid"] != action.uid:
-                    break
-                if not is_closed(found):
-                    state.observed.on_gate_opened(key, found)
-                    return
-                version = found["metadata"]["resourceVersion"]
-        else:
-            raise ConflictError(f"the Job {action.name} changes all the time", status=409)
-        state.observed.on_job_withdrawn(key, action.name, action.uid)
-
-    def _job_spec(self, run: RunObject, state: RunState, action: StartAttempt) -> jobs.JobSpec:
-        plan, context = state.plan, state.plan.run_context
-        if source := state.status.current.get("source"):
-            context = replace(context, commit=source["commit"])
-        return jobs.JobSpec(
-            run=run,
-            pipeline=plan.pipeline,
-            step=action.step,
-            attempt=action.number,
-            run_context=context,
-            upstream=plan.artifact_producers[action.step.name],
-            is_clone_step=action.step.name == plan.source_step,
-            always_has_agent=self._settings.step_agents == "always",
-            is_early=action.early,
-            queue=state.queue or "",
-        )
-
-    async def _create_agent_tokens(self, run: RunObject, key: AttemptKey, spec: jobs.JobSpec) -> None:
-        """Create the tokens of the attempt's agents.
-
-        Raises:
-            ApiError: also where no answer came. Without its tokens no Job is created, so the attempt has not started;
-                after a lost answer to the creation of the Job itself it may have.
-        """
-        if not spec.agent_roles:
-            return
-        now = self._now().timestamp()
-        try:
-            await run_secrets.create_agent_tokens(self._client, run, key, spec.agent_roles, self._settings, now)
-        except UnreachableError as error:
-            raise ApiError(str(error), status=503) from error
-
-    async def _create_job(self, run: RunObject, job: Json) -> Json:
-        name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
-        try:
-            return await self._client.create(JOBS, job, namespace)
-        except AlreadyExistsError:
-            found = await self._client.get(JOBS, name, namespace)
-            is_leaving = is_closed(found) and "deletionTimestamp" in found["metadata"]
-            if is_leaving:
-                message = f"Job {name} was made ahead and is being deleted; retrying"
-                raise ApiError(message, status=409, reason=StepReason.NAME_TAKEN) from None
-            if is_owned(found, run["metadata"]["uid"]) and attempt_key_of(found) == attempt_key_of(job):
-                return found
-            message = f"Job {name} exists but belongs to another run; retrying until it is deleted"
-            raise ApiError(message, status=409, reason=StepReason.NAME_TAKEN) from None
-
     async def _cancel_run(self, run: RunObject, action: CancelRun) -> None:
         namespace = run["metadata"]["namespace"]
         patch = {"metadata": {"uid": action.uid}, "spec": {"cancel": True}}
@@ -260,38 +154,9 @@ class ActionExecutor:
             # A conflict: another run has that name now.
             _log.info("run %s/%s no longer exists", namespace, action.name)
 
-    async def _stop_pod(self, action: StopPod) -> None:
-        patch = {"metadata": {"uid": action.uid}, "spec": {"activeDeadlineSeconds": STOP_DEADLINE_SECONDS}}
-        try:
-            await self._client.patch(PODS, action.name, patch, namespace=action.namespace, patch_type="strategic")
-        except (NotFoundError, ConflictError):
-            # A conflict: another pod has that name now.
-            _log.info("pod %s/%s no longer exists", action.namespace, action.name)
-
-    async def _delete_job(self, action: DeleteJob) -> None:
-        try:
-            await self._client.delete(JOBS, action.name, namespace=action.namespace, uid=action.uid)
-        except (NotFoundError, ConflictError):
-            # A conflict: another object has that name now.
-            _log.info("job %s/%s no longer exists", action.namespace, action.name)
-
-    async def delete_closed_jobs(self, found: Iterable[Json]) -> None:
-        """Delete the Jobs with a closed gate: an earlier process has made them ahead of a run that has ended since."""
-        for job in found:
-            if is_closed(job) and "deletionTimestamp" not in job["metadata"]:
-                metadata = job["metadata"]
-                await self._delete_job(DeleteJob(metadata["namespace"], metadata["name"], metadata["uid"]))
-
-    async def _verify_job(self, run: RunObject, state: RunState, action: VerifyJob) -> None:
-        observed, key = state.observed, AttemptKey(action.slug, action.number)
-        try:
-            found = await self._client.get(JOBS, action.job_name, run["metadata"]["namespace"])
-        except NotFoundError:
-            observed.missing_jobs.add(key)
-            return
-        if is_owned(found, run["metadata"]["uid"]) and observed.on_job_created(key, found):
-            return
-        observed.missing_jobs.add(key)
+    async def delete_left_jobs(self, run: RunObject, found: Mapping[AttemptKey, Json]) -> None:
+        """Delete the Jobs of an ended run that it is not to have, see `JobRemover.delete_left`."""
+        await self._remover.delete_left(run, found)
 
     async def _read_manifest(self, run: RunObject, state: RunState, action: ReadManifest) -> None:
         metadata = run["metadata"]
@@ -382,18 +247,3 @@ def _decode_manifest_head(head: bytes) -> Json | None:
     """What stands in a manifest before the list of files; None if the list comes first."""
     before, found, _ = head.partition(_BEFORE_FILES)
     return json.loads(before + b"}") if found and before.startswith(b'{"archive"') else None
-
-
-def _create_failure(error: ApiError, times: int, monotonic: float) -> CreateFailure:
-    """What the rejection of a Job means for its step. `times`: how often it was rejected in a row."""
-    words = str(error)[:_MAX_MESSAGE_LENGTH]
-    retry_at = monotonic + min(_INITIAL_RETRY_SECONDS * 2.0 ** min(times - 1, 10), _MAX_RETRY_SECONDS)
-    if error.status in _INVALID_JOB_STATUSES:
-        return CreateFailure(StepReason.JOB_INVALID, f"the cluster does not take its Job: {words}", True, retry_at)
-    if error.status == 403 and (short := parse_quota_error(words)) is not None:
-        return CreateFailure(short.reason, short.message, short.permanent, retry_at)
-    if error.reason == StepReason.NAME_TAKEN:
-        return CreateFailure(StepReason.NAME_TAKEN, words, False, retry_at)
-    return CreateFailure(
-        StepReason.NOT_CREATED, f"its Job could not be created: {words}; it is tried again", False, retry_at
-    )

@@ -121,11 +121,10 @@ class StatusWriter:
             return WriteResult.STALE
         status, recorded = record.current, _asked_by_agents(record.server)
         if status != record.written:
-            previously_sent = record.sent
             try:
                 answer = await self._write_fitting(key, state, status)
             except ConflictError:
-                return await self._after_conflict(key, state, (previously_sent, record.sent))
+                return await self._after_conflict(key, state)
             record.on_written(answer, status)
         if not state.is_done and status.get("phase") in FINAL_RUN_PHASES:
             await self.expire_jobs(key, state.uid)
@@ -140,7 +139,7 @@ class StatusWriter:
         while True:
             record.shortening, size = fitting_level(status, record.shortening, state.other_bytes)
             sent = shorten(status, record.shortening, size)
-            record.sent = status, sent
+            record.note_sent(status, sent)
             try:
                 return await self.write_now(key, sent, record.resource_version)
             except TooLargeError as error:
@@ -149,18 +148,18 @@ class StatusWriter:
                 record.shortening += 1
                 _log.warning("run %s/%s: its status of %d bytes is shortened: %s", *key, size, error)
 
-    async def _after_conflict(
-        self, key: RunKey, state: RunState, sent: tuple[tuple[RunStatus, RunStatus] | None, ...]
-    ) -> WriteResult:
-        """Find out who has changed the run. `sent`: the statuses that may have arrived, as decided and as sent."""
+    async def _after_conflict(self, key: RunKey, state: RunState) -> WriteResult:
+        """Find out who has changed the run: one of the writes without an answer may have."""
         live = as_run(await self._client.get(PIPELINE_RUNS, key.name, key.namespace))
         status, record = status_of(live), state.status
         record.is_suspect = False
-        arrived = next((decided for decided, body in filter(None, sent) if body == status), None)
+        arrived = next((decided for decided, body in record.sent if body == status), None)
         if live["metadata"]["uid"] == state.uid and (status == record.server or arrived is not None):
             # Only the spec has changed, as by a cancellation; or a write arrived and its answer was lost.
             if arrived is not None:
                 record.written, record.server = arrived, status
+                record.sent.clear()
+                record.versions.append(live["metadata"]["resourceVersion"])
             record.resource_version = live["metadata"]["resourceVersion"]
             self.schedule(key, 0)
             return WriteResult.ACTIVE
@@ -184,7 +183,8 @@ class StatusWriter:
             self._report_change(key, live)
             record = state.status
             record.resource_version, record.server = live["metadata"]["resourceVersion"], status_of(live)
-            record.written = record.sent = None
+            record.written = None
+            record.sent.clear()
             return WriteResult.ACTIVE
         if self._states.get(key) is state:
             del self._states[key]

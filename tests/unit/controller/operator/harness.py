@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 from controller.kube import (
     JOBS,
     PIPELINE_RUNS,
-    SECRETS,
     AlreadyExistsError,
     ApiError,
     ConflictError,
@@ -29,14 +28,21 @@ Json = dict[str, Any]
 KEY = RunKey("team", "ci-1")
 
 
+Loss = Literal["request", "answer"]
+"""What is lost of a request: itself, or its answer, after it was carried out."""
+
+
 class FakeApiServer:
-    """Objects by resource and name, with versions; `refuse` answers the creation of Jobs instead."""
+    """Objects by resource and name, with versions; `refuse` answers the creation of Jobs instead.
+
+    `lose` says of a verb, a resource and a name what is lost; None for nothing.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Any, str], Json] = {}
         self.version = 10
         self.refuse: Exception | None = None
-        self.lose_secrets = False
+        self.lose: Callable[[str, Any, str], Loss | None] = lambda verb, resource, name: None
         self.created: list[str] = []
         self.deletes: list[tuple[Any, str]] = []
 
@@ -47,24 +53,43 @@ class FakeApiServer:
         self.objects[resource, metadata["name"]] = {**obj, "metadata": metadata}
         return copy.deepcopy(self.objects[resource, metadata["name"]])
 
-    async def get(self, resource: Any, name: str, namespace: str | None = None) -> Json:
+    def _carry_out(self, verb: str, resource: Any, name: str, work: Callable[[], Any]) -> Any:
+        lost = self.lose(verb, resource, name)
+        if lost == "request":
+            raise UnreachableError("the connection was refused")
+        answer = work()
+        if lost == "answer":
+            raise UnreachableError("the connection broke off")
+        return answer
+
+    def _find(self, resource: Any, name: str) -> Json:
         if (resource, name) not in self.objects:
             raise NotFoundError(f"no {name}", status=404)
         return copy.deepcopy(self.objects[resource, name])
 
+    async def get(self, resource: Any, name: str, namespace: str | None = None) -> Json:
+        found: Json = self._carry_out("get", resource, name, lambda: self._find(resource, name))
+        return found
+
     async def create(self, resource: Any, obj: Json, namespace: str | None = None) -> Json:
-        if resource is JOBS and self.refuse is not None:
-            raise self.refuse
-        if resource is SECRETS and self.lose_secrets:
-            raise UnreachableError("the connection broke off")
-        if (resource, obj["metadata"]["name"]) in self.objects:
-            raise AlreadyExistsError("there", status=409, reason="AlreadyExists")
-        self.created.append(obj["metadata"]["name"])
-        return self.put(resource, obj)
+        def create() -> Json:
+            if resource is JOBS and self.refuse is not None:
+                raise self.refuse
+            if (resource, obj["metadata"]["name"]) in self.objects:
+                raise AlreadyExistsError("there", status=409, reason="AlreadyExists")
+            self.created.append(obj["metadata"]["name"])
+            return self.put(resource, obj)
+
+        made: Json = self._carry_out("create", resource, obj["metadata"]["name"], create)
+        return made
 
     async def patch(self, resource: Any, name: str, patch: Any, **more: Any) -> Json:
-        found = await self.get(resource, name)
-        if resource is PIPELINE_RUNS:
+        patched: Json = self._carry_out("patch", resource, name, lambda: self._patch(resource, name, patch))
+        return patched
+
+    def _patch(self, resource: Any, name: str, patch: Any) -> Json:
+        found = self._find(resource, name)
+        if resource is PIPELINE_RUNS and isinstance(patch, list):
             version, *changes = patch
             if version["value"] != found["metadata"]["resourceVersion"]:
                 raise ConflictError("changed", status=409)
@@ -75,9 +100,9 @@ class FakeApiServer:
             test, added = patch
             if test != {"op": "test", "path": "/metadata/uid", "value": found["metadata"]["uid"]}:
                 raise ApiError("the test failed", status=422)
-            name = added["path"].removeprefix("/metadata/annotations/").replace("~1", "/")
-            found["metadata"].setdefault("annotations", {})[name] = added["value"]
-        elif resource is JOBS:
+            annotation = added["path"].removeprefix("/metadata/annotations/").replace("~1", "/")
+            found["metadata"].setdefault("annotations", {})[annotation] = added["value"]
+        else:
             found["spec"] |= patch["spec"]
         return self.put(resource, found)
 
@@ -90,13 +115,16 @@ class FakeApiServer:
         uid: str | None = None,
         resource_version: str | None = None,
     ) -> None:
-        self.deletes.append((resource, name))
-        found = await self.get(resource, name)
-        if uid not in (None, found["metadata"]["uid"]):
-            raise ConflictError("another", status=409)
-        if resource_version not in (None, found["metadata"]["resourceVersion"]):
-            raise ConflictError("changed", status=409)
-        del self.objects[resource, name]
+        def delete() -> None:
+            self.deletes.append((resource, name))
+            found = self._find(resource, name)
+            if uid not in (None, found["metadata"]["uid"]):
+                raise ConflictError("another", status=409)
+            if resource_version not in (None, found["metadata"]["resourceVersion"]):
+                raise ConflictError("changed", status=409)
+            del self.objects[resource, name]
+
+        self._carry_out("delete", resource, name, delete)
 
 
 class ArchivedLogs:
@@ -160,9 +188,8 @@ class ReconcilerHarness:
             lambda: [obj for (resource, _), obj in self.cluster.objects.items() if resource is PIPELINE_RUNS],
         )
         self.run = self.stored
-        for (resource, _), obj in self.cluster.objects.items():
-            if resource is JOBS:
-                self.cache.on_job(obj, deleted=False)
+        self._shown: dict[str, Json] = {}
+        self.catch_up()
 
     @property
     def stored(self) -> Json:
@@ -175,7 +202,26 @@ class ReconcilerHarness:
     async def reconcile(self) -> Result:
         return await self.reconciler.reconcile(self.run)
 
-    def pod(self, name: str, state: Json, *, phase: str = "Running", gone: bool = False, **forged: Any) -> None:
+    def catch_up(self) -> None:
+        """The informers show what Jobs there are, and which were deleted."""
+        there = {name: obj for (resource, name), obj in self.cluster.objects.items() if resource is JOBS}
+        for name, known in self._shown.items():
+            if name not in there or there[name]["metadata"]["uid"] != known["metadata"]["uid"]:
+                self.cache.on_job(known, deleted=True)
+        for obj in there.values():
+            self.cache.on_job(copy.deepcopy(obj), deleted=False)
+        self._shown = copy.deepcopy(there)
+
+    def pod(
+        self,
+        name: str,
+        state: Json,
+        *,
+        phase: str = "Running",
+        gone: bool = False,
+        spec: Json | None = None,
+        **forged: Any,
+    ) -> None:
         """A pod of the Job of attempt 1 has changed; `forged` replaces what its metadata has."""
         labels = {"c8s.dev/run": "ci-1", "c8s.dev/step": name, "c8s.dev/attempt": "1"}
         job_uid = self.cluster.objects[JOBS, f"ci-1--{name}-1"]["metadata"]["uid"]
@@ -183,4 +229,4 @@ class ReconcilerHarness:
         metadata = {"name": name, "namespace": "team", "uid": f"pod-{name}", "labels": labels}
         metadata |= {"annotations": {"c8s.dev/run-uid": "uid-1"}, "ownerReferences": [owner], **forged}
         status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
-        self.cache.on_pod({"metadata": metadata, "spec": {}, "status": status}, deleted=gone)
+        self.cache.on_pod({"metadata": metadata, "spec": spec or {}, "status": status}, deleted=gone)

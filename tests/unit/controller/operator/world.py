@@ -97,6 +97,10 @@ class World:
         self.open_logs: dict[Place, tuple[str, ...]] = {}
         self.create_failures: dict[Place, CreateFailure] = {}
         self.missing_jobs: set[Place] = set()
+        self.unanswered: set[Place] = set()
+        """Attempts whose Jobs may exist: the request to create one had no answer."""
+        self.unseen: set[Place] = set()
+        """Those whose Jobs do exist, and are not observed yet."""
         self.pod_create_errors: dict[Place, str] = {}
         self.logs: dict[Place, Json] = {}
         self.secrets_ready = False
@@ -127,18 +131,19 @@ class World:
     # -- asking
 
     def observation(self) -> Observation:
-        places = set(self.jobs) | set(self.pods)
+        places = (set(self.jobs) | set(self.pods)) - self.unseen
+        self.unanswered -= places
         recorded = {(s["slug"], a["number"]) for s in self.status.get("steps", []) for a in s.get("attempts", [])}
         views, early = {}, {}
         for place in places | recorded:
-            pod, job = self.pods.get(place), self.jobs.get(place)
+            pod, job = (None, None) if place in self.unseen else (self.pods.get(place), self.jobs.get(place))
             if job is not None and place not in recorded and is_closed(job):
                 early[place[0]] = EarlyPod(job, pod, self.pod_create_errors.get(place, ""))
                 continue
             if pod is not None:
                 self.milestones[place] = update_milestones(pod, self.milestones.get(place, Milestones()), self.now)
             views[place] = AttemptView(
-                self.jobs.get(place),
+                job,
                 pod,
                 self.milestones.get(place, Milestones()).with_report(self.reports.get(place, NOTHING_REPORTED)),
                 self.manifests.get(place),
@@ -176,6 +181,7 @@ class World:
             group=concurrency_group(self.pipeline, facts),
             blocking_runs=self.blocking_runs,
             early=early,
+            unanswered=frozenset(AttemptKey(*place) for place in self.unanswered),
             prestartable=self.prestartable - {step.name for step in self.steps if step.slug in self.withdrawn},
             is_crowded=self.is_crowded,
             waiting=self.waiting,
@@ -213,6 +219,7 @@ class World:
                         self.jobs[place]["metadata"]["labels"] = {labels.EARLY: "true"}
                     else:
                         self.started.append(place)
+                self.observe_job(place)
             case OpenGate():
                 self.opened.append(action.step.slug)
                 job = self.jobs[action.step.slug, action.number]
@@ -237,8 +244,7 @@ class World:
                     self.jobs.pop(place)
                     self.pods.pop(place, None)
             case VerifyJob():
-                if (action.slug, action.number) not in self.jobs:
-                    self.missing_jobs.add((action.slug, action.number))
+                self.observe_job((action.slug, action.number))
             case ReadManifest():
                 self.manifests[action.slug, action.number] = self.stored.get((action.slug, action.number))
             case ReadWorkspace():
@@ -251,6 +257,26 @@ class World:
                 self.waiting = WaitingReports(messages, frozenset(keys), self.monotonic)
             case PrepareSecrets():
                 self.secrets_ready = True
+
+    def observe_job(self, place: Place) -> None:
+        """The API server has answered whether the Job of an attempt exists."""
+        self.unanswered.discard(place)
+        self.unseen.discard(place)
+        if place in self.jobs:
+            self.create_failures.pop(place, None)
+            self.missing_jobs.discard(place)
+        else:
+            self.missing_jobs.add(place)
+
+    def lose_answer(self, action: StartAttempt, *, arrived: bool) -> None:
+        """No answer comes to the creation of a Job, whether or not the request arrived."""
+        place = (action.step.slug, action.number)
+        if arrived and place not in self.jobs:
+            self.execute(action)
+            self.unseen.add(place)
+        self.unanswered.add(place)
+        if not action.early:
+            self.create_failures[place] = CreateFailure("NotCreated", "no answer", False, self.monotonic + 0.5)
 
     # -- what the cluster does
 

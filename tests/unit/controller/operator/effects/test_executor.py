@@ -8,6 +8,7 @@ import pytest
 
 from controller.kube import (
     JOBS,
+    SECRETS,
     ApiError,
     ForbiddenError,
 )
@@ -47,7 +48,7 @@ async def test_a_refused_job_is_reported_in_its_step(error: ApiError, phase: str
 async def test_attempt_without_its_tokens_has_not_started() -> None:
     """A lost answer to the creation of its tokens must not leave an attempt whose Job nobody creates."""
     harness = ReconcilerHarness(step("a", artifacts=["dist/*"]))
-    harness.cluster.lose_secrets = True
+    harness.cluster.lose = lambda verb, resource, name: "request" if resource is SECRETS else None
     await harness.reconcile()
     await harness.reconciler.write(KEY)
     assert harness.step()["reason"] == "NotCreated"

@@ -1,0 +1,1 @@
+"""Creates, opens and deletes the Jobs of attempts."""
