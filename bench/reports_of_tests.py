@@ -165,10 +165,12 @@ def add_history(store: Path, uid: str) -> None:
 
     plain = zlib.decompress(stored.read_bytes())
     packed = plain.partition(b"\n")[2]
-    created = int(stored.name.partition(".")[0])
+    created = datetime.fromtimestamp(int(stored.name.partition("-")[0]), UTC)
     for number in range(1, 50):
+        time = (created - timedelta(seconds=number)).isoformat()
+        run = {"metadata": {"name": f"shop-{number}", "creationTimestamp": time}}
         header = Header(f"shop-{number}", number, f"uid-{number}", "test", "test", 1, inputs=f"k{number // 2}")
-        (store / outcomes_key(prefix, created - number, header)).write_bytes(encode_outcomes(header, packed))
+        (store / outcomes_key(prefix, run, header)).write_bytes(encode_outcomes(header, packed))
 
 
 def add_statistics(store: Path, uid: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from controller import labels
 from controller.kube import CONFIG_MAPS, KubeClient, NotFoundError
+from controller.run_types.order import number_of
 from controller.run_types.patterns import MAX_NAME_LENGTH, RUN_NUMBER_PATTERN
 
 CONFIG_MAP = "c8s-run-numbers"
@@ -93,12 +94,6 @@ async def write_ledger(client: KubeClient, namespace: str, ledger: RunNumberLedg
         await client.create(CONFIG_MAPS, _new_config_map(namespace, data), namespace)
     else:
         await client.update(CONFIG_MAPS, {**ledger.config_map, "data": dict(data)})
-
-
-def number_of(run: Mapping[str, Any]) -> int | None:
-    """The number of a run within its pipeline; None if it has none."""
-    text = str((run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, ""))
-    return int(text) if re.fullmatch(RUN_NUMBER_PATTERN, text) and text else None
 
 
 def pipeline_of(run: Mapping[str, Any]) -> str | None:

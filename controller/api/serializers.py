@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from controller import labels
-from controller.run_numbers import number_of, pipeline_of
+from controller.kube.event_order import event_times
+from controller.run_numbers import pipeline_of
+from controller.run_types.order import number_of
 from controller.run_types.phases import RunPhase
 from controller.run_types.summary import status_of
 
@@ -126,14 +128,14 @@ def serialize_pipeline(config: JsonObject) -> dict[str, Any]:
 def serialize_event(event: JsonObject) -> dict[str, Any]:
     """An Event, in either of the two forms that Kubernetes' components write."""
     series, about = event.get("series") or {}, event.get("involvedObject") or {}
-    first = event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    first, last = event_times(event)
     return {
         "type": event.get("type"),
         "reason": event.get("reason"),
         "message": str(event.get("message") or ""),
         "count": int(event.get("count") or series.get("count") or 1),
         "firstTime": first,
-        "lastTime": event.get("lastTimestamp") or series.get("lastObservedTime") or first,
+        "lastTime": last,
         "object": {"kind": str(about.get("kind", "")), "name": str(about.get("name", ""))},
     }
 

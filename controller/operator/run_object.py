@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from controller import labels
-
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject, RunStatus
 
@@ -25,10 +23,3 @@ def status_of(run: RunObject) -> RunStatus:
 def is_from_fork(run: RunObject) -> bool:
     """Whether the run is of a pull request from a fork: what it runs is written by strangers."""
     return bool((run["spec"].get("trigger") or {}).get("fork"))
-
-
-def creation_order(run: RunObject) -> tuple[str, int, str]:
-    """Sorts runs of a pipeline as they were created: by time, to the second, and then by their numbers."""
-    number = (run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, "")
-    created = str(run["metadata"].get("creationTimestamp", ""))
-    return created, int(number) if number.isascii() and number.isdigit() else 0, run["metadata"]["name"]

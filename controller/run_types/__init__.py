@@ -11,6 +11,7 @@ Modules:
     keys: what identifies a run and an attempt.
     phases: the phases, and which of them are final.
     reasons: the reasons of phases.
+    order: the order in which runs were created.
     objects: the shape of a PipelineRun as dictionaries; imported for type checking only, because it takes longer.
     schema: JSON schemas of those shapes.
     reference: the generated reference page.

@@ -14,6 +14,7 @@ from typing import Any
 
 from controller.kube import NAMESPACES, Informer, KubeClient, KubeError
 from controller.operator.effects.source_files import LISTED, ListedSources
+from controller.run_types.order import CreationKey, creation_order
 from controller.run_types.phases import FINAL_RUN_PHASES, StepPhase
 from controller.run_types.reasons import StepReason
 from controller.run_types.summary import status_of
@@ -67,7 +68,7 @@ class SpareSources:
         """Attempts of steps by the uid of the run: each may have taken the spare copy."""
         self._wanted: tuple[str, str] | None = None
         """Namespace and digest of the source of the newest run, until its spare copy is made."""
-        self._newest = ""
+        self._newest: CreationKey[str] | None = None
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -100,9 +101,9 @@ class SpareSources:
             return
         self._changed.set()
         attempts = sum(len(step.get("attempts") or ()) for step in status_of(run).get("steps") or ())
-        created = str(run["metadata"].get("creationTimestamp"))
-        if attempts != self._attempts.get(uid, 0) and created >= self._newest:
-            self._newest, self._wanted = created, (str(run["metadata"]["namespace"]), str(digest))
+        order = creation_order(run)
+        if attempts != self._attempts.get(uid, 0) and (self._newest is None or order >= self._newest):
+            self._newest, self._wanted = order, (str(run["metadata"]["namespace"]), str(digest))
         self._attempts[uid] = attempts
 
     def _is_starting(self) -> bool:

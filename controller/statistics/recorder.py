@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from controller.kube import NAMESPACES, Informer, KubeClient, KubeError, NotFoundError, WorkQueue
+from controller.run_types.order import CreationKey, creation_order
 from controller.statistics.records import KEPT_RUNS, make_record, pipeline_of_record
 from controller.statistics.store import PipelineKey, RecordStore, add_records
 from controller.storage.errors import StorageError
@@ -70,7 +71,7 @@ class StatisticsRecorder:
         waiting[str(run["metadata"]["uid"])] = run
         while len(waiting) > 2 * KEPT_RUNS:
             # At the start, of a pipeline with many runs: the oldest are not kept anyway.
-            oldest = min(waiting, key=lambda uid: str((waiting[uid].get("status") or {}).get("completionTime")))
+            oldest = min(waiting, key=lambda uid: _end_order(waiting[uid]))
             del waiting[oldest]
         self._queue.add(key)
 
@@ -102,3 +103,8 @@ class StatisticsRecorder:
             left.pop(uid, None)
         if not left:
             self._waiting.pop(key, None)
+
+
+def _end_order(run: Mapping[str, Any]) -> tuple[str, CreationKey[str]]:
+    """Sorts ended runs by their end; of those that ended together, as they were created."""
+    return str((run.get("status") or {}).get("completionTime")), creation_order(run)

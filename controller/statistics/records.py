@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from controller.run_numbers import number_of, pipeline_of
+from controller.run_numbers import pipeline_of
+from controller.run_types.order import CreationKey, creation_key, number_of
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.reasons import StepReason
 from controller.run_types.summary import status_of
@@ -91,7 +92,13 @@ def _step(step: Mapping[str, Any], spec: Mapping[str, Any]) -> Json:
 def merge(history: Sequence[Json], records: Iterable[Json]) -> list[Json]:
     """The last runs of both, each once, oldest first."""
     by_uid = {record["uid"]: record for record in (*history, *records)}
-    return sorted(by_uid.values(), key=lambda record: (record["ended"], record["uid"]))[-KEPT_RUNS:]
+    return sorted(by_uid.values(), key=_end_order)[-KEPT_RUNS:]
+
+
+def _end_order(record: Json) -> tuple[str, CreationKey[str]]:
+    """Sorts records by the end of their runs; of those that ended together, as they were created."""
+    created, name = str(record.get("created") or ""), str(record.get("run") or "")
+    return record["ended"], creation_key(created, record.get("number"), name, uid=record["uid"])
 
 
 def _time(text: object) -> datetime | None:

@@ -12,7 +12,10 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
+
+from controller.run_types.order import creation_order
 
 KEPT_RUNS = 50
 KEY_BYTES = 8
@@ -143,13 +146,15 @@ def outcomes_prefix(namespace: str, namespace_uid: str, pipeline: str) -> str:
     return f"tests/{namespace}/{namespace_uid}/{pipeline}/"
 
 
-def outcomes_key(prefix: str, created: int, header: Header) -> str:
-    """The key of an attempt's outcomes. `created`: when the run was made, in seconds: keys sort by it."""
-    return f"{prefix}{created:010d}.{header.uid}.{header.slug}.{header.attempt}"
+def outcomes_key(prefix: str, run: Mapping[str, Any], header: Header) -> str:
+    """The key of an attempt's outcomes, of a PipelineRun: keys sort as the runs were created."""
+    created, *rest = creation_order(run)
+    second = int(datetime.fromisoformat(created).timestamp())
+    return f"{prefix}{second:010d}-{rest[0]}{rest[1]:018d}.{header.uid}.{header.slug}.{header.attempt}"
 
 
 def parse_outcomes_key(key: str) -> tuple[str, str, str, int] | None:
-    """(what runs sort by, uid, slug, attempt) of a key; None for another key."""
+    """(what runs sort by, uid, slug, attempt) of a key; None for another key. Earlier ones have no number."""
     parts = key.rpartition("/")[2].split(".")
     if len(parts) != 4 or not parts[3].isdigit():
         return None

@@ -123,11 +123,11 @@ def last_success(runs: Iterable[Run], run: Run, step: Step) -> Run | None:
         other
         for other in runs
         if other.pipeline == run.pipeline
-        and other.number < run.number
+        and other.creation_order < run.creation_order
         and other.copy_of is None
         and any(each.name == step.name and each.phase == StepPhase.SUCCEEDED for each in other.steps)
     )
-    return max(green, key=lambda other: other.number, default=None)
+    return max(green, key=lambda other: other.creation_order, default=None)
 
 
 def failure_of(step: Step) -> FirstFailure | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from controller.run_query import parse_query, run_duration
@@ -12,7 +12,6 @@ from workbench.client.models import Run
 
 SortOrder = Literal["newest", "oldest", "longest", "name"]
 ORDERS: tuple[SortOrder, ...] = ("newest", "oldest", "longest", "name")
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,10 @@ class RunFilter:
         shown = (run for run in runs if self.pipeline in (None, run.pipeline))
         selected = [run for run in shown if query.matches(run, now)]
         if self.order == "name":
-            return sorted(selected, key=lambda run: (run.pipeline, run.number))
+            return sorted(selected, key=lambda run: (run.pipeline, run.number, run.creation_order))
         if self.order == "longest":
-            return sorted(selected, key=lambda run: run_duration(run, now) or 0.0, reverse=True)
-        return sorted(selected, key=lambda run: (run.created_at or _NEVER, run.number), reverse=self.order == "newest")
+            return sorted(selected, key=lambda run: (run_duration(run, now) or 0.0, run.creation_order), reverse=True)
+        return sorted(selected, key=lambda run: run.creation_order, reverse=self.order == "newest")
 
     @property
     def problems(self) -> tuple[str, ...]:

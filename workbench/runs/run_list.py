@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from workbench.client.models import Change, Run, RunChanged, RunDeleted, RunsListed
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class RunList:
@@ -39,7 +35,7 @@ class RunList:
         """The runs without debug runs, which exist only for the time of a shell."""
         if self._newest is None:
             shown = (run for run in self._runs.values() if run.copy_of is None)
-            self._newest = sorted(shown, key=lambda run: (run.created_at or _NEVER, run.number), reverse=True)
+            self._newest = sorted(shown, key=lambda run: run.creation_order, reverse=True)
         return self._newest
 
     @property

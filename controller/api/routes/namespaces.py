@@ -14,6 +14,7 @@ from controller.api.runs import pagination
 from controller.api.runs.find import find_run
 from controller.api.state import get_state
 from controller.kube import EVENTS, PODS, RESOURCE_QUOTAS
+from controller.kube.event_order import event_order
 from controller.run_types.phases import RunPhase
 
 WAITING_PHASES = frozenset({RunPhase.PENDING, RunPhase.QUEUED})
@@ -81,5 +82,5 @@ def related_events(events: Iterable[Mapping[str, Any]], about: set[tuple[str, st
             continue
         if involved.get("kind") == "PipelineRun" and involved.get("uid") not in (None, "", uid):
             continue
-        found.append(serializers.serialize_event(event))
-    return sorted(found, key=lambda each: (str(each["lastTime"] or ""), str(each["firstTime"] or "")))
+        found.append(event)
+    return [serializers.serialize_event(event) for event in sorted(found, key=event_order)]

@@ -16,11 +16,15 @@ from typing import Any
 from controller.api.artifacts.workspaces import debug_source
 from controller.api.http.problems import ApiProblemError
 from controller.api.serializers import phase_of
-from controller.run_numbers import number_of, pipeline_of
+from controller.run_numbers import pipeline_of
+from controller.run_types.order import CreationKey, creation_order
 
 Object = Mapping[str, Any]
-# What a run is sorted by: a text or a number, then tie breakers.
-SortKey = tuple[str | float, str, int, str]
+# What a run is sorted by: a text or a number, then when it was created.
+SortKey = tuple[str | float, CreationKey[str]]
+
+_KEY_TYPES = (str, int, int, str, str, str)
+"""Of the fields of a `CreationKey`."""
 
 SORT_ORDERS = ("-created", "created", "-duration", "duration", "-name", "name")
 
@@ -106,8 +110,9 @@ def parse_time(text: str) -> datetime | None:
 
 
 def _created_since(run: Object, since: datetime) -> bool:
-    created = parse_time(str(run["metadata"].get("creationTimestamp") or ""))
-    return created is not None and created >= since
+    # A run has the second in which it was created: one that was created later in the second of `since` is included.
+    created = parse_time(_created(run))
+    return created is not None and created >= since.replace(microsecond=0)
 
 
 def _sort_key(field: str, now: float) -> Callable[[Object], SortKey]:
@@ -118,7 +123,7 @@ def _sort_key(field: str, now: float) -> Callable[[Object], SortKey]:
         first = lambda run: str(run["metadata"]["name"])  # noqa: E731
     else:
         first = _created
-    return lambda run: (first(run), _created(run), number_of(run) or 0, str(run["metadata"]["name"]))
+    return lambda run: (first(run), creation_order(run))
 
 
 def _created(run: Object) -> str:
@@ -146,18 +151,16 @@ def _encode_cursor(place: _PageCursor) -> str:
 def _decode_cursor(token: str, order: str) -> _PageCursor:
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
-        ordered, now, (value, created, number, name) = json.loads(
-            base64.b64decode(padded, altchars=b"-_", validate=True)
-        )
+        ordered, now, (value, created) = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if ordered in SORT_ORDERS and ordered != order:
             raise ApiProblemError("bad-request", f"the continue token belongs to a list with sort={ordered}")
         # The first value is a text or a number, never both.
         kind: Any = (int, float) if order.endswith("duration") else str
-        sound = isinstance(now, int | float) and isinstance(value, kind) and isinstance(created, str)
-        sound = sound and ordered == order and isinstance(number, int) and isinstance(name, str)
+        sound = isinstance(now, int | float) and isinstance(value, kind) and ordered == order
+        sound = sound and len(created) == len(_KEY_TYPES) and all(map(isinstance, created, _KEY_TYPES))
         datetime.fromtimestamp(now, UTC)
     except (ValueError, TypeError, OverflowError, OSError, binascii.Error, RecursionError):
         sound = False
     if not sound:
         raise ApiProblemError("bad-request", "the continue token is invalid")
-    return _PageCursor(order, float(now), (value, created, number, name))
+    return _PageCursor(order, float(now), (value, tuple(created)))

@@ -15,7 +15,7 @@ from controller import labels
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models.runs import Breakpoint, CopyRequest, RerunRequest, RunRequest, Source
 from controller.api.serializers import creator_of
-from controller.run_numbers import number_of
+from controller.run_types.order import number_of
 
 Validated = tuple[Mapping[str, Any], Mapping[str, str]]
 """A definition and the values of its parameters, from `validation.validate_run`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from controller.operator.decision.inputs.reuse import resolved_definition, reuse
 from controller.operator.effects.source_files import MAX_MATCH_SECONDS, Files, UnknownFilesError, deadline, input_files
 from controller.pipeline.run_cost import estimate_effort
 from controller.run_numbers import pipeline_of
+from controller.run_types.order import creation_order
 from controller.run_types.phases import StepPhase
 from controller.run_types.summary import status_of
 
@@ -60,7 +61,7 @@ async def explain_reuse(state: AppState, run: Run, wanted: str) -> ReuseReason:
     reused = step.get("reused")
     if reused:
         return ReuseReason(step, str(reused["run"]), f"taken from run {reused['run']}, whose inputs are the same")
-    earlier_name = _earlier_run(state, run, step)
+    earlier_name = earlier_run(state.runs.list(str(run["metadata"]["namespace"])), run, str(step["name"]))
     if earlier_name is None:
         return ReuseReason(step, None, f"no earlier run of the pipeline that is still there has succeeded in {wanted}")
     earlier = await find_run(state, str(run["metadata"]["namespace"]), earlier_name)
@@ -101,30 +102,31 @@ def _reason(
     return f"its inputs are those in run {earlier}, whose result was not there yet, or can't be reused any more"
 
 
-def _earlier_run(state: AppState, run: Run, step: Mapping[str, Any]) -> str | None:
-    """The run to compare with: the one that it was to reuse, else the newest before it that succeeded in the step."""
+def earlier_run(runs: Iterable[Run], run: Run, step: str) -> str | None:
+    """The run to compare with: the one that it was to reuse, else the newest before it that succeeded in the step.
+
+    Args:
+        runs: those of the namespace.
+    """
     named = (run.get("spec") or {}).get("reuseFrom")
     if named:
         return str(named)
-    found = max(_candidates(state, run, str(step["name"])), default=None)
-    return found[1] if found is not None else None
+    found = max(_candidates(runs, run, step), key=creation_order, default=None)
+    return str(found["metadata"]["name"]) if found is not None else None
 
 
-def _candidates(state: AppState, run: Run, step: str) -> Iterator[tuple[str, str]]:
-    """Creation time and name of the earlier runs of the pipeline that succeeded in a step."""
-    metadata, pipeline = run["metadata"], pipeline_of(run)
-    created = str(metadata.get("creationTimestamp"))
-    for other in state.runs.list(str(metadata["namespace"])):
-        theirs, spec = other["metadata"], other.get("spec") or {}
-        at = (str(theirs.get("creationTimestamp")), str(theirs["name"]))
-        is_earlier = at[0] <= created and theirs["uid"] != metadata["uid"]
-        if not is_earlier or pipeline_of(other) != pipeline or (spec.get("trigger") or {}).get("fork"):
+def _candidates(runs: Iterable[Run], run: Run, step: str) -> Iterator[Run]:
+    """The earlier runs of the pipeline that succeeded in a step."""
+    pipeline, order = pipeline_of(run), creation_order(run)
+    for other in runs:
+        spec = other.get("spec") or {}
+        if creation_order(other) >= order or pipeline_of(other) != pipeline or (spec.get("trigger") or {}).get("fork"):
             continue
         if (spec.get("source") or {}).get("kept"):
             continue
         steps = status_of(other).get("steps") or ()
         if any(each["name"] == step and each.get("phase") == StepPhase.SUCCEEDED for each in steps):
-            yield at
+            yield other
 
 
 async def _plan(state: AppState, run: Run) -> RunPlan:

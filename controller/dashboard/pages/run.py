@@ -24,7 +24,7 @@ from controller.dashboard.pages.playback import PastLog, PastLogReader, Seconds,
 from controller.dashboard.session import ROOT
 from controller.dashboard.views.graph_svg import draw_graph
 from controller.dashboard.views.history import RunHistory
-from controller.dashboard.views.run_rows import RunRow
+from controller.dashboard.views.run_rows import previous_run
 from controller.dashboard.views.run_view import build_run
 
 router = APIRouter(prefix=f"{ROOT}/namespaces/{{ns}}/runs/{{run}}", route_class=PageRoute, include_in_schema=False)
@@ -62,9 +62,7 @@ async def run_page(request: Request, ns: str, run: str, at: Seconds | None = Non
     for action, (verb, subresource) in _RIGHTS.items():
         access = AccessRequest(verb, GROUP, "pipelineruns", subresource, namespace=ns, name=run)
         may[action] = await state.authenticator.is_allowed(request.state.user, access)
-    rows = [row for each in state.runs.list(ns) if (row := RunRow(each)).pipeline == found.row.pipeline]
-    earlier = [row for row in rows if 0 < row.number < found.row.number]
-    before = max(earlier, key=lambda row: row.number).name if earlier else None
+    before = previous_run(state.runs.list(ns), found.row)
     return rendering.render(
         request, "run.html", run=found, graph=draw_graph(found), may=may, before=before, player=player,
         can_play=history is not None, outcome=outcome, tests=tests,

@@ -11,8 +11,9 @@ from typing import Any
 from controller.api.artifacts.workspaces import debug_source
 from controller.api.runs.pagination import parse_time
 from controller.api.serializers import creator_of, phase_of
-from controller.run_numbers import number_of, pipeline_of
+from controller.run_numbers import pipeline_of
 from controller.run_query import parse_query, run_begin, run_duration
+from controller.run_types.order import CreationKey, creation_order, number_of
 
 PAGE_SIZE = 50
 TREND = 12
@@ -75,13 +76,14 @@ class RunRow:
     def progress(self) -> str:
         return str((self._status.get("summary") or {}).get("progress") or "")
 
-    @property
-    def created(self) -> str:
-        return str(self._run["metadata"].get("creationTimestamp") or "")
+    @cached_property
+    def order(self) -> CreationKey[str]:
+        """What sorts rows as their runs were created."""
+        return creation_order(self._run)
 
     @cached_property
     def created_at(self) -> datetime | None:
-        return parse_time(self.created)
+        return parse_time(self.order[0])
 
     @cached_property
     def start_time(self) -> datetime | None:
@@ -125,9 +127,17 @@ def select_runs(
     query = parse_query(text)
     rows = (RunRow(run) for run in runs if debug_source(run) is None)
     found = [row for row in rows if pipeline in (None, row.pipeline) and query.matches(row, now)]
-    found.sort(key=lambda row: (row.created, row.number), reverse=True)
+    found.sort(key=lambda row: row.order, reverse=True)
     first = (page - 1) * PAGE_SIZE
     return RunPage(found[first : first + PAGE_SIZE], page, len(found), query.problems)
+
+
+def previous_run(runs: Iterable[Mapping[str, Any]], shown: RunRow) -> str | None:
+    """The name of the last run of the same pipeline that was created before one; debug copies do not count."""
+    rows = (RunRow(run) for run in runs if debug_source(run) is None)
+    earlier = (row for row in rows if row.pipeline == shown.pipeline and row.order < shown.order)
+    found = max(earlier, key=lambda row: row.order, default=None)
+    return found.name if found is not None else None
 
 
 @dataclass(frozen=True)
@@ -159,6 +169,6 @@ def pipeline_rows(runs: Iterable[Mapping[str, Any]], saved: Iterable[str]) -> li
             found.setdefault(row.pipeline, []).append(row)
     rows = []
     for name in sorted(found):
-        newest = sorted(found[name], key=lambda row: (row.created, row.number))
+        newest = sorted(found[name], key=lambda row: row.order)
         rows.append(PipelineRow(name, newest[-TREND:], len(newest), name in kept))
     return rows

@@ -13,6 +13,7 @@ from controller import labels
 from controller.operator.run_object import status_of
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext, render, template_context
+from controller.run_types.order import creation_order
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def is_run_finished(run: RunObject) -> bool:
 
 def predecessors(run: RunObject, group: str, others: Iterable[RunObject]) -> list[RunObject]:
     """The runs of the same namespace, pipeline and group that have to end before this one starts."""
-    mine, pipeline, namespace = _creation_order(run), pipeline_name(run), run["metadata"]["namespace"]
+    mine, pipeline, namespace = creation_order(run), pipeline_name(run), run["metadata"]["namespace"]
     found = []
     for other in others:
         metadata = other["metadata"]
@@ -50,14 +51,14 @@ def predecessors(run: RunObject, group: str, others: Iterable[RunObject]) -> lis
             continue
         if pipeline_name(other) != pipeline or _recorded_group(other) not in (group, None):
             continue
-        if _has_started(other) or _creation_order(other) < mine:
+        if _has_started(other) or creation_order(other) < mine:
             found.append(other)
-    return sorted(found, key=_creation_order)
+    return sorted(found, key=creation_order)
 
 
 def is_created_before(one: RunObject, other: RunObject) -> bool:
     """Whether a run was created before another one."""
-    return _creation_order(one) < _creation_order(other)
+    return creation_order(one) < creation_order(other)
 
 
 def may_be_waiting(run: RunObject) -> bool:
@@ -82,11 +83,3 @@ def has_started_steps(run: RunObject, steps: Sequence[StepStatus]) -> bool:
     """
     counted = steps[1:] if run["spec"].get("pipelineFrom") else steps
     return any(step.get("attempts") for step in counted)
-
-
-def _creation_order(run: RunObject) -> tuple[str, int, str]:
-    """Times are whole seconds; runs of one second are in the order of their numbers."""
-    metadata = run["metadata"]
-    head, _, number = str(metadata["name"]).rpartition("-")
-    at = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
-    return str(metadata.get("creationTimestamp") or ""), at, f"{head}-{number}"

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from controller.kube.event_order import event_order
 from controller.operator.decision.actions import ReadWaiting
 from controller.operator.decision.builder import DecisionBuilder
 from controller.operator.decision.pods.status import conditions, queue_of
@@ -91,7 +92,7 @@ def describe_scaling(events: Iterable[Json]) -> str:
     known = [each for each in events if each.get("reason") in _SCALING]
     if not known:
         return ""
-    newest = max(known, key=lambda each: str(each.get("lastTimestamp") or each.get("eventTime") or ""))
+    newest = max(known, key=event_order)
     message = str(newest.get("message") or "")
     return f"{_SCALING[newest['reason']]} ({newest['reason']}{f': {message}' if message else ''})"[:_MAX_MESSAGE_LENGTH]
 

@@ -19,9 +19,10 @@ from controller.kube import PIPELINE_RUNS, ConflictError, KubeClient, KubeError,
 from controller.operator import names
 from controller.operator.decision.finalizer import is_deleted
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
-from controller.operator.run_object import creation_order, status_of
+from controller.operator.run_object import status_of
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.debug_copies import debug_source
+from controller.run_types.order import creation_order
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.summary import reused_attempts
 from controller.storage import UPLOADS

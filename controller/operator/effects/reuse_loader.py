@@ -18,9 +18,10 @@ from controller.kube import PIPELINE_RUNS, KubeClient, NotFoundError
 from controller.operator import names
 from controller.operator.decision.inputs.reuse import ReusableStep, reusable_steps
 from controller.operator.effects.source_contents import SourceContents
-from controller.operator.run_object import as_run, creation_order, is_from_fork
+from controller.operator.run_object import as_run, is_from_fork
 from controller.operator.workload.debug_copies import debug_source
 from controller.run_types import summary
+from controller.run_types.order import creation_order
 from controller.storage.base import ObjectStore
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from weakref import WeakValueDictionary
 
 from controller import labels
 from controller.kube import AlreadyExistsError, ConflictError, KubeClient
-from controller.run_numbers import highest_number, number_of, read_ledger, write_ledger
+from controller.run_numbers import highest_number, read_ledger, write_ledger
+from controller.run_types.order import number_of
 
 if TYPE_CHECKING:
     from controller.run_types.objects import RunObject

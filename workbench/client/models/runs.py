@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from controller.run_types.order import CreationKey, creation_key
 from controller.run_types.phases import FINAL_RUN_PHASES
 from workbench.client.models.steps import Step
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,11 @@ class Run:
     @property
     def ended(self) -> bool:
         return self.phase in FINAL_RUN_PHASES
+
+    @property
+    def creation_order(self) -> CreationKey[datetime]:
+        """What sorts runs as they were created, oldest first: the order of the API's lists."""
+        return creation_key(self.created_at or _NEVER, self.number, self.name, self.namespace, self.uid)
 
     @property
     def may_reuse(self) -> bool:

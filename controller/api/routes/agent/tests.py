@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -26,8 +25,9 @@ from controller.api.runs.find import reread_run
 from controller.api.state import AppState, get_state
 from controller.operator.decision.inputs.reuse import source_identity
 from controller.operator.run_object import as_run, is_from_fork
-from controller.run_numbers import number_of, pipeline_of
+from controller.run_numbers import pipeline_of
 from controller.run_types.keys import AttemptKey
+from controller.run_types.order import number_of
 from controller.storage import ObjectExistsError
 from controller.test_results.compile import CompiledTests, compile_reports, problem_document
 from controller.test_results.documents import TestsKey, failed_tests, read_document
@@ -108,9 +108,8 @@ async def _store(state: AppState, access: AttemptAccess, key: TestsKey, found: C
         run = await _with_attempt(state, access)
         header = _header(access, run)
         prefix = outcomes_prefix(key.namespace, await namespace_uid_of(state, run), pipeline)
-        created = datetime.fromisoformat(run["metadata"]["creationTimestamp"])
         outcomes = encode_outcomes(header, found.outcomes)
-        await state.store.put(outcomes_key(prefix, int(created.timestamp()), header), outcomes)
+        await state.store.put(outcomes_key(prefix, run, header), outcomes)
         for each in surplus_keys([info.key async for info in state.store.list(prefix)]):
             await state.store.delete(each)
     try:

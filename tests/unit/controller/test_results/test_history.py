@@ -1,7 +1,10 @@
 """Histories of tests, and which tests are flaky."""
 
+from typing import Any
+
 import pytest
 
+from controller import labels
 from controller.test_results.history import (
     Header,
     Outcomes,
@@ -67,9 +70,34 @@ def test_damaged_outcomes_are_refused(data: bytes) -> None:
 def test_the_runs_before_the_last_fifty_are_surplus() -> None:
     prefix = outcomes_prefix("default", "ns-uid", "shop")
     keys = [
-        outcomes_key(prefix, 1_000_000_000 + run, Header("r", 1, f"u{run}", slug, slug, 1))
-        for run in range(53)
+        outcomes_key(prefix, run_object(number), Header("r", number, uid(number), slug, slug, 1))
+        for number in range(1, 54)
         for slug in ("a", "b")
     ]
-    assert surplus_keys(keys) == keys[:6]
-    assert parse_outcomes_key(keys[1]) == ("1000000000.u0", "u0", "b", 1)
+    assert surplus_keys(keys[::-1]) == keys[5::-1]
+    assert parse_outcomes_key(keys[1]) == (f"1000000000-0{1:018d}.{uid(1)}", uid(1), "b", 1)
+
+
+def test_keys_without_a_number_come_in_the_order_of_their_second() -> None:
+    prefix = outcomes_prefix("default", "ns-uid", "shop")
+    new = outcomes_key(prefix, run_object(7), Header("r", 7, "u7", "a", "a", 1))
+    before, after = f"{prefix}0999999999.u9.a.1", f"{prefix}1000000001.u1.a.1"
+    parsed = [parse_outcomes_key(key) for key in (after, new, before)]
+    assert None not in parsed
+    assert [each[1] for each in sorted(filter(None, parsed))] == ["u9", "u7", "u1"]
+
+
+def run_object(number: int) -> dict[str, Any]:
+    """One of the runs of one second, whose uids are not in the order of their numbers."""
+    return {
+        "metadata": {
+            "name": f"shop-{number}",
+            "uid": uid(number),
+            "creationTimestamp": "2001-09-09T01:46:40Z",
+            "labels": {labels.RUN_NUMBER: str(number)},
+        }
+    }
+
+
+def uid(number: int) -> str:
+    return f"u{99 - number}"

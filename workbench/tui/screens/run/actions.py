@@ -87,8 +87,8 @@ class RunActions(SourceActions):
         runs = self.workbench.feed.runs
         if run.rerun_of is not None and (origin := runs.get(run.rerun_of)) is not None:
             return origin
-        same = [one for one in runs.newest if one.pipeline == run.pipeline and one.number < run.number]
-        return max(same, key=lambda one: one.number, default=None)
+        earlier = (one for one in runs.newest if one.creation_order < run.creation_order)
+        return next((one for one in earlier if one.pipeline == run.pipeline), None)
 
     def action_rerun(self, from_failed: bool) -> None:
         run = self._selected_run()

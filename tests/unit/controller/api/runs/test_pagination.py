@@ -99,6 +99,7 @@ def test_runs_that_are_created_meanwhile_shift_nothing() -> None:
         (RunFilter(text="Z"), ["z"]),
         (RunFilter(text="nowhere"), []),
         (RunFilter(since=pagination.parse_time("2026-01-01T02:00:00+01:00")), ["y", "z"]),
+        (RunFilter(since=pagination.parse_time("2026-01-01T01:00:01.9Z")), ["z"]),
     ],
 )
 def test_filters(wanted: RunFilter, found: list[str]) -> None:

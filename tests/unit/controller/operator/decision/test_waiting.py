@@ -186,12 +186,15 @@ def test_a_queue_that_kueue_chose_itself_may_be_unknown() -> None:
 
 
 def test_the_newest_event_of_an_autoscaler_counts() -> None:
-    older = {"reason": "NotTriggerScaleUp", "message": "max size reached", "lastTimestamp": "2026-01-01T00:00:00Z"}
-    newer = {"reason": "Nominated", "message": "node x", "lastTimestamp": None, "eventTime": "2026-01-01T00:00:09Z"}
-    other = {"reason": "FailedScheduling", "message": "0/1", "lastTimestamp": "2026-01-01T00:00:10Z"}
+    def event(reason: str, message: str = "", **more: Any) -> Any:
+        return {"metadata": {"name": reason.lower()}, "reason": reason, "message": message, **more}
+
+    older = event("NotTriggerScaleUp", "max size reached", lastTimestamp="2026-01-01T00:00:09Z")
+    newer = event("Nominated", "node x", lastTimestamp=None, eventTime="2026-01-01T00:00:09.250000Z")
+    other = event("FailedScheduling", "0/1", lastTimestamp="2026-01-01T00:00:10Z")
     assert describe_scaling([older, newer, other]) == "a node is being made ready for it (Nominated: node x)"
     assert describe_scaling([other]) == ""
-    assert describe_scaling([{"reason": "TriggeredScaleUp"}]) == "a node is being added for it (TriggeredScaleUp)"
+    assert describe_scaling([event("TriggeredScaleUp")]) == "a node is being added for it (TriggeredScaleUp)"
 
 
 def attempt(created: int, *, admitted: int | None = None, finished: int | None = None, reason: str = "Running") -> Any:
