@@ -43,4 +43,4 @@ def run_cluster(
             yield ClusterProcess(line.split()[1], process.pid)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)

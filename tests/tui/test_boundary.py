@@ -6,7 +6,6 @@ import asyncio
 import sys
 from itertools import count
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from textual import events
@@ -200,14 +199,15 @@ async def test_a_timer_calls_even_if_the_process_was_stopped_while_it_started(mo
     def clock() -> float:
         reader = sys._getframe(1).f_locals.get("self")
         # Between two looks of this timer at the clock a second passes.
-        return monotonic() + (next(stops) if getattr(reader, "name", "") == "late" else 0.0)
+        return asyncio.get_running_loop().time() + (next(stops) if getattr(reader, "name", "") == "late" else 0.0)
 
     app, called = busy_app(), asyncio.Event()
     async with app.run_test(size=SMALL) as pilot:
         await until(pilot, sees(app, "webshop-42"))
-        monkeypatch.setattr("textual._time.get_time", clock)
-        app.screen.set_timer(0.05, called.set, name="late")
-        await until(pilot, called.is_set)
+        with monkeypatch.context() as patched:
+            patched.setattr("textual._time.get_time", clock)
+            app.screen.set_timer(0.05, called.set, name="late")
+            await until(pilot, called.is_set)
 
 
 async def test_escape_before_a_run_is_drawn_leaves_it() -> None:

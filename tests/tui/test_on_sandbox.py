@@ -26,6 +26,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[C8s]:
     found("down", expect=None)
 
 
+@pytest.mark.real_time
 async def test_run_and_cancel_a_pipeline(program: C8s, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await asyncio.to_thread(program, "up")
     monkeypatch.setenv("XDG_STATE_HOME", str(program.home / "state"))

@@ -65,7 +65,7 @@ async def test_an_interrupted_recording_ends_at_once(tmp_path: Path) -> None:
     with BundleController(await bundle_at(tmp_path / "a.c8srun")) as bundle:
         begun = asyncio.Event()
         task = asyncio.create_task(record(bundle, (100, 30), lambda done, of: begun.set()))
-        await asyncio.wait_for(begun.wait(), 30)
+        await asyncio.wait_for(begun.wait(), 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,6 +195,4 @@ async def test_setup_app_uses_the_preferences() -> None:
         await pilot.press("q")
         assert app.is_running
         await pilot.press("x")
-        async with asyncio.timeout(5):
-            while app.is_running:
-                await pilot.pause(0.01)
+        await until(pilot, lambda: not app.is_running)

@@ -30,8 +30,6 @@ _LAST_SECONDS = 2.0
 """How long the end is shown."""
 _LOAD_SECONDS = 60.0
 """How long the logs on the screen may take to load."""
-_SETTLE = 0.06
-"""Seconds after which lines that have come are drawn; a log waits for more of them for a moment."""
 _START, _END = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
 
@@ -140,12 +138,11 @@ class _Recording:
         """Wait until the logs that are shown are there, and drawn."""
         try:
             async with asyncio.timeout(_LOAD_SECONDS):
-                while not (screen.has_loaded or self.stopped):
+                while not (screen.has_drawn or self.stopped):
                     await pilot.pause(0.01)
         except TimeoutError as error:
             raise BundleError(f"the logs could not be read within {_LOAD_SECONDS:.0f} s") from error
-        # A log is drawn a moment after it has grown.
-        await pilot.pause(_SETTLE)
+        await pilot.pause()
 
     def _take(self, seconds: float) -> None:
         data = "".join(self._written)

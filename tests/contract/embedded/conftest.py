@@ -44,7 +44,7 @@ class Api:
             sent["Content-Type"] = content_type
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
-        connection = http.client.HTTPConnection(*self._address, timeout=20)
+        connection = http.client.HTTPConnection(*self._address, timeout=60)
         try:
             connection.request(method, path, data, sent)
             answer = connection.getresponse()

@@ -86,7 +86,7 @@ def test_a_job_runs_and_its_log_is_read(kubectl: Kubectl) -> None:
     kubectl(
         "apply", "-f", "-", given={"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": spec}
     )
-    kubectl("wait", "--for=condition=Complete", "job/j", "--timeout=20s")
+    kubectl("wait", "--for=condition=Complete", "job/j", "--timeout=60s")
     assert kubectl("logs", "job/j") == "out\nmore\n"
     assert kubectl("get", "job", "j", "--no-headers").split()[:3] == ["j", "Complete", "1/1"]
     assert "1 Succeeded" in kubectl("describe", "job", "j")
@@ -111,7 +111,7 @@ def test_a_custom_resource_has_the_columns_of_its_definition(kubectl: Kubectl) -
         "spec": {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]},
     }
     kubectl("apply", "-f", "-", given=definition)
-    kubectl("wait", "--for=condition=Established", "crd/boxes.example.com", "--timeout=10s")
+    kubectl("wait", "--for=condition=Established", "crd/boxes.example.com", "--timeout=60s")
     box = {"apiVersion": "example.com/v1", "kind": "Box", "metadata": {"name": "b"}, "spec": {"size": 3}}
     kubectl("apply", "-f", "-", given=box)
     assert [line.split() for line in kubectl("get", "bx").splitlines()] == [["NAME", "SIZE"], ["b", "3"]]
@@ -124,12 +124,12 @@ def test_create_commands_that_send_protobuf(kubectl: Kubectl) -> None:
     kubectl("create", "serviceaccount", "bot", "-n", "made")
     assert kubectl("create", "token", "bot", "-n", "made").count(".") == 2
     kubectl("create", "job", "j", "--image=x", "-n", "made", "--", "sh", "-c", "echo made")
-    kubectl("wait", "--for=condition=Complete", "job/j", "-n", "made", "--timeout=20s")
+    kubectl("wait", "--for=condition=Complete", "job/j", "-n", "made", "--timeout=60s")
     assert kubectl("logs", "job/j", "-n", "made") == "made\n"
     assert kubectl("get", "secret", "s", "-n", "made", "-o", "jsonpath={.data.p}") == "aHVudGVyMg=="
     kubectl("create", "quota", "q", "--hard=pods=0", "-n", "made")
     assert "exceeded quota: q" in kubectl("run", "p", "--image=x", "--restart=Never", "-n", "made", code=1)
-    kubectl("delete", "namespace", "made", "--timeout=20s")
+    kubectl("delete", "namespace", "made", "--timeout=60s")
     assert "NotFound" in kubectl("get", "namespace", "made", code=1)
 
 
@@ -165,10 +165,10 @@ def test_explain_knows_built_in_and_custom_kinds(kubectl: Kubectl) -> None:
         "spec": spec,
     }
     kubectl("apply", "-f", "-", given=definition)
-    kubectl("wait", "--for=condition=Established", "crd/jars.explained.example.com", "--timeout=10s")
+    kubectl("wait", "--for=condition=Established", "crd/jars.explained.example.com", "--timeout=60s")
     assert "On top." in kubectl("explain", "jar.spec.lid")
     assert "apiVersion" in kubectl("explain", "jar")
-    kubectl("delete", "crd", "jars.explained.example.com", "--timeout=20s")
+    kubectl("delete", "crd", "jars.explained.example.com", "--timeout=60s")
     assert "NotFound" in kubectl("get", "crd", "jars.explained.example.com", code=1)
 
 
@@ -187,7 +187,7 @@ def test_tables_have_the_columns_of_kubernetes(kubectl: Kubectl) -> None:
         return re.split(r"\s{2,}", kubectl("get", *arguments).splitlines()[0].strip())
 
     kubectl("create", "quota", "tabled", "--hard=configmaps=100")
-    kubectl("wait", "--for=jsonpath={.status.hard.configmaps}=100", "quota/tabled", "--timeout=10s")
+    kubectl("wait", "--for=jsonpath={.status.hard.configmaps}=100", "quota/tabled", "--timeout=60s")
     row = re.split(r"\s{2,}", kubectl("get", "quota", "tabled", "--no-headers").strip())
     assert re.fullmatch(r"configmaps: \d+/100", row[1])
     kubectl("delete", "quota", "tabled")
@@ -206,7 +206,7 @@ def test_a_pod_is_listed_waited_for_and_deleted(kubectl: Kubectl) -> None:
         "spec": {"restartPolicy": "Never", "containers": [container]},
     }
     kubectl("create", "-f", "-", given=pod)
-    kubectl("wait", "--for=condition=Ready", "pod/seen", "--timeout=20s")
+    kubectl("wait", "--for=condition=Ready", "pod/seen", "--timeout=60s")
     head, row = kubectl("get", "pods", "-l", "seen", "-o", "wide").splitlines()
     assert re.split(r"\s{2,}", head.strip())[:7] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"]
     assert row.split()[:4] == ["seen", "1/1", "Running", "0"]
@@ -218,7 +218,7 @@ def test_a_pod_is_listed_waited_for_and_deleted(kubectl: Kubectl) -> None:
     assert json.loads(kubectl("get", "pod", "seen", "-o", "jsonpath={.metadata.labels}"))["more"] == "1"
     refused = kubectl("patch", "pod", "seen", "-p", '{"spec":{"restartPolicy":"Always"}}', code=1)
     assert "pod updates may not change fields" in refused
-    kubectl("delete", "pod", "seen", "--grace-period=1", "--timeout=20s")
+    kubectl("delete", "pod", "seen", "--grace-period=1", "--timeout=60s")
     assert "NotFound" in kubectl("get", "pod", "seen", code=1)
 
 

@@ -43,7 +43,7 @@ def test_service_account_tokens_survive_a_restart(tmp_path: Path) -> None:
 def test_stopping_the_server_ends_watches(tmp_path: Path) -> None:
     with run_cluster(tmp_path) as cluster:
         place = urllib.parse.urlsplit(cluster.url)
-        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=10)
+        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
         connection.request("GET", f"{_PATH}?watch=true", headers={"Authorization": f"Bearer {cluster.token}"})
         answer = connection.getresponse()
         assert json.loads(answer.readline())["type"] == "ADDED"
@@ -51,7 +51,7 @@ def test_stopping_the_server_ends_watches(tmp_path: Path) -> None:
         os.kill(cluster.pid, signal.SIGTERM)
         answer.read()
         connection.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "a watch would go on for minutes"
 
 
 def test_manifests_are_applied_before_the_first_request(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ async def _serving(folder: Path) -> AsyncIterator[Hook]:
     certificate, key = folder / "cert.pem", folder / "key.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    await asyncio.to_thread(subprocess.run, [*command.split(), *names], check=True, capture_output=True, timeout=30)
+    await asyncio.to_thread(subprocess.run, [*command.split(), *names], check=True, capture_output=True, timeout=60)
     trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trust.load_cert_chain(certificate, key)
     hook = Hook()
@@ -207,4 +207,4 @@ async def _wait_for(api: Api, path: str, holds: Callable[[Json], Any]) -> Json:
         found = (await _call(api, "GET", path))[1]
         return dict(found) if holds(found) else None
 
-    return await wait_until_async(read, 20) or {}
+    return await wait_until_async(read, 60) or {}

@@ -16,7 +16,6 @@ from textual.app import App
 from tests.support.bundles import export_sample
 from tests.support.tui.fakes import NOW, FakeController, FakeLauncher, FakeWorkbench, hello, run, step, webshop
 from workbench.bundle.controller import BundleController
-from workbench.bundle.playback import Playback
 from workbench.client import (
     BacklogEnd,
     ComponentHealth,
@@ -45,7 +44,6 @@ from workbench.pipeline_file.load import LintOutcome
 from workbench.session.startup_progress import ProgressEvent, StepEvent
 from workbench.session.view_state import ViewState
 from workbench.tui.options import AppOptions
-from workbench.tui.screens.run.replay import ReplayScreen
 from workbench.tui.setup.app import SetupApp
 from workbench.tui.setup.providers import Requirement, SandboxStartError
 
@@ -168,15 +166,12 @@ class ScriptedSaves:
 
 
 class RandomWorkbench(FakeWorkbench):
-    """Plays runs in the time of the event loop, and saves what the user saves."""
+    """Saves what the user saves."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.saves = ScriptedSaves()
         self.file_changes = self.saves
-
-    def open_replay(self, playback: Playback, step: str | None) -> None:
-        self.push_screen(ReplayScreen(playback, step, asyncio.get_running_loop().time))
 
 
 class ScriptedProvider:

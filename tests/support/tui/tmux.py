@@ -8,6 +8,9 @@ from pathlib import Path
 
 from tests.support.waiting import wait_until
 
+_LIMIT = 60.0
+"""Seconds for what tmux answers at once, and for what the program in it shows."""
+
 
 class Terminal:
     """A separate tmux server with one window."""
@@ -23,7 +26,7 @@ class Terminal:
             capture_output=True,
             text=True,
             check=True,
-            timeout=20,
+            timeout=_LIMIT,
         )
         return done.stdout
 
@@ -56,10 +59,14 @@ class Terminal:
             screen = self.screen()
             return screen if condition(screen) else ""
 
-        return wait_until(matching, what=lambda: f"On the screen\n{self.screen()}\n{what}", interval=0.05)
+        return wait_until(
+            matching, what=lambda: f"On the screen\n{self.screen()}\n{what}", timeout=_LIMIT, interval=0.05
+        )
 
     def close(self) -> None:
-        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=20)
+        subprocess.run(
+            ["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=_LIMIT
+        )
 
     def mouse(self) -> str:
         """Whether the program asks for the mouse."""

@@ -39,7 +39,7 @@ async def test_both_directions_are_complete_and_end_apart_from_each_other() -> N
             except OSError:
                 return None
 
-        reader, writer = await wait_until_async(connect, 20)
+        reader, writer = await wait_until_async(connect, 60)
         content = bytes(range(256)) * 8192
         writer.write(content)
         writer.write_eof()

@@ -56,7 +56,7 @@ async def test_independent_steps_run_concurrently() -> None:
     met = asyncio.Barrier(2)
 
     async def action(report: ProgressCallback) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await met.wait()
         return ""
 

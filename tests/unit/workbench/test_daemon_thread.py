@@ -21,7 +21,7 @@ async def test_cancelled_call_leaves_only_a_daemon_thread() -> None:
 
     def wait() -> None:
         threads.append(threading.current_thread())
-        release.wait(20)
+        release.wait(60)
 
     call = asyncio.create_task(run_in_daemon_thread(wait))
     while not threads:
@@ -31,4 +31,4 @@ async def test_cancelled_call_leaves_only_a_daemon_thread() -> None:
         await call
     assert threads[0].daemon
     release.set()
-    threads[0].join(20)
+    threads[0].join(60)

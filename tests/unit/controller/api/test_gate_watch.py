@@ -73,14 +73,14 @@ async def test_nothing_is_watched_before_an_agent_waits() -> None:
         await asyncio.sleep(0)
         assert cluster.watches == 0
         assert await watch.wait("a", "j", "u", 0.01) is None
-        await wait_until_async(lambda: cluster.watches == 1, 10, what="the watch")
+        await wait_until_async(lambda: cluster.watches == 1, what="the watch")
 
 
 async def test_who_waits_is_told_of_the_opening() -> None:
     cluster = Cluster()
     async with watched(cluster) as watch:
         first, second = (asyncio.create_task(watch.wait("a", "j", "u", LONG)) for _ in range(2))
-        await wait_until_async(lambda: cluster.watches == 1, 10, what="the watch")
+        await wait_until_async(lambda: cluster.watches == 1, what="the watch")
         cluster.change("MODIFIED", job(2))
         cluster.change("MODIFIED", job(3, opened=OPENED))
         for found in (await first, await second):
@@ -108,7 +108,7 @@ async def test_who_waits_is_told_of_a_removal() -> None:
     cluster = Cluster()
     async with watched(cluster) as watch:
         waiting = asyncio.create_task(watch.wait("a", "j", "u", LONG))
-        await wait_until_async(lambda: cluster.watches == 1, 10, what="the watch")
+        await wait_until_async(lambda: cluster.watches == 1, what="the watch")
         cluster.change("DELETED", job(2))
         with pytest.raises(NotFoundError):
             await waiting
@@ -118,7 +118,7 @@ async def test_cache_answers_once_it_has_the_job() -> None:
     cluster = Cluster()
     async with watched(cluster) as watch:
         await watch.wait("a", "j", "u", 0.01)
-        await wait_until_async(lambda: cluster.watches == 1, 10, what="the watch")
+        await wait_until_async(lambda: cluster.watches == 1, what="the watch")
         gets = cluster.gets
         assert await watch.wait("a", "j", "u", 0.01) is None
         assert cluster.gets == gets
@@ -128,7 +128,7 @@ async def test_shutdown_ends_the_waiting() -> None:
     cluster = Cluster()
     async with watched(cluster) as watch:
         waiting = asyncio.create_task(watch.wait("a", "j", "u", LONG))
-        await wait_until_async(lambda: cluster.watches == 1, 10, what="the watch")
+        await wait_until_async(lambda: cluster.watches == 1, what="the watch")
         watch.close()
         assert await waiting is None
 

@@ -223,7 +223,7 @@ async def test_step_without_a_log_says_so(tmp_path: Path) -> None:
 async def next_event(content: Any) -> tuple[str, Any]:
     """The kind and the data of the next event."""
     kind = ""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             line = (await content.readline()).decode().rstrip("\n")
             if line.startswith("event: "):
@@ -285,7 +285,7 @@ async def test_stream_ends_with_the_session(tmp_path: Path) -> None:
         async with browser.api.http.get(f"{browser.api.url}{RUNS}/ci-1/events", headers=headers) as answer:
             await next_event(answer.content)
             await browser.post("/ui/sign-out", {"csrf": csrf})
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await answer.content.read()
 
 

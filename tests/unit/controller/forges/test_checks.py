@@ -57,7 +57,7 @@ def connect(runs: FakeRuns, github: GitHubServer, **more: str) -> None:
 
 async def has_states(github: GitHubServer, *states: str, name: str = NAME) -> None:
     await wait_until_async(
-        lambda: github.history.get(name) == list(states), 20, what=lambda: f"{states}: {github.history}"
+        lambda: github.history.get(name) == list(states), 60, what=lambda: f"{states}: {github.history}"
     )
 
 
@@ -65,7 +65,7 @@ async def is_recorded(runs: FakeRuns, word: str) -> None:
     def found() -> bool:
         return Reported.of(runs.runs["team", "a"]).said.get(NAME, "").startswith(word)
 
-    await wait_until_async(found, 20, what=f"{word} is recorded")
+    await wait_until_async(found, 60, what=f"{word} is recorded")
 
 
 FAILED: Json = {
@@ -160,7 +160,7 @@ async def test_a_process_that_dies_before_it_writes_down_what_it_said_makes_no_s
     runs.lagging = True
     async with reporting(runs):
         runs.publish(phase, **status)
-        await wait_until_async(lambda: github.calls[-1:] == [lost], 20, what=lambda: str(github.calls))
+        await wait_until_async(lambda: github.calls[-1:] == [lost], 60, what=lambda: str(github.calls))
     runs.lagging = False
     async with reporting(runs):
         runs.publish("Failed", **FAILED)
@@ -188,8 +188,8 @@ async def test_an_app_that_is_not_installed_is_named_and_not_asked_for_ever(
     github.is_installed = False
     async with reporting(runs) as reporter:
         runs.publish("Pending")
-        await wait_until_async(lambda: reporter.counts["refused"] == 1, 20, what="the refusal")
-        await wait_until_async(lambda: Reported.of(runs.runs["team", "a"]).problem, 20, what="the problem")
+        await wait_until_async(lambda: reporter.counts["refused"] == 1, 60, what="the refusal")
+        await wait_until_async(lambda: Reported.of(runs.runs["team", "a"]).problem, 60, what="the problem")
     assert "no token for the GitHub App" in Reported.of(runs.runs["team", "a"]).problem
     assert github.checks == {}
 

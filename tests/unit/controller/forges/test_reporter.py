@@ -129,7 +129,7 @@ async def has_states(forge: ForgeServer, *states: str, context: str = "c8s/hello
     def found() -> bool:
         return forge.statuses.get((COMMIT, context)) == list(states)
 
-    await wait_until_async(found, 20, what=lambda: f"{states}: {forge.statuses}, {forge.problems}")
+    await wait_until_async(found, 60, what=lambda: f"{states}: {forge.statuses}, {forge.problems}")
 
 
 STATES = {
@@ -157,7 +157,7 @@ async def test_what_was_said_is_not_said_again_by_the_next_leader(runs: FakeRuns
     runs.publish("Pending")
     async with reporting(runs):
         await has_states(forge, "pending")
-        await wait_until_async(lambda: Reported.of(runs.runs["team", "a"]).said, 20)
+        await wait_until_async(lambda: Reported.of(runs.runs["team", "a"]).said, 60)
     async with reporting(runs):
         runs.publish("Failed")
         await has_states(forge, "pending", "failure")
@@ -183,10 +183,10 @@ async def test_a_forge_that_fails_is_asked_again_and_gets_the_last_state_only(
     forge.answers = [(502, {}), (503, {})]
     async with reporting(runs):
         runs.publish("Pending")
-        await wait_until_async(lambda: forge.requests >= 1, 20)
+        await wait_until_async(lambda: forge.requests >= 1, 60)
         runs.publish("Running")
         runs.publish("Failed")
-        await wait_until_async(lambda: forge.statuses.get((COMMIT, "c8s/hello"), [""])[-1] == "failure", 20)
+        await wait_until_async(lambda: forge.statuses.get((COMMIT, "c8s/hello"), [""])[-1] == "failure", 60)
     assert forge.statuses[COMMIT, "c8s/hello"] == ["failure"]
 
 
@@ -196,10 +196,10 @@ async def test_retry_after_holds_back_all_requests_to_the_host(runs: FakeRuns, f
     forge.answers = [(429, {"Retry-After": "1"})]
     async with reporting(runs, lambda: now[0]) as reporter:
         runs.publish("Pending")
-        await wait_until_async(lambda: forge.requests == 1 and reporter._blocked, 20)
+        await wait_until_async(lambda: forge.requests == 1 and reporter._blocked, 60)
         runs.publish("Pending", "b")
         # The second run is not sent before: what it would need of the forge is the same host.
-        await wait_until_async(lambda: len(reporter._queue) == 0, 20)
+        await wait_until_async(lambda: len(reporter._queue) == 0, 60)
         assert forge.requests == 1
         now[0] += 1.5
         await has_states(forge, "pending", "pending")
@@ -226,7 +226,7 @@ async def test_a_refusal_is_remembered_and_not_repeated(runs: FakeRuns, forge: F
     forge.answers = [(404, {})]
     async with reporting(runs):
         runs.publish("Pending")
-        await wait_until_async(lambda: Reported.of(runs.runs["team", "a"]).said, 20)
+        await wait_until_async(lambda: Reported.of(runs.runs["team", "a"]).said, 60)
         runs.publish("Pending")
         runs.publish("Succeeded")
         await has_states(forge, "success")
@@ -276,7 +276,7 @@ async def test_nothing_is_sent_without_a_usable_token_and_connection(
     change(runs)
     runs.publish("Succeeded")
     async with reporting(runs) as reporter:
-        await wait_until_async(lambda: len(reporter._queue) == 0 and reporter._targets.known, 20)
+        await wait_until_async(lambda: len(reporter._queue) == 0 and reporter._targets.known, 60)
     assert forge.requests == 0
 
 

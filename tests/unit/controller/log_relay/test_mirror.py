@@ -158,7 +158,7 @@ async def test_a_feed_ends_when_its_operator_no_longer_leads() -> None:
 
     hub = LogHub()
     feed = RunLogPublisher(hub, "ns", "run-1", {}, lambda: leading[0], sleep=stepped_down)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         kinds = [type(message) async for message in feed.messages()]
     assert kinds == [SnapshotEnd, Heartbeat]
     assert hub.subscribers == 0
@@ -169,7 +169,7 @@ async def test_a_run_that_the_leader_forgets_is_forgotten() -> None:
     hub.publish(hub.open(STREAM, 1, []), numbers(1, 3))
     replica = HubReplica(mirror, "ns", "run-1")
     feed = RunLogPublisher(hub, "ns", "run-1", {}, lambda: True)
-    async with asyncio.timeout(10), aclosing(feed.messages()) as messages:
+    async with asyncio.timeout(60), aclosing(feed.messages()) as messages:
         async for message in messages:
             replica.apply(message)
             if isinstance(message, SnapshotEnd):
@@ -223,7 +223,7 @@ async def test_reader_reads_chunks_while_there_is_no_leader(tmp_path: Path) -> N
     replica.apply(LinesAppended(STREAM, numbers(1, 3)))
     finished = asyncio.Event()
     seen: list[int] = []
-    async with asyncio.timeout(10), aclosing(
+    async with asyncio.timeout(60), aclosing(
         LogReader(hub, store).follow_run("ns", "run-1", finished=finished)
     ) as frames:  # fmt: skip
         async for frame in frames:

@@ -137,7 +137,7 @@ async def run_mirror(address: str, folder: Path) -> AsyncIterator[tuple[LogMirro
         return address
 
     mirror = LogMirror(store, find, KEY)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         task = group.create_task(mirror.run())
         await asyncio.sleep(0)
         yield mirror, LogReader(mirror, store)

@@ -282,7 +282,7 @@ async def test_deleting_a_run_stops_following_it(tmp_path: Path) -> None:
     async def never() -> None:
         await asyncio.Event().wait()
 
-    async with run_collector(tmp_path, FakeLogServer([], on_connect=never)) as logs, asyncio.timeout(20):
+    async with run_collector(tmp_path, FakeLogServer([], on_connect=never)) as logs, asyncio.timeout(60):
         logs.follow()
         while not logs.collector.following:
             await asyncio.sleep(0)

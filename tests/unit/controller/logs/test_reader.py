@@ -58,7 +58,7 @@ async def test_reader_is_sent_each_command_once(tmp_path: Path) -> None:
 
 
 async def test_early_reader_sees_every_line_once(tmp_path: Path) -> None:
-    async with run_collector(tmp_path, FakeLogServer(numbered(500))) as logs, asyncio.timeout(20):
+    async with run_collector(tmp_path, FakeLogServer(numbered(500))) as logs, asyncio.timeout(60):
         finished = asyncio.Event()
         reading = asyncio.create_task(collect(logs, finished))
         await asyncio.sleep(0)
@@ -107,7 +107,7 @@ async def test_slow_reader_receives_missed_lines(tmp_path: Path) -> None:
         await gate.wait()
 
     cluster = FakeLogServer(numbered(400), piece=64, on_connect=wait)
-    async with run_collector(tmp_path, cluster, LogHub(stream_bytes=2000)) as logs, asyncio.timeout(20):
+    async with run_collector(tmp_path, cluster, LogHub(stream_bytes=2000)) as logs, asyncio.timeout(60):
         logs.follow()
         while logs.collector.hub.get(STREAM) is None:
             await asyncio.sleep(0)

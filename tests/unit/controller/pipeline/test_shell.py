@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.pipeline.shell import Quoting, fill_commands, parse_quoting
+from tests.support.processor_time import takes_at_most
 
 SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=12)
@@ -35,7 +35,7 @@ PLACES = {
 def test_value_reaches_the_program_as_it_is(shell: str, place: str, value: str) -> None:
     command, printed = PLACES[place]
     [filled] = fill_commands([command], {"x": value})
-    ran = subprocess.run([shell, "-e", "-c", filled], capture_output=True, text=True, check=True, timeout=20)
+    ran = subprocess.run([shell, "-e", "-c", filled], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout == printed.replace("{}", value)
 
 
@@ -56,6 +56,5 @@ def test_parts_that_the_shell_does_not_read_are_masked() -> None:
 
 @pytest.mark.parametrize("part", ["'", '"', "$(", "`", "<<A\n", "#", "\\", "(\"$('", "[[ a\n"])
 def test_time_is_linear_in_the_length(part: str) -> None:
-    started = time.monotonic()
-    fill_commands([part * (500_000 // len(part)) + "{{matrix.x}}"], {"x": "a b"})
-    assert time.monotonic() - started < 10
+    with takes_at_most(10):
+        fill_commands([part * (500_000 // len(part)) + "{{matrix.x}}"], {"x": "a b"})

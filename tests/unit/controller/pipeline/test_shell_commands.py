@@ -124,7 +124,7 @@ def _run(shell: list[str], script: list[str]) -> tuple[int, str]:
     done = subprocess.run(
         [*shell, "-e", "-c", words[4]],
         capture_output=True,
-        timeout=20,
+        timeout=60,
         stdin=subprocess.DEVNULL,
         check=False,
     )

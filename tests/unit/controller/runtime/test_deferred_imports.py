@@ -28,7 +28,7 @@ async def test_modules_are_imported_when_waited_for(capsys: pytest.CaptureFixtur
         group.create_task(imports.run())
         await asyncio.sleep(0)
         assert "this" not in sys.modules
-        await asyncio.wait_for(imports.wait(), 10)
+        await asyncio.wait_for(imports.wait(), 60)
     assert "this" in sys.modules
     assert "Zen" in capsys.readouterr().out
 

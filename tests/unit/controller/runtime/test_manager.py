@@ -122,7 +122,7 @@ async def test_failed_runnable_ends_the_process_with_one_log_line(
     found = process(tmp_path, asyncio.Event())
     monkeypatch.setattr(found._client, "version", answers)
     monkeypatch.setattr(found, "_runnables", lambda: {"operator": broken})
-    assert await asyncio.wait_for(found.run(None), 5) == 1
+    assert await asyncio.wait_for(found.run(None), 60) == 1
     critical = [record for record in caplog.records if record.levelname == "CRITICAL"]
     assert [record.getMessage() for record in critical] == [
         "operator failed, so the process ends: OSError: the disk is gone"
@@ -141,13 +141,13 @@ async def test_stop_before_the_late_imports_ends_the_process(tmp_path: Path) -> 
     stop.set()
     stopped = process(tmp_path, stop)
     stopped._is_deferred = True
-    assert await asyncio.wait_for(stopped.run(None), 5) == 0
+    assert await asyncio.wait_for(stopped.run(None), 60) == 0
 
 
 async def test_a_requested_stop_is_no_failure(tmp_path: Path) -> None:
     stop = asyncio.Event()
     stop.set()
-    assert await asyncio.wait_for(process(tmp_path, stop).run(None), 5) == 0
+    assert await asyncio.wait_for(process(tmp_path, stop).run(None), 60) == 0
 
 
 def test_what_starts_slowly_is_not_imported_before_it_is_needed() -> None:
@@ -172,7 +172,7 @@ async def test_readiness_names_a_store_that_is_away(tmp_path: Path) -> None:
     folder.rmdir()
     found = Manager(settings(tmp_path), client, store, b"k" * 32, "http://127.0.0.1:1", stop)
     running = asyncio.create_task(found.run(None))
-    why = await wait_until_async(lambda: found._readiness.waiting().get("store", "").partition("used: ")[2], 5)
+    why = await wait_until_async(lambda: found._readiness.waiting().get("store", "").partition("used: ")[2])
     assert why.endswith(f"the directory {folder} of the store does not exist")
     stop.set()
-    assert await asyncio.wait_for(running, 5) == 0
+    assert await asyncio.wait_for(running, 60) == 0

@@ -77,7 +77,7 @@ class Made:
         return self._path.read_text().splitlines() if self._path.exists() else []
 
     async def wait_for(self, *lines: str) -> None:
-        await wait_until_async(lambda: self.lines == list(lines), 20, what=f"{lines}, not {self.lines}")
+        await wait_until_async(lambda: self.lines == list(lines), 60, what=lambda: f"{lines}, not {self.lines}")
 
 
 @asynccontextmanager
@@ -94,7 +94,7 @@ async def spare_sources(
         client, store, informer, command, now=lambda: NOW, calm=0.01, listed=listed or ListedSources()
     )
     task = asyncio.create_task(spares.run())
-    await wait_until_async(lambda: bool(runs.handlers), 10, what="the handler")
+    await wait_until_async(lambda: bool(runs.handlers), what="the handler")
     try:
         yield Made(tmp_path / "asked", runs)
     finally:
@@ -136,7 +136,7 @@ async def test_an_agent_that_fails_or_reads_nothing_is_no_problem(
     async with spare_sources(tmp_path, agent=REFUSES) as made:
         made.runs.put("shop-1", step("Running"))
         await wait_until_async(
-            lambda: "no spare copy of a source was made: the disk is full" in caplog.text, 20, what="log"
+            lambda: "no spare copy of a source was made: the disk is full" in caplog.text, 60, what="log"
         )
     (tmp_path / "other").mkdir()
     async with spare_sources(tmp_path / "other", agent=IGNORES, stored=bytes(2**20)) as made:

@@ -70,7 +70,7 @@ async def sampled(metrics: Metrics, runs: Runs, shown: list[RunKey], until: Any,
     monkeypatch.setattr(module, "INTERVAL", 0.001)
     found = UsageSampler(metrics, runs, shown.append)  # type: ignore[arg-type]
     task = asyncio.create_task(found.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not until(found):
             await asyncio.sleep(0.001)
     task.cancel()

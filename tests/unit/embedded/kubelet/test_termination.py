@@ -20,7 +20,7 @@ async def test_a_grace_period_can_be_shortened_but_not_lengthened() -> None:
     period.start(7200)
     assert period.remaining(0) <= 3600
     period.start(0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await killed.wait()
 
 

@@ -126,7 +126,7 @@ async def test_interrupted_build_removes_its_container(programs: Programs, tmp_p
         return await programs(command, on_line=on_line, **more)
 
     task = asyncio.create_task(NodeImages(Docker(hang), tmp_path).build(BASE, CONTENTS, ignore))
-    await asyncio.wait_for(importing.wait(), 10)
+    await asyncio.wait_for(importing.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -117,7 +117,7 @@ async def create_at_once(file: Path, image: str = IMAGE) -> None:
     from kind.tools.process import run
 
     command = ["kind", "create", "cluster", "--name", "c8s", "--image", image, "--config", str(file)]
-    raise create_failure(await run(command, timeout=30), image)
+    raise create_failure(await run(command, timeout=60), image)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,8 @@ async def test_missing_program_is_reported_with_instructions(tmp_path: Path, mon
         await Kind().version()
 
 
-async def test_cancelled_program_is_terminated(plays: Plays, file: Path) -> None:
+async def test_cancelled_program_is_terminated(plays: Plays, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kind.tools.process._TERMINATION_GRACE", 100.0)
     played = plays("create", pace=1.0)
     creating = asyncio.create_task(Kind().create("c8s", IMAGE, file))
     await wait_until_async(played.exists, what="the start of the program")
@@ -161,4 +162,4 @@ async def test_cancelled_program_is_terminated(plays: Plays, file: Path) -> None
     began = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
         await creating
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 60, "it was not killed after the time that it may take"

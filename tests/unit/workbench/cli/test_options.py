@@ -32,7 +32,7 @@ def test_terminated_command_leaves_no_temporary_files(sign: signal.Signals) -> N
     assert process.stdout is not None
     folder = process.stdout.readline().strip()
     process.send_signal(sign)
-    assert process.wait(20) == 128 + sign
+    assert process.wait(60) == 128 + sign
     assert not Path(folder).exists()
     process.stdout.close()
 
@@ -67,7 +67,7 @@ def test_command_ends_though_a_thread_hangs(sign: signal.Signals, code: int) -> 
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(sign)
-    _, error = process.communicate(timeout=20)
+    _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (code, "c8s: exiting without waiting any longer\n")
 
 
@@ -81,5 +81,5 @@ def test_second_ctrl_c_ends_a_command_at_once() -> None:
     while process.poll() is None:
         # A signal that arrives before the first one is handled is merged with it.
         process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(60) == 130
     process.communicate()

@@ -186,7 +186,7 @@ async def test_response_that_is_not_json_is_an_error(api: FakeApi, client: Clien
 
 async def _changes(client: Client, count: int, run: str | None = None) -> list[Any]:
     found: list[Any] = []
-    async with asyncio.timeout(10), aclosing(client.watch_runs(run)) as changes:
+    async with asyncio.timeout(60), aclosing(client.watch_runs(run)) as changes:
         async for change in changes:
             found.append(change)
             if len(found) == count:
@@ -196,7 +196,7 @@ async def _changes(client: Client, count: int, run: str | None = None) -> list[A
 
 async def test_watch_yields_a_list_and_then_changes(api: FakeApi, client: Client) -> None:
     await api.publish(run_json("hello-1"))
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         watching = group.create_task(_changes(client, 3))
         await wait_until_async(lambda: ("GET", "/api/v1/namespaces/default/watch/runs") in api.calls)
         await api.publish(run_json("hello-2"))
@@ -213,7 +213,7 @@ async def test_broken_watch_resumes(api: FakeApi, endpoint: Endpoint) -> None:
     errors: list[str | None] = []
     found: list[Any] = []
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         Client(endpoint, sleep=no_sleep, on_connection_error=errors.append) as client,
         aclosing(client.watch_runs()) as changes,
     ):
@@ -236,7 +236,7 @@ async def test_expired_watch_lists_again(api: FakeApi, client: Client) -> None:
     async def bring_up_to_date(request: Any) -> None:
         await api.publish(run_json("hello-2"))
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         watching = group.create_task(_changes(client, 2))
         await wait_until_async(lambda: ("GET", "/api/v1/namespaces/default/watch/runs") in api.calls)
         await bring_up_to_date(None)
@@ -251,7 +251,7 @@ async def test_watching_an_unknown_run_yields_an_empty_list(client: Client) -> N
 
 async def _lines(client: Client, **options: Any) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
-    async with asyncio.timeout(10), aclosing(client.stream_logs("hello-1", **options)) as frames:
+    async with asyncio.timeout(60), aclosing(client.stream_logs("hello-1", **options)) as frames:
         async for frame in frames:
             if isinstance(frame, Lines):
                 found += [(frame.first + index, line.text) for index, line in enumerate(frame.lines)]
@@ -263,7 +263,7 @@ async def _lines(client: Client, **options: Any) -> list[tuple[int, str]]:
 async def test_log_stream_resumes_without_gap_or_repeat(api: FakeApi, client: Client) -> None:
     await api.write("hello-1", "build", "one", "two")
     api.cut_after = 1
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         reading = group.create_task(_lines(client))
         stream = ("GET", "/api/v1/namespaces/default/runs/hello-1/logs/stream")
         await wait_until_async(lambda: api.calls.count(stream) == 2)

@@ -46,7 +46,7 @@ async def test_only_changes_are_reported() -> None:
         return spaces.pop(0)
 
     async with report_full_disk(said.append, DiskMonitor(STATE, measure), interval=0):
-        await asyncio.wait_for(measured.wait(), 10)
+        await asyncio.wait_for(measured.wait(), 60)
     assert said == [
         "the disk that holds /state/c8s is full (0 KiB left): free some space",
         "the disk has space again",

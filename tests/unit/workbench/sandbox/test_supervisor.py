@@ -49,7 +49,7 @@ def supervisor(folder: SandboxPaths) -> Iterator[subprocess.Popen[bytes]]:
     process = start_supervisor(folder)
     yield process
     process.terminate()
-    process.wait(20)
+    process.wait(60)
     users.release()
 
 
@@ -107,7 +107,7 @@ def test_second_supervisor_exits(folder: SandboxPaths, supervisor: subprocess.Po
             ],
             pass_fds=[socket.fileno()],
             capture_output=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
     assert answer.returncode == 1
@@ -117,7 +117,7 @@ def test_second_supervisor_exits(folder: SandboxPaths, supervisor: subprocess.Po
 def test_sigterm_terminates_the_children(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     children = state_of(folder).children.values()
     supervisor.terminate()
-    assert supervisor.wait(20) == 0
+    assert supervisor.wait(60) == 0
     assert not any(processes.is_alive(child.pid, child.started) for child in children)
 
 
@@ -133,7 +133,7 @@ def test_unused_sandbox_stops(folder: SandboxPaths) -> None:
     users.acquire(shared=True)
     process = start_supervisor(folder)
     users.release()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 def test_kept_sandbox_keeps_running(folder: SandboxPaths) -> None:
@@ -142,7 +142,7 @@ def test_kept_sandbox_keeps_running(folder: SandboxPaths) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.3)
     folder.keep_marker.unlink()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 def test_sandbox_ends_when_its_folder_is_deleted(folder: SandboxPaths) -> None:
@@ -151,7 +151,7 @@ def test_sandbox_ends_when_its_folder_is_deleted(folder: SandboxPaths) -> None:
     children = state_of(folder).children.values()
     # At once: the supervisor may write into a folder that is being emptied.
     folder.root.rename(folder.root.with_name("moved"))
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert not any(processes.is_alive(child.pid, child.started) for child in children)
     assert not folder.root.exists()
 
@@ -163,7 +163,7 @@ def test_sandbox_ends_when_its_folder_was_made_again(folder: SandboxPaths) -> No
     folder.root.rename(folder.root.with_name("moved"))
     folder.create()
     folder.supervisor_lock.touch()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 def test_deleted_state_file_is_written_again(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
@@ -176,7 +176,7 @@ def test_child_that_cannot_read_its_data_is_not_restarted(folder: SandboxPaths) 
     folder.keep_marker.touch()
     script = "import sys; print('c8s-cluster: the database is damaged', file=sys.stderr); sys.exit(65)"
     process = start_supervisor(folder, cluster=[sys.executable, "-c", script])
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert state_of(folder).failure == "the database is damaged"
 
 

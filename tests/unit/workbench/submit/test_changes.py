@@ -13,7 +13,7 @@ from workbench.submit.repository import WorktreeError
 
 def git(folder: Path, *arguments: str) -> str:
     own = ("-c", "user.name=n", "-c", "user.email=e@example.org")
-    done = subprocess.run(["git", *own, *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["git", *own, *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=60)
     return done.stdout.strip()
 
 

@@ -15,7 +15,7 @@ from workbench.submit.worktree import changed_since, scan
 
 def git(folder: Path, *arguments: str) -> str:
     own = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "protocol.file.allow=always")
-    done = subprocess.run(["git", *own, *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["git", *own, *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=60)
     return done.stdout.strip()
 
 

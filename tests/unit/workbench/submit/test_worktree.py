@@ -28,7 +28,7 @@ from workbench.submit.worktree import (
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "protocol.file.allow=always"]
     done = subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=30
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=60
     )
     return done.stdout.strip()
 

@@ -71,7 +71,7 @@ class Watched:
                 self.names |= group - {"."}
 
     async def until(self, condition: Any) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not condition():
                 assert self._task is not None
                 if self._task.done():

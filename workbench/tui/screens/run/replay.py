@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import asyncio
 from datetime import datetime
 from typing import ClassVar
 
@@ -54,12 +53,10 @@ class ReplayScreen(RunScreen):
                 tooltip="Double the speed"),
     ]  # fmt: skip
 
-    def __init__(
-        self, playback: Playback, step: str | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, playback: Playback, step: str | None = None) -> None:
         super().__init__(playback.run.name, step)
         self.playback = playback
-        self._clock, self._last_tick = clock, clock()
+        self._last_tick = 0.0
         self._shown_changes = -1
         self._replayed = ReplayedLogs()
         self._logs = self._replayed
@@ -73,7 +70,7 @@ class ReplayScreen(RunScreen):
 
     def on_mount(self) -> None:
         self.query_one(StepList).focus()
-        self._last_tick = self._clock()
+        self._last_tick = asyncio.get_running_loop().time()
         self.set_interval(_FRAME, self._tick)
 
     @property
@@ -108,14 +105,18 @@ class ReplayScreen(RunScreen):
         self.query_one(KeyFooter).show_actions(_ACTIONS)
 
     @property
-    def has_loaded(self) -> bool:
-        """Whether the logs that are shown are there."""
-        return all(self._replayed.is_complete(each.key) for each in self._log_requests().values())
+    def has_drawn(self) -> bool:
+        """Whether the logs that are shown are there, and their lines are not to be drawn later."""
+        requests = self._log_requests()
+        return all(
+            self._replayed.is_complete(request.key) and not pane.is_update_scheduled
+            for pane, request in requests.items()
+        )
 
     # -- time
 
     def _tick(self) -> None:
-        now = self._clock()
+        now = asyncio.get_running_loop().time()
         elapsed, self._last_tick = now - self._last_tick, now
         if self.playback.playing and self.is_current:
             self.playback.advance(elapsed)

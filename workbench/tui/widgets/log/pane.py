@@ -88,7 +88,8 @@ class LogPane(SearchableLog):
         self._groups: GroupScanner | None = None
         self._found_sections: tuple[int, list[Section]] = (0, [])
         """What the sections of the view were made from: the number of markers, and the commands."""
-        self._refresh_scheduled = False
+        self.is_update_scheduled = False
+        """Whether lines that have come are to be drawn in a moment."""
         self._key_delays = 0
         """How often the update has waited for a key."""
         self._pending_line: int | None = None
@@ -134,8 +135,8 @@ class LogPane(SearchableLog):
 
     def lines_received(self) -> None:
         """Schedule an update for new lines; many calls within a short time cause one update."""
-        if not self._refresh_scheduled:
-            self._refresh_scheduled = True
+        if not self.is_update_scheduled:
+            self.is_update_scheduled = True
             self.set_timer(_REDRAW_DELAY, self._refresh_lines)
 
     def _refresh_lines(self) -> None:
@@ -144,7 +145,7 @@ class LogPane(SearchableLog):
             self._key_delays += 1
             self.set_timer(_KEY_DELAY, self._refresh_lines)
             return
-        self._refresh_scheduled, self._key_delays = False, 0
+        self.is_update_scheduled, self._key_delays = False, 0
         if self.search.filter is not None and not self.search.filter.complete:
             self._scan_filter(self.search.filter)
         self._update_sections()

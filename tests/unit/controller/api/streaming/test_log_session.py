@@ -81,7 +81,7 @@ async def test_stalled_reader_stops_the_source() -> None:
     assert 50 < taken < 200
     reader.gone.set()
     reader.open.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
     assert reader.code is None
 
 
@@ -98,7 +98,7 @@ async def test_a_reader_that_goes_ends_the_source() -> None:
     running = asyncio.ensure_future(session(reader, silent()).run())
     await asyncio.sleep(0)
     reader.gone.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
     assert ended.is_set()
 
 
@@ -111,7 +111,7 @@ async def test_a_reader_whose_right_is_taken_is_closed() -> None:
         yield 1, "never"
 
     reader = Reader()
-    await asyncio.wait_for(session(reader, silent(), reauthorize=no, reauthorize_seconds=0.0).run(), 5)
+    await asyncio.wait_for(session(reader, silent(), reauthorize=no, reauthorize_seconds=0.0).run(), 60)
     assert reader.code == POLICY
 
 

@@ -225,7 +225,7 @@ async def test_readers_that_ask_for_it_see_the_last_state(tmp_path: Path) -> Non
             await release.wait()
 
     cluster.on_connect = wait_before_the_second
-    async with run_collector(tmp_path, cluster, hub) as logs, asyncio.timeout(20):
+    async with run_collector(tmp_path, cluster, hub) as logs, asyncio.timeout(60):
         finished = asyncio.Event()
         asking = asyncio.create_task(collect(logs, finished, partial_lines=True))
         other = asyncio.create_task(collect(logs, finished))

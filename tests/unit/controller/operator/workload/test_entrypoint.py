@@ -22,6 +22,8 @@ from controller.pipeline.model import Shell
 from tests.support.tools import skip_unless_required
 from tests.support.waiting import wait_until
 
+SECONDS = 60
+"""The longest wait for what a shell does at once."""
 MARK = CommandMark("0123456789abcdef")
 SHELLS = [[shell] for shell in ("dash", "bash", "sh") if shutil.which(shell)]
 if shutil.which("busybox"):
@@ -55,7 +57,7 @@ def start_step(
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=10)
+        process.communicate(timeout=SECONDS)
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)
@@ -71,7 +73,7 @@ def skip_busybox(shell: list[str], reason: str) -> None:
 
 def test_commands_run_in_order_and_the_output_is_theirs_alone(shell: list[str]) -> None:
     with start_step(shell, "echo one", "echo two; echo three >&2") as process:
-        assert process.communicate(timeout=10)[0] == "one\ntwo\nthree\n"
+        assert process.communicate(timeout=SECONDS)[0] == "one\ntwo\nthree\n"
         assert process.returncode == 0
 
 
@@ -86,7 +88,7 @@ def test_begin_and_exit_code_are_told(shell: list[str], tmp_path: Path, code: in
     gate = Gate(str(tmp_path))
     with start_step(shell, f"exit {code}", gate=tmp_path) as process:
         gate.open()
-        assert process.wait(10) == code
+        assert process.wait(SECONDS) == code
     assert reported(gate, str(code))
     assert gate.began is not None
     assert gate.ended is not None
@@ -97,9 +99,9 @@ def test_killed_step_has_begun_and_tells_no_exit_code(shell: list[str], tmp_path
     gate = Gate(str(tmp_path))
     gate.open()
     with start_step(shell, f"touch {tmp_path / 'here'}", "sleep 30", gate=tmp_path) as process:
-        wait_until((tmp_path / "here").exists)
+        wait_until((tmp_path / "here").exists, SECONDS)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(SECONDS)
     assert reported(gate, "")
 
 
@@ -109,17 +111,17 @@ def test_step_is_not_stopped_by_a_missing_agent(shell: list[str], tmp_path: Path
     gate.open()
     wait = f"while [ ! -e {tmp_path / 'on'} ]; do sleep 0.01; done"
     with start_step(shell, f"touch {tmp_path / 'here'}", wait, "exit 4", gate=tmp_path) as process:
-        wait_until((tmp_path / "here").exists)
+        wait_until((tmp_path / "here").exists, SECONDS)
         gate.close()
         (tmp_path / "on").touch()
-        assert process.wait(10) == 4
+        assert process.wait(SECONDS) == 4
 
 
 def test_refused_step_never_begins(shell: list[str], tmp_path: Path) -> None:
     gate = Gate(str(tmp_path))
     gate.refuse("no source")
     with start_step(shell, f"touch {tmp_path}/begun", gate=tmp_path) as process:
-        assert process.communicate(timeout=10)[0] == ""
+        assert process.communicate(timeout=SECONDS)[0] == ""
         assert process.returncode == entrypoint.REFUSED_EXIT_CODE
     assert reported(gate, None)
     assert not (tmp_path / "begun").exists()
@@ -131,7 +133,7 @@ def test_gate_of_an_agent_that_is_started_again_is_waited_for(shell: list[str], 
         first.close()
         second = Gate(str(tmp_path))
         second.open()
-        assert process.communicate(timeout=10)[0] == "begun\n"
+        assert process.communicate(timeout=SECONDS)[0] == "begun\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
@@ -146,26 +148,26 @@ def test_pipes_of_a_read_only_mount_can_be_used(shell: list[str], tmp_path: Path
     mounted = f'mount --bind {volume} {mount} && mount -o remount,bind,ro {mount} && exec "$@"'
     wrapped = ["unshare", "-m", "sh", "-c", mounted, "sh", *shell]
     with start_step(wrapped, f"! touch {mount}/new", "echo read-only", gate=mount) as process:
-        assert "read-only" in process.communicate(timeout=10)[0].splitlines()
+        assert "read-only" in process.communicate(timeout=SECONDS)[0].splitlines()
         assert process.returncode == 0
     assert reported(gate, "0")
 
 
 def test_first_failing_command_ends_the_step_with_its_code(shell: list[str]) -> None:
     with start_step(shell, "echo one", "(exit 7)", "echo never") as process:
-        assert process.communicate(timeout=10)[0] == "one\n"
+        assert process.communicate(timeout=SECONDS)[0] == "one\n"
         assert process.returncode == 7
 
 
 def test_commands_share_one_shell(shell: list[str]) -> None:
     with start_step(shell, "x='a  b'", 'cd /; echo "$x" "$PWD"') as process:
-        assert process.communicate(timeout=10)[0] == "a  b /\n"
+        assert process.communicate(timeout=SECONDS)[0] == "a  b /\n"
 
 
 @pytest.mark.needs("bash")
 def test_commands_of_bash_run_in_bash_and_stop_in_a_pipe(shell: list[str]) -> None:
     with start_step(shell, "a=(1 2)", 'echo "${a[1]}"', "(exit 5) | cat", "echo never", step_shell="bash") as process:
-        assert process.communicate(timeout=10)[0] == "2\n"
+        assert process.communicate(timeout=SECONDS)[0] == "2\n"
         assert process.returncode == 5
 
 
@@ -181,7 +183,7 @@ def test_script_may_be_longer_than_an_argument(shell: list[str], step_shell: She
     with start_step(
         shell, *long_script("echo done", "cat", "(exit 6)", "echo never"), step_shell=step_shell
     ) as process:
-        assert process.communicate(timeout=30)[0] == "done\n"
+        assert process.communicate(timeout=SECONDS)[0] == "done\n"
         assert process.returncode == 6
 
 
@@ -190,9 +192,9 @@ def test_long_script_hears_sigterm_and_leaves_its_exit_code(shell: list[str], tm
     gate = Gate(str(tmp_path))
     gate.open()
     with start_step(shell, *commands, gate=tmp_path) as process:
-        wait_until((tmp_path / "ready").exists)
+        wait_until((tmp_path / "ready").exists, SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 143
+        assert process.wait(timeout=SECONDS) == 143
     assert reported(gate, "143")
 
 
@@ -207,7 +209,7 @@ def test_variables_of_the_step_are_not_changed(shell: list[str], monkeypatch: py
     for name in ("all", "child", "stopped", "ended", "word", "code", "again", "shell"):
         monkeypatch.setenv(name, "mine")
     with start_step(shell, 'echo "$all$child$stopped$ended$word$code$again$shell"') as process:
-        assert process.communicate(timeout=10)[0] == "mine" * 8 + "\n"
+        assert process.communicate(timeout=SECONDS)[0] == "mine" * 8 + "\n"
 
 
 def test_missing_shell_is_named(shell: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +219,7 @@ def test_missing_shell_is_named(shell: list[str], tmp_path: Path, monkeypatch: p
     gate = Gate(str(tmp_path))
     gate.open()
     with start_step([program, *shell[1:]], "true", step_shell="bash", gate=tmp_path) as process:
-        assert "the step's shell bash is not in its image" in process.communicate(timeout=10)[0]
+        assert "the step's shell bash is not in its image" in process.communicate(timeout=SECONDS)[0]
         assert process.returncode == 127
     assert reported(gate, "127")
 
@@ -227,9 +229,9 @@ def test_sigterm_reaches_children_and_their_end_is_awaited(shell: list[str], tmp
     inner = f"{trap}; touch {tmp_path}/ready; while :; do sleep 0.01; done"
     (tmp_path / "inner").write_text(inner)
     with start_step(shell, f"sh {tmp_path}/inner", f"touch {tmp_path}/next") as process:
-        wait_until((tmp_path / "ready").exists)
+        wait_until((tmp_path / "ready").exists, SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) in (9, 143)
+        assert process.wait(timeout=SECONDS) in (9, 143)
         assert (tmp_path / "told").exists()
         assert not (tmp_path / "next").exists()
 
@@ -237,9 +239,9 @@ def test_sigterm_reaches_children_and_their_end_is_awaited(shell: list[str], tmp
 def test_a_step_that_ends_itself_on_sigterm_keeps_its_exit_code(shell: list[str], tmp_path: Path) -> None:
     script = f"trap 'exit 7' TERM; touch {tmp_path}/ready; while :; do sleep 0.01; done"
     with start_step(shell, script) as process:
-        wait_until((tmp_path / "ready").exists)
+        wait_until((tmp_path / "ready").exists, SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 7
+        assert process.wait(timeout=SECONDS) == 7
 
 
 def test_a_stopped_step_never_ends_with_0(shell: list[str], tmp_path: Path) -> None:
@@ -247,42 +249,42 @@ def test_a_stopped_step_never_ends_with_0(shell: list[str], tmp_path: Path) -> N
     gate = Gate(str(tmp_path))
     gate.open()
     with start_step(shell, script, gate=tmp_path) as process:
-        wait_until((tmp_path / "ready").exists)
+        wait_until((tmp_path / "ready").exists, SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 143
+        assert process.wait(timeout=SECONDS) == 143
     assert reported(gate, "143"), "so that its caches are not saved"
 
 
 def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_path: Path) -> None:
     with start_step(shell, f"sh -c 'touch {tmp_path}/ready; exec sleep 60'", "true") as process:
-        wait_until((tmp_path / "ready").exists)
+        wait_until((tmp_path / "ready").exists, SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 143
+        assert process.wait(timeout=SECONDS) == 143
 
 
 def test_a_syntax_error_is_reported_with_its_own_line(shell: list[str]) -> None:
     skip_busybox(shell, "its messages name no line")
     with start_step(shell, "true", "no-such-command") as process:
-        assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
+        assert "2: no-such-command" in process.communicate(timeout=SECONDS)[0].replace("line ", "")
 
 
 def test_mistake_after_marks_is_reported_with_its_own_line(shell: list[str]) -> None:
     skip_busybox(shell, "its messages name no line")
     with start_step(shell, "true", "no-such-command", mark=MARK) as process:
-        assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
+        assert "2: no-such-command" in process.communicate(timeout=SECONDS)[0].replace("line ", "")
 
 
 def test_each_command_is_marked_before_it_starts(shell: list[str]) -> None:
     commands = ["false || true", "set +e -u", "(exit 3)", "echo code $?", "set -x", "set +x"]
     with start_step(shell, *commands, mark=MARK) as process:
-        output = process.communicate(timeout=10)[0]
+        output = process.communicate(timeout=SECONDS)[0]
     marks = [f"{MARK.prefix}{index}{MARK.suffix}" for index in range(6)]
     assert output.splitlines() == [*marks[:4], "code 3", *marks[4:], "+ set +x"]
 
 
 def test_only_command_is_not_marked(shell: list[str]) -> None:
     with start_step(shell, "echo one\necho two", mark=MARK) as process:
-        assert process.communicate(timeout=10)[0] == "one\ntwo\n"
+        assert process.communicate(timeout=SECONDS)[0] == "one\ntwo\n"
 
 
 @pytest.mark.needs("python3")
@@ -292,7 +294,7 @@ def test_sigint_is_not_ignored_inside(shell: list[str]) -> None:
         skip_unless_required("this machine's env can't give signals back: it is older than coreutils 8.31")
     code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     with start_step(shell, f"python3 -c '{code}'") as process:
-        assert process.communicate(timeout=10)[0] == "True\n"
+        assert process.communicate(timeout=SECONDS)[0] == "True\n"
 
 
 def test_commands_begin_once_the_gate_is_open(shell: list[str], tmp_path: Path) -> None:
@@ -300,7 +302,7 @@ def test_commands_begin_once_the_gate_is_open(shell: list[str], tmp_path: Path) 
         gate = Gate(str(tmp_path))
         assert not reported(gate, "")
         gate.open()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=SECONDS) == 0
     assert (tmp_path / "begun").exists()
 
 
@@ -314,7 +316,7 @@ def test_a_step_that_is_stopped_while_it_waits_never_begins(shell: list[str], tm
             process.send_signal(signal.SIGTERM)
             return process.poll() is not None
 
-        wait_until(stopped, 10, what="the end of the shell")
+        wait_until(stopped, SECONDS, what="the end of the shell")
         assert process.returncode in (143, -signal.SIGTERM)
         assert not (tmp_path / "begun").exists()
     assert gate is None or reported(gate, None)
@@ -326,10 +328,10 @@ def test_held_step_ends_as_it_is_told_to(shell: list[str], tmp_path: Path, actio
     gate.set_holds(["failed"])
     gate.open()
     with start_step(shell, f"echo x >> {tmp_path}/ran", "exit 3", gate=tmp_path) as process:
-        wait_until(lambda: reported(gate, "") and gate.held == "failed", 10, what="the hold")
+        wait_until(lambda: reported(gate, "") and gate.held == "failed", SECONDS, what="the hold")
         assert (gate.held_code, process.poll()) == ("3", None)
         assert gate.release(action)
-        assert process.wait(10) == code
+        assert process.wait(SECONDS) == code
     assert reported(gate, str(code))
     assert (tmp_path / "ran").read_text() == "x\n"
 
@@ -340,12 +342,12 @@ def test_held_step_runs_its_commands_again(shell: list[str], tmp_path: Path) -> 
     gate.open()
     gate.open()  # as an agent does that is started again before the first line is read
     with start_step(shell, f"echo x >> {tmp_path}/ran", f"test -e {tmp_path}/mended", gate=tmp_path) as process:
-        wait_until(lambda: reported(gate, "") and gate.held == "failed", 10, what="the hold")
+        wait_until(lambda: reported(gate, "") and gate.held == "failed", SECONDS, what="the hold")
         (tmp_path / "mended").touch()
         assert gate.release("retry")
-        wait_until(lambda: reported(gate, "") and gate.held == "after", 10, what="the second hold")
+        wait_until(lambda: reported(gate, "") and gate.held == "after", SECONDS, what="the second hold")
         assert gate.release("go")
-        assert process.wait(10) == 0
+        assert process.wait(SECONDS) == 0
     assert reported(gate, "0")
     assert (tmp_path / "ran").read_text() == "x\nx\n"
 
@@ -355,9 +357,9 @@ def test_held_step_ends_when_it_is_stopped(shell: list[str], tmp_path: Path) -> 
     gate.set_holds(["after"])
     gate.open()
     with start_step(shell, "true", gate=tmp_path) as process:
-        wait_until(lambda: reported(gate, "") and gate.held == "after", 10, what="the hold")
+        wait_until(lambda: reported(gate, "") and gate.held == "after", SECONDS, what="the hold")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
+        assert process.wait(SECONDS) == 143
 
 
 def test_step_that_was_stopped_is_not_held(shell: list[str], tmp_path: Path) -> None:
@@ -365,7 +367,7 @@ def test_step_that_was_stopped_is_not_held(shell: list[str], tmp_path: Path) -> 
     gate.set_holds(["after", "failed"])
     gate.open()
     with start_step(shell, f"touch {tmp_path}/here", "while :; do sleep 0.01; done", gate=tmp_path) as process:
-        wait_until((tmp_path / "here").exists)
+        wait_until((tmp_path / "here").exists, SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
+        assert process.wait(SECONDS) == 143
     assert reported(gate, "143")

@@ -38,7 +38,7 @@ async def ask(answer: bytes, service: str = "") -> tuple[str, bytes]:
     """(Why it is not healthy, what the server got)."""
     peer = Peer(answer)
     server = await asyncio.get_running_loop().create_server(lambda: peer, "127.0.0.1", 0)
-    async with server, asyncio.timeout(10):
+    async with server, asyncio.timeout(60):
         connection = await asyncio.open_connection(*server.sockets[0].getsockname())
         try:
             return await check_health(connection, "10.0.0.1:50051", service), peer.received

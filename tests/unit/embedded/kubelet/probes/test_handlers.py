@@ -45,7 +45,7 @@ async def serving(answer: bytes, folder: Path | None = None) -> AsyncIterator[tu
     tls = load_tls_context(*ensure_certificate(folder, datetime.now(UTC))) if folder is not None else None
     async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls) as server:
         yield server.sockets[0].getsockname()[1], asked
-        await asyncio.wait_for(asyncio.gather(*pages), 10)
+        await asyncio.wait_for(asyncio.gather(*pages), 60)
 
 
 @pytest.mark.parametrize("scheme", ["HTTP", "HTTPS"])

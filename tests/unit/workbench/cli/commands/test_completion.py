@@ -44,7 +44,7 @@ def test_bash_completes_commands_with_the_script(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.stdout.split() == ["run", "runs"]
 

@@ -136,7 +136,7 @@ async def test_signal_while_waiting_deletes_the_debug_run(sign: signal.Signals) 
         await enter(controller)
         return 0
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         ended = group.create_task(run_interruptible(entering()))
         await controller.asking.wait()
         os.kill(os.getpid(), sign)
@@ -162,7 +162,7 @@ async def test_signal_during_creation_deletes_the_debug_run() -> None:
         await enter(controller)
         return 0
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         ended = group.create_task(run_interruptible(entering()))
         await controller.asking.wait()
         os.kill(os.getpid(), signal.SIGINT)

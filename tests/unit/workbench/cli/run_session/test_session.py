@@ -38,7 +38,7 @@ async def finish(api: FakeApi, name: str, phase: str, *steps: dict[str, Any]) ->
 
 
 async def run(api: FakeApi, target: Target, tree: Path | None = None, **options: Any) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await RunSession(submission(tree), target, PLAIN, **options).run()
 
 
@@ -339,7 +339,7 @@ DEPLOY = {
 
 
 async def deploy(target: Target, **options: Any) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await RunSession(RunSubmission(RunRequest(DEPLOY), "k"), target, PLAIN, **options).run()
 
 

@@ -37,7 +37,7 @@ async def create_run(api: ApiServer, **status: Any) -> None:
 
 async def frames(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[dict[str, Any]]:
     """The frames of a socket, also those that came in one batch."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for message in socket:
             found = message.json()
             for frame in found["frames"] if found["type"] == "batch" else [found]:
@@ -129,7 +129,7 @@ async def test_a_run_that_is_deleted_ends_its_sockets(tmp_path: Path) -> None:
         while not api.hub.subscribers:
             await asyncio.sleep(0)
         await api.kubernetes.delete(PIPELINE_RUNS, "ci-1", "a")
-        assert (await asyncio.wait_for(reading, 5))[-1] == {"type": "done"}
+        assert (await asyncio.wait_for(reading, 60))[-1] == {"type": "done"}
 
 
 async def test_the_end_of_the_process_ends_the_sockets(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ async def test_the_end_of_the_process_ends_the_sockets(tmp_path: Path) -> None:
         await create_run(api)
         socket = await api.http.ws_connect(f"{api.url}{RUN}/logs/stream", headers=HEADERS)
         api.stop.set()
-        assert (await asyncio.wait_for(socket.receive(), 5)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.TEXT)
+        assert (await asyncio.wait_for(socket.receive(), 60)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.TEXT)
         await socket.close()
 
 

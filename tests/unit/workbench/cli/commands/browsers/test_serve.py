@@ -90,7 +90,7 @@ async def test_links_are_given_for_lines_that_are_typed(
         os.write(ours, b"\nv\nhello\n")
         os.close(ours)
         out = err = ""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while "Enter prints" not in err:
                 await asyncio.sleep(0)
                 said = capsys.readouterr()

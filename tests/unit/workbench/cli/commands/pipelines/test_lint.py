@@ -98,7 +98,7 @@ def test_invalid_parameter_exits_2_before_any_start(tmp_path: Path, capsys: pyte
 
 def test_standard_input_can_be_linted() -> None:
     command = [sys.executable, "-m", "workbench", "lint", "-"]
-    done = subprocess.run(command, input=GOOD, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, input=GOOD, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "<stdin>: no problems\n")
 
 
