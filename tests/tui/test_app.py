@@ -14,6 +14,7 @@ from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step, webshop
 from workbench.client.errors import InvalidError, UnauthorizedError
 from workbench.pipeline_file.load import LintOutcome
+from workbench.report.test_results import SIGNS
 from workbench.report.trends import SLOWER_SIGN
 from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.help import HelpScreen, sections
@@ -24,7 +25,7 @@ from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.log.pane import LogPane
 from workbench.tui.widgets.log.view import LogView
-from workbench.tui.widgets.runs_table import RunsTable
+from workbench.tui.widgets.runs_table import RUN_BAR_SIGNS, RunsTable
 from workbench.tui.widgets.step_list import BAR_SIGNS, CRITICAL_SIGN, StepList
 
 
@@ -152,15 +153,19 @@ async def test_help_scrolls_and_explains_every_sign() -> None:
         await pilot.press("question_mark")
         await until(pilot, sees(app, "Keyboard shortcuts"))
         await pilot.press("G")
-        await until(pilot, sees(app, "Bars of steps"))
+        await until(pilot, sees(app, "✓ passed"))
         seen = shown(app)
-        await pilot.press("k", "k", "k", "k", "k", "k")
-        await until(pilot, lambda: shown(app) != seen)
-        seen += shown(app)
+        while "Signs" not in shown(app):
+            before = shown(app)
+            await pilot.press("k")
+            await until(pilot, lambda before=before: shown(app) != before)  # type: ignore[misc]
+            seen += shown(app)
         for sign in (*PHASE_SIGNS.values(), ALLOWED_FAILURE_SIGN, CRITICAL_SIGN, SLOWER_SIGN, "⇠", "▎", "≠"):
             assert f"{sign} " in seen, sign
-        for part, sign in BAR_SIGNS.items():
+        for part, sign in (BAR_SIGNS | RUN_BAR_SIGNS).items():
             assert f"{sign * 3} {part}" in seen
+        for outcome, sign in SIGNS.items():
+            assert f"{sign} {outcome}" in seen
 
 
 async def test_every_binding_has_an_id_and_tooltip() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
 from workbench.pipeline_file.load import LintOutcome
 from workbench.report.details import Detail
+from workbench.report.test_results import SIGNS
 from workbench.text.width import cell_width
 from workbench.tui.screens.details import details_text
 from workbench.tui.screens.run.screen import RunScreen
@@ -19,6 +21,7 @@ from workbench.tui.terminal.ascii_filter import to_ascii
 from workbench.tui.theme import palette
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.runs_table import RUN_BAR_SIGNS
 from workbench.tui.widgets.step_list import BAR_SIGNS, StepList
 
 
@@ -55,9 +58,17 @@ async def test_columns_of_a_comparison_do_not_touch() -> None:
         assert "-0.0s" not in shown(app)
 
 
-def test_parts_of_bars_differ_in_ascii() -> None:
-    signs = [to_ascii(sign) for sign in BAR_SIGNS.values()]
-    assert len(set(signs)) == len(signs)
+@pytest.mark.parametrize("signs", [BAR_SIGNS, RUN_BAR_SIGNS, SIGNS], ids=["steps", "runs", "tests"])
+def test_each_state_has_a_sign_of_its_own_also_in_ascii(signs: Mapping[str, str]) -> None:
+    assert len(set(signs.values())) == len(signs)
+    assert len({to_ascii(sign) for sign in signs.values()}) == len(signs)
+
+
+async def test_failed_steps_have_a_sign_in_the_bar_of_their_run() -> None:
+    steps = [step(name, (), phase) for name, phase in (("a", "Failed"), ("b", "Succeeded"), ("c", "Skipped"))]
+    app = FakeWorkbench([run("shop-1", "Running", [*steps, step("d", (), "Running"), step("e")])])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗✗━━━╌╌┅┅┅── 3/5"))
 
 
 async def test_breadcrumb_leads_back() -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from workbench.client.test_results import TestHistory, TestReport, TestResult
 from workbench.report.source_location import SourceLocation, find_source
 
-SIGNS: Mapping[str, str] = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "⊘"}
-_LETTERS: Mapping[str, str] = {"P": "✓", "F": "✗", "S": "⊘", "-": "·"}
+SIGNS: Mapping[str, str] = {"passed": "✓", "failed": "✗", "error": "E", "skipped": "»"}
+"""One for each outcome, also in ASCII; a skipped test has that of a skipped step."""
+_LETTERS: Mapping[str, str] = {"P": "✓", "F": "✗", "S": "»", "-": "·"}
+"""What is kept of an earlier run does not tell an error from a failure."""
 _ORDER = {"failed": 0, "error": 0, "skipped": 2, "passed": 3}
 _DEFINITION = re.compile(r"\s*(?:async\s+)?(?:def|class|func)\s+(?:\([^)]*\)\s*)?(?P<name>\w+)")
 _MAX_SOURCE_BYTES = 2 * 1024 * 1024

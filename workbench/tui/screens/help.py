@@ -15,14 +15,17 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from workbench.report.test_results import SIGNS
 from workbench.report.trends import SLOWER_SIGN, sparkline
 from workbench.tui.boundary import ErrorBoundary
 from workbench.tui.keys import format_keys, key_label
 from workbench.tui.services.interfaces import WorkbenchContext
 from workbench.tui.theme import ALLOWED_FAILURE_SIGN, ERROR_SIGN, PHASE_SIGNS, WRAP_SIGN, palette
+from workbench.tui.widgets.runs_table import RUN_BAR_SIGNS
 from workbench.tui.widgets.step_list import BAR_SIGNS, CRITICAL_SIGN
 
 _KEYS_WIDTH = 20
+_OUTCOMES = {"error": "error, in the last runs counted as failed"}
 
 
 class HelpScreen(ErrorBoundary, ModalScreen[None]):
@@ -88,6 +91,12 @@ class HelpScreen(ErrorBoundary, ModalScreen[None]):
         signs.append("Bars of steps\n", colours.highlight)
         for part, sign in BAR_SIGNS.items():
             signs.append(f"  {sign * 3} ", colours.plain).append(f"{part}   ", colours.muted)
+        signs.append("\nBars of runs\n", colours.highlight)
+        for state, sign in RUN_BAR_SIGNS.items():
+            signs.append(f"  {sign * 3} ", colours.plain).append(f"{state}   ", colours.muted)
+        signs.append("\nTests\n", colours.highlight)
+        for outcome, sign in SIGNS.items():
+            signs.append(f"  {sign} ", colours.plain).append(f"{_OUTCOMES.get(outcome, outcome)}   ", colours.muted)
         return Group(*parts, signs)
 
 

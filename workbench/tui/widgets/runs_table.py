@@ -24,6 +24,8 @@ from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import age_text, cell
 
 _BAR_WIDTH = 12
+RUN_BAR_SIGNS = {"failed": "✗", "succeeded": "━", "skipped or cancelled": "╌", "running": "┅", "waiting": "─"}
+"""What the steps of a run are, in the order in which its bar has them."""
 _MIN_NAME_WIDTH, _MAX_NAME_WIDTH = 12, 60
 _MIN_STATUS_WIDTH, _STATUS_WIDTH = 16, 40
 """Columns of the status: the least that is of use, and what long names leave to it in a wide terminal."""
@@ -146,22 +148,22 @@ def _status_room(segments: list[Segment], width: int) -> int:
 
 
 def _bar(run: Run, colours: Palette) -> list[Segment]:
-    """A bar with the share of steps in each phase, failures first."""
+    """A bar with the share of steps in each state, failures first."""
     total = max(run.summary.total, 1)
-    parts = (
-        (run.summary.failed, colours.error),
-        (run.summary.succeeded, colours.success),
-        (run.summary.cancelled + run.summary.skipped, colours.faint),
-        (run.summary.running, colours.running),
-    )
+    parts = {
+        "failed": (run.summary.failed, colours.error),
+        "succeeded": (run.summary.succeeded, colours.success),
+        "skipped or cancelled": (run.summary.cancelled + run.summary.skipped, colours.faint),
+        "running": (run.summary.running, colours.running),
+    }
     segments: list[Segment] = []
     counted = filled = 0
-    for count, style in parts:
+    for state, (count, style) in parts.items():
         counted += count
         cells = round(counted * _BAR_WIDTH / total) - filled
         if count and not cells and filled < _BAR_WIDTH:
             cells = 1
         filled += cells
-        segments.append(Segment("━" * cells, style))
-    segments.append(Segment("─" * (_BAR_WIDTH - filled), colours.line))
+        segments.append(Segment(RUN_BAR_SIGNS[state] * cells, style))
+    segments.append(Segment(RUN_BAR_SIGNS["waiting"] * (_BAR_WIDTH - filled), colours.line))
     return segments

@@ -28,7 +28,7 @@ def test_what_failed_comes_first_and_then_what_is_flaky() -> None:
     tests = [result(key="a"), result("skipped", key="b"), result(key="c"), result("error", key="d")]
     histories = {"unit": TestHistory(("r",), {}, frozenset({"c"}))}
     assert [test.key for test in ordered(tests, histories)] == ["d", "c", "b", "a"]
-    assert history_signs("PFS-P", 4) == "✗⊘·✓"
+    assert history_signs("PFS-P", 4) == "✗»·✓"
 
 
 @pytest.mark.parametrize(

@@ -133,11 +133,11 @@ def _print_table(
 
 def _print_failures(found: list[TestResult], histories: dict[str, TestHistory], style: ConsoleStyle) -> None:
     from workbench.cli.output.console import BOLD, RED
-    from workbench.report.test_results import detail_lines, display_name, history_of, history_signs, is_flaky
+    from workbench.report.test_results import SIGNS, detail_lines, display_name, history_of, history_signs, is_flaky
 
     for test in found:
-        flaky = " (flaky)" if is_flaky(test, histories) else ""
-        echo(style.paint(f"✗ {sanitize_line(display_name(test), colour=False)}{flaky}", BOLD))
+        sign, flaky = SIGNS.get(test.outcome, "?"), " (flaky)" if is_flaky(test, histories) else ""
+        echo(style.paint(f"{sign} {sanitize_line(display_name(test), colour=False)}{flaky}", BOLD))
         where = [test.step]
         if test.file:
             where.append(f"{test.file}:{test.line}" if test.line else test.file)
