@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_TIMEOUT = 100.0
+_TIMEOUT = 200.0
+"""Seconds. On a busy machine some commands, the tour for example, take twenty times as long as on a quiet one."""
 
 
 @dataclass(frozen=True)

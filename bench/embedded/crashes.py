@@ -33,7 +33,8 @@ Json = dict[str, Any]
 _TOKEN = "crash-token"
 _MAPS, _PODS = "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces/default/pods"
 _JOBS = "/apis/batch/v1/namespaces/default/jobs"
-_TIMEOUT = 30.0
+_TIMEOUT = 100.0
+_BUSY_OBJECTS = 10
 _SCRIPTS = (
     "true",
     "exec sleep 300",
@@ -61,7 +62,7 @@ class Cluster:
 
     def call(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
         place = urllib.parse.urlsplit(self.url)
-        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=20)
+        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=_TIMEOUT)
         headers = {"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json"}
         if method == "PATCH":
             headers["Content-Type"] = "application/merge-patch+json"
@@ -144,18 +145,38 @@ class Writer(threading.Thread):
         return status, answer
 
 
-def crash(folder: Path, seed: int, milliseconds: float) -> Acknowledged:
-    """Write for so long, then kill the cluster. What was acknowledged."""
+def crash(folder: Path, seed: int, milliseconds: float, *, busy: bool = False) -> Acknowledged:
+    """Write for so long, with `busy` from when there is much to lose, then kill the cluster. What was acknowledged."""
     known = Acknowledged()
     with running(folder) as cluster:
         writers = [Writer(cluster, f"w{seed}-{number}", known) for number in range(3)]
         for writer in writers:
             writer.start()
+        by = time.monotonic() + _TIMEOUT
+        while busy and not _is_busy(folder, known):
+            if time.monotonic() > by:
+                raise RuntimeError(f"the cluster has {len(known.maps)} objects and runs no pod that would go on")
+            time.sleep(0.01)
         time.sleep(milliseconds / 1000)
         os.kill(cluster.pid, signal.SIGKILL)
         for writer in writers:
             writer.join(_TIMEOUT)
     return known
+
+
+def _is_busy(folder: Path, known: Acknowledged) -> bool:
+    """Whether clients have written some objects, and a process of a pod runs that does not end by itself."""
+    if len(known.maps) < _BUSY_OBJECTS:
+        return False
+    mine = own_pods(folder)
+    return any(uid in mine and _runs_on(pid) for pid, uid in marked())
+
+
+def _runs_on(pid: int) -> bool:
+    try:
+        return b"sleep\x00300" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def own_pods(folder: Path) -> set[str]:
@@ -215,7 +236,7 @@ def _unfinished(cluster: Cluster, known: Acknowledged) -> list[str]:
 
 def _left_running(cluster: Cluster, mine: set[str]) -> list[str]:
     """Processes of pods that are over or gone; those of pods that run now are theirs."""
-    by = time.monotonic() + _TIMEOUT / 6
+    by = time.monotonic() + _TIMEOUT
     while True:
         found = [(pid, uid) for pid, uid in marked() if uid in mine]
         pods = cluster.call("GET", _PODS)[1]["items"]
@@ -250,10 +271,17 @@ def marked() -> Iterator[tuple[int, str]]:
                 yield int(place.name), entry.partition(b"=")[2].split()[-1].partition(b"/")[0].decode()
 
 
-def crash_and_check(folder: Path, seed: int, within: float = 1000) -> tuple[list[str], dict[str, int], float]:
-    """One kill at a random moment of the first milliseconds after the start, and what was found afterwards."""
+def crash_and_check(
+    folder: Path, seed: int, within: float = 1000, *, busy: bool = False
+) -> tuple[list[str], dict[str, int], float]:
+    """One kill at a random moment of the first milliseconds after the start, and what was found afterwards.
+
+    Args:
+        within: milliseconds.
+        busy: they are counted from when there is much to lose, which takes as long as the machine needs.
+    """
     milliseconds = random.Random(seed).uniform(0, within)
-    known = crash(folder, seed, milliseconds)
+    known = crash(folder, seed, milliseconds, busy=busy)
     mine = own_pods(folder)
     left = sum(uid in mine for _, uid in marked())
     wrong, counted = check(folder, known)

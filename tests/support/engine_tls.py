@@ -15,7 +15,7 @@ import pytest
 
 from embedded.kubelet.runtime.engine.connection.detect import find_engine
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
 _START_TIMEOUT = 60.0
@@ -85,7 +85,7 @@ def tls_daemon(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         if process is not None:
             process.terminate()
-            process.wait(30)
+            process.wait(LONGEST)
         _unmount(folder)
         _ip("link", "delete", bridge)
 

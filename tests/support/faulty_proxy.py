@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.support.seaweedfs import ACCESS_KEY, SECRET_KEY
+from tests.support.waiting import LONGEST
 
 
 class FaultyProxy(ThreadingHTTPServer):
@@ -44,13 +45,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.server.silent:
-            self.server.released.wait(60)
+            self.server.released.wait(LONGEST)
             self.close_connection = True
             return
         headers = dict(self.headers.items())
         if self.server.ignored_headers:
             headers = self._signed_again({name: text for name, text in headers.items() if self._is_passed(name)}, body)
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.target, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.target, timeout=LONGEST)
         try:
             connection.request(self.command, self.path, body, headers)
             response = connection.getresponse()
@@ -96,4 +97,4 @@ def faulty_proxy(port: int) -> Iterator[FaultyProxy]:
         finally:
             proxy.released.set()
             proxy.shutdown()
-            thread.join(10)
+            thread.join(LONGEST)

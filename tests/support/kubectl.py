@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.kubernetes import TOKEN, run_cluster
+from tests.support.waiting import LONGEST
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Kubectl:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=90,
+            timeout=LONGEST,
         )
         assert result.returncode == code, result.stdout
         return result.stdout
@@ -42,7 +43,7 @@ def _is_outdated() -> bool:
     """Whether this machine's kubectl is older than 1.32."""
     if shutil.which("kubectl") is None:
         return False
-    output = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, timeout=90).stdout
+    output = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, timeout=LONGEST).stdout
     version = re.search(r"v1\.(\d+)", output)
     return version is None or int(version.group(1)) < 32
 
@@ -56,7 +57,7 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     certificate, key = home / "cert.pem", home / "key.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command.split(), *names], check=True, capture_output=True, timeout=90)
+    subprocess.run([*command.split(), *names], check=True, capture_output=True, timeout=LONGEST)
     options = ["--tls-cert-file", str(certificate), "--tls-private-key-file", str(key)]
     with run_cluster(home / "cluster", *options) as cluster:
         server = cluster.url.replace("http:", "https:")

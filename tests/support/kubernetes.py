@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.waiting import LONGEST
+
 TOKEN = "test-admin-token"
 
 
@@ -43,4 +45,4 @@ def run_cluster(
             yield ClusterProcess(line.split()[1], process.pid)
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(LONGEST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 import subprocess
 import tempfile
@@ -13,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.tools import find_tool
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key"
 PROGRAM = "weed"
-START_SECONDS = 60.0
+_PORTS = range(20_000, 32_000)
 _PARTS = ("master", "volume", "filer", "s3")
 
 
@@ -62,13 +63,13 @@ class SeaweedServer:
         arguments += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
         arguments += ["-s3.iam=false", f"-s3.config={self.folder / 's3.json'}", "-volume.max=50"]
         self.process = self._run("server", arguments)
-        wait_until(self._answers, START_SECONDS, what="the S3 server answers", interval=0.05)
+        wait_until(self._answers, what="the S3 server answers", interval=0.05)
 
     def kill(self) -> None:
         """Kill it, as a failure of its machine would."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(LONGEST)
         # It creates these beside its ports, and a killed one does not delete them.
         for port in self.ports.values():
             for path in Path(tempfile.gettempdir()).glob(f"seaweedfs-*-{port}.sock"):
@@ -80,7 +81,7 @@ class SeaweedServer:
             self.kill()
         if self.master is not None:
             self.master.kill()
-            self.master.wait(10)
+            self.master.wait(LONGEST)
 
     def _start_master(self) -> None:
         names = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
@@ -91,7 +92,7 @@ class SeaweedServer:
         # It is the only one, and need not wait ten seconds for others.
         arguments += ["-electionTimeout=100ms", "-heartbeatInterval=20ms"]
         self.master = self._run("master", arguments)
-        wait_until(self._has_leader, START_SECONDS, what="the master leads", interval=0.05)
+        wait_until(self._has_leader, what="the master leads", interval=0.05)
 
     def _run(self, part: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         program = find_tool(PROGRAM)
@@ -112,7 +113,7 @@ class SeaweedServer:
         self._check_runs(self.process)
         with contextlib.suppress(OSError):
             try:
-                urllib.request.urlopen(self.url, timeout=2)
+                urllib.request.urlopen(self.url, timeout=10)
             except urllib.error.HTTPError:
                 # Without credentials it refuses, once it runs.
                 return "fid" in self._ask_master("/dir/assign")
@@ -129,9 +130,15 @@ class SeaweedServer:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago: the server takes no sockets."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports that are free, for a server that takes no sockets.
+
+    The system gives these numbers to nobody else, neither before it starts nor while it is down: they are below those
+    of outgoing connections and of servers that take any port.
+    """
+    ports: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise AssertionError(f"there are no {count} free ports from {_PORTS.start} to {_PORTS.stop}")

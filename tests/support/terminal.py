@@ -16,8 +16,7 @@ from pathlib import Path
 from termios import TIOCSWINSZ
 
 from tests.live import C8s
-
-_SECONDS = 60.0
+from tests.support.waiting import LONGEST
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Terminal:
 
     def read_until(self, text: bytes | None) -> None:
         """Read until the text has been written, or to the end."""
-        until = time.monotonic() + _SECONDS
+        until = time.monotonic() + LONGEST
         while text is None or text not in self.written:
             assert time.monotonic() < until, bytes(self.written[-500:])
             if select.select([self.descriptor], [], [], 0.1)[0]:
@@ -59,8 +58,8 @@ def terminal(c8s: C8s, *arguments: str, cwd: Path) -> Iterator[Terminal]:
     os.close(theirs)
     try:
         yield Terminal(ours, process)
-        process.wait(30)
+        process.wait(LONGEST)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(LONGEST)
         os.close(ours)

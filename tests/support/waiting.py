@@ -1,4 +1,7 @@
-"""Waiting for a condition, with a limit: the only places in tests that poll."""
+"""Waiting for a condition, with a limit: the only places in tests that poll.
+
+The limit is for what never comes. It is long, so that a busy machine does not reach it, and costs nothing otherwise.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
+LONGEST = 100.0
+"""Seconds that a test waits for something that comes by itself."""
+
 
 def wait_until(
     condition: Callable[[], T],
-    timeout: float = 30.0,
+    timeout: float = LONGEST,
     *,
     what: str | Callable[[], str] = "the condition",
     interval: float = 0.02,
@@ -49,7 +55,7 @@ async def wait_until_async(
 ) -> T: ...
 async def wait_until_async(
     condition: Callable[[], Any],
-    timeout: float = 30.0,
+    timeout: float = LONGEST,
     *,
     what: str | Callable[[], str] = "the condition",
     interval: float = 0.01,

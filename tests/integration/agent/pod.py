@@ -56,7 +56,7 @@ class Pod:
 
     async def pass_gate(self) -> str:
         """Wait at the gate, as the first process of a step does; what it says."""
-        await wait_until_async((self.gate / "gate").is_fifo, 20, what="the gate", interval=0.001)
+        await wait_until_async((self.gate / "gate").is_fifo, what="the gate", interval=0.001)
         return (await asyncio.to_thread(_read_line, self.gate / "gate")).strip()
 
     def tell(self, line: str) -> None:
@@ -72,12 +72,15 @@ class Pod:
 
     async def end(self, process: asyncio.subprocess.Process, code: str | None = "0") -> tuple[int, str]:
         if code is not None and await self.pass_gate() == "open":
+            # So that the agent sees all at once, however long this process has to wait in between.
+            process.send_signal(signal.SIGSTOP)
             self.tell("begin")
             if code:
                 self.tell(f"end {code}")
         elif code is None:
-            await wait_until_async((self.gate / "opened").exists, 20, what="the gate to open", interval=0.001)
+            await wait_until_async((self.gate / "opened").exists, what="the gate to open", interval=0.001)
         process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
         return await ended(process)
 
     async def end_of(self, process: asyncio.subprocess.Process, line: str) -> tuple[int, str]:

@@ -58,7 +58,7 @@ def pod(tmp_path: Path, api: GatedApi) -> Pod:
 
 
 async def asked(api: GatedApi, times: int = 1) -> None:
-    await wait_until_async(lambda: len(api.asked) >= times, 20, what="the agent waits at its gate")
+    await wait_until_async(lambda: len(api.asked) >= times, what="the agent waits at its gate")
 
 
 async def test_source_is_fetched_ahead_and_artifacts_when_the_step_is_due(api: GatedApi, pod: Pod) -> None:
@@ -139,7 +139,7 @@ async def test_holds_come_with_the_opening(api: GatedApi, pod: Pod) -> None:
     api.holds = ["before", "failed"]
     api.is_open.set()
     agent = await pod.start(**JOB)
-    await wait_until_async(lambda: api.reports and api.reports[-1].get("held") == "before", 20, what="the hold")
+    await wait_until_async(lambda: api.reports and api.reports[-1].get("held") == "before", what="the hold")
     assert (pod.gate / "hold-failed").exists()
     assert (await pod.go_on("go"))[0] == 0
     assert await pod.pass_gate() == "open"

@@ -10,7 +10,7 @@ from tests.support.waiting import wait_until_async
 
 
 async def held(api: FakeAgentApi, at: str | None) -> None:
-    await wait_until_async(lambda: api.reports and api.reports[-1].get("held") == at, 20, what=f"a hold {at}")
+    await wait_until_async(lambda: api.reports and api.reports[-1].get("held") == at, what=f"a hold {at}")
 
 
 async def test_step_is_held_before_its_commands_until_it_is_continued(api: FakeAgentApi, pod: Pod) -> None:

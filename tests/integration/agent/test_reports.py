@@ -15,7 +15,7 @@ async def test_step_that_goes_on_is_reported_when_it_has_begun(api: FakeAgentApi
     assert await pod.pass_gate() == "open"
     assert api.reports == [], "it may have to wait for its image"
     pod.tell("begin")
-    await wait_until_async(lambda: api.reports, 20, what="the report of the begin")
+    await wait_until_async(lambda: api.reports, what="the report of the begin")
     assert set(api.reports[0]) == {"began"}
     code, out = await pod.end_of(agent, "end 3")
     assert (code, out) == (0, "")
@@ -32,7 +32,7 @@ async def test_artifacts_are_stored_and_reported_before_the_kubelet_notices_the_
     assert await pod.pass_gate() == "open"
     pod.tell("begin")
     pod.tell("end 0")
-    await wait_until_async(lambda: any("ended" in each for each in api.reports), 20, what="the report of the end")
+    await wait_until_async(lambda: any("ended" in each for each in api.reports), what="the report of the end")
     assert "build" in api.manifests
     assert (api.reports[-1]["code"], api.reports[-1]["stored"]) == (0, True)
     assert agent.returncode is None, "a sidecar that ends would be started again"
@@ -51,7 +51,7 @@ async def test_missing_artifacts_are_reported_and_fail_the_agent_at_the_end(api:
     assert await pod.pass_gate() == "open"
     pod.tell("begin")
     pod.tell("end 0")
-    await wait_until_async(lambda: any("ended" in each for each in api.reports), 20, what="the report of the end")
+    await wait_until_async(lambda: any("ended" in each for each in api.reports), what="the report of the end")
     assert api.reports[-1]["stored"] is False
     agent.send_signal(signal.SIGTERM)
     code, out = await ended(agent)
@@ -65,7 +65,7 @@ async def test_report_that_is_not_taken_fails_nothing(api: FakeAgentApi, pod: Po
     assert await pod.pass_gate() == "open"
     pod.tell("begin")
     pod.tell("end 0")
-    await wait_until_async(lambda: api.reports, 20, what="a report")
+    await wait_until_async(lambda: api.reports, what="a report")
     agent.send_signal(signal.SIGTERM)
     code, out = await ended(agent)
     assert (code, "is not reported" in out) == (0, status == 409)
@@ -108,7 +108,7 @@ async def test_agent_that_is_started_again_beside_the_step_fetches_nothing(api: 
     first = await pod.start()
     assert await pod.pass_gate() == "open"
     pod.tell("begin")
-    await wait_until_async((pod.gate / "began").exists, 20, what="the begin")
+    await wait_until_async((pod.gate / "began").exists, what="the begin")
     first.kill()
     await first.wait()
     (pod.workspace / "a").write_bytes(b"a")
@@ -119,7 +119,7 @@ async def test_agent_that_is_started_again_beside_the_step_fetches_nothing(api: 
         pod.tell("end 0")
         return bool(api.reports and "ended" in api.reports[-1])
 
-    await wait_until_async(is_reported, 20, what="the report of the end")
+    await wait_until_async(is_reported, what="the report of the end")
     second.send_signal(signal.SIGTERM)
     code, out = await ended(second)
     assert (code, "fetched" in out, "build" in api.manifests) == (0, False, True)
@@ -138,6 +138,6 @@ async def test_agent_that_is_stopped_while_it_fetches_ends_at_once(api: FakeAgen
     api.serve("source", packed(a=b"a"))
     api.fail = 1000
     agent = await pod.start(C8S_FETCH_SOURCE="1")
-    await wait_until_async(lambda: api.fail < 1000, 20, what="the first try")
+    await wait_until_async(lambda: api.fail < 1000, what="the first try")
     agent.send_signal(signal.SIGTERM)
     assert (await ended(agent))[0] == 143

@@ -186,7 +186,7 @@ async def test_a_step_whose_pod_is_made_ahead_leaves_it_to_one_that_is_due(
     await make(shared, data)
     pod.role = "early-step"
     agent = await pod.start(C8S_FETCH_SOURCE="1", C8S_SHARED_SOURCES=str(shared), C8S_EARLY_JOB="job")
-    await wait_until_async((pod.gate / "fetched-source").exists, 20, what="the source is fetched")
+    await wait_until_async((pod.gate / "fetched-source").exists, what="the source is fetched")
     agent.kill()
     await agent.communicate()
     assert (len(list((pod.workspace / "src").iterdir())), len(spares(shared))) == (100, 1)
@@ -198,7 +198,7 @@ async def test_making_one_waits_while_a_step_unpacks_its_source(shared: Path, ap
     with (shared / "busy.lock").open() as busy:
         fcntl.flock(busy, fcntl.LOCK_SH)
         making = asyncio.create_task(make(shared, data))
-        await wait_until_async(lambda: any(shared.glob("*.new/tree")), 20, what="the copy is being made")
+        await wait_until_async(lambda: any(shared.glob("*.new/tree")), what="the copy is being made")
         # The agent of a step does not wait for it.
         api.serve("source", data)
         assert "fetched the source: 100 files" in await run(shared, api, pod)

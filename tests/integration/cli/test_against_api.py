@@ -14,6 +14,7 @@ import pytest
 from controller.kube import PIPELINE_RUNS
 from controller.logs import Block, Stream
 from controller.storage.sources import SourceId, find_source
+from tests.support.waiting import LONGEST
 from tests.unit.controller.api.fakes import ANN, ApiServer, run_api
 from workbench.cli.options import Target
 from workbench.cli.output.console import ConsoleStyle
@@ -96,7 +97,7 @@ async def test_run_from_working_tree_to_summary(
     tree.mkdir()
     (tree / "file").write_text("x")
     submission = RunSubmission(RunRequest(PIPELINE, branch="main", event="push"), "key", tree)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
         group.create_task(play_operator(api, "Succeeded"))
         running = group.create_task(RunSession(submission, Target(endpoint=endpoint), ConsoleStyle(False, None)).run())
     assert running.result() == 0
@@ -144,7 +145,7 @@ async def test_same_idempotency_key_creates_one_run(client: Client) -> None:
 
 async def test_watch_continues_from_the_list(client: Client) -> None:
     await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
-    async with asyncio.timeout(10), aclosing(client.watch_runs()) as changes:
+    async with asyncio.timeout(LONGEST), aclosing(client.watch_runs()) as changes:
         listed = await anext(changes)
         assert isinstance(listed, RunsListed)
         assert [run.name for run in listed.runs] == ["hello-1"]
@@ -160,7 +161,7 @@ async def test_watch_continues_from_the_list(client: Client) -> None:
 
 async def test_log_stream_resumes_at_the_cursor(api: ApiServer, client: Client) -> None:
     await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
         group.create_task(play_operator(api, "Succeeded"))
         found: list[tuple[int, str]] = []
         async with aclosing(client.stream_logs("hello-1", after={StreamKey("build", 1, "step"): 1})) as frames:
@@ -176,7 +177,7 @@ async def test_log_stream_resumes_at_the_cursor(api: ApiServer, client: Client) 
 
 async def test_cancel_ends_the_run(api: ApiServer, client: Client) -> None:
     await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
         group.create_task(play_operator(api, "Cancelled"))
         assert (await client.cancel("hello-1")).cancel_requested
         async with aclosing(client.watch_runs("hello-1")) as changes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -29,10 +30,9 @@ from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
 from tests.support.engine import TEST_IMAGE, engine, engine_files
 from tests.support.kubectl import kubectl
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import LONGEST, wait_until_async
 
 Json = dict[str, Any]
-TIMEOUT = 20.0
 
 HOST_COMMAND = ["/usr/bin/env", "ON_THE_MACHINE=1"]
 """The beginning of the commands that are processes with every runtime."""
@@ -67,7 +67,7 @@ class Cluster:
     async def wait_for(self, holds: Callable[[Json], Any], name: str = "p", resource: ResourceType = PODS) -> Json:
         """The object, as soon as `holds` is true of it."""
         with closing(self.registry.watch(resource)) as watcher:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(LONGEST):
                 while True:
                     obj = self.registry.find(ObjectRef(resource, "default", name))
                     if obj is not None and holds(obj):
@@ -81,11 +81,11 @@ class Cluster:
         async def find() -> Json | None:
             return self.registry.find(ObjectRef(NODES, None, NODE_NAME))
 
-        await wait_until_async(find, TIMEOUT)
+        await wait_until_async(find, LONGEST)
 
     async def wait_until_deleted(self, name: str = "p", resource: ResourceType = PODS) -> None:
         with closing(self.registry.watch(resource)) as watcher:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(LONGEST):
                 while self.registry.find(ObjectRef(resource, "default", name)) is not None:
                     await watcher.wait()
                     watcher.drain()
@@ -101,7 +101,7 @@ class Cluster:
             events = self.registry.list(EVENTS, "default", field_selector=selector)
             return events if set(wanted) <= {event["reason"] for event in events} else None
 
-        return await wait_until_async(found, TIMEOUT) or []
+        return await wait_until_async(found, LONGEST) or []
 
     async def log(self, name: str = "p", container: str = "", **options: Any) -> bytes:
         chunks = self.kubelet.read_log("default", name, LogOptions(container=container, **options))
@@ -125,7 +125,7 @@ class Cluster:
                     return log
             return b""
 
-        return await wait_until_async(output, TIMEOUT)
+        return await wait_until_async(output, LONGEST)
 
 
 def shell_container(name: str, script: str, **more: Any) -> Json:
@@ -134,11 +134,15 @@ def shell_container(name: str, script: str, **more: Any) -> Json:
 
 
 def is_alive(pid: int) -> bool:
+    """Whether a process exists and is not a zombie, which others may have to reap."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    # It has gone by now, or this system has no /proc.
+    return sys.platform != "linux"
 
 
 @asynccontextmanager

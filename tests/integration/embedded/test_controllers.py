@@ -22,7 +22,7 @@ from embedded.api.scheme import (
 from embedded.api.status_errors import ApiError
 from embedded.kubelet.node import NODE_NAME
 from tests.integration.embedded.conftest import Cluster, shell_container
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import LONGEST, wait_until_async
 
 pytestmark = pytest.mark.process_only("about objects, not about containers")
 
@@ -69,10 +69,10 @@ async def test_a_namespace_is_deleted_after_its_content(cluster: Cluster) -> Non
         "containers": [shell_container("main", "exec sleep 60")],
     }
     registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="full")
-    await wait_until_async(lambda: registry.get(ObjectRef(PODS, "full", "p"))["status"]["phase"] == "Running", 10)
+    await wait_until_async(lambda: registry.get(ObjectRef(PODS, "full", "p"))["status"]["phase"] == "Running")
     assert registry.find(ObjectRef(SERVICE_ACCOUNTS, "full", "default")) is not None
     registry.delete(ObjectRef(NAMESPACES, None, "full"))
-    await wait_until_async(lambda: registry.find(ObjectRef(NAMESPACES, None, "full")) is None, 10)
+    await wait_until_async(lambda: registry.find(ObjectRef(NAMESPACES, None, "full")) is None)
     assert registry.store.resources_in("full") == []
 
 
@@ -85,7 +85,7 @@ async def test_a_job_over_quota_starts_when_the_quota_has_room(cluster: Cluster)
     await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "first", JOBS)
     cluster.job("true", "second")
     selector = "involvedObject.name=second"
-    (event,) = await wait_until_async(lambda: registry.list(EVENTS, "default", field_selector=selector), 10)
+    (event,) = await wait_until_async(lambda: registry.list(EVENTS, "default", field_selector=selector))
     assert (event["reason"], event["type"]) == ("FailedCreate", "Warning")
     assert "exceeded quota" in event["message"]
     assert "active" not in registry.get(ObjectRef(JOBS, "default", "second"))["status"]
@@ -100,13 +100,13 @@ async def test_a_job_over_quota_starts_when_the_quota_has_room(cluster: Cluster)
 async def test_a_finished_job_is_deleted_after_its_ttl(cluster: Cluster) -> None:
     cluster.job("true", ttlSecondsAfterFinished=0)
     await cluster.wait_until_deleted("j", JOBS)
-    await wait_until_async(lambda: not cluster.registry.list(PODS), 10)
+    await wait_until_async(lambda: not cluster.registry.list(PODS))
 
 
 async def test_deleted_succeeded_pods_still_count_for_their_job(cluster: Cluster) -> None:
     cluster.job("exit 0", completions=3, parallelism=1)
     removed: set[str] = set()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(LONGEST):
         while not (job := cluster.registry.get(ObjectRef(JOBS, "default", "j")))["status"].get("completionTime"):
             for pod in cluster.registry.list(PODS):
                 if pod["status"]["phase"] == "Succeeded":
@@ -164,7 +164,7 @@ async def test_an_aggregated_cluster_role_follows_its_parts(cluster: Cluster) ->
         lambda: cluster.registry.get(ObjectRef(CLUSTER_ROLES, None, "all")).get("rules") == [rule], 10
     )
     cluster.registry.delete(ObjectRef(CLUSTER_ROLES, None, "part"))
-    await wait_until_async(lambda: not cluster.registry.get(ObjectRef(CLUSTER_ROLES, None, "all")).get("rules"), 10)
+    await wait_until_async(lambda: not cluster.registry.get(ObjectRef(CLUSTER_ROLES, None, "all")).get("rules"))
 
 
 async def _taint(cluster: Cluster, *taints: Json) -> None:
@@ -217,7 +217,7 @@ async def test_a_cordoned_node_has_the_taint_of_a_real_one(cluster: Cluster) -> 
     def taints() -> list[Json]:
         return cluster.registry.get(node)["spec"].get("taints") or []
 
-    (taint,) = await wait_until_async(taints, 10)
+    (taint,) = await wait_until_async(taints)
     assert (taint["key"], taint["effect"]) == ("node.kubernetes.io/unschedulable", "NoSchedule")
     cluster.registry.patch(node, {"spec": {"unschedulable": None}})
-    await wait_until_async(lambda: not taints(), 10)
+    await wait_until_async(lambda: not taints())

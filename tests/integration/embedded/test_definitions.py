@@ -46,7 +46,7 @@ async def test_a_definition_waits_for_finalizers_of_its_objects(cluster: Cluster
     assert raised.value.code == 405
     registry.patch(ObjectRef(boxes, "default", held["metadata"]["name"]), {"metadata": {"finalizers": None}})
     definition = ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME)
-    await wait_until_async(lambda: registry.find(definition) is None, 20)
+    await wait_until_async(lambda: registry.find(definition) is None)
     assert registry.scheme.find("example.com", "v1", "boxes") is None
 
 

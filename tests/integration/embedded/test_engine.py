@@ -119,7 +119,7 @@ async def test_probes_reach_the_ports_of_a_pod(engine_cluster: Cluster) -> None:
         "Readiness probe failed: HTTP probe failed with statuscode: 404",
         f"Liveness probe failed: dial tcp {address}:81: connect: connection refused",
     }
-    await wait_until_async(lambda: wanted <= words(), 20)
+    await wait_until_async(lambda: wanted <= words())
     engine_cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=0)
     await engine_cluster.wait_until_deleted()
 
@@ -164,7 +164,7 @@ async def test_any_user_may_write_to_volumes_and_nothing_is_left(engine_cluster:
     pod = await engine_cluster.wait_until_finished()
     assert await engine_cluster.log(container="main") == b"d\nmine\n"
     folder = engine_cluster.folder / "pods" / pod["metadata"]["uid"]
-    await wait_until_async(lambda: not (folder / "volumes").exists(), 10)
+    await wait_until_async(lambda: not (folder / "volumes").exists())
 
 
 @shared_files

@@ -20,7 +20,7 @@ from tests.integration.embedded.conftest import Cluster, is_alive
 from tests.support.engine import TEST_IMAGE
 from tests.support.kubernetes import ClusterProcess as Server
 from tests.support.kubernetes import run_cluster
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import LONGEST, wait_until_async
 
 Json = dict[str, Any]
 _PODS = "/api/v1/namespaces/default/pods"
@@ -43,7 +43,7 @@ async def run_command(cluster: Cluster, *command: str, given: bytes = b"", **opt
 
     options = {"stdout": True, "stderr": True} | options
     session = await cluster.kubelet.exec("default", "p", ExecOptions(command, **options))
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
         ending = group.create_task(session.run(send))
         if given or options.get("stdin"):
             await session.write(given)
@@ -88,7 +88,7 @@ async def test_a_terminal_has_a_size_and_a_single_stream(cluster: Cluster) -> No
         assert channel == 1
         shown.extend(data)
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
         ending = group.create_task(session.run(send))
         session.resize(101, 33)
         await session.write(b"go\n")
@@ -107,7 +107,7 @@ async def test_ctrl_c_on_a_terminal_interrupts_the_command(cluster: Cluster) -> 
         if b"ready" in data:
             ready.set()
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
         ending = group.create_task(session.run(send))
         await ready.wait()
         await session.write(b"\x03")
@@ -125,7 +125,7 @@ async def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
     async def send(_: int, data: bytes) -> None:
         numbers.put_nowait(data)
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
         ending = group.create_task(session.run(send))
         running = int(await numbers.get())
         cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=1)
@@ -145,7 +145,7 @@ async def test_a_disconnected_client_hangs_up_the_command(cluster: Cluster) -> N
         numbers.put_nowait(data)
 
     ending = asyncio.ensure_future(session.run(send))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONGEST):
         pid = int(await numbers.get())
         ending.cancel()
         await asyncio.wait((ending,))
@@ -188,7 +188,7 @@ async def create_running_pod(session: aiohttp.ClientSession) -> None:
         async with session.get(f"{_PODS}/p") as response:
             return bool((await response.json())["status"]["phase"] == "Running")
 
-    await wait_until_async(is_running, 20)
+    await wait_until_async(is_running)
 
 
 @pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])

@@ -15,11 +15,18 @@ from typing import Any
 import pytest
 
 from tests.support.kubectl import Kubectl
+from tests.support.waiting import LONGEST, wait_until
 
 pytestmark = [pytest.mark.needs("kubectl", "openssl"), pytest.mark.xdist_group("kubectl-pods")]
 
 Json = dict[str, Any]
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+_TIMEOUT = f"--timeout={LONGEST:g}s"
+
+# A container goes on when the command that told it to has ended: that would be killed with the container.
+_TELL, _TOLD = "echo $$ > pid; mv pid go", "test -e go && ! kill -0 $(cat go) 2>/dev/null"
+_VOLUME: Json = {"volumes": [{"name": "v", "emptyDir": {}}]}
+_IN_VOLUME: Json = {"workingDir": "/v", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
 
 
 def sh(name: str, script: str) -> Json:
@@ -38,7 +45,10 @@ def client(kubectl: Kubectl) -> Kubectl:
     """kubectl, and a pod `p` that runs, with two containers."""
     script = "echo out; echo err >&2; printf 'no newline'; exec sleep 300"
     made(kubectl, "p", sh("main", script), sh("other", "echo other; exec sleep 300"))
-    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
+    kubectl("wait", "--for=condition=Ready", "pod/p", _TIMEOUT)
+    # It is ready before its commands have printed anything.
+    wait_until(lambda: kubectl("logs", "p", "-c", "main") == "out\nerr\nno newline")
+    wait_until(lambda: kubectl("logs", "p", "-c", "other") == "other\n")
     return kubectl
 
 
@@ -48,7 +58,9 @@ def run(client: Kubectl) -> Run:
     environment = {"PATH": os.environ["PATH"], "HOME": str(client.home), "KUBECONFIG": str(client.home / "kubeconfig")}
 
     def call(*arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(["kubectl", *arguments], input=given, capture_output=True, env=environment, timeout=30)
+        return subprocess.run(
+            ["kubectl", *arguments], input=given, capture_output=True, env=environment, timeout=LONGEST
+        )
 
     return call
 
@@ -84,7 +96,7 @@ def test_exec_with_a_terminal(client: Kubectl, tmp_path: Path) -> None:
         os.write(master, b"hello\n")
         while b"got hello" not in shown:
             shown += os.read(master, 1024)
-        assert process.wait(20) == 5
+        assert process.wait(LONGEST) == 5
     os.close(master)
 
 
@@ -102,12 +114,16 @@ def test_exec_reports_a_missing_command(run: Run, arguments: tuple[str, ...], me
     assert message in done.stderr
 
 
-def test_attach_shows_the_output_of_a_container(run: Run, client: Kubectl) -> None:
-    made(client, "attached", sh("main", "while ! test -e /tmp/nothing; do echo tick; sleep 0.1; done & sleep 2"))
-    client("wait", "--for=condition=Ready", "pod/attached", "--timeout=20s")
-    done = run("attach", "attached")
-    assert done.returncode == 0
-    assert done.stdout.startswith(b"tick\n")
+def test_attach_shows_the_output_of_a_container(client: Kubectl) -> None:
+    container = sh("main", f"until {_TOLD}; do echo tick; sleep 0.1; done") | _IN_VOLUME
+    made(client, "attached", container, **_VOLUME)
+    client("wait", "--for=condition=Ready", "pod/attached", _TIMEOUT)
+    with _going_on(client, "attach", "attached") as attached:
+        assert _until(attached, "tick\n") == "tick\n"
+        client("exec", "attached", "--", "sh", "-c", _TELL)
+        assert attached.stdout is not None
+        assert set(attached.stdout) <= {"tick\n"}
+        assert attached.wait(LONGEST) == 0
 
 
 def test_logs_by_container_by_label_and_by_range(run: Run) -> None:
@@ -131,23 +147,24 @@ def test_logs_by_container_by_label_and_by_range(run: Run) -> None:
 
 
 def test_logs_are_followed_and_kept_across_a_restart(run: Run, client: Kubectl) -> None:
-    volume = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     script = "test -e seen && { echo second; sleep 0.3; echo end; exit 0; }; touch seen; echo first; exit 3"
-    spec: Json = {"restartPolicy": "OnFailure", "volumes": [{"name": "w", "emptyDir": {}}]}
-    made(client, "again", sh("main", script) | volume, **spec)
-    client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/again", "--timeout=20s")
+    made(client, "again", sh("main", script) | _IN_VOLUME, restartPolicy="OnFailure", **_VOLUME)
+    client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/again", _TIMEOUT)
     assert run("logs", "-f", "again").stdout == b"second\nend\n"
     assert run("logs", "again", "--previous").stdout == b"first\n"
 
 
 def test_describe_shows_the_events_of_a_pod(client: Kubectl) -> None:
     made(client, "loop", sh("main", "exit 9"), restartPolicy="Always")
-    client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=2", "pod/loop", "--timeout=20s")
+
+    def restarts() -> int:
+        listed = json.loads(client("get", "pod", "loop", "-o", "json"))
+        return int((listed["status"].get("containerStatuses") or [{"restartCount": 0}])[0]["restartCount"])
+
+    wait_until(lambda: restarts() >= 2, what="the second restart")
     description = client("describe", "pod", "loop")
     assert re.search(r"Last State: +Terminated\n +Reason: +Error\n +Exit Code: +9", description)
     assert re.search(r"Warning +BackOff .* Back-off restarting failed container main in pod loop_default", description)
-    listed = json.loads(client("get", "pod", "loop", "-o", "json"))
-    assert listed["status"]["containerStatuses"][0]["restartCount"] >= 2
     client("delete", "pod", "loop", "--grace-period=1")
 
 
@@ -166,7 +183,7 @@ def _until(process: subprocess.Popen[str], expected: str) -> str:
 def _going_on(client: Kubectl, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(client.home), "KUBECONFIG": str(client.home / "kubeconfig")}
     with subprocess.Popen(
-        ["timeout", "30", "kubectl", *arguments], stdout=subprocess.PIPE, text=True, env=environment
+        ["timeout", f"{LONGEST:g}", "kubectl", *arguments], stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
         try:
             yield process
@@ -185,27 +202,23 @@ def test_get_watch_shows_changes(client: Kubectl) -> None:
 
 
 def test_a_followed_log_ends_with_its_container(client: Kubectl) -> None:
-    # The container goes on when the command that created the file has ended: it would be killed with the container.
-    script = "echo begun; until test -e go && ! kill -0 $(cat go) 2>/dev/null; do sleep 0.02; done; echo gone on"
-    volume = {"volumes": [{"name": "v", "emptyDir": {}}]}
-    container = sh("main", script) | {"workingDir": "/v", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
-    made(client, "follow", container, **volume)
-    client("wait", "--for=condition=Ready", "pod/follow", "--timeout=20s")
+    script = f"echo begun; until {_TOLD}; do sleep 0.02; done; echo gone on"
+    made(client, "follow", sh("main", script) | _IN_VOLUME, **_VOLUME)
+    client("wait", "--for=condition=Ready", "pod/follow", _TIMEOUT)
     with _going_on(client, "logs", "-f", "-l", "app=follow") as log:
         _until(log, "begun\n")
-        client("exec", "follow", "--", "sh", "-c", "echo $$ > pid; mv pid go")
+        client("exec", "follow", "--", "sh", "-c", _TELL)
         assert _until(log, "gone on\n") == "gone on\n"
-        assert log.wait(20) == 0
+        assert log.wait(LONGEST) == 0
 
 
 def test_previous_logs_are_separate(client: Kubectl) -> None:
     script = "test -e seen && { echo second; exec sleep 300; }; touch seen; echo first; exit 1"
-    container = sh("main", script) | {"workingDir": "/v", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
-    made(client, "twice", container, volumes=[{"name": "v", "emptyDir": {}}], restartPolicy="OnFailure")
-    client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/twice", "--timeout=20s")
-    client("wait", "--for=condition=Ready", "pod/twice", "--timeout=20s")
+    made(client, "twice", sh("main", script) | _IN_VOLUME, restartPolicy="OnFailure", **_VOLUME)
+    client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/twice", _TIMEOUT)
+    client("wait", "--for=condition=Ready", "pod/twice", _TIMEOUT)
+    wait_until(lambda: client("logs", "twice") == "second\n")
     assert client("logs", "twice", "--previous") == "first\n"
-    assert client("logs", "twice") == "second\n"
     assert "previous terminated container" in client("logs", "p", "-c", "main", "--previous", code=1)
 
 

@@ -14,20 +14,24 @@ import pytest
 from embedded.api.scheme import JOBS, PODS, ObjectRef
 from embedded.kubelet.runtime.process.orphans import OWNER_ENV
 from tests.integration.embedded.conftest import Cluster, is_alive, run_cluster
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import LONGEST, wait_until_async
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.process_only("looks for processes of this machine")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what leaves its process group is found on Linux only")
 
+# A pipe by which processes in the background say that they have printed their number; nobody waits to open it.
+_PIPE = "p=$(mktemp -u); mkfifo $p; exec 3<>$p; rm $p; "
+_READY = "echo ready >&3"
 _BACKGROUND = "sleep 300 & echo $!"
-_IGNORING = "sh -c 'trap \"\" TERM HUP; echo $$; while true; do sleep 1; done' & sleep 0.2"
-_SETSID = "setsid sh -c 'echo $$; exec sleep 300' & sleep 0.2"
+_IGNORING = f"{_PIPE} sh -c 'trap \"\" TERM HUP; echo $$; {_READY}; while true; do sleep 1; done' & read ready <&3"
+_SETSID = f"{_PIPE} setsid sh -c 'echo $$; {_READY}; exec sleep 300' & read ready <&3"
 _DAEMON = (
-    "(setsid sh -c '(echo $(exec sh -c \"echo \\$PPID\"); exec sleep 300 </dev/null >/dev/null 2>&1) &') ; sleep 0.2"
+    f'{_PIPE} (setsid sh -c \'(echo $(exec sh -c "echo \\$PPID"); {_READY}; '
+    "exec sleep 300 </dev/null >/dev/null 2>&1) &') ; read ready <&3"
 )
-_NO_MARK = "env -i PATH=$PATH setsid sh -c 'echo $$; exec sleep 300' & sleep 0.2"
-_CHAIN = "setsid sh -c 'setsid sh -c \"echo \\$\\$; exec sleep 300\" & sleep 300' & sleep 0.3"
+_NO_MARK = f"{_PIPE} env -i PATH=$PATH setsid sh -c 'echo $$; {_READY}; exec sleep 300' & read ready <&3"
+_CHAIN = f"{_PIPE} setsid sh -c 'setsid sh -c \"echo \\$\\$; {_READY}; exec sleep 300\" & sleep 300' & read ready <&3"
 
 
 @linux
@@ -57,7 +61,7 @@ async def test_a_forced_deletion_kills_at_once_and_removes_logs(cluster: Cluster
     uid = cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done")["metadata"]["uid"]
     pid = int(await cluster.wait_for_output(b"\n"))
     cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=0)
-    await wait_until_async(lambda: not is_alive(pid) and not (cluster.folder / "pods" / uid).exists(), 5)
+    await wait_until_async(lambda: not is_alive(pid) and not (cluster.folder / "pods" / uid).exists())
 
 
 async def test_stopping_the_cluster_ends_and_fails_its_pods(tmp_path: Path) -> None:
@@ -79,7 +83,7 @@ async def test_what_a_crash_left_of_the_volumes_of_an_ended_pod_is_removed_at_th
     secret.mkdir(parents=True)
     (secret / "password").write_text("x")
     async with run_cluster(tmp_path / "c") as cluster:
-        await wait_until_async(lambda: not secret.parent.exists(), 5)
+        await wait_until_async(lambda: not secret.parent.exists())
         assert await cluster.log() == b"said\n"
 
 
@@ -104,9 +108,8 @@ asyncio.run(main())
 @linux
 async def test_many_simultaneous_leftovers_are_all_killed(cluster: Cluster) -> None:
     for number in range(12):
-        cluster.pod(
-            "for n in 1 2 3 4 5 6; do setsid sh -c 'echo $$; sleep 300 & sleep 300' & done; sleep 0.1", f"p{number}"
-        )
+        start = f"for n in 1 2 3 4 5 6; do setsid sh -c 'echo $$; {_READY}; sleep 300 & sleep 300' & done"
+        cluster.pod(f"{_PIPE} {start}; for n in 1 2 3 4 5 6; do read ready <&3; done", f"p{number}")
     pids: list[int] = []
     for number in range(12):
         await cluster.wait_until_finished(f"p{number}")
@@ -123,31 +126,28 @@ async def test_after_a_crash_orphans_are_killed_and_pods_failed(tmp_path: Path, 
         *(sys.executable, "-c", _LIFE, str(tmp_path / "c")), stdout=subprocess.PIPE, cwd=repository, env=environment
     )
     assert life.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONGEST):
         pids = [int(word) for word in (await life.stdout.readline()).split()]
         life.kill()
         await life.wait()
     assert len([pid for pid in pids if is_alive(pid)]) == 2
     async with run_cluster(tmp_path / "c") as cluster:
-        job = await cluster.wait_for(lambda job: job["status"].get("failed"), "j", JOBS)
-        assert job["status"]["conditions"][-1]["type"] == "Failed"
+        job = await cluster.wait_for(lambda job: has_failed(job), "j", JOBS)
+        assert job["status"]["failed"] == 1
         (pod,) = cluster.registry.list(PODS)
         assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "NodeLost")
         assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
         assert disruption(pod["status"]) == "DeletionByPodGC"
-        await wait_until_async(lambda: not any(_is_running(pid) for pid in pids), 5)
+        await wait_until_async(lambda: not any(is_alive(pid) for pid in pids))
         assert b"\n" in await cluster.log(pod["metadata"]["name"])
+
+
+def has_failed(job: Json) -> bool:
+    """Whether the last condition of a Job is that it has failed."""
+    return bool((job["status"].get("conditions") or [{}])[-1].get("type") == "Failed")
 
 
 def disruption(status: Json) -> str:
     """Why a pod was ended through no fault of its own."""
     (condition,) = [c for c in status["conditions"] if c["type"] == "DisruptionTarget" and c["status"] == "True"]
     return str(condition["reason"])
-
-
-def _is_running(pid: int) -> bool:
-    """Whether a process exists and is not a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

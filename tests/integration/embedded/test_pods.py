@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 from embedded.api.scheme import JOBS, NODES, PODS, SECRETS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, run_cluster, shell_container
-from tests.support.engine import engine_files
 from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
@@ -21,6 +21,11 @@ Json = dict[str, Any]
 
 def main_state(pod: Json) -> Json:
     return dict(pod["status"]["containerStatuses"][0]["state"])
+
+
+def until_exist(*names: str) -> str:
+    """A script that ends once these files are there: other containers create them when they are ready."""
+    return f"until {' && '.join(f'test -e {name}' for name in names)}; do sleep 0.02; done"
 
 
 def condition(pod: Json, kind: str) -> Json:
@@ -32,7 +37,8 @@ async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cl
     sidecar = shell_container("side", "trap 'echo told; exit 0' TERM; echo up; while true; do sleep 0.05; done")
     more = {"initContainers": [sidecar | {"restartPolicy": "Always"}]}
     cluster.pod("trap 'echo stopping; exit 3' TERM; echo up; while true; do sleep 0.05; done", more=more)
-    await cluster.wait_for_output(b"up")
+    for container in ("main", "side"):
+        await cluster.wait_for_output(b"up", container=container)
     cluster.registry.patch(
         ObjectRef(PODS, "default", "p"), {"spec": {"activeDeadlineSeconds": 1}}, patch_type="strategic"
     )
@@ -54,13 +60,12 @@ async def test_git_finds_no_repository_above_the_pods(cluster: Cluster) -> None:
 
 
 async def test_the_main_end_is_reported_while_a_sidecar_runs(cluster: Cluster) -> None:
-    sidecar = shell_container(
-        "side", "trap 'while ! test -e done; do sleep 0.02; done; exit 9' TERM; while true; do sleep 0.02; done"
-    )
+    on_term = "trap 'while ! test -e done; do sleep 0.02; done; exit 9' TERM"
+    sidecar = shell_container("side", f"{on_term}; touch side; while true; do sleep 0.02; done")
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     sidecar |= {"restartPolicy": "Always", **volume}
     more = {"initContainers": [sidecar], "volumes": [{"name": "w", "emptyDir": {}}]}
-    cluster.pod("exit 0", more=more, **volume)
+    cluster.pod(until_exist("side"), more=more, **volume)
     pod = await cluster.wait_for(
         lambda pod: "terminated" in (pod["status"].get("containerStatuses") or [{"state": {}}])[0]["state"]
     )
@@ -73,26 +78,33 @@ async def test_the_main_end_is_reported_while_a_sidecar_runs(cluster: Cluster) -
 
 @pytest.mark.engine_files
 async def test_sidecars_end_in_the_reverse_order_of_their_start(cluster: Cluster) -> None:
-    script = "trap 'echo NAME >> order; cat order; exit 0' TERM; while true; do sleep 0.02; done"
-    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}
-    inits = [shell_container(name, script.replace("NAME", name)) | volume for name in ("first", "second", "third")]
-    cluster.pod("sleep 0.2", more={"initContainers": inits, "volumes": [{"name": "w", "emptyDir": {}}]})
+    script = "trap 'echo NAME >> order; cat order; exit 0' TERM; touch NAME; while true; do sleep 0.02; done"
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+    names = ("first", "second", "third")
+    always = volume | {"restartPolicy": "Always"}
+    inits = [shell_container(name, script.replace("NAME", name)) | always for name in names]
+    more = {"initContainers": inits, "volumes": [{"name": "w", "emptyDir": {}}]}
+    cluster.pod(until_exist(*names), more=more, **volume)
     await cluster.wait_until_finished()
     assert await cluster.log(container="first") == b"third\nsecond\nfirst\n"
 
 
 @pytest.mark.process_only("an engine takes time of its own to kill them")
 async def test_stubborn_sidecars_share_one_grace_period(cluster: Cluster) -> None:
-    script = "trap '' TERM; while true; do sleep 0.05; done"
-    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}
-    inits = [shell_container(f"s{n}", script) | volume for n in (1, 2, 3)]
-    more = {"initContainers": inits, "volumes": [{"name": "w", "emptyDir": {}}], "terminationGracePeriodSeconds": 1}
-    cluster.pod("sleep 0.2", more=more)
-    began = time.monotonic()
+    script = "trap '' TERM; touch NAME; while true; do sleep 0.05; done"
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+    names = ("s1", "s2", "s3")
+    always = volume | {"restartPolicy": "Always"}
+    inits = [shell_container(name, script.replace("NAME", name)) | always for name in names]
+    more = {"initContainers": inits, "volumes": [{"name": "w", "emptyDir": {}}], "terminationGracePeriodSeconds": 2}
+    cluster.pod(until_exist(*names), more=more, **volume)
     pod = await cluster.wait_until_finished()
-    assert time.monotonic() - began < 5
     assert pod["status"]["phase"] == "Succeeded"
-    assert {s["state"]["terminated"]["exitCode"] for s in pod["status"]["initContainerStatuses"]} == {137}
+    ends = [status["state"]["terminated"] for status in pod["status"]["initContainerStatuses"]]
+    assert {end["exitCode"] for end in ends} == {137}
+    # One after the other, the last of them would end two grace periods after the first.
+    times = [datetime.fromisoformat(end["finishedAt"]) for end in ends]
+    assert max(times) - min(times) < timedelta(seconds=4)
 
 
 async def test_a_sidecar_that_exits_is_restarted(cluster: Cluster) -> None:
@@ -260,16 +272,18 @@ async def test_output_is_stored_byte_for_byte(cluster: Cluster) -> None:
 
 
 async def test_a_flood_of_output_does_not_delay_other_pods(cluster: Cluster) -> None:
+    async def seconds(name: str) -> float:
+        began = time.monotonic()
+        cluster.pod("true", name)
+        await cluster.wait_until_finished(name)
+        return time.monotonic() - began
+
+    alone = [await seconds(f"alone-{number}") for number in range(3)]
     cluster.pod("exec yes", "flood")
     await cluster.wait_for_output(b"y", "flood")
-    slowest = 0.0
-    for number in range(5):
-        began = time.monotonic()
-        cluster.pod("true", f"p{number}")
-        await cluster.wait_until_finished(f"p{number}")
-        slowest = max(slowest, time.monotonic() - began)
-    # With files of the engine's own, a pod has one more container and a volume.
-    assert slowest < (6 if engine_files() == "engine" else 2)
+    beside = [await seconds(f"beside-{number}") for number in range(5)]
+    # The best of some against the worst of others a moment before: how busy the machine is does not count.
+    assert min(beside) < 2 + 5 * max(alone)
     cluster.registry.delete(ObjectRef(PODS, "default", "flood"), grace_period=1)
     await cluster.wait_until_deleted("flood")
 
@@ -325,7 +339,7 @@ async def test_deleting_a_job_removes_its_pods_and_their_folders(cluster: Cluste
     cluster.registry.delete(ObjectRef(JOBS, "default", "j"), propagation="Foreground")
     await cluster.wait_until_deleted("j", JOBS)
     assert cluster.registry.list(PODS) == []
-    await wait_until_async(lambda: not (cluster.folder / "pods" / pod["metadata"]["uid"]).exists(), 5)
+    await wait_until_async(lambda: not (cluster.folder / "pods" / pod["metadata"]["uid"]).exists())
 
 
 async def test_orphaned_pods_outlive_their_job(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ from embedded.api.scheme import PODS, ObjectRef
 from embedded.storage.sqlite import StorageKey
 from tests.integration.embedded.conftest import Cluster
 from tests.support.engine import TEST_IMAGE
+from tests.support.waiting import LONGEST
 
 Json = dict[str, Any]
 VOLUME: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
@@ -28,13 +29,16 @@ def ready(pod: Json) -> str:
 
 
 def file_probe(name: str, **more: Any) -> Json:
-    return {"exec": {"command": ["test", "-e", f"/w/{name}"]}, "periodSeconds": 1, "failureThreshold": 1, **more}
+    # A busy machine may need more than the usual second for a command.
+    probe = {"exec": {"command": ["test", "-e", f"/w/{name}"]}, "periodSeconds": 1, "timeoutSeconds": 60}
+    return probe | {"failureThreshold": 1, **more}
 
 
 async def test_a_failed_liveness_probe_restarts_the_container(cluster: Cluster) -> None:
     script = "touch alive; trap 'echo told; exit 4' TERM; echo life; while true; do sleep 0.05; done"
     more = WITH_VOLUME | {"restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 5}
-    cluster.pod(script, more=more, livenessProbe=file_probe("alive", initialDelaySeconds=1), **VOLUME)
+    startup = file_probe("alive", failureThreshold=100)
+    cluster.pod(script, more=more, startupProbe=startup, livenessProbe=file_probe("alive"), **VOLUME)
     await cluster.wait_for_output(b"life")
     await cluster.run("rm", "/w/alive")
     pod = await cluster.wait_for(
@@ -50,9 +54,10 @@ async def test_a_failed_liveness_probe_restarts_the_container(cluster: Cluster) 
 async def test_a_failed_liveness_probe_respects_restart_policy_never(
     cluster: Cluster,
 ) -> None:
-    script = "trap '' TERM; while true; do sleep 0.05; done"
+    script = "trap '' TERM; touch trapped; while true; do sleep 0.05; done"
     more = WITH_VOLUME | {"terminationGracePeriodSeconds": 1}
-    cluster.pod(script, more=more, livenessProbe=file_probe("never"), **VOLUME)
+    startup = file_probe("trapped", failureThreshold=100)
+    cluster.pod(script, more=more, startupProbe=startup, livenessProbe=file_probe("never"), **VOLUME)
     pod = await cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Failed"
     assert (main_status(pod)["restartCount"], main_status(pod)["state"]["terminated"]["exitCode"]) == (0, 137)
@@ -71,7 +76,7 @@ async def test_readiness_changes_restart_nothing(cluster: Cluster) -> None:
 
 async def test_liveness_probes_wait_for_the_startup_probe(cluster: Cluster) -> None:
     script = "sleep 1.3; touch started; exec sleep 60"
-    startup = file_probe("started", failureThreshold=20)
+    startup = file_probe("started", failureThreshold=100)
     cluster.pod(script, more=WITH_VOLUME, startupProbe=startup, livenessProbe=file_probe("started"), **VOLUME)
     pod = await cluster.wait_for(lambda p: main_status(p).get("started"))
     assert main_status(pod)["restartCount"] == 0
@@ -92,12 +97,13 @@ async def test_http_probes_send_headers_and_check_the_status(cluster: Cluster, s
     server = await asyncio.start_server(page, "127.0.0.1", 0)
     ports = [{"name": "web", "containerPort": server.sockets[0].getsockname()[1]}]
     get = {"port": "web", "path": "/healthz?x=1", "httpHeaders": [{"name": "X-Me", "value": "it"}]}
-    probe = {"httpGet": get, "periodSeconds": 1, "failureThreshold": 1}
+    probe = {"httpGet": get, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 60}
     async with server:
         cluster.pod("exec sleep 60", readinessProbe=probe, ports=ports)
-        request = await asyncio.wait_for(asked.get(), 10)
-        await asyncio.wait_for(asked.get(), 10)
-        assert ready(cluster.registry.get(ObjectRef(PODS, "default", "p"))) == phase
+        request = await asyncio.wait_for(asked.get(), LONGEST)
+        # The answer to the first one has been weighed by then.
+        await asyncio.wait_for(asked.get(), LONGEST)
+        await cluster.wait_for(lambda pod: ready(pod) == phase)
     assert request.startswith(b"GET /healthz?x=1 HTTP/1.1\r\n")
     assert b"\r\nX-Me: it\r\n" in request
 
@@ -123,7 +129,7 @@ async def test_a_hanging_hook_ends_with_the_grace_period(cluster: Cluster) -> No
     cluster.pod("echo up; exec sleep 600", lifecycle=lifecycle, more={"terminationGracePeriodSeconds": 1})
     await cluster.wait_for_output(b"up")
     cluster.registry.delete(ObjectRef(PODS, "default", "p"))
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(LONGEST):
         await cluster.wait_until_deleted()
 
 

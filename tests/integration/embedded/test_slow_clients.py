@@ -21,6 +21,7 @@ from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.runtime.choice import process_runtime
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
+from tests.support.waiting import LONGEST
 
 _HEAD = "Host: localhost\r\nAuthorization: Bearer t\r\n"
 _PATH = "/api/v1/namespaces/default/configmaps"
@@ -66,14 +67,14 @@ async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 @pytest.mark.parametrize("text", ["GET ", f"GET {_PATH} HTTP/1.1\r\n{_HEAD}", f"GET {_PATH} HTTP/1.1\r\nX: y\r\n"])
 async def test_unfinished_headers_close_the_connection(api: SlowClientServer, text: str) -> None:
     reader, writer = await api.open(text)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONGEST):
         assert await reader.read() == b""
     writer.close()
 
 
 async def test_an_unfinished_body_is_answered_with_408(api: SlowClientServer) -> None:
     reader, writer = await api.open(f"POST {_PATH} HTTP/1.1\r\n{_HEAD}Content-Length: 99\r\n\r\n{{")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONGEST):
         assert b" 408 " in await reader.readline()
     writer.close()
 
@@ -96,7 +97,7 @@ async def test_the_header_timeout_applies_to_later_requests(api: SlowClientServe
     head = await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
     writer.write(b"GET ")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONGEST):
         assert await reader.read() == b""
     writer.close()
 
@@ -110,7 +111,7 @@ async def test_a_watch_client_that_does_not_read_is_disconnected(api: SlowClient
     store = api.registry.store
     listeners = len(store._listeners)
     number = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONGEST):
         while len(store._listeners) == listeners:
             number += 1
             config = {"metadata": {"name": f"c{number}"}, "data": {"k": "x" * 500_000}}

@@ -16,6 +16,7 @@ import yaml
 
 from tests.contract.schemas.schemas import problems
 from tests.live import C8s
+from tests.support.waiting import LONGEST
 
 RECORDED = Path(__file__).parent.parent.parent / "unit" / "kind"
 
@@ -32,7 +33,7 @@ class Machine:
             self.c8s.command(*arguments),
             env=self.c8s.environment(self.plays(*plays)),
             cwd=self.c8s.home,
-            capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=LONGEST, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def test_node_image_can_be_set_in_the_environment(machine: Machine) -> None:
     done = subprocess.run(
         machine.c8s.command("up", "--kind", "--dry-run", "-o", "json"),
         env={**machine.c8s.environment(), "C8S_KIND_IMAGE": "kindest/node:v9"},
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=LONGEST, check=True,
     )  # fmt: skip
     assert "--image kindest/node:v9 " in json.loads(done.stdout)[1]["does"]
 
@@ -150,7 +151,7 @@ def fix(machine: Machine, environment: dict[str, str], *arguments: str) -> subpr
         machine.c8s.command("doctor", "--fix", *arguments),
         env=machine.c8s.environment(environment),
         cwd=machine.c8s.home,
-        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=LONGEST, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -202,7 +203,7 @@ def test_installation_requires_an_image_and_a_context(machine: Machine) -> None:
     done = subprocess.run(
         machine.c8s.command("install", "--context", "missing", "--image", "mine:1"),
         env={**machine.c8s.environment(), "KUBECONFIG": str(own), "PATH": os.environ["PATH"]},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=LONGEST, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert "missing" in done.stderr

@@ -39,7 +39,7 @@ from kind.tools.kind_cli import Ports
 from tests.live import C8s, parse_step_table, write_pipeline
 from tests.support.forges.git_server import git_server
 from tests.support.forges.payloads import encode, gitea_push
-from tests.support.waiting import wait_until, wait_until_async
+from tests.support.waiting import LONGEST, wait_until, wait_until_async
 from workbench.config.contexts import write_context
 from workbench.sandbox import Endpoint
 from workbench.sandbox.credentials import kubeconfig
@@ -47,7 +47,6 @@ from workbench.sandbox.launch import listen
 
 ABSENT = {"Deployment", "Service", "PersistentVolumeClaim", "NetworkPolicy"}
 """Kinds that the embedded cluster has not."""
-SECONDS = 40.0
 ROLES = ("operator", "api", "webhook")
 PIPELINE = {
     "version": "v1alpha1",
@@ -72,7 +71,7 @@ class Installed:
     def call(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(self.api + path, data, headers, method=method), timeout=10) as answer:
+        with urlopen(Request(self.api + path, data, headers, method=method), timeout=LONGEST) as answer:
             text = answer.read().decode()
             return json.loads(text) if "json" in (answer.headers["Content-Type"] or "") else text
 
@@ -83,7 +82,7 @@ class Installed:
 
 def answers(url: str) -> bool:
     try:
-        with urlopen(url, timeout=2) as answer:
+        with urlopen(url, timeout=10) as answer:
             return bool(answer.status == 200)
     except (URLError, OSError, HTTPError):
         return False
@@ -95,7 +94,7 @@ async def furnish(admin: Path) -> dict[str, str]:
         kustomize.render(kustomize.MANIFESTS_FOLDER / "overlays" / "kind"), kustomize.ManifestValues()
     )
     async with connect(admin) as client:
-        await apply.wait_for_api(client, timeout=SECONDS)
+        await apply.wait_for_api(client, timeout=LONGEST)
         await apply.apply(client, [each for each in found if each["kind"] not in ABSENT])
         await apply.apply(client, [each for each in found if each["kind"] not in ABSENT])
         await service_account_token.renew(
@@ -155,9 +154,9 @@ async def installed(tmp_path: Path) -> Any:
                 given += ["--agent-command", json.dumps([sys.executable, "-I", "-S", str(agent)])]
             descriptors = [sockets[role].fileno()] if role in sockets else []
             leaving.enter_context(running(folder, role, ["controller", *given], descriptors))
-        wait_until(lambda: answers(f"{api}/readyz"), SECONDS, what="the API")
+        wait_until(lambda: answers(f"{api}/readyz"), LONGEST, what="the API")
         receiver = f"http://127.0.0.1:{receiving.getsockname()[1]}"
-        wait_until(lambda: answers(f"{receiver}/readyz"), SECONDS, what="the receiver")
+        wait_until(lambda: answers(f"{receiver}/readyz"), LONGEST, what="the receiver")
         yield Installed(folder, api, (folder / "workbench.token").read_text().strip(), receiver)
 
 
@@ -173,7 +172,7 @@ def running(folder: Path, name: str, arguments: list[str], pass_fds: list[int]) 
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(LONGEST)
 
 
 async def test_two_roles_suffice_for_a_run(installed: Installed) -> None:
@@ -184,7 +183,7 @@ async def test_two_roles_suffice_for_a_run(installed: Installed) -> None:
         run = installed.call("GET", f"{runs}/{name}")
         return run if run["status"]["phase"] in ("Succeeded", "Failed", "Cancelled") else None
 
-    run = wait_until(ended, SECONDS, what="the run's end")
+    run = wait_until(ended, LONGEST, what="the run's end")
     assert run["status"]["phase"] == "Succeeded", run["status"]
     assert "built" in installed.call("GET", f"{runs}/{name}/steps/check/logs")
     assert "a-very-secret-value" not in installed.call("GET", f"{runs}/{name}/steps/build/logs")
@@ -210,25 +209,25 @@ async def test_a_delivery_to_the_receiver_becomes_a_run(installed: Installed, tm
 
         def started() -> Any:
             try:
-                with urlopen(Request(url, body, signed, method="POST"), timeout=10) as answer:
+                with urlopen(Request(url, body, signed, method="POST"), timeout=LONGEST) as answer:
                     return json.loads(answer.read())["runs"]
             except HTTPError:
                 # The receiver does not know the new connection yet.
                 return None
 
-        (name,) = wait_until(started, SECONDS, what="the delivery is accepted")
+        (name,) = wait_until(started, LONGEST, what="the delivery is accepted")
 
         def ended() -> Any:
             run = installed.call("GET", f"{space}/runs/{name}")
             return run if run["status"]["phase"] in ("Succeeded", "Failed", "Cancelled") else None
 
-        run = wait_until(ended, SECONDS, what="the run's end")
+        run = wait_until(ended, LONGEST, what="the run's end")
         assert (run["status"]["phase"], run["createdBy"]) == ("Succeeded", "c8s-webhook"), run["status"]
 
         def listed() -> Any:
             return installed.call("GET", f"{space}/connections/hello")["deliveries"]
 
-        (delivery, *_) = wait_until(listed, SECONDS, what="the delivery in the status")
+        (delivery, *_) = wait_until(listed, LONGEST, what="the delivery in the status")
         assert [run["name"] for run in delivery["runs"]] == [name]
         installed.call("POST", f"{space}/connections/hello/deliveries/{delivery['id']}/replay", {})
         installed.call("PUT", f"{space}/connections/hello", {**wanted, "forks": "never"})
@@ -246,9 +245,9 @@ async def test_every_other_call_has_the_rights_that_it_needs(installed: Installe
     def phase() -> str:
         return str(installed.call("GET", f"{space}/runs/{name}")["status"]["phase"])
 
-    wait_until(lambda: phase() == "Running", SECONDS, what="the step")
+    wait_until(lambda: phase() == "Running", LONGEST, what="the step")
     installed.call("POST", f"{space}/runs/{name}/cancel", {})
-    wait_until(lambda: phase() == "Cancelled", SECONDS, what="the run's end")
+    wait_until(lambda: phase() == "Cancelled", LONGEST, what="the run's end")
     assert installed.call("GET", f"{space}/runs/{name}/events")["items"]
     for _ in range(2):
         installed.call("PUT", f"{space}/secrets/mine", {"data": {"key": "value-of-mine"}})
@@ -293,7 +292,7 @@ async def test_the_receiver_reads_the_secrets_of_connections_and_no_other(instal
             return True
 
         for name in ("first-webhook", "second-webhook"):
-            await wait_until_async(lambda name=name: may_read(name), SECONDS, what=f"the right to read {name}")
+            await wait_until_async(lambda name=name: may_read(name), LONGEST, what=f"the right to read {name}")
         for name in ("db", "first-auth"):
             assert not await may_read(name)
         # Who may change connections does not make the receiver read what is not for them.
@@ -303,7 +302,7 @@ async def test_the_receiver_reads_the_secrets_of_connections_and_no_other(instal
         async def is_taken_back() -> bool:
             return not await may_read("second-webhook")
 
-        await wait_until_async(is_taken_back, SECONDS, what="the right to read a Secret that is not used any more")
+        await wait_until_async(is_taken_back, LONGEST, what="the right to read a Secret that is not used any more")
         assert not await may_read("db")
         with pytest.raises(ForbiddenError):
             await receiver.list(SECRETS, "default")
@@ -313,7 +312,7 @@ async def test_the_receiver_reads_the_secrets_of_connections_and_no_other(instal
         async def is_removed() -> bool:
             return not (await admin.list(KUBE_ROLES, "default"))["items"]
 
-        await wait_until_async(is_removed, SECONDS, what="the Role is removed")
+        await wait_until_async(is_removed, LONGEST, what="the Role is removed")
 
 
 async def test_the_api_registers_its_admission_webhook(installed: Installed) -> None:
@@ -328,7 +327,7 @@ async def test_the_api_registers_its_admission_webhook(installed: Installed) -> 
             await admin.delete(PIPELINE_CONFIGS, "wrong", namespace="default")
             return ""
 
-        said = await wait_until_async(refusal, SECONDS, what="the refusal")
+        said = await wait_until_async(refusal, LONGEST, what="the refusal")
         assert 'admission webhook "pipelineconfigs.c8s.dev" denied the request: steps[0].dependsOn' in said
         secret = await admin.get(SECRETS, "c8s-admission", "c8s-system")
         assert sorted(secret["data"]) == ["tls.crt", "tls.key", "trusted.crt"]

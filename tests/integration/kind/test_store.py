@@ -10,6 +10,7 @@ import pytest
 
 from kind.errors import KindError
 from kind.object_store import S3Config, check_store, create_bucket, minio_url
+from tests.support.waiting import LONGEST
 
 
 class Objects(ThreadingHTTPServer):
@@ -66,7 +67,7 @@ def objects() -> Iterator[Objects]:
         thread.start()
         yield server
         server.shutdown()
-        thread.join(5)
+        thread.join(LONGEST)
 
 
 def store(objects: Objects) -> S3Config:

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 import controller
-from tests.integration.kind.test_roles import SECONDS, Installed, answers, furnish, running
-from tests.support.waiting import wait_until
+from tests.integration.kind.test_roles import Installed, answers, furnish, running
+from tests.support.waiting import LONGEST, wait_until
 from workbench.sandbox.credentials import kubeconfig
 from workbench.sandbox.launch import listen
 
@@ -62,7 +62,7 @@ async def house(tmp_path: Path) -> Any:
         both += ["--agent-command", json.dumps([sys.executable, "-I", "-S", str(agent)])]
         ours = ["--role", "api", "--kubeconfig", str(folder / "api.kubeconfig"), "--listen-fd", str(serving.fileno())]
         leaving.enter_context(running(folder, "api", ["controller", *ours, *both], [serving.fileno()]))
-        wait_until(lambda: answers(f"{api}/readyz"), SECONDS, what="the API")
+        wait_until(lambda: answers(f"{api}/readyz"), LONGEST, what="the API")
         yield House(folder, api, (folder / "workbench.token").read_text().strip(), "", both)
 
 
@@ -96,7 +96,7 @@ async def watching(house: House, run: str, query: str = "") -> AsyncIterator[Asy
 
 async def next_lines(frames: AsyncIterator[dict[str, Any]]) -> list[tuple[int, str]]:
     """The next lines, numbered; a frame that tells of missed lines is a failure."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LONGEST):
         async for frame in frames:
             assert frame["type"] != "missed", frame
             if frame["type"] == "lines":
@@ -128,7 +128,7 @@ async def test_live_lines_survive_a_change_of_leader(house: House) -> None:
                 house.gate(2).touch()
                 assert await next_lines(frames) == [(4, "four")]
                 house.gate(3).touch()
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(LONGEST):
                     rest = [frame async for frame in frames]
                 assert [frame["type"] for frame in rest] == ["end", "done"]
                 assert rest[0]["lines"] == 4

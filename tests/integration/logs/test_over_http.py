@@ -12,6 +12,7 @@ from controller.kube import KubeClient
 from controller.kube.client import ConnectionConfig
 from controller.logs import Lines, LogCollector, LogReader, RunEnd, Stream, StreamEnd
 from controller.storage import DirectoryStore
+from tests.support.waiting import LONGEST
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
 
@@ -97,7 +98,7 @@ async def test_a_log_survives_broken_connections_whole(tmp_path: Path) -> None:
     kubelet = Kubelet([line(number) for number in range(1500)])
     kubelet.cuts = [10_000, 1, 20_000]
     kubelet.ended = True
-    async with asyncio.timeout(30), keeping(kubelet, tmp_path) as (keeper, reader, archived):
+    async with asyncio.timeout(LONGEST), keeping(kubelet, tmp_path) as (keeper, reader, archived):
         keeper.follow(
             namespace="ns", run_uid="run-1", slug="build", attempt=1, container="step", pod="pod", pod_uid="pod-uid"
         )
@@ -113,7 +114,7 @@ async def test_a_line_reaches_a_reader_when_it_is_printed(tmp_path: Path) -> Non
     kubelet = Kubelet([line(0)])
     finished = asyncio.Event()
     seen: list[str] = []
-    async with asyncio.timeout(30), keeping(kubelet, tmp_path) as (keeper, reader, _):
+    async with asyncio.timeout(LONGEST), keeping(kubelet, tmp_path) as (keeper, reader, _):
         keeper.follow(
             namespace="ns", run_uid="run-1", slug="build", attempt=1, container="step", pod="pod", pod_uid="pod-uid"
         )

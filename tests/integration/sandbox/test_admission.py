@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.live import C8s
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 
 pytestmark = pytest.mark.needs("kubectl")
 STEP = {"name": "a", "image": "busybox:1.36", "commands": ["true"]}
@@ -24,7 +24,7 @@ def test_kubectl_refuses_what_can_not_be_right_and_shows_why(c8s: C8s) -> None:
             input=json.dumps(given) if given is not None else None,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=LONGEST,
             check=False,
         )
 

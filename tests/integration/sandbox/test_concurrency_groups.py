@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.live import C8s
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 
 FLOW = """\
 version: v1alpha1
@@ -72,7 +72,7 @@ def test_queued_run_waits_and_names_the_blocking_run(deploys: Callable[[str, str
             with found.start("--param", "target=prod") as other:
                 wait_until(lambda: found.has_started(3))
                 found.go.write_text("")
-                assert (first.wait(60), second.wait(60), other.wait(60)) == (0, 0, 0)
+                assert (first.wait(LONGEST), second.wait(LONGEST), other.wait(LONGEST)) == (0, 0, 0)
     lines = found.journal.read_text().splitlines()
     assert lines.index("queue-up-1 ends") < lines.index("queue-up-2 begins")
 
@@ -83,11 +83,11 @@ def test_cancel_running_policy_cancels_older_runs(deploys: Callable[[str, str], 
         wait_until(lambda: found.has_started(1))
         with found.start() as second:
             wait_until(lambda: found.has_started(2))
-            assert first.wait(60) == 1
+            assert first.wait(LONGEST) == 1
             assert found.status_of(1)["phase"] == "Cancelled"
             assert "newest-2 ends" not in found.journal.read_text()
             found.go.write_text("")
-            assert second.wait(60) == 0
+            assert second.wait(LONGEST) == 0
     lines = found.journal.read_text().splitlines()
     assert "newest-1 ends" not in lines
     assert lines[-1] == "newest-2 ends"

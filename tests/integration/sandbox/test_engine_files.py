@@ -18,7 +18,7 @@ from embedded.kubelet.runtime.engine.identity import CLUSTER_LABEL
 from tests.live import C8s, parse_step_table, run_name, write_pipeline
 from tests.support.agent_base import make_agent_base
 from tests.support.engine import TEST_IMAGE, engine
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 
 __all__ = ["engine"]
 
@@ -82,10 +82,10 @@ def test_a_kept_workspace_and_a_breakpoint_are_entered_by_a_shell(c8s: C8s, engi
             status = json.loads(c8s("runs", "-o", "json").stdout)[0]["status"]
             return any(step.get("reason") == "Held" for step in status.get("steps", []))
 
-        wait_until(is_held, 60, what="the step to be held")
+        wait_until(is_held, what="the step to be held")
         assert c8s("shell", held, "first", "cat", "left.txt").stdout == "left\n"
         c8s("continue", held, "first", "--accept")
-        session.communicate(timeout=60)
+        session.communicate(timeout=LONGEST)
     assert session.returncode == 0
 
 

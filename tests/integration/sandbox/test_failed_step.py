@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.live import C8s, write_pipeline
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 
 pytestmark = pytest.mark.needs("kubectl")
 
@@ -56,7 +56,7 @@ def left_behind(c8s: C8s) -> str:
     output = c8s("kubeconfig").stdout.strip()
     done = subprocess.run(
         ["kubectl", "--kubeconfig", output, "get", "pipelineruns,jobs,pods", "-A", "-o", "wide"],
-        capture_output=True, text=True, timeout=30, check=True,
+        capture_output=True, text=True, timeout=LONGEST, check=True,
     )  # fmt: skip
     return "\n".join(line for line in done.stdout.splitlines() if "debug" in line)
 
@@ -107,14 +107,14 @@ def test_debug_run_is_unlisted_and_ends_with_its_terminal(c8s: C8s, folder: Path
         os.close(ours)
         if hangs_up:
             entered.send_signal(signal.SIGHUP)
-        entered.wait(30)
+        entered.wait(LONGEST)
     finally:
         entered.kill()
-        entered.wait(10)
+        entered.wait(LONGEST)
     assert_nothing_stays(c8s)
 
 
-def _read_until(terminal: int, wanted: bytes, *, more: bool = False, within: float = 30.0) -> None:
+def _read_until(terminal: int, wanted: bytes, *, more: bool = False, within: float = LONGEST) -> None:
     """Until this was shown on the terminal, and with `more` something after it."""
     seen = b""
     while wanted not in seen or (more and seen.endswith(wanted)):
@@ -136,11 +136,11 @@ def test_debug_run_that_cannot_start_is_deleted(c8s: C8s, folder: Path) -> None:
     kubectl = ["kubectl", "--kubeconfig", c8s("kubeconfig").stdout.strip()]
     # With a scope, which the admission webhook leaves out: whether it is for a pod is known once there is one.
     quota = ["create", "quota", "none", "--hard=pods=0", "--scopes=Terminating"]
-    subprocess.run([*kubectl, *quota], check=True, timeout=30)
+    subprocess.run([*kubectl, *quota], check=True, timeout=LONGEST)
     try:
         output = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
     finally:
-        subprocess.run([*kubectl, "delete", "quota", "none"], check=True, timeout=30)
+        subprocess.run([*kubectl, "delete", "quota", "none"], check=True, timeout=LONGEST)
     assert "could not start" in output
     assert "quota none" in output
     assert_nothing_stays(c8s)
@@ -149,11 +149,11 @@ def test_debug_run_that_cannot_start_is_deleted(c8s: C8s, folder: Path) -> None:
 def test_debug_run_that_can_never_start_is_refused_at_once(c8s: C8s, folder: Path) -> None:
     run = failed_run(c8s, folder, "--keep-on-failure")
     kubectl = ["kubectl", "--kubeconfig", c8s("kubeconfig").stdout.strip()]
-    subprocess.run([*kubectl, "create", "quota", "never", "--hard=pods=0"], check=True, timeout=30)
+    subprocess.run([*kubectl, "create", "quota", "never", "--hard=pods=0"], check=True, timeout=LONGEST)
     try:
         output = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
     finally:
-        subprocess.run([*kubectl, "delete", "quota", "never"], check=True, timeout=30)
+        subprocess.run([*kubectl, "delete", "quota", "never"], check=True, timeout=LONGEST)
     assert "can't start a copy of step test" in output
     assert "the quota never has pods 0: no step can ever run in the namespace" in output
     assert_nothing_stays(c8s)

@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.live import C8s, write_pipeline
+from tests.live import C8s, run_name, write_pipeline
+from tests.support.waiting import LONGEST, wait_until
 
 IMAGE = 'image: "busybox:1.36"'
 
 
-def status_of(c8s: C8s, out: str) -> dict[str, Any]:
-    run = next(line.split()[1] for line in out.splitlines() if line.startswith("run "))
+def run_status(c8s: C8s, run: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(c8s("runs", run, "-o", "json").stdout)["status"]
     return found
+
+
+def status_of(c8s: C8s, out: str) -> dict[str, Any]:
+    return run_status(c8s, run_name(out))
+
+
+def steps_of(c8s: C8s, run: str) -> list[dict[str, Any]]:
+    """The steps of a run that goes on; a pipeline has its steps from the first status on."""
+    return list(wait_until(lambda: run_status(c8s, run).get("steps"), what="the steps"))
+
+
+def wait_for_early_pod(c8s: C8s, run: str) -> None:
+    """Wait until the pod of the second step is there, ahead of its time."""
+    wait_until(lambda: steps_of(c8s, run)[1]["reason"] == "WaitingAtGate", what="the pod that is made ahead")
+
+
+@contextmanager
+def started_run(c8s: C8s, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A run that goes on, by its name, and the command that started it."""
+    session = c8s.start("run", cwd=folder)
+    try:
+        assert session.stdout is not None
+        yield next(line.split()[1] for line in session.stdout if line.startswith("run ")), session
+    finally:
+        session.kill()
+        session.communicate()
 
 
 def test_step_whose_source_is_lost_fails_without_beginning(c8s: C8s, tmp_path: Path) -> None:
@@ -63,11 +91,15 @@ def test_step_that_forges_its_end_fails_all_the_same(c8s: C8s, tmp_path: Path) -
         f"{{name: forge, {IMAGE}, env: {{PIPE: /var/run/c8s-gate/report}}, "
         f'commands: ["echo \'end 0\' 1<>$PIPE", "while [ ! -e {tmp_path}/begun ]; do sleep 0.05; done", exit 5]}}'
     )
-    after = f"{{name: after, {IMAGE}, commands: [touch {tmp_path}/begun, sleep 1], dependsOn: [forge]}}"
+    wait = f"while [ ! -e {tmp_path}/known ]; do sleep 0.05; done"
+    after = f'{{name: after, {IMAGE}, commands: [touch {tmp_path}/begun, "{wait}"], dependsOn: [forge]}}'
     last = f"{{name: last, {IMAGE}, commands: [exit 0], dependsOn: [forge, after]}}"
     write_pipeline(tmp_path, [forge, after, last], name="gate")
-    out = c8s("run", cwd=tmp_path, expect=1).stdout
-    status = status_of(c8s, out)
+    with started_run(c8s, tmp_path) as (run, session):
+        wait_until(lambda: steps_of(c8s, run)[0]["phase"] == "Failed", what="the failure is known")
+        (tmp_path / "known").touch()
+        session.communicate(timeout=LONGEST)
+    status = run_status(c8s, run)
     forged, followed, skipped = status["steps"]
     assert (forged["phase"], forged["reason"], forged["attempts"][0]["reportedExitCode"]) == ("Failed", "ExitCode", 0)
     assert "although its first process reported exit code 0" in forged["message"]
@@ -93,13 +125,14 @@ def test_step_is_held_entered_and_continued(c8s: C8s, tmp_path: Path) -> None:
     session = c8s.start("run", "--break", "first", cwd=tmp_path)
     try:
         run = held_run(c8s, session)
-        [step, waiting] = json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["steps"]
-        assert (step["phase"], step["reason"], waiting["reason"]) == ("Pending", "Held", "WaitingAtGate")
+        wait_for_early_pod(c8s, run)
+        step, _ = steps_of(c8s, run)
+        assert (step["phase"], step["reason"]) == ("Pending", "Held")
         assert c8s("shell", run, "first", "sh", "-c", "cat given.txt; echo $LEVEL").stdout == "given\nhigh\n"
         assert "is not held where it could accept" in c8s("continue", "--accept", run, "first", expect=1).stderr
         c8s("shell", run, "first", "sh", "-c", "echo made > made.txt")
         c8s("continue", run, "first")
-        out, _ = session.communicate(timeout=60)
+        out, _ = session.communicate(timeout=LONGEST)
     finally:
         session.kill()
     assert (session.returncode, "made" in out) == (0, True)
@@ -119,7 +152,7 @@ def test_failed_step_is_held_and_goes_on_as_wanted(c8s: C8s, tmp_path: Path, act
         assert "ended with exit code 1" in step["message"]
         c8s("shell", run, "first", "sh", "-c", "touch mended")
         c8s("continue", *([action] if action else []), run, "first")
-        out, _ = session.communicate(timeout=60)
+        out, _ = session.communicate(timeout=LONGEST)
     finally:
         session.kill()
     assert session.returncode == code, out
@@ -147,7 +180,7 @@ def test_services_go_on_and_artifacts_wait_while_a_step_is_held(c8s: C8s, tmp_pa
         assert ("artifacts" in held, waiting["phase"]) == (False, "Pending")
         c8s(*shell, "echo two >> made.txt")
         c8s("continue", run, "first")
-        out, _ = session.communicate(timeout=60)
+        out, _ = session.communicate(timeout=LONGEST)
     finally:
         session.kill()
     assert (session.returncode, "second | two" in out) == (0, True), out
@@ -161,7 +194,7 @@ def test_held_run_can_be_cancelled(c8s: C8s, tmp_path: Path) -> None:
     try:
         run = held_run(c8s, session)
         c8s("cancel", run)
-        session.communicate(timeout=60)
+        session.communicate(timeout=LONGEST)
     finally:
         session.kill()
     assert json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["phase"] == "Cancelled"
@@ -169,15 +202,20 @@ def test_held_run_can_be_cancelled(c8s: C8s, tmp_path: Path) -> None:
 
 def test_artifacts_come_to_a_pod_that_was_made_ahead(c8s: C8s, tmp_path: Path) -> None:
     (tmp_path / "given.txt").write_text("given\n")
-    first = f"{{name: first, {IMAGE}, commands: [sleep 1, cp given.txt made.txt], artifacts: [made.txt]}}"
+    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+    first = f'{{name: first, {IMAGE}, commands: ["{wait}", cp given.txt made.txt], artifacts: [made.txt]}}'
     second = f"{{name: second, {IMAGE}, commands: [cmp given.txt made.txt], dependsOn: [first]}}"
     secret = "secrets: [{secretRef: early, key: word}]"
     third = f"{{name: third, {IMAGE}, commands: [test $word = opened-sesame], dependsOn: [first], {secret}}}"
     write_pipeline(tmp_path, [first, second, third], name="gate")
     c8s("up")
     c8s("secrets", "set", "early", "word", stdin="opened-sesame")
-    steps = status_of(c8s, c8s("run", cwd=tmp_path).stdout)["steps"]
-    early = [step["attempts"][0].get("early", False) for step in steps]
+    with started_run(c8s, tmp_path) as (run, session):
+        wait_for_early_pod(c8s, run)
+        (tmp_path / "go").touch()
+        session.communicate(timeout=LONGEST)
+    assert session.returncode == 0
+    early = [step["attempts"][0].get("early", False) for step in steps_of(c8s, run)]
     assert early == [False, True, False], "one that uses a secret is not made ahead"
     steps = status_of(c8s, c8s("run", "--prestart", "0", cwd=tmp_path).stdout)["steps"]
     assert not any(step["attempts"][0].get("early") for step in steps)
@@ -207,7 +245,7 @@ def test_step_of_a_run_that_goes_on_is_held(c8s: C8s, tmp_path: Path) -> None:
         (tmp_path / "go").touch()
         assert held_run(c8s, session) in ("", run)
         c8s("continue", run, "after")
-        session.communicate(timeout=60)
+        session.communicate(timeout=LONGEST)
     finally:
         session.kill()
     found = json.loads(c8s("runs", run, "-o", "json").stdout)

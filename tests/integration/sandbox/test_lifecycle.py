@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import C8s, parse_step_table, write_pipeline
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 from workbench.sandbox.processes import start_time
 
 
@@ -146,7 +146,7 @@ def test_signal_cancels_the_run(fresh: C8s, tmp_path: Path, sign: signal.Signals
     assert running.stdout is not None
     wait_until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
     running.send_signal(sign)
-    out, _ = running.communicate(timeout=60)
+    out, _ = running.communicate(timeout=LONGEST)
     assert running.returncode == 130, out
     assert "cancelling run mine-1" in out
     assert "leaving" in out
@@ -170,7 +170,7 @@ def test_kubectl_lists_the_runs(c8s: C8s, repository: Path) -> None:
         ["kubectl", "--kubeconfig", kubeconfig, "get", "pipelineruns"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST,
         check=True,
     )
     assert answer.stdout.split()[:3] == ["NAME", "PIPELINE", "PHASE"]
@@ -189,7 +189,12 @@ def test_no_command_for_runs_imports_textual_or_kubernetes(c8s: C8s, repository:
         "print([name for name in ('textual', 'kubernetes') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], env=c8s.environment(), capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script],
+        env=c8s.environment(),
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import C8s, write_pipeline
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 
 STEPS = ['{name: say, image: "busybox:1.36", commands: ["echo hello"]}']
 
@@ -53,7 +53,7 @@ def test_a_viewer_follows_runs_and_changes_nothing(c8s: C8s, teammate: C8s, tmp_
     def refusal() -> bool:
         return "token" in teammate("runs", expect=None).stderr
 
-    wait_until(refusal, 30, what="the API refuses the token")
+    wait_until(refusal, what="the API refuses the token")
 
 
 def test_a_developer_runs_in_the_own_namespace_only(c8s: C8s, teammate: C8s, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_kubectl_reads_as_a_viewer_and_loses_access_at_once(c8s: C8s, tmp_path: 
 
     def kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["kubectl", "--kubeconfig", str(file), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
 
     assert kubectl("get", "pipelineruns").returncode == 0
     for refused in (

@@ -11,6 +11,7 @@ import pytest
 
 from tests.live import C8s, write_pipeline
 from tests.support.terminal import terminal
+from tests.support.waiting import LONGEST
 
 _SECRET = "correct-horse-battery"
 
@@ -82,4 +83,4 @@ def test_progress_is_shown_while_a_log_is_followed(c8s: C8s, gates: Gates) -> No
         assert "20%" not in rest
     finally:
         running.kill()
-        running.communicate(timeout=10)
+        running.communicate(timeout=LONGEST)

@@ -16,7 +16,7 @@ import pytest
 from tests.integration.sandbox.test_inputs import FLOW
 from tests.live import C8s
 from tests.support.tools import are_tools_required
-from tests.support.waiting import wait_until
+from tests.support.waiting import LONGEST, wait_until
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("watchfiles") is None and not are_tools_required(), reason="watchfiles is not installed"
@@ -52,19 +52,19 @@ class Watching:
 
     def wait_for(self, pattern: str) -> str:
         """The first text that matches, in output that was not waited for before."""
-        found = wait_until(lambda: re.search(pattern, self.text), 60, what=lambda: f"{pattern!r} in {self.text}")
+        found = wait_until(lambda: re.search(pattern, self.text), what=lambda: f"{pattern!r} in {self.text}")
         del self.lines[: self.text[: found.end()].count("\n")]
         return found.group()
 
     def interrupt(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(60)
+        code = self.process.wait(LONGEST)
         self.close()
         return code
 
     def close(self) -> None:
         """Wait until all output of the process that ends is read."""
-        self._reader.join(30)
+        self._reader.join(LONGEST)
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def test_outdated_run_is_cancelled_and_ctrl_c_cancels_the_last(c8s: C8s, folder:
         (folder / f"{number}.txt").write_text(f"{number}\n" * number)
     with watching(c8s, folder) as watched:
         watched.wait_for(r"test +\| src/app.txt 1")
-        wait_until(lambda: has_spare(c8s, text), 60, what="a spare copy of the source")
+        wait_until(lambda: has_spare(c8s, text), what="a spare copy of the source")
         (folder / "src" / "app.txt").write_text("second\n")
         watched.wait_for(r"run outdated-1 is outdated and was cancelled")
         watched.wait_for(r"run outdated-2: src/app.txt changed")

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.live import C8s, write_pipeline
+from tests.support.waiting import LONGEST
 
 
 def git(folder: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=LONGEST)
 
 
 @pytest.fixture

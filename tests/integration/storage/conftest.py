@@ -9,6 +9,7 @@ import pytest
 from controller.storage.create_bucket import ensure_bucket
 from controller.storage.s3 import S3Credentials, S3Store, create_client
 from tests.support.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedServer
+from tests.support.waiting import LONGEST
 
 CREDENTIALS = S3Credentials(ACCESS_KEY, SECRET_KEY)
 BUCKET = "artifacts"
@@ -21,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
     try:
         found.start()
         client = create_client(found.url, "us-east-1", CREDENTIALS)
-        ensure_bucket(client, BUCKET, timeout=30)
+        ensure_bucket(client, BUCKET, timeout=LONGEST)
         client.close()
         yield found
     finally:

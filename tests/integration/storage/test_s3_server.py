@@ -26,7 +26,7 @@ from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store, create_clie
 from tests.integration.storage.conftest import BUCKET, CREDENTIALS
 from tests.support.faulty_proxy import faulty_proxy
 from tests.support.seaweedfs import ACCESS_KEY, SeaweedServer
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import LONGEST, wait_until_async
 
 pytestmark = [pytest.mark.needs("weed"), pytest.mark.xdist_group("s3"), pytest.mark.timeout(300)]
 MINUTE = timedelta(minutes=1)
@@ -51,7 +51,7 @@ async def request(
     def call() -> tuple[int, Message, bytes]:
         sent = urllib.request.Request(url, data, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(sent, timeout=30) as answer:
+            with urllib.request.urlopen(sent, timeout=LONGEST) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
@@ -234,14 +234,15 @@ async def test_wrong_clock_is_named(server: SeaweedServer, monkeypatch: pytest.M
 
 async def test_server_that_does_not_answer_is_unavailable(server: SeaweedServer) -> None:
     with faulty_proxy(server.port) as proxy:
-        client = create_client(proxy.url, "us-east-1", CREDENTIALS, read_timeout=0.2)
-        store = S3Store(BUCKET, client=client)
+        store = S3Store(BUCKET, client=create_client(proxy.url, "us-east-1", CREDENTIALS))
+        hasty = S3Store(BUCKET, client=create_client(proxy.url, "us-east-1", CREDENTIALS, read_timeout=0.2))
         await store.put("slow", b"x")
         proxy.silent = True
         with pytest.raises(StoreUnavailableError, match=r"could not read the object slow.*[Tt]imeout"):
-            await store.get("slow")
+            await hasty.get("slow")
         proxy.silent = False
         assert await store.get("slow") == b"x"
+        await hasty.close()
         await store.close()
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
+from tests.support.waiting import LONGEST
+
 _IDENTITY = ("-c", "user.name=Mona", "-c", "user.email=mona@example.org", "-c", "commit.gpgsign=false")
 
 
@@ -93,7 +95,7 @@ def git_server(folder: Path, *, password: str = "") -> Iterator[GitServer]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(LONGEST)
 
 
 class _Backend(BaseHTTPRequestHandler):

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+from tests.support.waiting import LONGEST
+
 Json = dict[str, Any]
 
 TOKEN = "token-of-the-forge"
@@ -176,4 +178,4 @@ def serve_forge(handle: Callable[[str, str, Any, bytes], tuple[int, dict[str, st
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(LONGEST)

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.support.waiting import LONGEST
+
 
 class CutOff:
     """Passes bytes to `target` of this machine until `cut`; while `closed`, nothing gets through."""
@@ -69,9 +71,9 @@ def cut_off(target: int) -> Iterator[CutOff]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    started.wait(30)
+    started.wait(LONGEST)
     try:
         yield proxy
     finally:
         proxy._loop.call_soon_threadsafe(ended.set)
-        thread.join(30)
+        thread.join(LONGEST)

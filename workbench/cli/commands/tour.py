@@ -224,8 +224,11 @@ def _signals_as_interrupts(received: list[int]) -> Iterator[None]:
         received.append(number)
         signal.raise_signal(signal.SIGINT)
 
-    handled = {sign: signal.getsignal(sign) for sign in (signal.SIGTERM, signal.SIGHUP)}
-    for sign in handled:
+    handled = {sign: signal.getsignal(sign) for sign in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    if handled[signal.SIGINT] is signal.SIG_IGN:
+        # As in the background of a script: the others would have no effect either.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for sign in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, interrupt)
     try:
         yield
