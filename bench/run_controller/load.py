@@ -15,7 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.machine import describe
-from bench.run_controller.kills import Stage, stage
+from bench.run_controller.stage import Stage, stage
 
 Json = dict[str, Any]
 _RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import aiohttp
 
 from bench.machine import describe
-from bench.run_controller.kills import ForkedProcess, kubeconfig
+from bench.run_controller.stage import ForkedProcess, kubeconfig
 from controller.provenance import derive_webhook_key
 from controller.webhooks.signature import hex_digest
 from tests.support.forges.git_server import Repository, git_server

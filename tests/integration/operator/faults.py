@@ -13,6 +13,8 @@ import aiohttp
 from aiohttp import web
 
 _HOP = {"connection", "content-length", "host", "transfer-encoding", "keep-alive"}
+_WRITES_WITHOUT = 20
+"""After so many writes each of the answers has been given."""
 _REASONS = {409: "Conflict", 500: "InternalError", 503: "ServiceUnavailable"}
 
 
@@ -42,6 +44,7 @@ class Faults:
 class _Proxy:
     def __init__(self, target: str, trouble: Faults, seed: int) -> None:
         self._target, self._trouble, self._chance = target, trouble, random.Random(seed)
+        self._writes = 0
         self._session: aiohttp.ClientSession | None = None
 
     async def session(self, app: web.Application) -> object:
@@ -58,8 +61,10 @@ class _Proxy:
         if request.method not in ("GET", "HEAD"):
             if trouble.on_write(request.method, request.path, False):
                 _cut(request)
+            self._writes += 1
             for status, chance in trouble.answers.items():
-                if self._chance.random() < chance:
+                is_late = self._writes > _WRITES_WITHOUT and str(status) not in trouble.seen
+                if is_late or self._chance.random() < chance:
                     trouble.happened(str(status))
                     return _refusal(status)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
