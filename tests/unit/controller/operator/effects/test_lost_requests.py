@@ -494,3 +494,31 @@ async def test_lock_of_a_group_is_held_although_an_answer_is_lost(lost: Loss) ->
     await again(harness)
     assert (await written(harness))["reason"] == "Created"
     assert len([name for resource, name in harness.cluster.objects if resource is LEASES]) == 1
+
+
+@BOTH
+async def test_run_is_taken_in_and_let_go_although_answers_are_lost(lost: Loss) -> None:
+    harness = ReconcilerHarness()
+    lose_once(harness, "patch", PIPELINE_RUNS, lost)
+    with pytest.raises(UnreachableError):
+        await harness.reconcile()
+    harness.run = harness.stored
+    await again(harness)
+    assert (await written(harness))["reason"] == "Created"
+    assert harness.stored["metadata"]["annotations"]["c8s.dev/load-attempts"].startswith("1 "), "one process"
+    harness.catch_up()
+    harness.pod("a", ENDED, phase="Succeeded")
+    await again(harness)
+    lose_once(harness, "patch", JOBS, lost)
+    with pytest.raises(UnreachableError):
+        await harness.reconciler.write(KEY)
+    assert await harness.reconciler.write(KEY) is WriteResult.DONE
+    assert harness.cluster.objects[JOBS, "ci-1--a-1"]["spec"]["ttlSecondsAfterFinished"] == 3600
+    harness.run = harness.stored
+    harness.run["metadata"]["deletionTimestamp"] = harness.now.isoformat()
+    lose_once(harness, "patch", PIPELINE_RUNS, lost)
+    with pytest.raises(UnreachableError):
+        await harness.reconcile()
+    harness.run["metadata"] |= {each: harness.stored["metadata"][each] for each in ("resourceVersion", "finalizers")}
+    await again(harness)
+    assert harness.stored["metadata"]["finalizers"] == []
