@@ -21,6 +21,8 @@ from controller.run_types.phases import FINAL_RUN_PHASES
 
 TICK = 0.5
 """Seconds between two events for a reader: all readers wake together, and read the same blocks."""
+_MAX_QUIET = 60.0
+"""Seconds without a line after the end of the run: then nobody completes the log, whose operator was killed."""
 
 
 async def follow_log(
@@ -30,35 +32,42 @@ async def follow_log(
     after: int,
     timer: ReauthorizationTimer,
     now: Callable[[], float] = time.monotonic,
+    *,
+    has_lines: bool = True,
 ) -> AsyncIterator[bytes]:
-    """The events for one reader of a stream, after a line; ends with the stream, the run or the session."""
+    """The events for one reader of a stream, after a line; ends with the stream, the run or the session.
+
+    Args:
+        has_lines: whether its page has a place for lines. One that was made before the log was has none: it is made
+            again as soon as there is a line, or can't be any more.
+    """
+    finished = asyncio.Event()
     frames = state.logs.follow_run(
-        stream.namespace,
-        stream.run_uid,
-        finished=asyncio.Event(),
-        steps=frozenset({stream.slug}),
-        after={stream: after},
+        stream.namespace, stream.run_uid, finished=finished, steps=frozenset({stream.slug}), after={stream: after}
     )
+    last = event("end" if has_lines else "reload", None)
     quiet = 0.0
     async with aclosing(frames):
         pending: asyncio.Future[Frame | None] = asyncio.ensure_future(anext(frames, None))
         try:
             while not state.watch_cache.closed and await timer.is_authorized():
                 done, _ = await asyncio.wait({pending}, timeout=1.0)
-                if not done:
-                    quiet += 1.0
-                    if quiet >= 2.0 and _is_over(state, key):
-                        yield event("end", None)
-                        return
+                if _is_over(state, key):
+                    # What is stored of the log is read to its end, however slow the store is.
+                    finished.set()
+                    quiet = 0.0 if done else quiet + 1.0
+                if not done and quiet < _MAX_QUIET:
                     yield HEARTBEAT
                     continue
-                quiet = 0.0
-                frame = pending.result()
+                frame = pending.result() if done else None
                 if frame is None or (isinstance(frame, StreamEnd) and frame.stream == stream):
-                    yield event("end", None)
+                    yield last
                     return
                 pending = asyncio.ensure_future(anext(frames, None))
                 if isinstance(frame, Lines) and frame.stream == stream:
+                    if not has_lines:
+                        yield last
+                        return
                     yield _lines_event(stream, frame.block.first, frame.block.end, _Data(frame.block))
                     await asyncio.sleep(TICK - now() % TICK)
                 elif isinstance(frame, MissedLines) and frame.stream == stream:

@@ -37,7 +37,7 @@ class RunFeed:
     parts: Parts = field(default_factory=dict)
     delta: bytes = b""
     version: str = ""
-    structure: tuple[str, ...] = ()
+    layout: str = ""
     is_final: bool = False
     drawn_at: float = 0.0
 
@@ -47,7 +47,7 @@ class RunFeed:
         if self.number and version == self.version and (self.is_final or at - self.drawn_at < REDRAW):
             return
         view = build_run(run, now)
-        self.structure, self.is_final = view.structure, view.is_final
+        self.layout, self.is_final = view.layout, view.is_final
         parts = run_parts(view)
         self.version, self.drawn_at = version, at
         changed = changes(self.parts, parts)
@@ -86,12 +86,19 @@ async def follow_run(
     state: AppState,
     feed: RunFeed,
     since: str,
+    layout: str,
     timer: ReauthorizationTimer,
     now: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[bytes]:
-    """The events for one reader, whose page is of the version `since` of the run; ends with the run or the session."""
+    """The events for one reader, until its page has to be made again, or its session is over.
+
+    Args:
+        since: the version of the run that its page shows.
+        layout: what the page has besides pieces that are replaced. A page of another layout can't be brought up to
+            date by pieces, also when it became outdated before this stream, or between two streams.
+    """
     history = state.watch_cache
-    number, structure = -1, None
+    number: int | None = None
     known: Parts = {}
     while not history.closed and await timer.is_authorized():
         position = history.end
@@ -101,20 +108,18 @@ async def follow_run(
             yield event("reload", None)
             return
         feed.update(run, state.utc_now(), now())
-        if structure is None:
-            structure = feed.structure
-            # A page that was just made has all this, but for a running step's bars.
-            if since == feed.version and not feed.is_final:
-                number, known = feed.number, feed.parts
-        if structure != feed.structure:
+        if layout != feed.layout:
             yield event("reload", None)
             return
+        if number is None:
+            # A page that was just made has all this, but for a running step's bars.
+            number, known = (feed.number, feed.parts) if since == feed.version else (-1, {})
         if text := feed.since(number, known):
             yield text
         number, known = feed.number, feed.parts
         if feed.is_final:
-            # The buttons of a run that has ended are others.
-            yield event("reload" if since != feed.version else "end", None, feed.version)
+            # The buttons of a run that has ended are others. Also for a page that has all pieces, but was lost before.
+            yield event("reload", None, feed.version)
             return
         if not await history.wait_for_change(position, min(REDRAW, timer.remaining + 0.01)):
             yield HEARTBEAT

@@ -70,13 +70,19 @@ async def run_page(request: Request, ns: str, run: str, at: Seconds | None = Non
 
 
 @router.get("/events", operation_id="watchRuns")
-async def run_events(request: Request, ns: str, run: str, since: Annotated[str, Query(max_length=20)] = "") -> Response:
-    """What changes on the run's page, from this version of the run on."""
+async def run_events(
+    request: Request,
+    ns: str,
+    run: str,
+    since: Annotated[str, Query(max_length=20)] = "",
+    layout: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """What changes on the run's page of this layout, from this version of the run on."""
     state = get_state(request)
     feed = request.app.state.dashboard.feeds.of(ns, run)
     resumed = request.headers.get("last-event-id") or since
     await find_run(state, ns, run)
-    return event_response(state, follow_run(state, feed, resumed, reauthorization(request, "watchRuns")))
+    return event_response(state, follow_run(state, feed, resumed, layout, reauthorization(request, "watchRuns")))
 
 
 @router.post("/cancel", operation_id="cancelRun")

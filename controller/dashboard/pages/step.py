@@ -129,7 +129,7 @@ async def step_page(
         hits_cut=hits is not None and hits[1],
         hits_html=Markup("") if hits is None else rows_html(hits[0], slug, opened.failing),
         usage=build_usage(opened.record, _definition(opened)),
-        follow=f"{slug}/events?attempt={opened.attempt}&after={view.last}" if is_followed else "",
+        follow=_live_address(slug, opened, view, has_lines=not problem) if is_followed else "",
     )
 
 
@@ -158,14 +158,22 @@ async def log_events(
     step: str,
     attempt: Attempt = None,
     after: Annotated[int, Query(ge=0, le=10**12)] = 0,
+    lines: bool = True,
 ) -> Response:
-    """The lines of the log as they come, after a line."""
+    """The lines of the log as they come, after a line; or, without `lines`, when the page has to be made again."""
     state = get_state(request)
     opened = await _open(state, ns, run, step, attempt)
     resumed = request.headers.get("last-event-id", "")
     after = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 13 else after
     timer = reauthorization(request, "getLogs")
-    return event_response(state, follow_log(state, RunKey(ns, run), opened.stream, after, timer))
+    return event_response(state, follow_log(state, RunKey(ns, run), opened.stream, after, timer, has_lines=lines))
+
+
+def _live_address(slug: str, opened: _Opened, view: LogView, *, has_lines: bool) -> str:
+    """Where the page's stream is. A step that has not started has no attempt yet that could be asked for."""
+    if not has_lines:
+        return f"{slug}/events?lines=false"
+    return f"{slug}/events?attempt={opened.attempt}&after={view.last}"
 
 
 def _definition(opened: _Opened) -> Mapping[str, Any]:

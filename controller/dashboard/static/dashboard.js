@@ -2,7 +2,13 @@
 "use strict";
 (() => {
   const MAX_LINES = 5000;
+  // Milliseconds: between two attempts to load a page, at least and at most, and until one has failed.
+  const PAUSE = 1000, MAX_PAUSE = 10000, PATIENCE = 30000;
   const streams = new Map();
+  const reloading = new WeakSet();
+  let reloadedAt = -PAUSE;
+
+  const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
   const note = (text) => {
     const place = document.getElementById("live");
@@ -33,17 +39,45 @@
     if (follows) scroller.scrollTop = scroller.scrollHeight;
   };
 
-  // Makes the whole page again where it is: the run has ended, or has other steps than before.
-  const reload = () => {
-    if (!window.htmx) location.reload();
-    else window.htmx.ajax("GET", location.pathname + location.search, { target: document.body, swap: "innerHTML" });
+  // Whether a form was sent or a link followed: the answer takes the place of this page.
+  const isLeaving = () => document.querySelector(".htmx-request") !== null;
+
+  // The page as it is now; null while the server does not answer, or answers that it can't now.
+  const loadPage = async () => {
+    try {
+      const answer = await fetch(location.href, { redirect: "manual", signal: AbortSignal.timeout(PATIENCE) });
+      if (answer.type === "opaqueredirect") return { leadsElsewhere: true };
+      return answer.status < 500 && answer.status !== 429 ? { text: await answer.text() } : null;
+    } catch {
+      return null;
+    }
+  };
+
+  // Makes the whole page again where it is: the run has ended, or has other steps than before. The stream that says so
+  // is over, so it is asked for until it is there. A page that was left meanwhile takes the place of no other.
+  const reload = async (place) => {
+    if (reloading.has(place)) return;
+    reloading.add(place);
+    for (let pause = PAUSE; place.isConnected; pause = Math.min(2 * pause, MAX_PAUSE)) {
+      await wait(reloadedAt + PAUSE - performance.now());
+      const page = isLeaving() ? null : await loadPage();
+      if (page && place.isConnected && !isLeaving()) {
+        reloadedAt = performance.now();
+        if (page.leadsElsewhere || !window.htmx) location.reload();
+        else window.htmx.swap(document.body, page.text, { swapStyle: "innerHTML", swapDelay: 0, settleDelay: 20 });
+        return;
+      }
+      if (!isLeaving()) note("not connected");
+      await wait(pause);
+    }
   };
 
   // Whether this page now leads elsewhere, because the session has ended. False while the server does not answer.
   const leadsElsewhere = async () => {
     note("not connected");
     try {
-      return (await fetch(location.href, { redirect: "manual" })).type === "opaqueredirect";
+      const options = { redirect: "manual", signal: AbortSignal.timeout(PATIENCE) };
+      return (await fetch(location.href, options)).type === "opaqueredirect";
     } catch {
       return false;
     }
@@ -63,22 +97,28 @@
     if (streams.has(place) || document.visibilityState === "hidden") return;
     const source = new EventSource(place.dataset.live);
     streams.set(place, source);
-    source.onopen = () => note("live");
+    // What is still said to a page that was left is about another run: the ids of its pieces are those of this page.
+    const on = (kind, act) => source.addEventListener(kind, (event) => {
+      if (place.isConnected) act(event);
+      else close(place);
+    });
+    source.onopen = () => { if (place.isConnected) note("live"); };
     source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) refused(place);
+      if (!place.isConnected) close(place);
+      else if (source.readyState === EventSource.CLOSED) refused(place);
       else note("reconnecting");
     };
-    source.addEventListener("parts", (event) => {
+    on("parts", (event) => {
       for (const [id, html] of Object.entries(JSON.parse(event.data))) replace(id, html);
       tick();
     });
-    source.addEventListener("lines", (event) => {
+    on("lines", (event) => {
       append(place, JSON.parse(event.data));
       // Another stream, after this one, goes on behind the last line.
       if (event.lastEventId) place.dataset.live = place.dataset.live.replace(/after=\d+/, `after=${event.lastEventId}`);
     });
-    source.addEventListener("reload", () => { close(place); reload(); });
-    source.addEventListener("end", () => { close(place); delete place.dataset.live; note("ended"); });
+    on("reload", () => { close(place); reload(place); });
+    on("end", () => { close(place); delete place.dataset.live; note("ended"); });
   };
 
   const close = (place) => {

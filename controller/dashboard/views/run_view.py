@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +60,7 @@ class StepView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run. `structure` changes when steps are added, which happens once, when a repository's pipeline is read.
+    """A run.
 
     `since` is when its clock started to run, if it still does.
     """
@@ -77,8 +79,14 @@ class RunView:
     ignores_images: bool
 
     @property
-    def structure(self) -> tuple[str, ...]:
-        return tuple(step.slug for step in self.steps)
+    def layout(self) -> str:
+        """A digest of what the page has besides the pieces that are replaced: when it changes, the page is made again.
+
+        Steps are added once, when a repository's pipeline is read; an approval takes a form away. So does the end of
+        the run, of which the pieces are shown before.
+        """
+        said = json.dumps([self.needs_approval, *(step.slug for step in self.steps)])
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

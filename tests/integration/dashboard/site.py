@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,11 @@ from tests.support.waiting import wait_until
 
 WAIT = 60_000
 """Milliseconds: the machine may be busy."""
+SETTLED = (
+    "!!window.htmx && !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added') "
+    "&& document.readyState === 'complete'"
+)
+"""Whether htmx has taken over a page; its marks are on what is not yet ready."""
 PAYLOAD = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
 ARTIFACT = "<img src=x onerror=window.hacked=1>.html"
 _ESCAPED = PAYLOAD.replace("<", "&lt;")
@@ -107,6 +113,10 @@ class Site:
             f"{run}/steps/build/why", f"compare?left={self.hostile}&right={self.hostile}",
         ]  # fmt: skip
 
+    def wait_for_end(self, run: str, phase: str) -> None:
+        """Wait until the run has ended like this. Its steps may have this phase long before."""
+        wait_until(lambda: json.loads(self.c8s("runs", run, "-o", "json").stdout)["status"]["phase"] == phase)
+
     def start(self, name: str = "slow") -> tuple[str, Path]:
         """A run whose first step waits for the file."""
         gate = self.folder / f"gate-{os.urandom(4).hex()}"
@@ -124,5 +134,4 @@ class Site:
 
 def wait_until_settled(tab: Any) -> None:
     """Wait until htmx has taken over the links of a new page; until then they load whole pages."""
-    marks = ".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
-    wait_until(lambda: tab.evaluate(f"!!window.htmx && !document.querySelector('{marks}')"), what="the page is settled")
+    wait_until(lambda: tab.evaluate(SETTLED), what="the page is settled")

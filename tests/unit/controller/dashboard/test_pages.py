@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
 from controller.dashboard import rendering
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, REPOSITORY_CONNECTIONS
-from controller.logs import Stream
+from controller.logs import LogReader, Stream
 from controller.logs.archive.writer import ArchiveWriter
 from tests.unit.controller.api.routes.run.test_logs import block
 from tests.unit.controller.dashboard.browser import RUNS, Browser, create_run, run_dashboard, step
@@ -234,6 +237,12 @@ async def next_event(content: Any) -> tuple[str, Any]:
                 assert line == "" or line.startswith((":", "id:")), line
 
 
+async def live_address(browser: Browser, path: str) -> str:
+    """Where the stream of a page is, as the page says."""
+    (relative,) = re.findall(r'data-live="([^"]+)"', await page(browser, path))
+    return urljoin(f"{browser.api.url}{path}", html.unescape(relative))
+
+
 def cookies(browser: Browser) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
 
@@ -242,8 +251,7 @@ async def test_stream_sends_the_pieces_of_the_page_that_change(tmp_path: Path) -
     async with run_dashboard(tmp_path) as browser:
         await browser.sign_in()
         await create_run(browser.api, steps=[step("build"), step("test", "Pending")])
-        version = (await browser.api.kubernetes.get(PIPELINE_RUNS, "ci-1", "a"))["metadata"]["resourceVersion"]
-        address = f"{browser.api.url}{RUNS}/ci-1/events?since={version}"
+        address = await live_address(browser, f"{RUNS}/ci-1")
         async with browser.api.http.get(address, headers=cookies(browser)) as answer:
             assert answer.headers["Content-Type"].startswith("text/event-stream")
             browser.api.kubernetes.status(
@@ -267,13 +275,76 @@ async def test_stream_sends_what_a_page_has_missed(tmp_path: Path) -> None:
     async with run_dashboard(tmp_path) as browser:
         await browser.sign_in()
         await create_run(browser.api)
-        address = f"{browser.api.url}{RUNS}/ci-1/events?since=1"
+        address = re.sub(r"since=\d+", "since=1", await live_address(browser, f"{RUNS}/ci-1"))
         async with browser.api.http.get(address, headers=cookies(browser)) as answer:
             kind, parts = await next_event(answer.content)
             assert (kind, parts.keys()) == ("parts", {"head", "s0", "n0"})
             more = [step("source"), step("build")]
             browser.api.kubernetes.status("a", "ci-1", phase="Running", steps=more)
             assert await next_event(answer.content) == ("reload", None)
+
+
+@pytest.mark.parametrize("resumed", [False, True], ids=["first", "resumed"])
+async def test_a_page_is_made_again_whatever_it_missed(tmp_path: Path, resumed: bool) -> None:
+    """What happens between the page and its stream, or between two streams, can't be seen in a stream."""
+
+    async def first_event(address: str) -> str:
+        run = await browser.api.kubernetes.get(PIPELINE_RUNS, "ci-1", "a")
+        headers = cookies(browser) | ({"Last-Event-ID": run["metadata"]["resourceVersion"]} if resumed else {})
+        async with browser.api.http.get(address, headers=headers) as answer:
+            return str((await next_event(answer.content))[0])
+
+    async with run_dashboard(tmp_path) as browser:
+        await browser.sign_in()
+        await create_run(browser.api, steps=[])
+        address = await live_address(browser, f"{RUNS}/ci-1")
+        browser.api.kubernetes.status("a", "ci-1", phase="Running", steps=[step("build")])
+        assert await first_event(address) == "reload", "it has no rows of the steps"
+        address = await live_address(browser, f"{RUNS}/ci-1")
+        browser.api.kubernetes.status("a", "ci-1", phase="Cancelled", steps=[step("build", "Cancelled")])
+        kind = await first_event(address)
+        assert kind == ("reload" if resumed else "parts"), "it has the buttons of a run that goes on"
+
+
+async def test_a_page_without_a_log_is_made_again_when_there_is_one(tmp_path: Path) -> None:
+    async with run_dashboard(tmp_path) as browser:
+        await browser.sign_in()
+        await create_run(browser.api, steps=[step("build", "Pending", attempts=[])])
+        address = await live_address(browser, f"{RUNS}/ci-1/steps/build")
+        assert address.endswith("/steps/build/events?lines=false")
+        async with browser.api.http.get(address, headers=cookies(browser)) as answer:
+            hub = browser.api.hub
+            hub.publish(hub.open(STREAM, 1, []), block(1, "one"))
+            assert await next_event(answer.content) == ("reload", None)
+        assert "one" in await page(browser, f"{RUNS}/ci-1/steps/build")
+
+
+async def test_a_log_that_is_read_slowly_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with run_dashboard(tmp_path) as browser:
+        await browser.sign_in()
+        await create_run(browser.api)
+        hub, is_slow, may_read = browser.api.hub, asyncio.Event(), asyncio.Event()
+        hub.publish(log := hub.open(STREAM, 1, []), block(1, "one"))
+        address = await live_address(browser, f"{RUNS}/ci-1/steps/build")
+        follow, heartbeats = LogReader.follow_run, 0
+
+        async def slow(*args: Any, **options: Any) -> Any:
+            is_slow.set()
+            await may_read.wait()
+            async for frame in follow(*args, **options):
+                yield frame
+
+        monkeypatch.setattr(LogReader, "follow_run", slow)
+        async with browser.api.http.get(address, headers=cookies(browser)) as answer:
+            await is_slow.wait()
+            hub.publish(log, block(2, "two"))
+            hub.mark_archived(log)
+            browser.api.kubernetes.status("a", "ci-1", phase="Succeeded", steps=[step("build", "Succeeded")])
+            while heartbeats < 3:
+                heartbeats += (await answer.content.readline()).startswith(b": heartbeat")
+            may_read.set()
+            assert 'id="L2"' in (await next_event(answer.content))[1]
+            assert await next_event(answer.content) == ("end", None)
 
 
 async def test_stream_ends_with_the_session(tmp_path: Path) -> None:
