@@ -21,9 +21,15 @@ from time import perf_counter
 from machine import describe, spread
 
 CLUSTER = "import embedded.main"
-CONTROLLER = "import controller.runtime.manager as m; m.import_modules(m.LATE_MODULES)"
+CONTROLLER = (
+    "import controller.runtime.manager\n"
+    "from controller.runtime.deferred_imports import import_all\n"
+    "from controller.runtime.late_modules import LATE_MODULES\n"
+    "import_all(LATE_MODULES)"
+)
 # The names in other versions, the newest first.
 EARLIER_CONTROLLERS = (
+    "import controller.runtime.manager as m; m.import_modules(m.LATE_MODULES)",
     "import controller.manager as m; m.import_modules(m.LATE_MODULES)",
     "import controller.manager",
     "import controller.process",

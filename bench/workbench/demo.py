@@ -30,7 +30,12 @@ _SECONDS = 120.0
 _ALTERNATE_SCREEN = b"\x1b[?1049h"
 _RUNNING = re.compile("◐".encode() + rb"(?:\x1b\[[0-9;]*m| )*(?:lint|unit|catalogue)")
 """The sign of a step that runs, before its name."""
-_CONTROLLER = "import controller.runtime.manager as m; m.import_modules(m.LATE_MODULES)"
+_CONTROLLER = (
+    "import controller.runtime.manager\n"
+    "from controller.runtime.deferred_imports import import_all\n"
+    "from controller.runtime.late_modules import LATE_MODULES\n"
+    "import_all(LATE_MODULES)"
+)
 
 
 class _Terminal:

@@ -6,55 +6,43 @@ waited for.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from controller.runtime.garbage_collection import begin_collections
 
 
 class DeferredImports:
-    """Modules that are imported once, when something waits for them first or `request` is called.
+    """Modules that are imported once, from when `request` is called.
 
     Args:
-        first: what is needed first, in its order.
-        then: what is imported while those are used already.
+        stages: the modules by the name of their stage, in the order in which they are imported. Those of one stage are
+            used while those of the next are imported.
     """
 
-    def __init__(self, first: Sequence[str], then: Sequence[str] = ()) -> None:
-        self._first, self._then = first, then
+    def __init__(self, stages: Mapping[str, Sequence[str]]) -> None:
+        self._stages = stages
         self._requested = asyncio.Event()
-        self._first_imported = asyncio.Event()
-        self._imported = asyncio.Event()
+        self._imported = {stage: asyncio.Event() for stage in stages}
 
     def request(self) -> None:
         """Begin to import the modules, if `run` is running."""
         self._requested.set()
 
-    async def wait_for_first(self) -> None:
-        """Return once those are imported that are needed first."""
-        self.request()
-        await self._first_imported.wait()
-
-    async def wait(self) -> None:
-        """Return once all modules are imported."""
-        self.request()
-        await self._imported.wait()
+    async def wait(self, stage: str) -> None:
+        """Return once the modules of this stage and of those before it are imported. It does not request that."""
+        await self._imported[stage].wait()
 
     async def run(self) -> None:
-        """Import the modules once they are requested. Raises whatever a module raises."""
+        """Import the modules once they are requested, and begin garbage collection. Raises whatever a module raises."""
         await self._requested.wait()
-        await asyncio.to_thread(_import, self._first)
-        self._first_imported.set()
-        await asyncio.to_thread(import_modules, self._then)
-        self._imported.set()
+        for stage, names in self._stages.items():
+            await asyncio.to_thread(import_all, names)
+            self._imported[stage].set()
+        await asyncio.to_thread(begin_collections)
 
 
-def _import(names: Sequence[str]) -> None:
+def import_all(names: Sequence[str]) -> None:
+    """Import the modules in this order."""
     for name in names:
         import_module(name)
-
-
-def import_modules(names: Sequence[str]) -> None:
-    """Import the modules, and begin garbage collection, from which they are excluded."""
-    _import(names)
-    begin_collections()

@@ -24,19 +24,15 @@ from controller.api.serializers import phase_of
 from controller.api.server import serve
 from controller.api.streaming.watch_cache import Kind, WatchCache
 from controller.capability import verify
-from controller.kube import (
-    PIPELINE_RUNS,
-    Informer,
-    KubeClient,
-    KubeconfigError,
-    connect,
-)
+from controller.kube import PIPELINE_RUNS, Informer, KubeClient, KubeconfigError, connect
 from controller.metrics.loop_watchdog import LoopWatchdog
 from controller.provenance import CreatorProofs, derive_webhook_key
 from controller.run_types.summary import RUNS_PAGE_SIZE, summarize_run
-from controller.runtime.deferred_imports import DeferredImports, import_modules
+from controller.runtime.deferred_imports import DeferredImports, import_all
 from controller.runtime.keys import load_agent_key
 from controller.runtime.kubernetes import may_read_metrics, reviewing_authenticator, wait_for_kubernetes
+from controller.runtime.late_dashboard import LateDashboard
+from controller.runtime.late_modules import API, OPERATOR, REST, late_modules
 from controller.runtime.listeners import (
     open_admission_listener,
     open_listener,
@@ -63,25 +59,11 @@ if TYPE_CHECKING:
 LEASE = "c8s-operator"
 _KINDS: Mapping[str, Kind] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 
-_API_MODULES = (
-    "controller.api.app",
-    "controller.webhooks.service",
-    "uvicorn.protocols.websockets.websockets_sansio_impl",
-)
-_OPERATOR_MODULES = ("controller.operator.controller", "controller.runtime.operator_runner", "controller.logs")
-LATE_MODULES = (*_API_MODULES, *_OPERATOR_MODULES)
-"""What the process needs soon, but not to be ready. The API takes requests while the operator is imported."""
-_DASHBOARD_MODULE = "controller.dashboard.install"
 _PROBE_SECONDS = 0.25
 """How long the process waits, once the runs are listed, for a probe before it imports these: so a probe in time gets
 its answer first."""
 
 log = logging.getLogger("c8s")
-
-
-def _api_modules(settings: Settings) -> tuple[str, ...]:
-    """What the API needs to answer."""
-    return (*_API_MODULES, _DASHBOARD_MODULE) if settings.dashboard else _API_MODULES
 
 
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
@@ -94,7 +76,8 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
         SecretFile(settings.auth_proxy.secret_file).load()
     if settings.listen_fd is None:
         # Nobody connects to a socket that is not there yet: what listens can answer every request.
-        import_modules((*_api_modules(settings), *_OPERATOR_MODULES))
+        for names in late_modules(settings).values():
+            import_all(names)
     async with contextlib.AsyncExitStack() as leaving:
         listening = leaving.enter_context(open_listener(settings)) if "api" in settings.roles else None
         own = leaving.enter_context(bound) if (bound := open_operator_listener(settings)) is not None else None
@@ -134,7 +117,7 @@ class Manager:
         self._stop = stop
         # On an inherited socket, requests wait until the process can answer them, and so may those for the API.
         self._is_deferred = settings.listen_fd is not None
-        self._imports = DeferredImports(_api_modules(settings), _OPERATOR_MODULES)
+        self._imports = DeferredImports(late_modules(settings))
         self._readiness = Readiness()
         self._metrics = ApiMetrics()
         self._watchdog = LoopWatchdog()
@@ -238,7 +221,7 @@ class Manager:
         return GateWatch(self._client)
 
     async def _watch_gates(self) -> None:
-        await self._imports.wait()
+        await self._imports.wait(API)
         await self._gates.run()
 
     async def _import_late(self) -> None:
@@ -266,7 +249,7 @@ class Manager:
         return WebhookService(self._client, derive_webhook_key(self._key), self._settings.webhook_url or self._url)
 
     async def _receive_webhooks(self) -> None:
-        await self._imports.wait()
+        await self._imports.wait(API)
         register_webhook_metrics(self._metrics, self._webhooks)
         if not self._is_deferred:
             self._readiness.add_check("webhooks", self._webhooks.not_ready_reason)
@@ -274,7 +257,7 @@ class Manager:
 
     async def _review_writes(self) -> None:
         """Serve the admission webhook, after what is needed for more."""
-        await self._imports.wait()
+        await self._imports.wait(REST)
         from controller.runtime.admission_runner import run_admission
 
         assert self._admission_socket is not None
@@ -292,7 +275,7 @@ class Manager:
         return LogMirror(self._store, self._leader_address, derive_relay_key(self._key))
 
     async def _operate(self) -> None:
-        await self._imports.wait()
+        await self._imports.wait(OPERATOR)
         from controller.runtime.operator_runner import OperatorConnection, OperatorRunner
 
         runner = OperatorRunner(
@@ -335,19 +318,24 @@ class Manager:
         return serve(app, listening, self._history, self._stop)
 
     async def _load_api(self) -> App:
-        await self._imports.wait_for_first()
+        self._imports.request()
+        await self._imports.wait(API)
         from controller.api.app import create_app
 
         state = self._app_state()
-        api = create_app(state, partial(self._add_dashboard, state) if self._settings.dashboard else lambda _: None)
+        create = partial(create_app, state)
+        api = self._dashboard(state).add_to(create) if self._settings.dashboard else create()
         if "webhook" not in self._settings.roles:
             return api
         return PathSwitch("/webhooks/", self._webhooks.app, api)
 
-    def _add_dashboard(self, state: "AppState", app: "FastAPI") -> None:
-        from controller.dashboard.install import install_dashboard
+    def _dashboard(self, state: "AppState") -> LateDashboard:
+        def install(app: "FastAPI") -> None:
+            from controller.dashboard.install import install_dashboard
 
-        install_dashboard(app, state, self._key, self._settings.auth_proxy)
+            install_dashboard(app, state, self._key, self._settings.auth_proxy)
+
+        return LateDashboard(partial(self._imports.wait, REST), install)
 
     def _app_state(self) -> "AppState":
         from controller.api.http.middleware import host_name

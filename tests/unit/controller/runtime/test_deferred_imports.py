@@ -22,35 +22,34 @@ def _module_is_forgotten() -> Iterator[None]:
     gc.unfreeze()
 
 
-async def test_modules_are_imported_when_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
-    imports = DeferredImports(["this"])
-    async with asyncio.TaskGroup() as group:
-        group.create_task(imports.run())
-        await asyncio.sleep(0)
-        assert "this" not in sys.modules
-        await asyncio.wait_for(imports.wait(), 60)
+async def test_modules_are_imported_when_requested(capsys: pytest.CaptureFixture[str]) -> None:
+    imports = DeferredImports({"only": ["this"]})
+    running, waiting = asyncio.create_task(imports.run()), asyncio.create_task(imports.wait("only"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert "this" not in sys.modules, "who waits does not request it"
+    imports.request()
+    await asyncio.wait_for(waiting, 10)
     assert "this" in sys.modules
     assert "Zen" in capsys.readouterr().out
+    await running
 
 
-async def test_first_modules_are_not_held_up_by_the_others() -> None:
-    """A module that takes long to import: what waits for the first ones goes on before it is there."""
-    imported: list[str] = []
-    imports = DeferredImports(["this"], ["no.such.module"])
-
-    async def use() -> None:
-        await imports.wait_for_first()
-        imported.append("this")
-
-    using = asyncio.create_task(use())
-    with pytest.raises(ModuleNotFoundError):
-        await imports.run()
-    await using
-    assert imported == ["this"]
-
-
-async def test_failing_import_ends_the_run() -> None:
-    imports = DeferredImports(["no.such.module"])
+async def test_a_stage_is_not_held_up_by_the_next_one() -> None:
+    """A module of the next stage that can't be imported: what waits for the first stage goes on all the same."""
+    imports = DeferredImports({"first": ["this"], "second": ["no.such.module"]})
     imports.request()
+    waiting = asyncio.create_task(imports.wait("second"))
     with pytest.raises(ModuleNotFoundError):
         await imports.run()
+    await asyncio.wait_for(imports.wait("first"), 10)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_garbage_is_collected_after_the_last_stage() -> None:
+    gc.disable()
+    imports = DeferredImports({"first": ["this"], "second": []})
+    imports.request()
+    await imports.run()
+    assert gc.isenabled()
