@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_BEGIN_DELAY = 0.1
+_BEGIN_DELAY = 0.05
 """Seconds: a step that ends sooner is reported once, with its end."""
 _END_DELAY = 0.02
 """Seconds: where the kubelet notices the end as quickly, it need not be reported."""

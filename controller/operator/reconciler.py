@@ -188,6 +188,7 @@ class Reconciler:
             schedule_write,
             self._recorder,
             self._is_leader,
+            self._monotonic,
         )
         self._loader = RunLoader(
             self._client, plans, numbering, self._writer, self._recorder, settings, dependencies.process, self._now
@@ -383,4 +384,4 @@ class Reconciler:
         if phase in FINAL_RUN_PHASES:
             _log.info("run %s/%s: %s, %s", *key, phase, new["message"], extra=audit_fields(run, phase, state.creator))
         at_once = state.status.written is None or phase in FINAL_RUN_PHASES or old.get("phase") != phase
-        self._writer.schedule(key, 0 if at_once else self._writer.write_delay(new))
+        self._writer.schedule(key, 0 if at_once else self._writer.write_delay(state.status))

@@ -33,7 +33,8 @@ class OperatorSettings:
     """Number of concurrent reconciles."""
     status_interval: float = 0.1
     """Seconds between two status writes of a run of up to 100 steps; proportionally more for larger runs, because a
-    write costs as much as the whole status. The first and the final status are written at once."""
+    write costs as much as the whole status. A change after that time, the first status, and a change of the run's phase
+    are written at once."""
     log_timeout: float = 600.0
     """How long an ended run waits until its logs are archived, for example while the object store is unavailable."""
     capability_lifetime: float = 7 * 24 * 3600.0

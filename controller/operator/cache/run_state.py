@@ -66,6 +66,7 @@ class StatusRecord:
         resource_version: of the run, which the next write is based on.
         written: the status that was written last.
         sent: the statuses that were sent since the last answer, as decided and as sent: any of them may have arrived.
+        sent_at: when one was sent last, in seconds on a clock that is never set.
         shortening: how much of it is left out, see `status_size.shorten`: it never becomes smaller again.
         versions: the resourceVersions of the last writes.
         is_suspect: whether a status was seen that is not one of these; it has to be looked at.
@@ -76,6 +77,7 @@ class StatusRecord:
     resource_version: str
     written: RunStatus | None = None
     sent: deque[tuple[RunStatus, RunStatus]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_WRITES))
+    sent_at: float | None = None
     shortening: int = UNSHORTENED
     versions: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_VERSIONS))
     is_suspect: bool = False

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from controller.kube import JOBS, PIPELINE_RUNS, SECRETS, ConflictError, KubeClient, NotFoundError, TooLargeError
 from controller.operator import names
 from controller.operator.cache.owned_resources import OwnedResources
-from controller.operator.cache.run_state import RunState
+from controller.operator.cache.run_state import RunState, StatusRecord
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.run_object import as_run, status_of
 from controller.operator.settings import OperatorSettings
@@ -55,6 +55,7 @@ class StatusWriter:
     Args:
         schedule: called with (key, seconds) to have `write` called then.
         is_leader: whether no other operator can be writing.
+        monotonic: seconds on a clock that is never set.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class StatusWriter:
         schedule: Callable[[RunKey, float], None],
         recorder: EventRecorder,
         is_leader: Callable[[], bool],
+        monotonic: Callable[[], float],
     ) -> None:
+        self._monotonic = monotonic
         self._client = client
         self._states = states
         self._owned = owned
@@ -102,9 +105,13 @@ class StatusWriter:
         """The run was deleted."""
         self._ended.pop(key, None)
 
-    def write_delay(self, status: RunStatus) -> float:
-        """Seconds to collect further changes before a status is written; it grows with the status."""
-        return self._settings.status_interval * max(1.0, len(status["steps"]) / _SMALL_RUN_STEPS)
+    def write_delay(self, record: StatusRecord) -> float:
+        """Seconds until the status may be written again, to collect further changes; more for a larger one."""
+        steps = len(record.current.get("steps") or [])
+        interval = self._settings.status_interval * max(1.0, steps / _SMALL_RUN_STEPS)
+        if record.sent_at is None:
+            return interval
+        return max(0.0, record.sent_at + interval - self._monotonic())
 
     async def write(self, key: RunKey) -> WriteResult:
         """Write the status that was decided last, unless the API server has it already.
@@ -140,6 +147,7 @@ class StatusWriter:
             record.shortening, size = fitting_level(status, record.shortening, state.other_bytes)
             sent = shorten(status, record.shortening, size)
             record.note_sent(status, sent)
+            record.sent_at = self._monotonic()
             try:
                 return await self.write_now(key, sent, record.resource_version)
             except TooLargeError as error:

@@ -29,7 +29,7 @@ async def test_modules_are_imported_when_requested(capsys: pytest.CaptureFixture
     await asyncio.sleep(0)
     assert "this" not in sys.modules, "who waits does not request it"
     imports.request()
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     assert "this" in sys.modules
     assert "Zen" in capsys.readouterr().out
     await running
@@ -42,7 +42,7 @@ async def test_a_stage_is_not_held_up_by_the_next_one() -> None:
     waiting = asyncio.create_task(imports.wait("second"))
     with pytest.raises(ModuleNotFoundError):
         await imports.run()
-    await asyncio.wait_for(imports.wait("first"), 10)
+    await asyncio.wait_for(imports.wait("first"), 60)
     assert not waiting.done()
     waiting.cancel()
 

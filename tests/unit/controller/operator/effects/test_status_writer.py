@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from controller.kube import (
     JOBS,
     PIPELINE_RUNS,
@@ -79,6 +81,21 @@ async def running() -> ReconcilerHarness:
     await harness.reconcile()
     await harness.reconciler.write(KEY)
     return harness
+
+
+async def test_change_after_a_pause_is_written_at_once_and_the_next_one_after_the_interval() -> None:
+    harness = ReconcilerHarness(step("a"), step("b"), step("c"))
+    await harness.reconcile()
+    await harness.reconciler.write(KEY)
+    delays = []
+    for name, pause in (("a", 60.0), ("b", 0.03), ("c", 0.03)):
+        harness.monotonic += pause
+        harness.pod(name, {"running": {}})
+        await harness.reconcile()
+        delays.append(harness.scheduled_writes[-1][1])
+        if name == "a":
+            await harness.reconciler.write(KEY)
+    assert delays == pytest.approx([0, 0.07, 0.04])
 
 
 async def test_status_that_a_client_changes_is_written_again_with_the_next_one() -> None:
