@@ -6,10 +6,14 @@ waited for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from controller.runtime.garbage_collection import begin_collections
+
+_PAUSE = 1.0
+"""Seconds that the process is left to those who use what is imported, before the rest is: imports hold them up."""
 
 
 class DeferredImports:
@@ -17,17 +21,21 @@ class DeferredImports:
 
     Args:
         stages: the modules by the name of their stage, in the order in which they are imported. Those of one stage are
-            used while those of the next are imported.
+            used while those of the next are imported. The last stage is imported a second later than the others,
+            unless it is requested.
     """
 
     def __init__(self, stages: Mapping[str, Sequence[str]]) -> None:
         self._stages = stages
-        self._requested = asyncio.Event()
+        self._last = list(stages)[-1]
+        self._requested, self._last_requested = asyncio.Event(), asyncio.Event()
         self._imported = {stage: asyncio.Event() for stage in stages}
 
-    def request(self) -> None:
+    def request(self, *, all_at_once: bool = False) -> None:
         """Begin to import the modules, if `run` is running."""
         self._requested.set()
+        if all_at_once:
+            self._last_requested.set()
 
     async def wait(self, stage: str) -> None:
         """Return once the modules of this stage and of those before it are imported. It does not request that."""
@@ -37,6 +45,9 @@ class DeferredImports:
         """Import the modules once they are requested, and begin garbage collection. Raises whatever a module raises."""
         await self._requested.wait()
         for stage, names in self._stages.items():
+            if stage == self._last:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._last_requested.wait(), _PAUSE)
             await asyncio.to_thread(import_all, names)
             self._imported[stage].set()
         await asyncio.to_thread(begin_collections)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from controller.runtime.deferred_imports import DeferredImports
+from controller.runtime.late_modules import REST
 from controller.runtime.path_switch import App, PathSwitch, Scope
 
 if TYPE_CHECKING:
@@ -20,11 +22,11 @@ class LateDashboard:
     """The pages of one application.
 
     Args:
-        wait: returns once the modules of the dashboard are imported.
+        imports: of the modules that the pages consist of, in their last stage.
         install: adds the pages to an application.
     """
 
-    wait: Callable[[], Awaitable[None]]
+    imports: DeferredImports
     install: Callable[[FastAPI], None]
     _is_installed: bool = False
 
@@ -41,7 +43,8 @@ class LateDashboard:
             scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
         ) -> None:
             if not self._is_installed:
-                await self.wait()
+                self.imports.request(all_at_once=True)
+                await self.imports.wait(REST)
             # Requests that wait at the same time go on one after the other.
             if not self._is_installed:
                 self._is_installed = True

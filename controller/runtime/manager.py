@@ -227,7 +227,7 @@ class Manager:
     async def _import_late(self) -> None:
         """Import the late modules when they are requested."""
         if not self._is_deferred:
-            self._imports.request()
+            self._imports.request(all_at_once=True)
 
         async def run() -> None:
             await self._imports.run()
@@ -335,7 +335,7 @@ class Manager:
 
             install_dashboard(app, state, self._key, self._settings.auth_proxy)
 
-        return LateDashboard(partial(self._imports.wait, REST), install)
+        return LateDashboard(self._imports, install)
 
     def _app_state(self) -> "AppState":
         from controller.api.http.middleware import host_name

@@ -23,8 +23,8 @@ def _module_is_forgotten() -> Iterator[None]:
 
 
 async def test_modules_are_imported_when_requested(capsys: pytest.CaptureFixture[str]) -> None:
-    imports = DeferredImports({"only": ["this"]})
-    running, waiting = asyncio.create_task(imports.run()), asyncio.create_task(imports.wait("only"))
+    imports = DeferredImports({"first": ["this"], "last": []})
+    running, waiting = asyncio.create_task(imports.run()), asyncio.create_task(imports.wait("first"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert "this" not in sys.modules, "who waits does not request it"
@@ -32,13 +32,22 @@ async def test_modules_are_imported_when_requested(capsys: pytest.CaptureFixture
     await asyncio.wait_for(waiting, 60)
     assert "this" in sys.modules
     assert "Zen" in capsys.readouterr().out
-    await running
+    imports.request(all_at_once=True)
+    await asyncio.wait_for(running, 10)
+
+
+async def test_the_last_stage_is_imported_also_if_nobody_requests_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.runtime.deferred_imports._PAUSE", 0.001)
+    imports = DeferredImports({"first": [], "last": ["this"]})
+    imports.request()
+    await asyncio.wait_for(imports.run(), 10)
+    assert "this" in sys.modules
 
 
 async def test_a_stage_is_not_held_up_by_the_next_one() -> None:
     """A module of the next stage that can't be imported: what waits for the first stage goes on all the same."""
     imports = DeferredImports({"first": ["this"], "second": ["no.such.module"]})
-    imports.request()
+    imports.request(all_at_once=True)
     waiting = asyncio.create_task(imports.wait("second"))
     with pytest.raises(ModuleNotFoundError):
         await imports.run()
@@ -50,6 +59,6 @@ async def test_a_stage_is_not_held_up_by_the_next_one() -> None:
 async def test_garbage_is_collected_after_the_last_stage() -> None:
     gc.disable()
     imports = DeferredImports({"first": ["this"], "second": []})
-    imports.request()
+    imports.request(all_at_once=True)
     await imports.run()
     assert gc.isenabled()
