@@ -42,6 +42,8 @@ class Startup:
 
     def __init__(self, folder: Path, base: Path | None) -> None:
         self._folder = folder
+        # Without compiled modules, imports take half as long again.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         self._env = {
             **os.environ,
             "C8S_RUNTIME": "process",

@@ -34,7 +34,7 @@ from workbench.sandbox.launch import last_lines, launch, listen, own_version
 from workbench.sandbox.locks import FileLock
 from workbench.sandbox.paths import SandboxPaths, SandboxState, read_state, state_root
 from workbench.sandbox.state_version import check_state_version, remedy
-from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, StartObserver, check_ready
+from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, StartObserver, ask_for_api, check_ready
 
 Progress = Callable[[str], None]
 
@@ -233,7 +233,8 @@ async def _join(
             raise SandboxError(f"sandbox {folder.name} does not stop; see {folder.logs / 'supervisor.log'}")
         await asyncio.sleep(_POLL)
     if not _runs(folder):
-        return await _start(folder, progress, runtime, observer)
+        # Whoever attaches uses the API.
+        return await _start(folder, progress, runtime, observer, asks_for_api=True)
     _check_runtime(folder, runtime)
     return await _ready(folder, progress, observer)
 
@@ -300,7 +301,14 @@ def _check_runtime(folder: SandboxPaths, wanted: str | None) -> None:
         )
 
 
-async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None, observer: StartObserver) -> Endpoint:
+async def _start(
+    folder: SandboxPaths,
+    progress: Progress,
+    runtime: str | None,
+    observer: StartObserver,
+    *,
+    asks_for_api: bool = False,
+) -> Endpoint:
     check_state_version(folder)
     last = read_state(folder)
     await _end_leftovers(folder, last)
@@ -320,6 +328,8 @@ async def _start(folder: SandboxPaths, progress: Progress, runtime: str | None, 
     launching = asyncio.ensure_future(run_in_daemon_thread(launch, folder, cluster, api, chosen))
     try:
         await _await_at_most(launching, _INTERRUPTED_WAIT)
+        if asks_for_api:
+            ask_for_api(api.getsockname()[1], folder.workbench_token)
     except OSError as error:
         raise SandboxError(f"can't start sandbox {folder.name} in {folder.root}: {error}") from error
     finally:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workbench.client.endpoint import Endpoint
 
 _TIMEOUT = 5.0
+_ASK_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,26 @@ def check_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) 
     if response.status == 200:
         return Readiness(True, "ready")
     return Readiness(False, _reason(body) or f"answers HTTP {response.status}")
+
+
+def ask_for_api(port: int, token_file: Path) -> None:
+    """Send the API of a sandbox that is starting a request, in a thread; what it answers does not matter.
+
+    The controller imports its API with the first request, which waits in its socket until then.
+    """
+    import http.client
+    import threading
+    from contextlib import suppress
+
+    def ask() -> None:
+        with suppress(OSError, http.client.HTTPException):
+            token = token_file.read_text().strip()
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ASK_TIMEOUT)
+            connection.request("GET", "/api/v1/cluster", headers={"Authorization": f"Bearer {token}"})
+            connection.getresponse().read()
+            connection.close()
+
+    threading.Thread(target=ask, name="ask for the API", daemon=True).start()
 
 
 def _reason(body: str) -> str:

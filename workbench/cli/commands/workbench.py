@@ -80,8 +80,6 @@ def open_workbench(
                 make_app=make_app,
             )
         finally:
-            if early is not None:
-                early.give_up()
             runner.run(stack.aclose())
 
 
@@ -95,8 +93,7 @@ def _endpoint(
         return open_sandbox(runner.get_loop(), stack, target, early)
     endpoint = runner.run(_attached(stack, target))
     if early is not None:
-        early.begin()
-        early.send_to(endpoint, ready=True)
+        early.start(endpoint)
     return endpoint, 0
 
 
@@ -142,7 +139,7 @@ def open_sandbox(
     Args:
         loop: what is attached to the sandbox, which the loop of the screen would detach at its end.
         stack: detaches it, in that loop.
-        early: a run that is created as soon as the sandbox takes requests.
+        early: a run that is created as soon as the sandbox is ready, while the workbench opens.
     """
     from workbench.sandbox import Sandboxes
     from workbench.tui.setup.app import SetupApp
@@ -150,12 +147,12 @@ def open_sandbox(
     from workbench.tui.startup import exit_code, load_options, run_until_exit
 
     async def attach(report: StartReport) -> Endpoint:
-        follower = _StartFollower(asyncio.get_running_loop(), report, early)
+        follower = _StartFollower(asyncio.get_running_loop(), report)
         sandboxes = Sandboxes(runtime=target.runtime, observer=follower)
         attached = sandboxes.attach(target.name, progress=follower.said)
         endpoint = await run_in_other_loop(loop, stack.enter_async_context(attached))
         if early is not None:
-            early.send_to(endpoint, ready=True)
+            early.start(endpoint)
         return endpoint
 
     # The sandbox of a tour has a state folder of its own, which other commands do not find.
@@ -172,10 +169,8 @@ def open_sandbox(
 class _StartFollower(StartObserver):
     """Passes on how a start goes, from the loop that it happens in to the loop of the screen."""
 
-    def __init__(self, screen: asyncio.AbstractEventLoop, report: StartReport, early: EarlyRun | None) -> None:
-        self._screen, self._report, self._early = screen, report, early
-        if early is not None:
-            early.begin()
+    def __init__(self, screen: asyncio.AbstractEventLoop, report: StartReport) -> None:
+        self._screen, self._report = screen, report
 
     def said(self, text: str) -> None:
         if not self._show(self._report.said, text):
@@ -183,8 +178,6 @@ class _StartFollower(StartObserver):
             echo_error(text)
 
     def listening(self, endpoint: Endpoint) -> None:
-        if self._early is not None:
-            self._early.send_to(endpoint)
         self._show(self._report.listening)
 
     def waiting(self, why: str) -> None:

@@ -170,7 +170,6 @@ class OpeningProvider:
         from workbench.client.endpoint import SandboxError
 
         self.failure, report = None, _OpeningReport(on_event)
-        loading = asyncio.create_task(self._load_in_thread(report))
         report.begin("processes")
         try:
             endpoint = await self._attach(report)
@@ -180,13 +179,11 @@ class OpeningProvider:
             raise SandboxStartError(str(error), self._remedy) from error
         report.end("processes")
         report.end("ready")
-        await loading
-        return endpoint
-
-    async def _load_in_thread(self, report: _OpeningReport) -> None:
+        # Not before: it would take the processor from what is awaited.
         report.begin("workbench")
         await asyncio.to_thread(self._load)
         report.end("workbench")
+        return endpoint
 
 
 class _OpeningReport:

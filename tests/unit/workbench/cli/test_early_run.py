@@ -1,8 +1,9 @@
-"""A run that is created while its sandbox starts, on a client that a test answers for."""
+"""A run that is created while the workbench opens, on a client that a test answers for."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -21,10 +22,10 @@ ENDPOINT = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="demo")
 
 
 class FakeClient:
-    """Refuses as often as `refusals` says."""
+    """Notes the keys of the runs that it creates, or refuses."""
 
     keys: list[str]
-    refusals: int
+    refuses: bool
 
     def __init__(self, endpoint: Endpoint) -> None:
         assert endpoint is ENDPOINT
@@ -37,14 +38,14 @@ class FakeClient:
 
     async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Any:
         type(self).keys.append(idempotency_key)
-        if len(self.keys) <= self.refusals:
+        if self.refuses:
             raise ServerError("it is starting")
         return SimpleNamespace(name="shop-1", uid="1")
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> type[FakeClient]:
-    made = type("Client", (FakeClient,), {"keys": [], "refusals": 0})
+    made = type("Client", (FakeClient,), {"keys": [], "refuses": False})
     monkeypatch.setattr(f"{Client.__module__}.Client", made)
     return made
 
@@ -53,40 +54,25 @@ def submission() -> RunSubmission:
     return RunSubmission(RunRequest({"name": "shop", "steps": []}), "one key")
 
 
-async def test_run_is_sent_again_with_its_key_until_the_controller_is_ready(client: type[FakeClient]) -> None:
-    client.refusals = 2
+async def test_run_is_created_with_its_key(client: type[FakeClient]) -> None:
     early = EarlyRun(submission)
-    early.begin()
-    early.send_to(ENDPOINT)
-    assert await early.name() == "shop-1"
-    assert client.keys == ["one key"] * 3
-
-
-async def test_controller_that_is_ready_and_refuses_is_believed(client: type[FakeClient]) -> None:
-    client.refusals = 1
-    early = EarlyRun(submission)
-    early.begin()
-    early.send_to(ENDPOINT, ready=True)
-    with pytest.raises(ServerError, match="it is starting"):
-        await early.name()
-
-
-async def test_start_that_is_tried_again_creates_one_run(client: type[FakeClient]) -> None:
-    early = EarlyRun(submission)
-    early.begin()
-    early.begin()
-    early.send_to(ENDPOINT, ready=True)
-    early.send_to(ENDPOINT, ready=True)
+    early.start(ENDPOINT)
     assert await early.name() == "shop-1"
     assert client.keys == ["one key"]
 
 
-async def test_run_that_is_given_up_is_not_created(client: type[FakeClient]) -> None:
+async def test_controller_that_refuses_is_believed(client: type[FakeClient]) -> None:
+    client.refuses = True
     early = EarlyRun(submission)
-    early.begin()
-    early.give_up()
-    with pytest.raises(LaunchError, match="the sandbox was not started"):
+    early.start(ENDPOINT)
+    with pytest.raises(ServerError, match="it is starting"):
         await early.name()
+    assert client.keys == ["one key"]
+
+
+async def test_run_that_was_not_started_has_no_name(client: type[FakeClient]) -> None:
+    with pytest.raises(LaunchError, match="the run was not started"):
+        await EarlyRun(submission).name()
     assert client.keys == []
 
 
@@ -95,18 +81,24 @@ async def test_what_can_not_be_prepared_is_reported(client: type[FakeClient]) ->
         raise OSError("the disk is full")
 
     early = EarlyRun(fail)
-    early.begin()
+    early.start(ENDPOINT)
     with pytest.raises(LaunchError, match="the disk is full"):
         await early.name()
 
 
 async def test_name_that_nobody_waits_for_any_more_is_known_all_the_same(client: type[FakeClient]) -> None:
-    early = EarlyRun(submission)
-    early.begin()
+    prepared = threading.Event()
+
+    def prepare() -> RunSubmission:
+        assert prepared.wait(10)
+        return submission()
+
+    early = EarlyRun(prepare)
+    early.start(ENDPOINT)
     waiting = asyncio.create_task(early.name())
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    early.send_to(ENDPOINT, ready=True)
+    prepared.set()
     assert await early.name() == "shop-1"
