@@ -33,14 +33,14 @@ async def test_modules_are_imported_when_requested(capsys: pytest.CaptureFixture
     assert "this" in sys.modules
     assert "Zen" in capsys.readouterr().out
     imports.request(all_at_once=True)
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_the_last_stage_is_imported_also_if_nobody_requests_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.runtime.deferred_imports._PAUSE", 0.001)
     imports = DeferredImports({"first": [], "last": ["this"]})
     imports.request()
-    await asyncio.wait_for(imports.run(), 10)
+    await asyncio.wait_for(imports.run(), 60)
     assert "this" in sys.modules
 
 

@@ -55,7 +55,7 @@ async def test_a_page_waits_for_its_modules_and_the_api_does_not(monkeypatch: py
     await get(app, "/api/v1/whoami")
     assert site.answered == ["/api/v1/whoami"]
     assert site.installed == []
-    await asyncio.wait_for(site.imports.run(), 10)
+    await asyncio.wait_for(site.imports.run(), 60)
     await asyncio.gather(*pages)
     assert site.answered == ["/api/v1/whoami", "/ui", "/ui/static/app.css"]
     assert site.installed == [site.fastapi], "the pages are added once"

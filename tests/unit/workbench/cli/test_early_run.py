@@ -90,7 +90,7 @@ async def test_name_that_nobody_waits_for_any_more_is_known_all_the_same(client:
     prepared = threading.Event()
 
     def prepare() -> RunSubmission:
-        assert prepared.wait(10)
+        assert prepared.wait(60)
         return submission()
 
     early = EarlyRun(prepare)
