@@ -8,18 +8,22 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.tools import are_tools_required, find_tool
 
 # An example that a pause of the machine or a garbage collection hits is not wrong.
-settings.register_profile("without deadline", deadline=None)
-settings.load_profile("without deadline")
+settings.register_profile("without limits of time", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without limits of time")
 
 
 # The tests start hundreds of processes, each of which would compile the whole program anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# What is drawn or printed must not depend on the terminal, and the language, of the person who runs the tests.
+for _name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE"):
+    os.environ.pop(_name, None)
+os.environ["LANG"] = "C.UTF-8"
 
 # Where the tests run in the background of a script (`nohup .ci/run &`), signals are ignored that the processes of tests
 # inherit, and are sent.
