@@ -97,6 +97,6 @@ async def test_end_of_changes_ends_it_and_cancels_what_is_prepared() -> None:
 
 
 async def _until(condition: object) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # type: ignore[operator]
             await asyncio.sleep(0)
