@@ -75,6 +75,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._came_back)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Without a limit, which would pass at once: from Python 3.12 on, it is waited for in another thread."""
+        await super().shutdown_default_executor()
+
     def _came_back(self, _: asyncio.Future[Any]) -> None:
         self._outside -= 1
 
