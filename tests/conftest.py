@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _parameter(item: pytest.Item, name: str) -> object:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get(name) if callspec is not None else None
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember that a test has failed."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _leftovers_of_a_failure(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Free what a test that failed has not closed: warnings about it would fail a later one, which is not at fault."""
+    yield
+    if request.node.stash.get(_FAILED, False):
+        # They have the frames of the test.
+        sys.last_type = sys.last_value = sys.last_traceback = None
+        if sys.version_info >= (3, 12):
+            sys.last_exc = None
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
