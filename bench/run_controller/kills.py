@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -111,10 +112,12 @@ def one_run(
     *,
     meanwhile: Callable[[], None] = lambda: None,
     layers: int = _LAYERS,
+    starts: bool = True,
 ) -> None:
     """Submit a run, kill the operator at most so often while it goes on, and compare.
 
     `meanwhile`: what else happens to it. `layers`: how many steps follow on each other; there are four in each.
+    `starts`: whether an operator is started if none runs; otherwise the caller does that.
     """
     outside = on.folder / f"outside-{name}"
     outside.mkdir()
@@ -124,7 +127,7 @@ def one_run(
     run["spec"] = {"pipeline": pipeline, "prestart": chance.randint(0, 6)}  # type: ignore[assignment]
     on.call("POST", _RUNS, run)
     began = time.monotonic()
-    if on.operator is None or on.operator.poll() is not None:
+    if starts and (on.operator is None or on.operator.poll() is not None):
         on.start_operator()
     for _ in range(kills):
         time.sleep(chance.uniform(*(_FORKED_PAUSE if on.forks else _FRESH_PAUSE)))
@@ -211,6 +214,8 @@ def _api_away(on: Stage, seed: int, found: Found) -> Iterator[None]:
     """Meanwhile the API server is away for the operators again and again."""
     from tests.integration.operator.faults import Faults, fault_proxy
 
+    # It logs each connection that it cuts off.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     chance, trouble, over = random.Random(seed), Faults(lost=0.02), threading.Event()
 
     def toggle() -> None:

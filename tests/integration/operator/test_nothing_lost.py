@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 import signal
+import threading
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from bench.run_controller.kills import Found, one_run, store_away
-from bench.run_controller.stage import Json, Stage, stage
+from bench.run_controller.stage import Json, Process, Stage, stage
 from tests.integration.operator.faults import Faults, fault_proxy
 from tests.support.waiting import wait_until
 
@@ -135,23 +136,47 @@ def test_a_client_that_changes_the_status_does_no_harm(setup: Stage) -> None:
     setup.kill_operator()
 
 
+class Restarted:
+    """An operator that is started again when it ends, as a cluster does it: it may be too slow to keep its lease."""
+
+    def __init__(self, start: Callable[[], Process]) -> None:
+        self._process, self._over = start(), threading.Event()
+        self._thread = threading.Thread(target=self._restart, args=(start,), name="restart")
+        self._thread.start()
+
+    def _restart(self, start: Callable[[], Process]) -> None:
+        while not self._over.wait(0.2):
+            if self._process.poll() is not None:
+                self._process = start()
+
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join()
+        end(self._process)
+
+
+def end(process: Process) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait(20)
+
+
 @contextmanager
-def two_operators(setup: Stage, trouble: Faults) -> Iterator[None]:
-    """The first of them leads, and reaches the cluster through `trouble`."""
+def two_operators(setup: Stage, trouble: Faults) -> Iterator[Process]:
+    """The first of them, which leads and reaches the cluster through `trouble`."""
     with fault_proxy(setup.cluster, trouble) as through:
         election = ("--leader-elect", "--leader-elect-lease-duration", "5")
-        first = setup.operator = setup.another_operator("first", through, *election)
+        first = setup.another_operator("first", through, *election)
         second = None
         try:
             wait_until(lambda: bool(holder(setup)), _TIMEOUT, what="a leader")
-            second = setup.another_operator("second", None, *election)
-            yield
+            second = Restarted(lambda: setup.another_operator("second", None, *election))
+            yield first
         finally:
-            for process in (first, second):
-                if process is not None and process.poll() is None:
-                    process.send_signal(signal.SIGCONT)
-                    process.kill()
-                    process.wait(20)
+            end(first)
+            if second is not None:
+                second.end()
 
 
 def holder(setup: Stage) -> str:
@@ -165,10 +190,8 @@ def holder(setup: Stage) -> str:
 def test_a_leader_that_falls_silent_and_comes_back_does_no_harm(setup: Stage, how: str) -> None:
     setup.call("POST", "/api/v1/namespaces", {"metadata": {"name": "c8s-system"}})
     trouble, found = Faults(), Found()
-    with two_operators(setup, trouble):
+    with two_operators(setup, trouble) as first:
         led = holder(setup)
-        assert setup.operator is not None
-        first = setup.operator
 
         def fall_silent() -> None:
             wait_until((setup.folder / "outside-silent-1" / "began").exists, _TIMEOUT, what="the start of the run")
@@ -182,7 +205,7 @@ def test_a_leader_that_falls_silent_and_comes_back_does_no_harm(setup: Stage, ho
             else:
                 trouble.partitioned = False
 
-        one_run(setup, "silent-1", 0, random.Random(13), found, meanwhile=fall_silent, layers=3)
+        one_run(setup, "silent-1", 0, random.Random(13), found, meanwhile=fall_silent, layers=3, starts=False)
         wait_until(lambda: first.poll() is not None, _TIMEOUT, what="the one that was silent has given up")
     assert found.wrong == []
     assert found.runs == 1
