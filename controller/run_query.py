@@ -69,8 +69,12 @@ _TIMES = ("age", "duration")
 FIELDS = ("status", *_TEXT_FIELDS, *_TIMES)
 _FIELD = re.compile(r"([a-z]+):(.*)", re.DOTALL)
 _COMPARISON = re.compile(r"([a-z]+)(<=|>=|<|>|=)(.*)", re.DOTALL)
+_BLANKS = re.compile(r"(?<!\S)(!?(?:age|duration))\s*(<=|>=|<|>)\s*")
+"""Around the sign of a comparison."""
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _UNITS = (86_400, 3_600, 60, 1)
+_MAX_QUOTED = 30
+"""Characters of a wrong word in the message about it."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class _TermError(Exception):
 def parse_query(text: str) -> RunQuery:
     """Parse a filter. Terms with an error are ignored and reported, so that the list does not jump while one types."""
     predicates, problems = [], []
-    for term in text.lower().split():
+    for term in _BLANKS.sub(r"\1\2", text.lower()).split():
         excluded, bare = term.startswith("!"), term.removeprefix("!")
         if not bare:
             continue
@@ -164,10 +168,13 @@ def _text_matches(text: str, value: str, is_exact: bool) -> bool:
 def _status(value: str) -> str:
     if value in _STATUSES:
         return _STATUSES[value]
-    matching = {phase for name, phase in _STATUSES.items() if name.startswith(value)}
-    if len(matching) == 1:
-        return matching.pop()
-    raise _TermError(f"there is no status {value!r}: {', '.join(_STATUS_NAMES)}")
+    for names in (_STATUS_NAMES, _STATUSES):
+        matching = {_STATUSES[name] for name in names if name.startswith(value)}
+        if len(matching) == 1:
+            return matching.pop()
+    near = get_close_matches(value, _STATUSES, n=1)
+    hint = f"did you mean status:{near[0]}?" if near else f"there are {', '.join(_STATUS_NAMES)}"
+    raise _TermError(f"there is no status {_quoted(value)}; {hint}")
 
 
 def _comparison(name: str, operator: str, value: str) -> Predicate:
@@ -203,10 +210,15 @@ def _seconds(name: str, value: str) -> float:
 def _unknown_field(name: str) -> str:
     near = get_close_matches(name, FIELDS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FIELDS)}"
-    return f"there is no field {name!r}; {hint}"
+    return f"there is no field {_quoted(name)}; {hint}"
+
+
+def _quoted(text: str) -> str:
+    """What was typed, of a long text its beginning."""
+    return repr(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
 
 
 def _example(name: str) -> str:
     examples = {"status": "failed", "branch": "main", "pipeline": "web-*", "commit": "1a2b3c4", "event": "tag",
-                "by": "alice", "name": "web-4"}  # fmt: skip
+                "by": "alice", "name": "web-4", "watch": "yes"}  # fmt: skip
     return f"{name}:{examples[name]}"

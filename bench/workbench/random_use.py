@@ -1,9 +1,11 @@
 """Plays random sequences of keys, mouse events, resizes, changes of runs and disconnections against the workbench.
 
 .venv/bin/python bench/workbench/random_use.py --sequences 10000
+.venv/bin/python bench/workbench/random_use.py --scene tour --sequences 500
 .venv/bin/python bench/workbench/random_use.py --live --sequences 500
 
-With a fake controller, in virtual time; or with `--live` on a sandbox, whose runs start, print and end by themselves. A
+With a fake controller, in virtual time, on all scenes or the one with `--scene` (workbench, bundle, start, empty,
+read-only, tour); or with `--live` on a sandbox, whose runs start, print and end by themselves. A
 sequence is 20 acts (about 45 keys, clicks and changes), and ends when the app has
 read all keys of it and Escape has led back to the first screen. Some share an app; the next one starts on its first
 screen.
@@ -32,6 +34,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -66,6 +69,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes that play at the same time")
     parser.add_argument("--limit", type=float, default=900, help="seconds for one seed")
     parser.add_argument("--live", action="store_true", help="use a sandbox instead of a fake controller")
+    parser.add_argument("--scene", help="play on this scene only")
     parser.add_argument("--play", type=int, nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.play is not None:
@@ -150,6 +154,7 @@ class _Watch:
                 *(sys.executable, __file__, "--play", "--length", str(self._options.length)),
                 *("--limit", str(self._options.limit)),
                 *(["--live"] if self._options.live else []),
+                *(["--scene", self._options.scene] if self._options.scene is not None else []),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, limit=2**22,
             )  # fmt: skip
             assert process.stderr is not None
@@ -211,7 +216,7 @@ def _play(options: argparse.Namespace) -> int:
     from tests.support.tui.styles import parsed_styles
     from workbench.tui.startup import tune_garbage_collector
 
-    play = _play_live if options.live else _play_group
+    play = _play_live if options.live else partial(_play_group, scene=options.scene)
     tune_garbage_collector()
     with parsed_styles():
         for line in sys.stdin:
@@ -231,7 +236,7 @@ def _play(options: argparse.Namespace) -> int:
     return 0
 
 
-def _play_group(seeds: list[int], length: int, users: list[Any], failures: list[str]) -> None:
+def _play_group(seeds: list[int], length: int, users: list[Any], failures: list[str], scene: str | None = None) -> None:
     """Play seeds with a fake controller; after a failure the rest of them on a new app."""
     from tests.support.tui.random_use import SequenceError, play_sequences
 
@@ -242,7 +247,7 @@ def _play_group(seeds: list[int], length: int, users: list[Any], failures: list[
     while seeds:
         signal.setitimer(signal.ITIMER_PROF, _TURN, 1)
         try:
-            play_sequences(seeds, length, count)
+            play_sequences(seeds, length, count, scene)
             seeds = []
         except SequenceError as error:
             failures.append(_describe(error))

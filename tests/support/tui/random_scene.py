@@ -214,12 +214,6 @@ class Scene:
     """Called when the app has ended."""
 
 
-def make_scene(folder: Path, random: Random) -> Scene:
-    """One of several scenes, most often a workbench with several runs and a pipeline file in `folder`."""
-    (scene,) = random.choices((_workbench, _bundle, _start, _empty), (86, 6, 3, 5))
-    return scene(folder, random)
-
-
 def reset_scene(scene: Scene, seed: int) -> None:
     """Make everything as it is for the sequence of this seed, but for what the app itself remembers."""
     if scene.controller is not None:
@@ -228,7 +222,7 @@ def reset_scene(scene: Scene, seed: int) -> None:
         scene.controller.changes.put_nowait(RunsListed(scene.controller.listed))
 
 
-def _workbench(folder: Path, random: Random) -> Scene:
+def workbench_scene(folder: Path, random: Random) -> Scene:
     file = folder / ".c8s.yaml"
     launcher = FakeLauncher(hello(8, "Running"), file)
     definition = random.choice(({"name": "shop"}, {"name": "shop", "params": [{"name": "WHO"}]}, DEFINITION))
@@ -247,7 +241,7 @@ def _workbench(folder: Path, random: Random) -> Scene:
     return Scene(app, controller, app.saves, reset)
 
 
-def _empty(folder: Path, random: Random) -> Scene:
+def empty_scene(folder: Path, random: Random) -> Scene:
     """The first start: no run, and a pipeline file only once it is written."""
     file = folder / ".c8s.yaml"
     app = RandomWorkbench([], folder=folder, find_pipeline=lambda: file if file.is_file() else None)
@@ -260,7 +254,7 @@ def _empty(folder: Path, random: Random) -> Scene:
     return Scene(app, controller, app.saves, reset)
 
 
-def _bundle(folder: Path, random: Random) -> Scene:
+def bundle_scene(folder: Path, random: Random) -> Scene:
     """A run that was opened from a file."""
     path = folder / "a.c8srun"
     path.write_bytes(sample_bundle())
@@ -279,7 +273,7 @@ def sample_bundle() -> bytes:
         return path.read_bytes()
 
 
-def _start(folder: Path, random: Random) -> Scene:
+def start_scene(folder: Path, random: Random) -> Scene:
     """The screen that starts a sandbox."""
     return Scene(SetupApp([ScriptedProvider(random), ScriptedProvider(random)], starts_at_once=random.random() < 0.3))
 

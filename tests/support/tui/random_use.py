@@ -20,12 +20,12 @@ from textual import events
 from textual.geometry import Size
 
 from tests.support.tui.fakes import run, step
+from tests.support.tui.random_apps import make_scene
 from tests.support.tui.random_scene import (
     PIPELINE,
     Scene,
     ScriptedController,
     ScriptedSaves,
-    make_scene,
     reset_scene,
     sample_bundle,
 )
@@ -318,18 +318,27 @@ def own_folder() -> Iterator[Path]:
 
 
 def play_sequences(
-    seeds: Sequence[int], length: int = 40, on_end: Callable[[RandomUser], None] = lambda _: None
+    seeds: Sequence[int],
+    length: int = 40,
+    on_end: Callable[[RandomUser], None] = lambda _: None,
+    scene: str | None = None,
 ) -> None:
-    """Play sequences of one group in virtual time; `on_end` gets the user of each. Raises SequenceError."""
+    """Play sequences of one group in virtual time, on the scene with this name or on any. Raises SequenceError.
+
+    Args:
+        on_end: gets the user of each sequence.
+    """
     sample_bundle()
     with own_folder() as folder:
-        run_virtual(_play(folder, deque(seeds), length, on_end))
+        run_virtual(_play(folder, deque(seeds), length, on_end, scene))
 
 
-async def _play(folder: Path, seeds: deque[int], length: int, on_end: Callable[[RandomUser], None]) -> None:
+async def _play(
+    folder: Path, seeds: deque[int], length: int, on_end: Callable[[RandomUser], None], scene: str | None
+) -> None:
     while seeds:
         # A new app also after one that was left, as by a command of the palette.
-        await _play_on(make_scene(folder, Random(f"scene {seeds[0] // GROUP}")), seeds, length, on_end)
+        await _play_on(make_scene(folder, Random(f"scene {seeds[0] // GROUP}"), scene), seeds, length, on_end)
 
 
 async def play_on_scene(scene: Scene, seed: int, length: int) -> RandomUser:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.run_query import parse_query
+from controller.run_query import FIELDS, parse_query
 from tests.support.tui.fakes import NOW, hello, run
 from workbench.runs.run_filter import RunFilter
 
@@ -44,7 +44,11 @@ def selected(text: str) -> list[int]:
         ("event:tag", [3]),
         ("by:ali", [3]),
         ("name:p-4", [4]),
+        ("status:r", [4]),
+        ("status:p", []),
         ("age<1m", [1]),
+        ("age < 1m", [1]),
+        ("!age <1h hello", []),
         ("age<1h", [1, 2, 4]),
         ("age>1d", [3]),
         ("age<=30s", [1]),
@@ -64,7 +68,12 @@ def test_terms_select_runs(text: str, numbers: list[int]) -> None:
     [
         ("stauts:failed", "there is no field 'stauts'; did you mean status?"),
         ("zzz:1", "there is no field 'zzz'; there are status, name, "),
-        ("status:odd", "there is no status 'odd': pending, queued, running, succeeded, failed, cancelled"),
+        ("status:odd", "there is no status 'odd'; there are pending, queued, running, succeeded, failed, cancelled"),
+        ("status:faild", "there is no status 'faild'; did you mean status:failed?"),
+        (f"status:{'x' * 5000}", f"there is no status '{'x' * 30}…'; there are pending"),
+        ("watch:", "watch: needs a value, as in watch:yes"),
+        ("watch<1h", "watch is written with a colon, as in watch:yes"),
+        ("age<1x", "age needs a time with a unit (s, m, h or d), as in age<90s or age>1h30m"),
         ("status:", "status: needs a value, as in status:failed"),
         ("branch:", "branch: needs a value, as in branch:main"),
         ("age<", "age needs a time with a unit (s, m, h or d), as in age<90s or age>1h30m"),
@@ -79,6 +88,16 @@ def test_errors_are_reported_and_ignored(text: str, problem: str) -> None:
     (found,) = parse_query(f"hello {text}").problems
     assert found.startswith(problem)
     assert [each.number for each in RunFilter(f"hello {text}").apply(RUNS, NOW)] == [1, 2]
+
+
+@pytest.mark.parametrize("name", [*FIELDS, "size", ""])
+@pytest.mark.parametrize(
+    "rest", ["", ":", ":,", ":*", ":x", "::", "<", "<=", "=", "=x", ">1x", "<1h", "< 1h", ":[", ":\u202e"]
+)
+def test_whatever_is_typed_is_a_filter_or_has_one_problem(name: str, rest: str) -> None:
+    query = parse_query(f"{name}{rest}")
+    assert len(query.problems) <= 1
+    assert all(query.matches(each, NOW) in (True, False) for each in RUNS)
 
 
 def test_runs_that_have_not_started_have_no_duration() -> None:
