@@ -83,6 +83,30 @@ async def test_breadcrumb_leads_back() -> None:
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
 
+async def test_enter_in_a_comparison_opens_the_log() -> None:
+    left = run("shop-1", "Succeeded", [step("build", (), "Succeeded"), step("gone", (), "Succeeded")])
+    right = run("shop-2", "Succeeded", [step("build", (), "Succeeded")])
+    app = FakeWorkbench([left, replace(right, rerun_of="shop-1")], open_run="shop-2")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "shop-2"))
+        await pilot.press("equals_sign")
+        await until(pilot, sees(app, "changed result", "⏎ Log"))
+        await pilot.press("enter")
+        await until(pilot, sees(app, "shop-2 › build"))
+        await pilot.press("escape", "end", "enter")
+        await until(pilot, sees(app, "shop-1 › gone"))
+
+
+async def test_notes_of_a_narrow_header_are_whole_or_left_out() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42", "local processes · images ignored"))
+        for width, note in ((66, "  images ignored"), (50, "")):
+            await pilot.resize_terminal(width, 20)
+            await until(pilot, lambda note=note: shown(app).splitlines()[0].rstrip().endswith(note or "unit"))
+            assert "local" not in shown(app).splitlines()[0]
+
+
 async def test_resume_refuses_a_run_of_another_pipeline() -> None:
     launcher = FakeLauncher(hello(8, "Running"))
     launcher.pipeline = LintOutcome((), {"name": "shop"})

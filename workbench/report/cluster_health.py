@@ -67,6 +67,12 @@ def sandbox_section(found: SandboxHealth) -> Section:
     )
 
 
+def runtime_text(runtime: str) -> str:
+    """What runs the steps, of a Node's `process://0.1` or `containerd://2.1`."""
+    kind, _, version = runtime.partition("://")
+    return "local processes" if kind == "process" else f"{kind} {version}".strip()
+
+
 def _process(part: Component) -> str:
     pid = f", pid {part.pid}" if part.pid is not None else ""
     restarts = f", restarted {plural(part.restarts, 'time')}" if part.restarts else ""
@@ -85,7 +91,7 @@ def health_sections(health: Health, now: datetime) -> tuple[Section, ...]:
         if health.oldest_wait_seconds is not None
         else ""
     )
-    queue = Row("none", "waiting", f"{health.queued_runs} run{'' if health.queued_runs == 1 else 's'}{oldest}")
+    queue = Row("none", "waiting", f"{plural(health.queued_runs, 'run')}{oldest}")
     return (
         Section("Controller and store", parts),
         Section("Queue", (queue,)),

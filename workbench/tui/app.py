@@ -45,6 +45,8 @@ _FEED_RETRY = 3.0
 _PIPELINE_POLL = 1.0
 """Seconds between checks whether a pipeline file was written, while there is none."""
 _PUBLISH_DELAY = 0.05
+_IDLE_TICK = 10.0
+"""Seconds between two looks at the ages of runs while none is active."""
 """Seconds within which changes of runs are published together."""
 
 
@@ -146,6 +148,7 @@ class Workbench(OpeningApp):
 
     def on_mount(self) -> None:
         self._ticker = self.set_interval(1.0, self._publish_tick, pause=True)
+        self._idle_ticker = self.set_interval(_IDLE_TICK, self._publish_tick)
         self.push_screen(RunsScreen())
         if self._open_run is not None:
             self.open_run(self._open_run)
@@ -321,10 +324,12 @@ class Workbench(OpeningApp):
         self._publish_pending = False
         self.close_missing_run()
         self._ended_runs.report(self.feed.runs)
-        if self.feed.runs.active:
-            self._ticker.resume()
-        else:
-            self._ticker.pause()
+        is_active = self.feed.runs.active
+        for ticker, is_wanted in ((self._ticker, is_active), (self._idle_ticker, not is_active)):
+            if is_wanted:
+                ticker.resume()
+            else:
+                ticker.pause()
         self.runs_changed.publish(None)
 
     def _publish_tick(self) -> None:

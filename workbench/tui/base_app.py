@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual import events
 from textual.actions import ActionParseResult
 from textual.app import App, ReturnType
+from textual.await_complete import AwaitComplete
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.errors import NoWidget
@@ -54,6 +56,8 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         self.custom_keys: Mapping[str, str] = options.keymap.keys
         """The keys that the config gives to actions."""
         self._pending_notices = list(options.preferences.problems)
+        self._held_notices: list[Callable[[], None]] = []
+        """Show the notifications that have come since a dialog was opened."""
         self._ascii_filters = [AsciiFilter()] if options.ascii_only else []
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -167,7 +171,20 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         markup: bool = True,
     ) -> None:
         self.messages.add(datetime.now(UTC), severity, title, message)
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+        show = partial(super().notify, message, title=title, severity=severity, timeout=timeout, markup=markup)
+        if self._screen_stack and self._screen_stack[-1].is_modal:
+            # It would cover the question.
+            self._held_notices.append(show)
+        else:
+            show()
+
+    def pop_screen(self) -> AwaitComplete:
+        popped = super().pop_screen()
+        if not self._screen_stack[-1].is_modal:
+            held, self._held_notices = self._held_notices, []
+            for show in held:
+                show()
+        return popped
 
     async def _shutdown(self) -> None:
         # A worker that goes on while its screen is removed would query widgets that no longer exist.

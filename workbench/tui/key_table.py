@@ -14,7 +14,7 @@ PLACES = {
     "list of runs": ("runs", "pipelines"),
     "graph, steps": ("graph", "steps"),
     "log": ("log",),
-    "details and others": ("tabs", "details", "comparison", "cluster", "messages", "secrets", "deliveries", "artifact"),
+    "details and others": ("text", "details", "comparison", "cluster", "messages", "secrets", "deliveries", "artifact"),
     "editor": ("editor", "editor's graph", "editor's problems"),
 }
 """The columns of the table: parts of screens by their focus scopes."""

@@ -51,8 +51,8 @@ from workbench.tui.widgets.log.section_view import SectionLogView
 from workbench.tui.widgets.pipelines_list import PipelinesList
 from workbench.tui.widgets.runs_table import RunsTable
 from workbench.tui.widgets.step_list import StepList
-from workbench.tui.widgets.tab_bar import TabBar
 from workbench.tui.widgets.tests_list import TestsList
+from workbench.tui.widgets.text_pane import TextPane
 
 RESERVED = {
     "ctrl+q": "always quits the workbench",
@@ -93,11 +93,12 @@ FOCUS_SCOPES = (
     FocusScope("find in the editor", (Input, FindBar, EditorScreen), modal=True),
     FocusScope("editor's graph", (DagView, EditorScreen)),
     FocusScope("editor's problems", (ProblemList, EditorScreen)),
-    FocusScope("tabs", (TabBar, DetailsScreen)),
+    FocusScope("text", (TextPane, DetailsScreen)),
     FocusScope("details", (ArtifactList, DetailsScreen)),
     FocusScope("tests", (TestsList, TestsScreen)),
+    FocusScope("test", (TextPane, TestsScreen)),
     FocusScope("comparison", (ListView, CompareScreen)),
-    FocusScope("cluster", (ClusterScreen,)),
+    FocusScope("cluster", (TextPane, ClusterScreen)),
     FocusScope("messages", (NotificationList, NotificationsScreen)),
     FocusScope("help", (HelpScreen,), modal=True),
     FocusScope("question", (ConfirmDialog,), modal=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from workbench.client import (
 )
 from workbench.pipeline_file.load import LintOutcome
 from workbench.runs.run_filter import RunFilter, SortOrder
+from workbench.tui import app as app_module
 from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.runs_table import RunsTable
@@ -215,3 +217,30 @@ async def test_filter_that_matches_nothing_says_so() -> None:
         await until(pilot, sees(app, "webshop-42"))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_ages_go_on_while_no_run_is_active(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "_IDLE_TICK", 0.05)
+    passed = [0]
+    app = FakeWorkbench([hello(7, created_ago=30), hello(6, created_ago=3_500)])
+    app._clock = lambda: NOW + timedelta(seconds=passed[0])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "30s", "58m"))
+        await pilot.press("slash", *"age<1h", "enter")
+        await until(pilot, sees(app, "hello-7", "hello-6"))
+        passed[0] = 240
+        await until(pilot, sees(app, "hello-7", "4m"))
+        await until(pilot, lambda: "hello-6" not in shown(app).partition("───")[0])
+
+
+async def test_footer_offers_what_a_field_and_a_list_of_pipelines_do() -> None:
+    app = FakeWorkbench([hello(7)], launcher=FakeLauncher(hello(8, "Running")))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7", "⏎ Open"))
+        await pilot.press("O", "slash")
+        await until(pilot, sees(app, "esc Show all"))
+        await pilot.press("x", "escape")
+        await until(pilot, lambda: "esc Show all" not in shown(app))
+        assert "oldest" in shown(app).splitlines()[0], "the order is kept"
+        await pilot.press("p")
+        await until(pilot, sees(app, "⏎ Run"))

@@ -115,6 +115,11 @@ class Run:
         return creation_key(self.created_at or _NEVER, self.number, self.name, self.namespace, self.uid)
 
     @property
+    def is_triggered(self) -> bool:
+        """Whether a forge has reported what the run is for; a person or a watch has started the others."""
+        return bool(self.raw.get("trigger"))
+
+    @property
     def may_reuse(self) -> bool:
         """Whether it was started to reuse what earlier runs have done."""
         return self.reuse or self.reuse_from is not None

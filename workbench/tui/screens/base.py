@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 from textual import on
 from textual.screen import Screen
 
+from workbench.report.cluster_health import runtime_text
 from workbench.runs.footer import other_screen_actions
 from workbench.session.view_state import Layout
 from workbench.tui.boundary import ErrorBoundary, is_going
@@ -153,7 +154,7 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
             footer.show_actions(other_screen_actions(run), first=False)
 
     def clock_ticked(self) -> None:
-        """Called every second while a run is active."""
+        """Called every second while a run is active, and now and then while none is."""
 
     @on(HeaderBar.CrumbClicked)
     def _crumb_clicked(self, event: HeaderBar.CrumbClicked) -> None:
@@ -177,6 +178,6 @@ class WorkbenchScreen(ErrorBoundary, Screen[None]):
         self.set_class(feed.connection_error is not None or self.workbench.disk_problem is not None, "-trouble")
         cluster = self.workbench.feed.cluster
         if cluster is not None:
-            images = "images ignored" if cluster.ignores_images else "images used"
-            watching = "watching · " if self.workbench.is_watching else ""
-            bar.note = f"{watching}{cluster.runtime} · {images}"
+            images = ("images ignored",) if cluster.ignores_images else ()
+            watching = ("watching",) if self.workbench.is_watching else ()
+            bar.notes = (runtime_text(cluster.runtime), *images, *watching)

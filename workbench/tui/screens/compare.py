@@ -37,6 +37,7 @@ class StepComparisonList(ListView):
     """A row for each step of either run. Keys are the steps' names."""
 
     HELP_TITLE: ClassVar[str] = "Steps of both"
+    OPENS: ClassVar[str] = "Log"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -139,6 +140,12 @@ class CompareScreen(WorkbenchScreen):
             said.update(Text(sanitize_label(str(error), 400), palette(self.app).warning))
             return
         said.update(self._difference_text(found))
+
+    @on(ListView.Opened)
+    def _open_log(self, event: ListView.Opened) -> None:
+        pair = self.query_one(StepComparisonList).pairs.get(event.key)
+        if pair is not None:
+            self.workbench.open_run(self._left if pair.right is None else self._right, event.key, above=True)
 
     def _difference_text(self, difference: Difference | None) -> Text:
         colours = palette(self.app)

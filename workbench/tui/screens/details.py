@@ -9,7 +9,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.widgets import Static
 
 from workbench.client.errors import ClientError, NotFoundError
@@ -38,6 +38,7 @@ from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.tab_bar import TabBar
+from workbench.tui.widgets.text_pane import TextPane
 
 _NAME_WIDTH = 18
 _MARGIN = 7
@@ -57,7 +58,10 @@ class DetailsScreen(ArtifactActions):
     CSS_PATH = "details.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace,d", "app.pop_screen", "Back", id="details.back", tooltip="Go back to the run"),
-    ]
+        Binding("left,h", "go_tab(-1)", "Previous tab", show=False, id="tabs.previous",
+                tooltip="Go to the previous tab"),
+        Binding("right,l", "go_tab(1)", "Next tab", id="tabs.next", tooltip="Go to the next tab"),
+    ]  # fmt: skip
 
     def __init__(self, run: str, step: str | None, tab: str = "why") -> None:
         super().__init__()
@@ -82,7 +86,7 @@ class DetailsScreen(ArtifactActions):
         yield HeaderBar()
         yield TabBar(_TABS, self._initial_tab, id="details-tabs")
         for name in ("why", "environment", "events", "yaml"):
-            with VerticalScroll(id=name, classes="details-tab"):
+            with TextPane(id=name, classes="details-tab"):
                 yield Static(id=f"details-{name}", markup=False)
         with Vertical(id="artifacts", classes="details-tab"):
             shows = key_label(self.app, "rows.open", "Enter")
@@ -103,6 +107,10 @@ class DetailsScreen(ArtifactActions):
         active = self.query_one(TabBar).active
         for pane in self.query(".details-tab"):
             pane.display = pane.id == active
+        self.query_one("#details-artifacts" if active == "artifacts" else f"#{active}").focus()
+
+    def action_go_tab(self, step: int) -> None:
+        self.query_one(TabBar).go(step)
 
     @property
     def current_run(self) -> str | None:

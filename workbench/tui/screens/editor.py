@@ -311,6 +311,7 @@ class EditorScreen(EditorFind):
     def _set_notice(self, text: str) -> None:
         notice = self.query_one("#editor-notice", Static)
         notice.display = bool(text)
+        self.set_class(bool(text), "-noticed")
         notice.update(Text(f" ⚠ {sanitize_label(text, 300)}"))
 
     def _save_draft(self) -> None:

@@ -84,6 +84,7 @@ class HelpScreen(ErrorBoundary, ModalScreen[None]):
             (ERROR_SIGN, "a line that looks like an error", colours.error),
             (WRAP_SIGN, "goes on with the line above, which is wrapped", colours.faint),
             ("≠", "differs between the two runs", colours.plain),
+            ("+ - ~", "files, variables and steps that are new, gone and changed", colours.plain),
             (durations, "durations of the last runs, the longest highest", colours.muted),
             (SLOWER_SIGN, "slower than the last runs", colours.warning),
         ):

@@ -67,7 +67,7 @@ class RunsScreen(RunActions):
                 tooltip="Go to the pipelines of this folder and the cluster, or back"),
         Binding("v", "preview", "Preview", show=False, id="runs.preview",
                 tooltip="Show or hide the preview of the selected run"),
-        Binding("escape", "leave_filter", "All", show=False, id="runs.all", tooltip="Remove the filter"),
+        Binding("escape", "leave_filter", "Show all", show=False, id="runs.all", tooltip="Remove the filter"),
     ]  # fmt: skip
     STATE_KEY = "runs"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - Textual says so
@@ -133,7 +133,7 @@ class RunsScreen(RunActions):
             field = self.query_one("#runs-filter", Input)
             with self.prevent(Input.Changed):
                 field.value = self._filter.text
-            field.display = True
+            self._show_field(shown=True)
 
     @property
     def current_run(self) -> str | None:
@@ -216,14 +216,19 @@ class RunsScreen(RunActions):
         self.show_breadcrumbs(f"runs ({shown})" if runs.loaded else "runs", *((how,) if how else ()))
 
     def action_filter(self) -> None:
-        field = self.query_one("#runs-filter", Input)
-        field.display = True
-        field.focus()
+        self._show_field(shown=True)
+        self.query_one("#runs-filter", Input).focus()
+
+    def _show_field(self, *, shown: bool) -> None:
+        self.query_one("#runs-filter", Input).display = shown
+        # Notifications must not cover it.
+        self.set_class(shown, "-filtering")
+        self.fit_footer()
 
     def action_leave_filter(self) -> None:
-        field = self.query_one("#runs-filter", Input)
-        field.value, field.display = "", False
-        self._filter = RunFilter()
+        self.query_one("#runs-filter", Input).value = ""
+        self._show_field(shown=False)
+        self._filter = RunFilter(order=self._filter.order)
         self.runs_changed()
         self.query_one(RunsTable).focus()
 
@@ -271,11 +276,12 @@ class RunsScreen(RunActions):
 
     @on(Input.Submitted, "#runs-filter")
     def _filter_submitted(self) -> None:
-        self.query_one("#runs-filter", Input).display = bool(self._filter.text)
+        self._show_field(shown=bool(self._filter.text))
         self.query_one(RunsTable).focus()
 
     def clock_ticked(self) -> None:
-        self.query_one(RunsTable).tick()
+        if self.query_one(RunsTable).tick() and "age" in self._filter.text.lower():
+            self.runs_changed()
         run = self.workbench.feed.runs.get(self.current_run or "")
         if run is not None and not run.ended:
             self._show_last_lines(run)
@@ -286,7 +292,8 @@ class RunsScreen(RunActions):
 
     def fit_footer(self) -> None:
         run = self.workbench.feed.runs.get(self.current_run or "")
-        self.query_one(KeyFooter).show_actions(footer_actions(run, None))
+        leaving = ("runs.all",) if self.has_class("-filtering") else ()
+        self.query_one(KeyFooter).show_actions((*leaving, *footer_actions(run, None)))
 
     @on(ListView.CursorMoved, "#runs")
     def _update_preview(self) -> None:

@@ -57,7 +57,10 @@ class TourWorkbench(Workbench):
 
     CSS_PATH = "../app.tcss"
     # At the bottom, notifications would cover the hints.
-    CSS = ".-with-tour ToastRack { dock: top; align: right top; margin-top: 2; }"
+    CSS = """
+    .-with-tour ToastRack { dock: top; align: right top; margin-top: 2; }
+    .-with-tour.-trouble ToastRack { margin-top: 6; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "tour_next", "Go on", show=False, id="tour.next",
                 tooltip="Let the tour do what its hint is about"),

@@ -19,14 +19,16 @@ from workbench.tui.theme import palette
 
 _START = " c8s"
 _READ_ONLY = " read-only"
+_NOTES_GAP = " · "
 
 
 class HeaderBar(ErrorBoundary, Vertical):
-    """Breadcrumbs on the left, a note about the cluster on the right."""
+    """Breadcrumbs on the left, notes about the cluster on the right."""
 
     breadcrumbs: reactive[tuple[str, ...]] = reactive((), repaint=False)
     """From the outermost to the innermost."""
-    note: reactive[str] = reactive("", repaint=False)
+    notes: reactive[tuple[str, ...]] = reactive((), repaint=False)
+    """About the cluster, the most important last: where there is no room for all, the others are left out."""
     connection_error: reactive[str | None] = reactive(None, repaint=False)
     """The error of the connection; None while it works."""
     connection_hint: str = ""
@@ -73,7 +75,7 @@ class HeaderBar(ErrorBoundary, Vertical):
     def watch_read_only(self) -> None:
         self._draw_breadcrumbs()
 
-    def watch_note(self) -> None:
+    def watch_notes(self) -> None:
         self._draw_breadcrumbs()
 
     def watch_connection_error(self) -> None:
@@ -106,7 +108,10 @@ class HeaderBar(ErrorBoundary, Vertical):
         for at, crumb in enumerate(self.breadcrumbs):
             text.append(" › ", colours.faint)
             text.append(sanitize_label(crumb, 40), colours.bold if at == len(self.breadcrumbs) - 1 else colours.muted)
-        note = sanitize_label(self.note, max(0, self.size.width - cell_width(text.plain) - 3))
+        notes, room = [sanitize_label(each, 60) for each in self.notes], self.size.width - cell_width(text.plain) - 3
+        while notes and cell_width(_NOTES_GAP.join(notes)) > room:
+            notes.pop(0)
+        note = _NOTES_GAP.join(notes)
         blank = self.size.width - cell_width(text.plain) - cell_width(note) - 1
         text.append(" " * max(blank, 0))
         text.append(note, colours.faint)

@@ -11,6 +11,8 @@ from textual.geometry import Offset
 from textual.screen import Screen
 from textual.widget import Widget
 
+from workbench.tui.widgets.tab_bar import TabBar
+
 _LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 """In the order in which they are given: those that need no move of the hand first."""
 _MAX_TARGETS = len(_LETTERS) ** 2
@@ -59,7 +61,7 @@ def _targets(screen: Screen[object]) -> Iterator[JumpTarget]:
     for widget in screen.query("*"):
         if not widget.visible or not widget.region or widget.is_disabled:
             continue
-        if widget.focusable:
+        if widget.focusable or isinstance(widget, TabBar):
             places = widget.jump_places() if isinstance(widget, Jumpable) else ()
             for place, at in places:
                 yield JumpTarget(widget, place, widget.region.offset + at)

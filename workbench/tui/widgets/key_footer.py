@@ -19,6 +19,7 @@ from textual.widget import Widget
 from workbench.runs.footer import choose_actions
 from workbench.text.width import cell_width
 from workbench.tui.boundary import PaneBoundary, is_going
+from workbench.tui.widgets.list_view import ListView
 
 _NARROW_COLUMNS = 100
 """Columns below which there is less room between the keys."""
@@ -41,8 +42,11 @@ class FooterKey:
     @classmethod
     def of(cls, active: ActiveBinding, label: str) -> FooterKey:
         binding = active.binding
-        tooltip = active.tooltip or binding.description
-        return cls(binding.key, label, binding.description, binding.id or "", active.enabled, tooltip)
+        node = active.node
+        description = node.OPENS if binding.id == "rows.open" and isinstance(node, ListView) else binding.description
+        return cls(
+            binding.key, label, description, binding.id or "", active.enabled, active.tooltip or binding.description
+        )
 
     @property
     def width(self) -> int:

@@ -35,6 +35,9 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         Binding("enter", "open", "Open", id="rows.open", tooltip="Open the selected row"),
     ]
 
+    OPENS: ClassVar[str] = "Open"
+    """What the footer calls that which Enter does with a row."""
+
     cursor: reactive[str | None] = reactive(None, repaint=False)
     """The key of the row under the cursor."""
 

@@ -21,6 +21,7 @@ class PipelinesList(ListView):
     """Enter runs the selected pipeline."""
 
     HELP_TITLE: ClassVar[str] = "Pipelines"
+    OPENS: ClassVar[str] = "Run"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

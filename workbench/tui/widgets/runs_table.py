@@ -55,15 +55,19 @@ class RunsTable(ListView):
         self.longest_name = max((cell_width(sanitize_label(run.name, _MAX_NAME_WIDTH)) for run in found), default=0)
         self.show_keys([run.name for run in found])
 
-    def tick(self) -> None:
-        """Draw what the time alone changes: active and new runs each time, the ages of others now and then."""
+    def tick(self) -> bool:
+        """Draw what the time alone changes: active and new runs each time, the ages of others now and then.
+
+        Returns: whether all ages were drawn.
+        """
         self._ticks += 1
-        if self._ticks % _TICKS_OF_AGES == 0:
+        if self._ticks % _TICKS_OF_AGES == 0 or not self._runs.active:
             self.refresh()
-            return
+            return True
         first, now = self.scroll_offset.y, self._now()
         shown = (self._runs.get(key) for key in self._keys[first : first + self.size.height])
         self.refresh_rows(run.name for run in shown if run is not None and (not run.ended or _is_new(run, now)))
+        return False
 
     def show_medians(self, medians: Mapping[str, float]) -> None:
         """Mark the runs that took longer than the median of their pipeline, in seconds."""

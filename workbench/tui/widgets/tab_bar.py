@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.message import Message
 from textual.reactive import reactive
@@ -26,14 +24,8 @@ from workbench.tui.widgets.segments import line
 _GAP = 2
 
 
-class TabBar(PaneBoundary, Widget, can_focus=True):
-    """One tab is always active."""
-
-    HELP_TITLE: ClassVar[str] = "Tabs"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "go(-1)", "Previous tab", show=False, id="tabs.previous", tooltip="Go to the previous tab"),
-        Binding("right,l", "go(1)", "Next tab", show=False, id="tabs.next", tooltip="Go to the next tab"),
-    ]
+class TabBar(PaneBoundary, Widget):
+    """One tab is always active. It takes no focus, which belongs to what the tab shows."""
 
     active: reactive[str] = reactive("")
     """The key of the active tab."""
@@ -56,11 +48,8 @@ class TabBar(PaneBoundary, Widget, can_focus=True):
     def watch_active(self, active: str) -> None:
         self.post_message(self.Activated(active))
 
-    def watch_has_focus(self, focused: bool) -> None:
-        super().watch_has_focus(focused)
-        self.refresh()
-
-    def action_go(self, step: int) -> None:
+    def go(self, step: int) -> None:
+        """Go to the tab that is so many further, and after the last to the first."""
         keys = list(self._titles)
         self.active = keys[(keys.index(self.active) + step) % len(keys)]
 
@@ -92,7 +81,7 @@ class TabBar(PaneBoundary, Widget, can_focus=True):
             chosen = key == self.active
             style = colours.bold if chosen else colours.muted
             if chosen:
-                style += colours.cursor if self.has_focus else colours.cursor_blurred
+                style += colours.cursor
             segments += [Segment(" " * (start - at)), Segment(f" {self._titles[key]} ", style)]
             at = end
         return line(segments, self.size.width, self.rich_style)

@@ -12,7 +12,6 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from workbench.client.errors import ClientError
@@ -39,6 +38,7 @@ from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.tests_list import TestsList
+from workbench.tui.widgets.text_pane import TextPane
 
 _MAX_LINES = 1_000
 """Lines of details that are shown; the CLI has all."""
@@ -74,7 +74,7 @@ class TestsScreen(SourceActions):
         yield HeaderBar()
         yield Static("Loading …", id="tests-summary", classes="details-hint", markup=False)
         yield TestsList(id="tests")
-        with VerticalScroll(id="tests-details"):
+        with TextPane(id="tests-details"):
             yield Static(id="tests-text", markup=False)
         yield KeyFooter()
 
@@ -169,11 +169,11 @@ class TestsScreen(SourceActions):
             self._shown = test
             text = _details(test, self._histories, palette(self.app)) if test is not None else Text()
             self.query_one("#tests-text", Static).update(text)
-            self.query_one("#tests-details", VerticalScroll).scroll_home(animate=False)
+            self.query_one("#tests-details", TextPane).scroll_home(animate=False)
 
     @on(ListView.Opened)
     def _focus_details(self) -> None:
-        self.query_one("#tests-details", VerticalScroll).focus()
+        self.query_one("#tests-details", TextPane).focus()
 
     @on(TestsList.EditRequested)
     @work(group="open source", exclusive=True, description="open the source of a test")

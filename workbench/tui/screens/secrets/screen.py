@@ -36,6 +36,7 @@ class SecretList(ListView):
     """A row for each key of a secret."""
 
     HELP_TITLE: ClassVar[str] = "Secrets"
+    OPENS: ClassVar[str] = "Set"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("plus", "add", "New secret", id="secrets.add", tooltip="Set a secret that is not in the list"),
         Binding("D,delete", "remove", "Delete", id="secrets.delete",

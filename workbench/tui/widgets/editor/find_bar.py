@@ -25,7 +25,7 @@ class FindBar(ErrorBoundary, Horizontal):
 
     HELP_TITLE: ClassVar[str] = "Find in the editor"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", show=False, id="editor-find.leave", tooltip="Close the field, and go back"),
+        Binding("escape", "leave", "Close", id="editor-find.leave", tooltip="Close the field, and go back"),
     ]  # fmt: skip
 
     @dataclass

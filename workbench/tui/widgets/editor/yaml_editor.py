@@ -36,7 +36,7 @@ class YamlEditor(PaneBoundary, TextArea):
 
     HELP_TITLE: ClassVar[str] = "Editor"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+@,ctrl+space", "complete", "Complete", id="editor.complete", tooltip="Show completions"),
+        Binding("ctrl+space,ctrl+@", "complete", "Complete", id="editor.complete", tooltip="Show completions"),
         Binding("ctrl+z", "undo", "Undo", show=False, id="editor.undo", tooltip="Undo"),
         Binding("ctrl+y", "redo", "Redo", show=False, id="editor.redo", tooltip="Redo"),
         Binding("ctrl+slash,ctrl+underscore", "comment", "Comment", show=False, id="editor.comment",

@@ -30,9 +30,9 @@ class LogPrompt(ErrorBoundary, Horizontal):
 
     HELP_TITLE: ClassVar[str] = "Find and keep"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+t", "toggle_regex", "Regex", show=False, id="find.regex", priority=True,
+        Binding("ctrl+t", "toggle_regex", "Regex", id="find.regex", priority=True,
                 tooltip="Switch between text and regular expression"),
-        Binding("escape", "leave", "Leave", show=False, id="find.leave", tooltip="Close the prompt"),
+        Binding("escape", "leave", "Close", id="find.leave", tooltip="Close the prompt"),
     ]  # fmt: skip
 
     @dataclass
