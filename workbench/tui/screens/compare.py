@@ -29,8 +29,9 @@ from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.log.streams import select_stream
 from workbench.tui.widgets.segments import cell
 
-_RUN_WIDTH = 23
-"""Columns for the phase and the duration of a step in one of the runs."""
+_RUN_WIDTH, _NARROW_RUN_WIDTH = 23, 12
+"""Columns for the phase and the duration of a step in one of the runs; in a narrow terminal for sign and duration."""
+_WIDE_COLUMNS = 76
 
 
 class StepComparisonList(ListView):
@@ -49,27 +50,29 @@ class StepComparisonList(ListView):
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         pair = self.pairs[key]
-        name = max(width - 2 * _RUN_WIDTH - 11, 10)
+        run_width = _RUN_WIDTH if width >= _WIDE_COLUMNS else _NARROW_RUN_WIDTH
+        name = max(width - 2 * run_width - 11, 10)
         slower = pair.slower_by
         change = "" if slower is None or abs(slower) < 0.05 else f"{slower:+.1f}s"
         style = colours.error if slower is not None and slower > 0.5 else colours.success
         return Strip(
             [
                 cell(f"{'≠' if pair.differs else ' '} {sanitize_label(key, name)}", name + 2, colours.plain),
-                *_run_cells(pair.left, pair.left_seconds, colours),
-                *_run_cells(pair.right, pair.right_seconds, colours),
+                *_run_cells(pair.left, pair.left_seconds, run_width, colours),
+                *_run_cells(pair.right, pair.right_seconds, run_width, colours),
                 cell(change, 9, style if slower is not None and abs(slower) > 0.5 else colours.faint, right=True),
             ]
         )
 
 
-def _run_cells(step: Step | None, seconds: float | None, colours: Palette) -> list[Segment]:
+def _run_cells(step: Step | None, seconds: float | None, width: int, colours: Palette) -> list[Segment]:
+    is_wide = width == _RUN_WIDTH
     if step is None:
-        return [cell("  not in this run", _RUN_WIDTH, colours.faint)]
+        return [cell("  not in this run" if is_wide else "  not there", width, colours.faint)]
     style = colours.phase(step.phase, allowed=step.allow_failure)
     took = "reused" if step.reused is not None else format_duration(seconds) if seconds is not None else ""
     return [
-        cell(f"  {phase_sign(step.phase)} {step.phase}", _RUN_WIDTH - 9, style),
+        cell(f"  {phase_sign(step.phase)}{f' {step.phase}' if is_wide else ''}", width - 9, style),
         cell(took, 8, colours.muted, right=True),
         Segment(" "),
     ]
@@ -110,7 +113,7 @@ class CompareScreen(WorkbenchScreen):
         self.query_one(StepComparisonList).show(pairs)
         different = sum(pair.differs for pair in pairs)
         text = Text(
-            f" {sanitize_label(left.name, 40)} {left.phase}, then {sanitize_label(right.name, 40)} {right.phase}: ",
+            f"{sanitize_label(left.name, 40)} {left.phase}, then {sanitize_label(right.name, 40)} {right.phase}: ",
             colours.bold,
         )
         text.append(
