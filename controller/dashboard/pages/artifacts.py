@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from controller.api.artifacts.keys import stored_manifests
 from controller.api.artifacts.manifest import read_files
+from controller.api.http.file_paths import FILE_PATH
 from controller.api.http.problems import ApiProblemError
 from controller.api.routes.run import artifacts as calls
 from controller.api.runs.find import find_run
@@ -73,13 +74,13 @@ async def archive(request: Request, ns: str, run: str, step: str) -> Response:
     return await calls.get_artifacts(request, ns, run, step)
 
 
-@router.get("/{step}/files/{path:path}", operation_id="getArtifactFile")
+@router.get(f"/{{step}}/files/{FILE_PATH}", operation_id="getArtifactFile")
 async def download(request: Request, ns: str, run: str, step: str, path: str) -> Response:
     """One file, to be saved."""
     return await calls.get_artifact_file(request, ns, run, step, path)
 
 
-@router.get("/{step}/preview/{path:path}", operation_id="getArtifactFile")
+@router.get(f"/{{step}}/preview/{FILE_PATH}", operation_id="getArtifactFile")
 async def preview(request: Request, ns: str, run: str, step: str, path: str) -> Response:
     """A page that shows a file, if it is text or a picture."""
     start = await _start(request, ns, run, step, path, MAX_TEXT + 1)
@@ -93,7 +94,7 @@ async def preview(request: Request, ns: str, run: str, step: str, path: str) -> 
     )  # fmt: skip
 
 
-@router.get("/{step}/picture/{path:path}", operation_id="getArtifactFile")
+@router.get(f"/{{step}}/picture/{FILE_PATH}", operation_id="getArtifactFile")
 async def picture(request: Request, ns: str, run: str, step: str, path: str) -> Response:
     """The bytes of a picture, for the page that shows it."""
     data = await _start(request, ns, run, step, path, MAX_PICTURE + 1)

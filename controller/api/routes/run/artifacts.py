@@ -17,6 +17,7 @@ from controller.api.artifacts.manifest import read_files
 from controller.api.auth.permissions import HANDLER_TIMEOUT
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.downloads import object_response, verify_digest
+from controller.api.http.file_paths import FILE_PATH
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import runs as models
 from controller.api.openapi import binary_response, redirect_response
@@ -121,7 +122,7 @@ async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect
 
 
 @router.get(
-    "/{step}/files/{path:path}",
+    f"/{{step}}/files/{FILE_PATH}",
     operation_id="getArtifactFile",
     response_class=StreamingResponse,
     responses=binary_response("application/octet-stream"),
