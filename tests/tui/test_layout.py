@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from rich.color import ColorType
+from textual.widgets import Input
 
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello, run, step
@@ -97,6 +98,19 @@ async def test_enter_in_a_comparison_opens_the_log() -> None:
         await until(pilot, sees(app, "shop-2 › build"))
         await pilot.press("escape", "end", "enter")
         await until(pilot, sees(app, "shop-1 › gone"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "run"), [(("slash",), None), (("3", "slash"), "webshop-42"), (("K", "plus"), None), (("ctrl+p",), None)]
+)
+async def test_text_that_is_longer_than_its_field_is_seen(keys: tuple[str, ...], run: str | None) -> None:
+    app = busy_app(open_run=run)
+    async with app.run_test(size=(60, 20), notifications=True) as pilot:
+        await until(pilot, sees(app, run or "hello-7"))
+        await pilot.press(*keys)
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press(*"word" * 20, *"END")
+        await until(pilot, sees(app, "wordEND"))
 
 
 async def test_notes_of_a_narrow_header_are_whole_or_left_out() -> None:
