@@ -61,6 +61,19 @@ def test_demo_that_is_interrupted_leaves_nothing(
     assert_nothing_is_left(demo)
 
 
+def test_what_a_killed_demo_leaves_is_removed_by_the_next_one(demo: C8s, tmp_path: Path) -> None:
+    with terminal(demo, "demo", cwd=tmp_path) as tour:
+        tour.read_until(b"Start its processes")
+        tour.process.kill()
+        tour.read_until(None)
+    assert list((demo.home / "tmp").iterdir()), "it had no time to clean up"
+    with terminal(demo, "demo", cwd=tmp_path) as tour:
+        tour.read_until(b"Start its processes")
+        tour.type("\x03")
+        tour.read_until(None)
+    assert_nothing_is_left(demo)
+
+
 def test_folder_with_other_files_is_left_alone(demo: C8s, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with terminal(demo, "demo", "--folder", str(tmp_path), cwd=tmp_path) as tour:

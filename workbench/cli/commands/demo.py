@@ -6,19 +6,21 @@ import contextlib
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from workbench.cli.commands.pipelines.samples import find_sample
-from workbench.cli.output.console import console_style
+from workbench.cli.output.console import console_style, echo_error
 from workbench.config.preferences import RUNTIMES
 
 if TYPE_CHECKING:
     from workbench.submit.submit import RunSubmission
 
 _SAMPLE = "fan-out"
+_TOUR_SAMPLE = "bookshop"
 
 
 @click.command()
@@ -98,26 +100,46 @@ def _sample_submission() -> RunSubmission | None:
 
 async def _run(submission: RunSubmission, name: str | None, runtime: str | None) -> int:
     """Run and print the pipeline in a sandbox, or in a new one that is deleted afterwards; the exit code."""
-    from workbench.cli.options import Target
-    from workbench.cli.run_session.session import RunSession
+    from workbench.cli import demo_leftovers
     from workbench.sandbox import Sandboxes
 
+    for note in await demo_leftovers.remove_leftovers(find_sample(_TOUR_SAMPLE).path):
+        echo_error(note)
+    if name is not None:
+        return await _run_in(submission, name, runtime, is_kept=True)
     # Nobody else uses a sandbox of this name, so that nothing of others is deleted.
-    used = name or f"demo-{secrets.token_hex(4)}"
-    keep = name is not None
-    created = Sandboxes().folder(used).missing_parents()
-    try:
-        return await RunSession(
-            submission, Target(used, runtime=runtime), console_style(sys.stdout), is_kept=keep
-        ).run()
-    except Exception:
-        # The error may refer to the logs of the sandbox.
-        keep = True
-        raise
-    finally:
-        if not keep:
-            await Sandboxes().down(used, delete=True)
-            # Only the empty ones: another sandbox may have been created in them meanwhile.
-            with contextlib.suppress(OSError):
-                for folder in created:
-                    folder.rmdir()
+    used = f"{demo_leftovers.SANDBOX_PREFIX}{secrets.token_hex(4)}"
+    folder = Sandboxes().folder(used)
+    created = folder.missing_parents()
+    folder.create()
+    is_needed = False
+    with demo_leftovers.claimed(folder.root):
+        try:
+            return await _run_in(submission, used, runtime, is_kept=False)
+        except Exception:
+            # The error may refer to the logs of the sandbox.
+            is_needed = True
+            demo_leftovers.keep(folder.root)
+            raise
+        finally:
+            if not is_needed:
+                await _delete(used, created)
+
+
+async def _run_in(submission: RunSubmission, sandbox: str, runtime: str | None, *, is_kept: bool) -> int:
+    from workbench.cli.options import Target
+    from workbench.cli.run_session.session import RunSession
+
+    target = Target(sandbox, runtime=runtime)
+    return await RunSession(submission, target, console_style(sys.stdout), is_kept=is_kept).run()
+
+
+async def _delete(sandbox: str, created: Sequence[Path]) -> None:
+    """Delete the sandbox, and of the folders around it those that were created for it and are empty."""
+    from workbench.sandbox import Sandboxes
+
+    await Sandboxes().down(sandbox, delete=True)
+    # Another sandbox may have been created in them meanwhile.
+    with contextlib.suppress(OSError):
+        for folder in created:
+            folder.rmdir()

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from workbench.cli import demo_leftovers
 from workbench.cli.output.console import InputError, echo, echo_error
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from workbench.tui.startup import MakeApp
     from workbench.tui.tour.app import TourWorkbench
 
-_SANDBOX = "demo"
+_SANDBOX = demo_leftovers.TOUR_SANDBOX
 _STATE_ENV = "XDG_STATE_HOME"
 _SAMPLE = "bookshop"
 
@@ -135,10 +136,12 @@ def _place(request: TourRequest) -> Iterator[_Place]:
     from workbench.tour.project import ProjectError, TourProject
 
     before, environment = Path.cwd(), {name: os.environ.get(name) for name in (_STATE_ENV, "PATH")}
-    temporary = Path(tempfile.mkdtemp(prefix="c8s-demo-"))
+    temporary = Path(tempfile.mkdtemp(prefix=demo_leftovers.PREFIX))
     folder = request.folder.absolute() if request.folder is not None else temporary / _SAMPLE
     place = _Place(TourProject(folder, find_sample(_SAMPLE).path), temporary)
-    with _signals_as_interrupts(place.signals):
+    sweep = demo_leftovers.LeftoverSweep(place.project.sample)
+    with _signals_as_interrupts(place.signals), demo_leftovers.claimed(temporary):
+        sweep.start()
         try:
             if not place.project.is_made():
                 place.project.create(_free_port())
@@ -162,6 +165,8 @@ def _place(request: TourRequest) -> Iterator[_Place]:
             raise
         finally:
             _clean_up(request, place)
+            for note in sweep.finish():
+                echo_error(note)
             os.chdir(before)
             for variable, value in environment.items():
                 os.environ.pop(variable, None)
@@ -181,6 +186,8 @@ def _clean_up(request: TourRequest, place: _Place) -> None:
         shutil.rmtree(place.temporary / "state", ignore_errors=True)
     elif kept is None:
         shutil.rmtree(place.temporary, ignore_errors=True)
+    if kept is not None:
+        demo_leftovers.keep(place.temporary)
     if place.app is not None and request.pace is None:
         _say_how_to_come_back(request, place, kept)
 
