@@ -119,6 +119,13 @@ async def test_each_attempt_that_began_may_have_taken_the_last_one(tmp_path: Pat
         await made.wait_for("a 2000", "a 2000", "b 2000", "b 2000")
 
 
+async def test_of_the_runs_of_one_second_the_last_one_counts(tmp_path: Path) -> None:
+    async with spare_sources(tmp_path) as made:
+        made.runs.put("shop-10", step("Running"), sha="b" * 64)
+        made.runs.put("shop-9", step("Running"))
+        await made.wait_for("b 2000")
+
+
 async def test_nothing_is_made_while_a_step_begins(tmp_path: Path) -> None:
     async with spare_sources(tmp_path) as made:
         made.runs.put("shop-1", step("Pending", "Preparing"))
