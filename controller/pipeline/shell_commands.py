@@ -52,11 +52,16 @@ def command_starts(commands: Sequence[str]) -> list[int]:
 
 
 def describe_command(command: str) -> str:
-    """The first line of a command that is not empty, without control characters, shortened: fit for a message."""
-    for line in command.splitlines():
+    """The first line of a command that is not empty, without control characters, shortened: fit for a message.
+
+    It ends in ` …` if the command has more lines: any of them may be the one that failed.
+    """
+    lines = [line for line in command.splitlines() if line.strip()]
+    for line in lines[:1]:
         text = "".join(each if each.isprintable() else " " for each in line[: 2 * MAX_TEXT_LENGTH]).strip()
-        if text:
-            return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 1] + "…"
+        if len(text) > MAX_TEXT_LENGTH:
+            return text[: MAX_TEXT_LENGTH - 1] + "…"
+        return f"{text[: MAX_TEXT_LENGTH - 2]} …" if len(lines) > 1 else text
     return ""
 
 

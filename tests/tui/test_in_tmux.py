@@ -70,6 +70,23 @@ def test_shell_takes_the_terminal_and_returns_it(terminal: Terminal) -> None:
     terminal.wait_for("c8s › default › runs › hostile-1", "after", "◐ print")
 
 
+def test_keys_right_after_escape_are_read_as_keys(terminal: Terminal) -> None:
+    terminal.wait_for("after")
+    # As one write: the run is left, the filter of the list opened, and a text entered.
+    terminal.press("Escape", "/", "h", "e", "l", "l", "o", "Escape", "?")
+    terminal.wait_for("Keyboard shortcuts")
+    terminal.press("Escape", "/")
+    terminal.press("z", "z", "Enter")
+    terminal.wait_for("No run matches")
+
+
+def test_bytes_that_are_not_utf_8_do_not_end_the_app(terminal: Terminal) -> None:
+    terminal.wait_for("after")
+    terminal.press("-H", "ff")
+    terminal.press("?")
+    terminal.wait_for("Keyboard shortcuts")
+
+
 @pytest.fixture
 def open_editor(tmp_path: Path, repository: Path) -> Iterator[Callable[[], Terminal]]:
     """Opens the workbench of a folder with a pipeline, also again."""

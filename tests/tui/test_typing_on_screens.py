@@ -115,6 +115,18 @@ def test_field_gets_what_follows_the_keys_that_lead_to_it(name: str, tmp_path: P
     play(tmp_path, field.keys, 0, holds, field.text)
 
 
+@pytest.mark.parametrize("name", ["find", "parameter of a run"])
+def test_long_text_that_is_pasted_is_shown(name: str, tmp_path: Path) -> None:
+    field, text = _FIELDS[name], "0123456789" * 500
+
+    def holds(app: RandomWorkbench) -> bool:
+        fields = app.screen.query(field.query).results(Input)
+        # A scrollbar would take the only row.
+        return [(each.value, each.scrollable_content_region.height) for each in fields] == [(text, 1)]
+
+    play(tmp_path, field.keys, 0, holds, text)
+
+
 _LISTS: dict[str, tuple[tuple[str, ...], type[ListView], int]] = {
     "tests": ((*_RUN, "T", "j"), TestsList, 1),
     "pushes": (("P", "j", "j"), DeliveryList, 2),

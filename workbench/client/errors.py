@@ -119,5 +119,5 @@ def unreachable_error(action: str, server: str, reason: str, sandbox: str | None
         remedy = "Check the server in the context, and your network."
     else:
         name = "" if sandbox == "default" else f" --name {sandbox}"
-        remedy = f"Is the sandbox up? Start it with `c8s up{name}`."
+        remedy = f"Start the sandbox with `c8s up{name}`; `c8s status{name}` says whether it runs."
     return UnreachableError(f"can't {action}: no connection to {server} ({reason}). {remedy}")

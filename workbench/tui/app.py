@@ -37,6 +37,7 @@ from workbench.tui.services.interfaces import (
 )
 from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
+from workbench.tui.user_work import user_work
 
 _DISK_POLL = 2.0
 """Seconds between checks of the sandbox's disk."""
@@ -347,16 +348,19 @@ class Workbench(OpeningApp):
         else:
             self._bring_up(self._start_sandbox)
 
-    @work(group="up", exclusive=True, description="start the sandbox")
+    @user_work("start the sandbox")
     async def _bring_up(self, start: Callable[[], Awaitable[None]]) -> None:
         from workbench.client.endpoint import SandboxError
 
-        self.notify("Starting the sandbox …", timeout=3)
-        try:
-            await start()
-        except SandboxError as error:
-            message = sanitize_label(str(error), 400)
-            self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
+        with self.start_once("The sandbox") as is_first:
+            if not is_first:
+                return
+            self.notify("Starting the sandbox …", timeout=3)
+            try:
+                await start()
+            except SandboxError as error:
+                message = sanitize_label(str(error), 400)
+                self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
 
     def action_cancel(self) -> None:
         screen = self.screen
@@ -368,7 +372,7 @@ class Workbench(OpeningApp):
         elif self.feed.controller is not None:
             self._cancel(self.feed.controller, run.name)
 
-    @work(group="cancel", exclusive=True, description="cancel a run")
+    @user_work("cancel a run")
     async def _cancel(self, controller: ControllerApi, name: str) -> None:
         from workbench.tui.screens.dialogs import ConfirmDialog
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from textual import work
 from textual.signal import Signal
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Run
@@ -22,6 +23,7 @@ from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.services.interfaces import ControllerApi, LaunchResult, RunLauncher
 from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
+from workbench.tui.user_work import user_work
 
 
 class LaunchingApp(BaseApp[int]):
@@ -40,6 +42,32 @@ class LaunchingApp(BaseApp[int]):
         self.next_holds = NextHolds()
         self._last_params: dict[str, str] = {}
         """The parameter values of the last run."""
+        self._being_started: set[str] = set()
+
+    @contextmanager
+    def start_once(self, what: str) -> Iterator[bool]:
+        """Whether `what`, such as `A run of shop`, is not being started already; else this says so."""
+        if what in self._being_started:
+            self.notify(f"{what} is being started already.", markup=False)
+            yield False
+            return
+        self._being_started.add(what)
+        try:
+            yield True
+        finally:
+            self._being_started.discard(what)
+
+    def open_started(self, name: str, asked_in: Widget | None) -> None:
+        """Show a run that has started, unless the user is typing something else by now.
+
+        Args:
+            asked_in: what had the focus when the run was asked for.
+        """
+        is_typing = isinstance(self.focused, (Input, TextArea)) and self.focused is not asked_in
+        if self.screen.is_modal or is_typing:
+            self.notify(f"{sanitize_label(name, 60)} has started.", markup=False)
+        else:
+            self.open_run(name)
 
     def open_run(self, name: str) -> None:
         """Show a run."""
@@ -77,7 +105,7 @@ class LaunchingApp(BaseApp[int]):
         screen = self.screen
         return self.feed.runs.get(screen.listed_run or "") if isinstance(screen, WorkbenchScreen) else None
 
-    @work(group="launch", exclusive=True, description="offer to run a run again")
+    @user_work("offer to run a run again")
     async def _offer_rerun(self, row: Run) -> None:
         """In a folder without a pipeline, Run can only be about the run under the cursor."""
         from workbench.tui.screens.dialogs import ConfirmDialog
@@ -114,7 +142,7 @@ class LaunchingApp(BaseApp[int]):
         else:
             self._launch(launcher, self.feed.controller, text, reuse_from, row)
 
-    @work(group="launch", exclusive=True, description="start a run")
+    @user_work("start a run")
     async def _launch(
         self,
         launcher: RunLauncher,
@@ -123,6 +151,21 @@ class LaunchingApp(BaseApp[int]):
         reuse_from: str | None,
         row: Run | None,
     ) -> None:
+        asked_in = self.focused
+        with self.start_once(f"A run of {sanitize_label(launcher.path.name, 60)}") as is_first:
+            name = await self._start_run_of(launcher, controller, text, reuse_from, row) if is_first else None
+        if name is not None:
+            self.open_started(name, asked_in)
+
+    async def _start_run_of(
+        self,
+        launcher: RunLauncher,
+        controller: ControllerApi,
+        text: str | None,
+        reuse_from: str | None,
+        row: Run | None,
+    ) -> str | None:
+        """Ask what has to be known, and start a run; its name, or None if there is none."""
         from workbench.tui.services.interfaces import LaunchError
 
         try:
@@ -133,29 +176,29 @@ class LaunchingApp(BaseApp[int]):
                     from workbench.tui.screens.dialogs import ProblemsDialog
 
                     self.push_screen(ProblemsDialog(launcher.path.name, pipeline.problems))
-                    return
+                    return None
                 if problem := self._resume_problem(pipeline.definition, reuse_from):
                     self.notify(problem, title="Not started", severity="warning", markup=False, timeout=10)
-                    return
+                    return None
                 choice = self._ask_which(str(pipeline.definition["name"]), row)
             if choice is not None and (chosen := await choice) != "folder":
                 if chosen == "row" and row is not None:
                     self._rerun(row)
-                return
+                return None
             if reuse_from is not None:
                 result = await self._resume(launcher, controller, pipeline.definition, reuse_from)
             else:
                 result = await self._start(launcher, controller, pipeline.definition)
             if result is None:
-                return
+                return None
         except (ClientError, LaunchError) as error:
             message = sanitize_label(str(error), 400)
             self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
-            return
+            return None
         for warning in result.warnings[:5]:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
         self.next_holds.started(str(pipeline.definition["name"]))
-        self.open_run(result.run.name)
+        return result.run.name
 
     async def _start(
         self, launcher: RunLauncher, controller: ControllerApi, definition: Mapping[str, Any]

@@ -189,7 +189,9 @@ def add_failure_excerpt(entry: StepStatus, commands: Sequence[str]) -> StepStatu
     if log.get("firstFailure") and last.get("reason") not in _EXTERNAL_REASONS:
         found["firstFailure"] = log["firstFailure"]
     line = str(log.get("lastLine") or "").strip()[:_MAX_LINE_LENGTH]
-    index = log.get("lastCommand", -1)
+    # The only command of a step is not marked; one of several lines is a script, of which any line may have failed.
+    is_script = len(commands) == 1 and len(commands[0].strip().splitlines()) > 1
+    index = 0 if is_script else log.get("lastCommand", -1)
     command = describe_command(commands[index]) if 0 <= index < len(commands) else ""
     if last.get("reason") == StepReason.EXIT_CODE and entry.get("reason") == StepReason.EXIT_CODE:
         where = f" of `{command}`" if command else ""

@@ -61,6 +61,7 @@ class FakeController:
         self.run_events: tuple[RunEvent, ...] = ()
         self.artifact_files: dict[str, bytes] = {}
         """Of the step `build`, by path."""
+        self.artifact_step = "build"
         self.artifact_sizes: dict[str, int] = {}
         self.downloaded: list[str] = []
         """Sizes that differ from those of the files."""
@@ -191,7 +192,7 @@ class FakeController:
 
     async def artifacts(self, run: str, *, step: str | None = None, limit: int | None = None) -> tuple[Artifact, ...]:
         sizes = {path: len(data) for path, data in self.artifact_files.items()} | self.artifact_sizes
-        found = [Artifact("build", path, size, None) for path, size in sizes.items()]
+        found = [Artifact(self.artifact_step, path, size, None) for path, size in sizes.items()]
         return tuple(each for each in found if step in (None, each.step))[:limit]
 
     async def list_tests(self, run: str, *, step: str | None = None, failed: bool = False) -> TestReport:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+from dataclasses import replace
+from pathlib import Path
 
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeWorkbench, run, step
-from workbench.tui.screens.artifacts.preview import PreviewScreen
+from workbench.tui.screens.artifacts.preview import PreviewPane, PreviewScreen
 from workbench.tui.screens.details import DetailsScreen
 from workbench.tui.terminal.external_programs import temporary_folder
 
@@ -67,3 +70,35 @@ async def test_leaving_while_it_loads_is_no_failure() -> None:
         await until(pilot, lambda: isinstance(app.screen, PreviewScreen))
         await pilot.press("escape", "enter")
         await until(pilot, sees(app, "gz file", "hello"))
+
+
+async def test_keys_that_are_typed_before_it_has_loaded_are_for_it() -> None:
+    app, loaded = shop(report_txt=b"\n".join(b"line %d" % n for n in range(1, 501))), asyncio.Event()
+    download = app.controller.download_file
+
+    async def wait(run: str, step: str, path: str, target: Path) -> int:
+        await loaded.wait()
+        return await download(run, step, path, target)
+
+    app.controller.download_file = wait  # type: ignore[method-assign]
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✓ build"))
+        await pilot.press("d", "left")
+        await until(pilot, sees(app, "report.txt"))
+        await pilot.press("tab", "enter", "ampersand", *"line 400", "enter")
+        await until(pilot, lambda: app.screen.query_one(PreviewPane).search.filter is not None)
+        loaded.set()
+        await until(pilot, sees(app, "1 of 500 lines", "400  line 400"))
+
+
+async def test_artifacts_have_the_names_of_their_steps() -> None:
+    built = replace(step("unit (py=3.12)", (), "Succeeded"), slug="unit-py-3-12")
+    app = FakeWorkbench([run("shop-1", "Succeeded", [built])], open_run="shop-1")
+    app.controller.artifact_files = {"report.txt": b"x"}
+    app.controller.artifact_step = built.slug
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✓ unit"))
+        await pilot.press("d", "left")
+        await until(pilot, sees(app, "unit (py=3.12)", "report.txt"))
+        await pilot.press("tab", "enter")
+        await until(pilot, sees(app, "unit (py=3.12) › report.txt"))

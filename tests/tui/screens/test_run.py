@@ -168,6 +168,18 @@ async def test_new_lines_are_followed_until_scrolled_up() -> None:
         await until(pilot, sees(app, "line 102", "following"))
 
 
+async def test_lines_that_can_be_seen_are_not_announced() -> None:
+    app = _live()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "No output yet."))
+        app.controller.live_frames["work"].put_nowait(_lines(1, "line 1", "line 2"))
+        await until(pilot, sees(app, "line 2"))
+        await pilot.press("3", "g")
+        app.controller.live_frames["work"].put_nowait(_lines(3, "line 3"))
+        await until(pilot, sees(app, "line 3"))
+        await until(pilot, lambda: "new lines" not in shown(app))
+
+
 async def test_step_whose_pod_was_made_ahead_is_no_retry() -> None:
     ahead = replace(step("work", (), "Running").attempts[0], phase="Pending")
     waiting = replace(step("work", ("first",)), attempts=(ahead,))

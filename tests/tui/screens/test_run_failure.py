@@ -227,3 +227,9 @@ async def test_source_outside_of_the_folder_is_not_opened(tmp_path: Path, monkey
         assert "o edit" not in shown(app)
         await pilot.press("o")
         await until(pilot, sees(app, "is not a file of this folder"))
+
+
+async def test_all_that_one_can_do_is_named_in_a_narrow_terminal() -> None:
+    app = failed_app()
+    async with app.run_test(size=(60, 24), notifications=True) as pilot:
+        await until(pilot, sees(app, "S shell in its workspace", "R rerun all", "b hold it next time"))

@@ -17,9 +17,11 @@ from textual.widgets import Static
 from workbench.client.errors import ClientError
 from workbench.runs.delivery_list import DeliveryRow, delivery_rows, explain, summary
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.boundary import is_going
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.theme import Palette, phase_sign
+from workbench.tui.user_work import user_work
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
@@ -146,7 +148,7 @@ class DeliveriesScreen(WorkbenchScreen):
             self.notify("It has no run; why is below the list.", markup=False)
 
     @on(DeliveryList.ReplayRequested)
-    @work(group="replay", exclusive=True, description="replay a delivery")
+    @user_work("replay a delivery")
     async def _replay(self) -> None:
         row, controller = self._row(), self.workbench.feed.controller
         if row is None or controller is None:
@@ -166,7 +168,8 @@ class DeliveriesScreen(WorkbenchScreen):
         else:
             reason = sanitize_label(outcome.reason, 400) or "no reason is known"
             self.notify(f"It starts nothing: {reason}", severity="warning", markup=False)
-        self._load()
+        if not is_going(self):
+            self._load()
 
 
 def _local(time: str) -> str:

@@ -31,7 +31,7 @@ from workbench.session.source_manifests import default_manifests
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.keys import key_label
 from workbench.tui.screens.artifacts.actions import ArtifactActions
-from workbench.tui.screens.artifacts.artifact_list import ArtifactList
+from workbench.tui.screens.artifacts.artifact_list import ArtifactList, step_names
 from workbench.tui.screens.base import clock_text
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.header import HeaderBar
@@ -168,7 +168,7 @@ class DetailsScreen(ArtifactActions):
     def _show_artifacts(self, run: Run, step: Step | None) -> None:
         slug = step.slug if step is not None else None
         shown = tuple(each for each in self._artifacts or () if slug in (None, each.step))
-        self.query_one(ArtifactList).show(shown)
+        self.query_one(ArtifactList).show(shown, step_names(run))
         none, ended = self.query_one("#details-no-artifacts", Static), step.ended if step is not None else run.ended
         none.display = not shown
         self.query_one("#details-artifact-keys").display = bool(shown)

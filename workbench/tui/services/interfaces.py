@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from textual.signal import Signal
+from textual.widget import Widget
 
 from workbench.bundle.playback import Playback
 from workbench.client.connections import Connection, DeliveryOutcome
@@ -266,6 +267,10 @@ class WorkbenchContext(Protocol):
         ...
 
     def hold_keys(self, seconds: float = ...) -> AbstractContextManager[None]: ...
+
+    def start_once(self, what: str) -> AbstractContextManager[bool]: ...
+
+    def open_started(self, name: str, asked_in: Widget | None) -> None: ...
 
     @property
     def sandbox(self) -> Callable[[], Awaitable[SandboxHealth]] | None: ...

@@ -12,8 +12,7 @@ import linecache
 import os
 import selectors
 import weakref
-from codecs import getincrementaldecoder
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -21,13 +20,18 @@ from itertools import takewhile
 from threading import Event
 from typing import Any
 
-from textual import constants, messages
+from textual import constants, events, messages
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.widgets import Input, TextArea
+
+from workbench.tui.terminal.input_decoder import ESCAPE, InputDecoder
 
 _READ_BYTES = 4096
+_WORD_KEYS = "fb\x7f"
+"""With Alt, these go from word to word in text fields, or delete one; macOS sends them for arrows with Option."""
 _MARGIN = 0.01
 """Seconds beyond the delay after which the parser takes an Escape for a key: it must be over when it is asked."""
 _EXIT_SECONDS = 5.0
@@ -107,7 +111,7 @@ class WaitingDriver(LinuxDriver):
 
     def _read_keys(self, parser: XTermParser) -> bool:
         """Read until the event is set; False at the end of the input."""
-        decode = getincrementaldecoder("utf-8")().decode
+        decoder = InputDecoder(self._is_one_key)
         wait: float | None = None
         # As Textual: on macOS, a terminal can't be waited for in another way.
         with selectors.SelectSelector() as selector:
@@ -115,20 +119,32 @@ class WaitingDriver(LinuxDriver):
             selector.register(self._ends, selectors.EVENT_READ)
             while not self._ends.is_set():
                 ready = selector.select(wait)
-                # Once after each key, when the parser no longer waits for the rest of a sequence.
+                # Once after each key, when nothing waits for the rest of a sequence any more.
                 wait = None
                 if any(key.fd == self.fileno for key, _ in ready):
                     data = _read(self.fileno)
                     if not data:
                         return False
-                    text = decode(data)
-                    # The parser would take the empty text of an incomplete character for the end.
-                    for message in parser.feed(text) if text else ():
-                        self.process_message(message)
+                    self._process(parser, decoder.decode(data))
                     wait = constants.ESCAPE_DELAY + _MARGIN
+                elif not ready:
+                    self._process(parser, decoder.end_escape())
                 for message in parser.tick():
                     self.process_message(message)
         return True
+
+    def _process(self, parser: XTermParser, parts: Iterable[str]) -> None:
+        for part in parts:
+            for message in [events.Key("escape", ESCAPE)] if part == ESCAPE else parser.feed(part):
+                self.process_message(message)
+
+    def _is_one_key(self, character: str) -> bool:
+        """Whether Escape and this character are one key: it moves in a text, or the user gave it to an action."""
+        if character in _WORD_KEYS:
+            return isinstance(self._app.focused, (Input, TextArea))
+        custom = {key for keys in getattr(self._app, "custom_keys", {}).values() for key in keys.split(",")}
+        name = f"shift+{character.lower()}" if character.isupper() else character
+        return not custom.isdisjoint((f"alt+{character}", f"alt+{name}"))
 
     def _leave(self) -> None:
         """End the app when its terminal is gone; a pipe that has ended is no reason."""

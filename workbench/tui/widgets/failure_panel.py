@@ -138,7 +138,7 @@ def card_rows(card: FailureCard, keys: CardKeys, colours: Palette, width: int, r
         head.append(_tests(card.tests, keys, colours))
     comparison = _comparison(card, colours, width)
     changes = _changes(card.baseline, colours) if card.baseline is not None else []
-    actions = _actions(card, keys, colours)
+    actions = _actions(card, keys, colours, width)
     room = rows - len(head) - len(actions) - bool(card.lines)
     if len(comparison) + len(changes) > room:
         changes = changes if len(changes) <= room and not card.lines else []
@@ -225,7 +225,8 @@ def _changes(baseline: Baseline, colours: Palette) -> list[Text]:
     return [text]
 
 
-def _actions(card: FailureCard, keys: CardKeys, colours: Palette) -> list[Text]:
+def _actions(card: FailureCard, keys: CardKeys, colours: Palette, width: int) -> list[Text]:
+    """What one can do now, in as many rows as it takes."""
     source = f"edit {card.source.label}" if card.source is not None else None
     named = (
         (keys.open_source if source is not None else None, source),
@@ -235,8 +236,13 @@ def _actions(card: FailureCard, keys: CardKeys, colours: Palette) -> list[Text]:
         (keys.rerun, "rerun all"),
         (keys.hold, "hold it next time"),
     )
-    text = Text(" ")
+    rows = list[Text]()
     for key, action in named:
-        if key is not None and action is not None:
-            text.append(f"{key} ", colours.highlight).append(f"{sanitize_label(action, 80)}   ", colours.muted)
-    return [text] if text.plain.strip() else []
+        if key is None or action is None:
+            continue
+        text = Text(f"{key} ", colours.highlight).append(sanitize_label(action, 80), colours.muted)
+        if rows and rows[-1].cell_len + len("   ") + text.cell_len <= width:
+            rows[-1].append("   ").append_text(text)
+        else:
+            rows.append(Text(" ").append_text(text))
+    return rows

@@ -16,12 +16,13 @@ from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.terminal.external_programs import open_file, temporary_folder
 from workbench.tui.terminal.served import is_served
+from workbench.tui.user_work import user_work
 
 
 class ArtifactActions(WorkbenchScreen):
     """A screen with artifacts of a run."""
 
-    @work(group="artifact", exclusive=True, description="save an artifact")
+    @user_work("save an artifact")
     async def save_artifact(self, run: str, artifact: Artifact) -> None:
         """Save it outside of the working tree."""
         controller = self.workbench.feed.controller

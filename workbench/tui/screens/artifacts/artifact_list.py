@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from workbench.client.models import Artifact
+from workbench.client.models import Artifact, Run
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.theme import Palette
 from workbench.tui.widgets.list_view import ListView
@@ -41,8 +42,13 @@ class ArtifactList(ListView):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.artifacts: dict[str, Artifact] = {}
+        self._names: Mapping[str, str] = {}
 
-    def show(self, artifacts: tuple[Artifact, ...]) -> None:
+    def show(self, artifacts: tuple[Artifact, ...], names: Mapping[str, str]) -> None:
+        """Show artifacts; `names` has the names of their steps by slug."""
+        if names != self._names:
+            self._names = names
+            self.refresh()
         self.artifacts = {f"{each.step}/{each.path}": each for each in artifacts}
         self.show_keys(list(self.artifacts))
 
@@ -57,11 +63,17 @@ class ArtifactList(ListView):
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         each = self.artifacts[key]
         names = max(width - 38, 10)
+        step = self._names.get(each.step, each.step)
         return Strip(
             [
-                cell(f" {sanitize_label(each.step, 20)}", 22, colours.muted),
+                cell(f" {sanitize_label(step, 20)}", 22, colours.muted),
                 cell(sanitize_label(each.path, names), names, colours.plain),
                 Segment(" "),
                 cell(f"{each.size:,} B", 14, colours.muted, right=True),
             ]
         )
+
+
+def step_names(run: Run | None) -> dict[str, str]:
+    """The names of the steps of a run by their slugs, which artifacts have."""
+    return {step.slug: step.name for step in run.steps} if run is not None else {}

@@ -21,6 +21,7 @@ from workbench.text.format import format_size
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
 from workbench.tui.screens.artifacts.actions import ArtifactActions
+from workbench.tui.screens.artifacts.artifact_list import step_names
 from workbench.tui.theme import palette
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
@@ -49,28 +50,33 @@ class PreviewPane(SearchableLog):
     def on_mount(self) -> None:
         self._about = ""
         self.say("Loading …")
+        # What is typed before there are lines is for them, too.
+        self.view.focus()
 
     def say(self, text: str) -> None:
         """Show a message in place of lines."""
         empty = self.query_one(".log-empty", Static)
         empty.update(Text(text))
-        empty.display, self.view.display = True, False
+        empty.display = True
+        # Not hidden: it would lose the focus.
+        self.view.add_class("-empty")
 
-    def show(self, preview: Preview, lines: LogFile, size: int) -> None:
-        """Show a preview, whose lines are in a file."""
+    def show(self, preview: Preview, size: int) -> None:
+        """Show a preview, whose lines are in the file that is attached."""
         note = f"   {sanitize_label(preview.note, 300)}" if preview.note is not None else ""
         self._about = f"{sanitize_label(preview.kind, 100)}, {format_size(size)}{note}"
-        if not len(lines):
+        if not self.view.line_count:
             self.say("Nothing to show." if preview.note is None else sanitize_label(preview.note, 300))
             self.update_status()
             return
-        self.query_one(".log-empty", Static).display, self.view.display = False, True
+        self.query_one(".log-empty", Static).display = False
+        self.view.remove_class("-empty")
         self.view.growing = False
         self.view.numbers = preview.numbered
-        self.attach(lines)
-        self.view.follow = False
+        self.view.log_grew()
         self.view.action_top()
-        self.view.focus()
+        if self.search.filter is not None:
+            self._scan_filter(self.search.filter)
         self.update_status()
 
     @on(LogView.Changed)
@@ -100,7 +106,7 @@ class PreviewScreen(ArtifactActions):
     def __init__(self, run: str, artifact: Artifact) -> None:
         super().__init__()
         self._run_name, self._artifact = run, artifact
-        self._lines: LogFile | None = None
+        self._lines = LogFile()
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
@@ -108,12 +114,16 @@ class PreviewScreen(ArtifactActions):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        self.show_breadcrumbs("runs", self._run_name, self._artifact.step, self._artifact.path)
+        run = self.workbench.feed.runs.get(self._run_name)
+        step = step_names(run).get(self._artifact.step, self._artifact.step)
+        self.show_breadcrumbs("runs", self._run_name, step, self._artifact.path)
+        pane = self.query_one(PreviewPane)
+        pane.attach(self._lines)
+        pane.view.follow = False
         self._load()
 
     def on_unmount(self) -> None:
-        if self._lines is not None:
-            self._lines.close()
+        self._lines.close()
 
     @property
     def current_run(self) -> str | None:
@@ -121,7 +131,10 @@ class PreviewScreen(ArtifactActions):
 
     @work(group="preview", exclusive=True, description="show an artifact")
     async def _load(self) -> None:
-        pane, size = self.query_one(PreviewPane), self._artifact.size
+        with self.keys_wait_for_list(loaded=False):
+            await self._fill(self.query_one(PreviewPane), self._artifact.size)
+
+    async def _fill(self, pane: PreviewPane, size: int) -> None:
         save = key_label(self.app, "preview.save", "ctrl+s")
         if size > _MAX_BYTES:
             pane.say(f"{format_size(size)} are too much to be shown here; {save} saves the file.")
@@ -132,14 +145,13 @@ class PreviewScreen(ArtifactActions):
                 pane.say("There is no connection to the controller.")
                 return
             preview = await self._render_copy(copy)
-            self._lines = LogFile()
             self._lines.append(preview.lines)
         except WorkLimitError as error:
             pane.say(f"It can't be shown: {error}. {save} saves the file.")
         except (ClientError, SaveError, LogFileError, OSError) as error:
             pane.say(f"It can't be shown: {sanitize_label(str(error), 300)}")
         else:
-            pane.show(preview, self._lines, size)
+            pane.show(preview, size)
 
     async def _render_copy(self, copy: Path) -> Preview:
         """Render it in a process with limits, and delete the copy. Raises WorkLimitError, OSError."""

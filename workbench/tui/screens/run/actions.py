@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
-from textual import work
 from textual.binding import Binding, BindingType
 
 from workbench.client.errors import ClientError
@@ -14,6 +13,7 @@ from workbench.text.sanitize import sanitize_label
 from workbench.tui.keys import key_label
 from workbench.tui.screens.run.source_actions import SourceActions
 from workbench.tui.services.interfaces import ControllerApi
+from workbench.tui.user_work import user_work
 
 
 class RunActions(SourceActions):
@@ -126,17 +126,25 @@ class RunActions(SourceActions):
         else:
             self.workbench.launch_with(launcher, run.name)
 
-    @work(group="rerun", exclusive=True, description="run again")
+    @user_work("run again")
     async def _rerun(self, name: str, from_failed: bool) -> None:
         controller = self.workbench.feed.controller
         if controller is None or self.workbench.feed.connection_error is not None:
             self.notify("There is no connection to the controller.", severity="warning")
             return
+        asked_in = self.app.focused
+        with self.workbench.start_once(f"Another run of {sanitize_label(name, 60)}") as is_first:
+            again = await self._start_again(controller, name, from_failed) if is_first else None
+        if again is not None:
+            self.workbench.open_started(again.name, asked_in)
+
+    async def _start_again(self, controller: ControllerApi, name: str, from_failed: bool) -> Run | None:
+        """Ask about missing secrets, and run it again; None if the user does not want that or it failed."""
         try:
             with self.workbench.hold_keys():
                 run = await controller.run(name)
             if not await self._confirm_secrets(controller, run, from_failed):
-                return
+                return None
             held = self.workbench.take_holds({"name": run.pipeline, **(run.definition or {})})
             key = str(uuid.uuid4())
             again = await controller.rerun(name, idempotency_key=key, from_failed=from_failed, breakpoints=held)
@@ -144,9 +152,9 @@ class RunActions(SourceActions):
             self.notify(
                 sanitize_label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15
             )
-            return
+            return None
         self.workbench.next_holds.started(run.pipeline)
-        self.workbench.open_run(again.name)
+        return again
 
     async def _confirm_secrets(self, controller: ControllerApi, run: Run, from_failed: bool) -> bool:
         """Whether to run it again: the user decides if it would fail for missing secrets. Raises ClientError."""
@@ -168,7 +176,7 @@ class RunActions(SourceActions):
         else:
             self._approve(run)
 
-    @work(group="approve", exclusive=True, description="approve a run")
+    @user_work("approve a run")
     async def _approve(self, run: Run) -> None:
         from workbench.tui.screens.dialogs import ConfirmDialog
 
@@ -194,7 +202,7 @@ class RunActions(SourceActions):
         if run is not None:
             self._delete(run)
 
-    @work(group="delete", exclusive=True, description="delete a run")
+    @user_work("delete a run")
     async def _delete(self, run: Run) -> None:
         from workbench.tui.screens.dialogs import ConfirmDialog
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import work
 from textual.binding import Binding, BindingType
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Run, Step
 from workbench.runs.holds import WORDS, holds_now, holds_of, with_breakpoint
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.boundary import is_going
 from workbench.tui.keys import key_label
 from workbench.tui.screens.run.actions import RunActions
+from workbench.tui.user_work import user_work
 
 _CHOICES = {
     "before": "Before its commands",
@@ -67,7 +68,7 @@ class HoldActions(RunActions):
         else:
             self._hold(run, step)
 
-    @work(group="hold", exclusive=True, description="hold a step")
+    @user_work("hold a step")
     async def _hold(self, run: Run, step: Step) -> None:
         from workbench.tui.screens.dialogs import ChoiceDialog
 
@@ -87,7 +88,8 @@ class HoldActions(RunActions):
             self.workbench.next_holds.set(run.pipeline, step.name, at)
         when = f"is held {WORDS[at]}" if at is not None else "is not held"
         self.notify(f"{name} {when} in {where}.", markup=False)
-        self.runs_changed()
+        if not is_going(self):
+            self.runs_changed()
 
     async def _set_breakpoint(self, run: Run, step: Step, at: str | None) -> bool:
         """Change the breakpoints of a run that goes on; False if that was not possible."""
@@ -104,7 +106,7 @@ class HoldActions(RunActions):
             return False
         return True
 
-    @work(group="continue", exclusive=True, description="let a held step go on")
+    @user_work("let a held step go on")
     async def action_continue_step(self, action: str) -> None:
         run, step, controller = self._selected_run(), self._selected_step(), self.workbench.feed.controller
         if run is None or step is None or controller is None:

@@ -21,6 +21,7 @@ from workbench.tui.services.log_feed import LogFeed, LogRequest
 from workbench.tui.terminal import clipboard
 from workbench.tui.terminal.external_programs import temporary_folder
 from workbench.tui.terminal.served import give_file, is_served
+from workbench.tui.user_work import user_work
 from workbench.tui.widgets.log.grid import LogGrid
 from workbench.tui.widgets.log.pane import LogPane
 
@@ -85,7 +86,7 @@ class LogActions(ShellActions):
                 pane.timestamps_loaded()
 
     @on(LogPane.SaveRequested)
-    @work(group="save", exclusive=True, description="save a log")
+    @user_work("save a log")
     async def _save_log(self, event: LogPane.SaveRequested) -> None:
         pane, key = event.pane, event.pane.key
         log = pane.view.log_file

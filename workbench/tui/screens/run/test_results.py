@@ -34,6 +34,7 @@ from workbench.tui.keys import key_label
 from workbench.tui.screens.run.source_actions import SourceActions
 from workbench.tui.services.interfaces import LaunchError
 from workbench.tui.theme import Palette, palette
+from workbench.tui.user_work import user_work
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
@@ -219,9 +220,9 @@ class TestsScreen(SourceActions):
             return True
         return False
 
-    @work(group="rerun", exclusive=True, description="run the failed tests again")
+    @user_work("run the failed tests again")
     async def action_rerun_failed(self) -> None:
-        controller = self.workbench.feed.controller
+        controller, asked_in = self.workbench.feed.controller, self.app.focused
         if not self._can_rerun() or controller is None:
             return
         try:
@@ -230,11 +231,12 @@ class TestsScreen(SourceActions):
         except ClientError as error:
             self._not_started(error)
             return
-        self.workbench.open_run(again.name)
+        self.workbench.open_started(again.name, asked_in)
 
-    @work(group="rerun", exclusive=True, description="run the failed tests on the current files")
+    @user_work("run the failed tests on the current files")
     async def action_resume(self) -> None:
         controller, launcher, run = self.workbench.feed.controller, self.workbench.launcher, self._run()
+        asked_in = self.app.focused
         if launcher is None:
             edit = key_label(self.app, "app.edit", "e")
             self.notify(f"There is no .c8s.yaml in this folder; {edit} creates one.", severity="warning", markup=False)
@@ -258,7 +260,7 @@ class TestsScreen(SourceActions):
             return
         for warning in result.warnings[:5]:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
-        self.workbench.open_run(result.run.name)
+        self.workbench.open_started(result.run.name, asked_in)
 
     def _not_started(self, error: Exception) -> None:
         text = sanitize_label(str(error), 400)

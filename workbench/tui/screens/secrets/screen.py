@@ -17,12 +17,14 @@ from textual.widgets import Static
 from workbench.client.errors import ClientError
 from workbench.runs.secret_list import SecretRow, secret_rows, summary
 from workbench.text.sanitize import sanitize_label
+from workbench.tui.boundary import is_going
 from workbench.tui.keys import key_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.screens.secrets.dialog import SecretInput, SetSecretDialog
 from workbench.tui.services.interfaces import ControllerApi, LaunchError
 from workbench.tui.theme import Palette
+from workbench.tui.user_work import user_work
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.list_view import ListView
@@ -160,7 +162,7 @@ class SecretsScreen(WorkbenchScreen):
     def _add(self) -> None:
         self._set(SetSecretDialog())
 
-    @work(group="set secret", exclusive=True, description="set a secret")
+    @user_work("set a secret")
     async def _set(self, dialog: SetSecretDialog) -> None:
         if self.workbench.read_only:
             self.workbench.refuse_to_write()
@@ -179,10 +181,11 @@ class SecretsScreen(WorkbenchScreen):
         self.notify(f"{what} is set.", markup=False)
         for warning in warnings:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False, timeout=10)
-        self._load()
+        if not is_going(self):
+            self._load()
 
     @on(SecretList.DeleteRequested)
-    @work(group="set secret", exclusive=True, description="delete a secret")
+    @user_work("delete a secret")
     async def _delete(self) -> None:
         secrets, controller = self.query_one(SecretList), self.workbench.feed.controller
         row = secrets.rows.get(secrets.cursor or "")
@@ -205,4 +208,5 @@ class SecretsScreen(WorkbenchScreen):
             self.notify(sanitize_label(str(error), 300), title="Not deleted", severity="error", markup=False)
             return
         self.notify(f"{name} is deleted.", markup=False)
-        self._load()
+        if not is_going(self):
+            self._load()

@@ -221,7 +221,8 @@ class LogPane(SearchableLog):
         # Not hidden: it would lose the focus, and keys that are typed before there are lines.
         view.set_class(empty.display, "-empty")
         unread = f" ↓ {view.unread:,} new lines · {key_label(self.app, 'log.end', 'G')} follows "
-        behind = not view.follow and view.unread > 0
+        # What a step that has ended has printed is not new, and what can be seen needs no key.
+        behind = not view.follow and view.unread > 0 and view.growing and not view.shows_end
         self._say(".log-chip", Text(unread if behind else "")).display = behind
 
     def _say(self, place: str, text: Text) -> Static:

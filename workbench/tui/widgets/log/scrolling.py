@@ -99,6 +99,11 @@ class ScrollingLog(PaneBoundary, ScrollView, can_focus=True):
         """Rows of the view."""
         return max(self.scrollable_content_region.height, 1)
 
+    @property
+    def shows_end(self) -> bool:
+        """Whether the last row can be seen."""
+        return self.scroll_offset.y + self.visible_row_count >= self.row_count and not self.wrap
+
     def log_grew(self) -> None:
         """Update the view after lines were added to the log or its filter."""
         count = self._rows.whole_row_count

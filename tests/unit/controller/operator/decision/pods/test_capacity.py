@@ -130,3 +130,14 @@ def test_failed_step_names_the_command_that_failed() -> None:
     world.logs["a", 1] = {"lines": 9, "archived": True, "lastLine": "1 failed", "lastCommand": 1}
     world.reconcile()
     assert world.step_status("a")["message"] == "exit code 2 of `make test`: 1 failed"
+
+
+@pytest.mark.parametrize("commands", [["b=1\necho b\nmake test\n"], ["true", "b=1\necho b\nmake test\n"]])
+def test_failed_command_of_several_lines_is_not_taken_for_its_first(commands: list[str]) -> None:
+    world = World(step("a", commands=commands)).reconcile()
+    world.start_step("a")
+    world.reconcile()
+    world.end_step("a", 2)
+    world.logs["a", 1] = {"lines": 9, "archived": True, "lastLine": "b", "lastCommand": len(commands) - 1}
+    world.reconcile()
+    assert world.step_status("a")["message"] == "exit code 2 of `b=1 …`: b"
