@@ -1,11 +1,12 @@
-"""Rows of a log with sections: a heading for each section, and no rows for the lines of a folded one. Pure.
+"""Rows of a log with sections: a heading for each section, and no rows for the lines of a folded one and for the
+markers of groups. Pure.
 
 A *line* is a position in the log, a *row* a position in what is shown.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
@@ -58,13 +59,12 @@ class Folding:
 
     def _build(self, sections: Sequence[Section], folded: Set[SectionKey]) -> None:
         row = line = 0
+        markers = sorted({each.end - 1 for each in sections if each.has_end_marker and each.end is not None})
         for section in sections:
             if section.first < line or self._hidden_from is not None:
                 # It is within a folded section.
                 continue
-            if section.first > line:
-                self._spans.append(_Span(row, line))
-                row += section.first - line
+            row, line = self._add_lines(row, line, section.first, markers)
             self._spans.append(_Span(row, section.first, section))
             row, line = row + 1, section.first
             if section_key(section) in folded:
@@ -74,7 +74,18 @@ class Folding:
                 # Its first line is its marker, which the heading replaces.
                 line += 1
         if self._hidden_from is None:
+            row, line = self._add_lines(row, line, markers[-1] + 1 if markers else line, markers)
             self._spans.append(_Span(row, line))
+
+    def _add_lines(self, row: int, line: int, end: int, markers: Sequence[int]) -> tuple[int, int]:
+        """Add the lines from `line` to `end` without the markers; the row and the line after them."""
+        first, last = bisect_left(markers, line), bisect_left(markers, end)
+        for until in (*markers[first:last], end):
+            if until > line:
+                self._spans.append(_Span(row, line))
+                row += until - line
+            line = max(line, until + (until != end))
+        return row, line
 
     def row_count(self, line_count: int) -> int:
         """The number of rows of a log with so many lines."""

@@ -40,6 +40,7 @@ class Section:
         stop: when it ended.
         exit_code: of a command that has ended.
         collapsed: whether the program asked for it to be folded.
+        has_end_marker: whether its last line is the marker of its end, which is not shown.
     """
 
     kind: Literal["command", "group"]
@@ -50,6 +51,7 @@ class Section:
     stop: int | None = None
     exit_code: int | None = None
     collapsed: bool = False
+    has_end_marker: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,23 +143,23 @@ def _pair_markers(markers: Iterable[_Marker]) -> list[Section]:
     found: list[Section] = []
     open_groups: list[tuple[str, int]] = []
 
-    def close(name: str, end: int) -> None:
+    def close(name: str, end: int, *, at_marker: bool) -> None:
         """End the last open group of this name, and those within it."""
         names = [each for each, _ in open_groups]
         if name not in names:
             return
         at = len(names) - 1 - names[::-1].index(name)
         for _, index in open_groups[at:]:
-            found[index] = replace(found[index], end=end)
+            found[index] = replace(found[index], end=end, has_end_marker=at_marker)
         del open_groups[at:]
 
     for marker in markers:
         name = "---" if marker.name in ("~~~", "+++") else marker.name
         if marker.title is None:
-            close(name, marker.line + 1)
+            close(name, marker.line + 1, at_marker=True)
             continue
         if name in ("", "---"):
-            close(name, marker.line)
+            close(name, marker.line, at_marker=False)
         open_groups.append((name, len(found)))
         found.append(Section("group", marker.line, None, marker.title, collapsed=marker.collapsed))
     return found
@@ -200,5 +202,6 @@ def merge_sections(commands: Sequence[Section], groups: Sequence[Section]) -> li
             position += 1
         limit = bounds[position] if position < len(bounds) else None
         ends = [end for end in (group.end, limit) if end is not None]
-        merged.append(replace(group, end=min(ends, default=None)))
+        end = min(ends, default=None)
+        merged.append(replace(group, end=end, has_end_marker=group.has_end_marker and end == group.end))
     return sorted(merged, key=lambda section: (section.first, section.kind == "group"))

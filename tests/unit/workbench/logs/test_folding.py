@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,11 @@ def sections(draw: st.DrawFn) -> list[Section]:
     ]
     marks = sorted(draw(st.sets(st.integers(0, LINES - 1), max_size=4)))
     groups = [Section("group", start, end, f"g{start}") for start, end in zip(marks, [*marks[1:], None], strict=False)]
+    longer = [group.end is not None and group.end > group.first + 1 for group in groups]
+    groups = [
+        replace(group, has_end_marker=is_longer and draw(st.booleans()))
+        for group, is_longer in zip(groups, longer, strict=True)
+    ]
     return merge_sections(commands, groups)
 
 
@@ -33,7 +40,10 @@ def naive_rows(found: list[Section], folded: set[tuple[str, int]]) -> list[Secti
             rows.append(section)
             if (section.kind, section.first) in folded:
                 hidden_until = LINES + 1 if section.end is None else section.end
-        is_marker = any(section.kind == "group" and section.first == line for section in found)
+        is_marker = any(
+            (section.kind == "group" and section.first == line) or (section.has_end_marker and section.end == line + 1)
+            for section in found
+        )
         if line < LINES and line >= hidden_until and not is_marker:
             rows.append(line)
     return rows
@@ -61,3 +71,11 @@ def test_running_section_that_is_folded_hides_what_comes() -> None:
     folding = Folding([Section("command", 2, None, "make")], {("command", 2)})
     assert folding.row_count(5) == folding.row_count(500) == 3
     assert folding.row_of(400) == 2
+
+
+def test_markers_of_groups_have_no_rows() -> None:
+    outer = Section("group", 1, 6, "outer", has_end_marker=True)
+    folding = Folding([outer, Section("group", 2, 5, "inner", has_end_marker=True)], set())
+    rows = [folding.section_at(row) or folding.line_at(row) for row in range(folding.row_count(8))]
+    assert [row if isinstance(row, int) else row.title for row in rows] == [0, "outer", "inner", 3, 6, 7]
+    assert (folding.row_of(4), folding.row_of(5), folding.row_of(6)) == (3, 3, 4)

@@ -118,7 +118,7 @@ class SectionLogView(LogView):
         if not is_folded:
             return None
         end = self.line_count if section.end is None else section.end
-        return max(end - section.first - (section.kind == "group"), 0)
+        return max(end - section.first - (section.kind == "group") - section.has_end_marker, 0)
 
     def _row_overlay(self, row: int) -> Style | None:
         section = self._rows.section_at(row)
