@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,10 @@ import pytest
 
 from embedded.kubelet.runtime.engine.connection.detect import find_engine
 from embedded.kubelet.runtime.unavailable import RuntimeUnavailableError
+from tests.support.tools import free_ports
 from tests.support.waiting import LONGEST, wait_until
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-_START_TIMEOUT = 60.0
 
 
 def make_certificates(folder: Path) -> None:
@@ -49,9 +48,7 @@ def tls_daemon(folder: Path) -> Iterator[dict[str, str]]:
     # Networks that are reserved for tests of network devices (RFC 2544).
     bridge_address = f"198.18.{secrets.randbelow(256)}.1/24"
     make_certificates(certificates)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    address = f"tcp://127.0.0.1:{free_ports(1)[0]}"
     server = certificates / "server"
     files = {"--tlscacert": "ca.pem", "--tlscert": "cert.pem", "--tlskey": "key.pem"}
     command = [
@@ -80,7 +77,7 @@ def tls_daemon(folder: Path) -> Iterator[dict[str, str]]:
                 return False
             return True
 
-        wait_until(answers, _START_TIMEOUT, what=lambda: f"dockerd: {log.read_text()[-2000:]}")
+        wait_until(answers, what=lambda: f"dockerd: {log.read_text()[-2000:]}")
         yield variables
     finally:
         if process is not None:

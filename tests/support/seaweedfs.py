@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import random
-import socket
 import subprocess
 import tempfile
 import urllib.error
@@ -13,13 +11,12 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.tools import find_tool
+from tests.support.tools import find_tool, free_ports
 from tests.support.waiting import LONGEST, wait_until
 
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key"
 PROGRAM = "weed"
-_PORTS = range(20_000, 32_000)
 _PARTS = ("master", "volume", "filer", "s3")
 
 
@@ -85,7 +82,7 @@ class SeaweedServer:
 
     def _start_master(self) -> None:
         names = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
-        self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         (self.folder / "data").mkdir()
         arguments = [f"-mdir={self.folder / 'data'}", "-telemetry=false", "-volumeSizeLimitMB=64"]
         arguments += [f"-port={self.ports['master.port']}", f"-port.grpc={self.ports['master.port.grpc']}"]
@@ -127,18 +124,3 @@ class SeaweedServer:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['master.port']}{path}", timeout=10) as answer:
             found: dict[str, object] = json.load(answer)
         return found
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free, for a server that takes no sockets.
-
-    The system gives these numbers to nobody else, neither before it starts nor while it is down: they are below those
-    of outgoing connections and of servers that take any port.
-    """
-    ports: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            ports.append(port)
-        if len(ports) == count:
-            return ports
-    raise AssertionError(f"there are no {count} free ports from {_PORTS.start} to {_PORTS.stop}")

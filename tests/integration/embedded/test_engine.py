@@ -24,6 +24,8 @@ from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 VOLUME: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+_PATIENT: Json = {"periodSeconds": 1, "timeoutSeconds": 60, "failureThreshold": 100}
+"""Of a probe: a busy machine may need more than the usual second."""
 WITH_VOLUME: Json = {"volumes": [{"name": "w", "emptyDir": {}}]}
 
 
@@ -72,8 +74,10 @@ async def test_variables_and_folder_come_from_the_image_unless_the_spec_has_them
 @pytest.mark.engine_files
 async def test_containers_of_a_pod_share_a_network_and_nothing_else(engine_cluster: Cluster) -> None:
     server = shell_container("db", "trap 'exit 0' TERM; (while true; do echo hi | nc -l -p 7777; done) & wait")
-    server |= {"restartPolicy": "Always", "startupProbe": {"tcpSocket": {"port": 7777}, "periodSeconds": 1}}
-    main = shell_container("main", "nc 127.0.0.1 7777 </dev/null; hostname; ls /proc | grep -c '^[0-9]'")
+    server |= {"restartPolicy": "Always", "startupProbe": _PATIENT | {"tcpSocket": {"port": 7777}}}
+    # Between two connections, nobody listens.
+    ask = 'until greeting=$(nc 127.0.0.1 7777 </dev/null) && test -n "$greeting"; do sleep 0.05; done; echo $greeting'
+    main = shell_container("main", f"{ask}; hostname; ls /proc | grep -c '^[0-9]'")
     create(engine_cluster, main, inits=[server])
     pod = await engine_cluster.wait_until_finished()
     greeting, host, processes = (await engine_cluster.log(container="main")).split()
@@ -104,7 +108,7 @@ async def test_a_container_over_its_memory_limit_is_reported(engine_cluster: Clu
 async def test_probes_reach_the_ports_of_a_pod(engine_cluster: Cluster) -> None:
     script = "mkdir /tmp/w; echo ok > /tmp/w/index.html; trap 'exit 0' TERM; httpd -f -p 8080 -h /tmp/w & wait"
     ports = [{"name": "web", "containerPort": 8080}]
-    web = shell_container("web", script, ports=ports, startupProbe={"httpGet": {"port": "web"}, "periodSeconds": 1})
+    web = shell_container("web", script, ports=ports, startupProbe=_PATIENT | {"httpGet": {"port": "web"}})
     missing = {"httpGet": {"port": "web", "path": "/none"}, "periodSeconds": 1}
     refused = {"tcpSocket": {"port": 81}, "periodSeconds": 1, "failureThreshold": 100}
     create(engine_cluster, web | {"readinessProbe": missing, "livenessProbe": refused})

@@ -125,7 +125,7 @@ async def test_a_sidecar_that_exits_is_restarted(cluster: Cluster) -> None:
 
 async def finish_after_probe(cluster: Cluster, probe: Json) -> str:
     """The phase of a pod whose sidecar has a startup probe."""
-    probe = {"periodSeconds": 1, "failureThreshold": 9, **probe}
+    probe = {"periodSeconds": 1, "timeoutSeconds": 60, "failureThreshold": 100, **probe}
     service = shell_container("db", "touch ready; exec sleep 60", startupProbe=probe, restartPolicy="Always")
     service |= {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     cluster.pod("true", more={"initContainers": [service], "volumes": [{"name": "w", "emptyDir": {}}]})

@@ -78,6 +78,13 @@ def watching(c8s: C8s, folder: Path, *more: str) -> Iterator[Watching]:
             watched.close()
 
 
+def save(folder: Path, name: str, text: str) -> None:
+    """Replace a file in one step, as editors do: otherwise, a pause of the machine amid it makes two changes of one."""
+    new = folder.parent / f"{folder.name}.new"
+    new.write_text(text)
+    new.replace(folder / name)
+
+
 def has_spare(c8s: C8s, pipeline: str) -> bool:
     """Whether the sandbox has a spare copy of a source with this pipeline."""
     for path in (c8s.home / "state/c8s/default/sources").glob("*.spare/tree/.c8s.yaml"):
@@ -89,19 +96,18 @@ def has_spare(c8s: C8s, pipeline: str) -> bool:
 
 
 def test_only_what_changed_runs_after_a_save(c8s: C8s, folder: Path) -> None:
-    file = folder / ".c8s.yaml"
-    file.write_text(FLOW.format(name="saved"))
+    save(folder, ".c8s.yaml", FLOW.format(name="saved"))
     with watching(c8s, folder) as watched:
         watched.wait_for(r"run saved-1 succeeded.*3 steps")
-        (folder / "docs" / "index.md").write_text("second\n")
+        save(folder, "docs/index.md", "second\n")
         watched.wait_for(r"run saved-2: docs/index.md changed")
         watched.wait_for(r"docs +\| second")
         watched.wait_for(r"2 of 3 reused.*, 1 ran")
         watched.wait_for(r"run saved-2 succeeded")
-        file.write_text(FLOW.format(name="saved").replace("image:", "imag:", 1))
+        save(folder, ".c8s.yaml", FLOW.format(name="saved").replace("image:", "imag:", 1))
         watched.wait_for(r"did you mean `image`\?")
         watched.wait_for(r"nothing was started; run saved-2 stays")
-        file.write_text(FLOW.format(name="saved"))
+        save(folder, ".c8s.yaml", FLOW.format(name="saved"))
         watched.wait_for(r"as in run saved-2 again")
         assert "watches this pipeline already" in c8s("run", "--watch", cwd=folder, expect=2).stderr
         assert watched.interrupt() == 130
@@ -120,7 +126,7 @@ def test_outdated_run_is_cancelled_and_ctrl_c_cancels_the_last(c8s: C8s, folder:
     with watching(c8s, folder) as watched:
         watched.wait_for(r"test +\| src/app.txt 1")
         wait_until(lambda: has_spare(c8s, text), what="a spare copy of the source")
-        (folder / "src" / "app.txt").write_text("second\n")
+        save(folder, "src/app.txt", "second\n")
         watched.wait_for(r"run outdated-1 is outdated and was cancelled")
         watched.wait_for(r"run outdated-2: src/app.txt changed")
         watched.wait_for(r"test +\| second")
@@ -160,7 +166,7 @@ def test_sandbox_that_was_stopped_is_started_for_the_next_save(fresh: C8s, folde
     with watching(fresh, folder) as watched:
         watched.wait_for(r"run stopped-1 succeeded")
         fresh("down")
-        (folder / "docs" / "index.md").write_text("second\n")
+        save(folder, "docs/index.md", "second\n")
         watched.wait_for(r"docs +\| second")
         watched.wait_for(r"2 of 3 reused.*, 1 ran")
         assert watched.interrupt() == 130
