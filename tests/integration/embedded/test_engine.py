@@ -76,7 +76,8 @@ async def test_containers_of_a_pod_share_a_network_and_nothing_else(engine_clust
     server = shell_container("db", "trap 'exit 0' TERM; (while true; do echo hi | nc -l -p 7777; done) & wait")
     server |= {"restartPolicy": "Always", "startupProbe": _PATIENT | {"tcpSocket": {"port": 7777}}}
     # Between two connections, nobody listens.
-    ask = 'until greeting=$(nc 127.0.0.1 7777 </dev/null) && test -n "$greeting"; do sleep 0.05; done; echo $greeting'
+    ask = "greeting=$(nc 127.0.0.1 7777 </dev/null 2>/dev/null) && test $greeting"
+    ask = f"until {ask}; do sleep 0.05; done; echo $greeting"
     main = shell_container("main", f"{ask}; hostname; ls /proc | grep -c '^[0-9]'")
     create(engine_cluster, main, inits=[server])
     pod = await engine_cluster.wait_until_finished()
