@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.tui.driver import WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, hello
-from workbench.client.models import SecretNames
+from workbench.client.models import RunDeleted, SecretNames
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tui.app import Workbench
 from workbench.tui.keybindings import FOCUS_SCOPES, bindings_of
@@ -44,6 +44,18 @@ def test_every_action_that_changes_something_is_known() -> None:
         if binding.id is not None and is_writing(node.__new__(node), binding.action.partition("(")[0])
     }
     assert found == WRITING
+
+
+async def test_the_list_says_nothing_of_a_folder_that_is_not_looked_at() -> None:
+    app = FakeWorkbench([hello(7)], options=AppOptions(read_only=True))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        assert ".c8s.yaml" not in shown(app)
+        await pilot.press("a")
+        await until(pilot, sees(app, "/ with pipeline:NAME"))
+        app.controller.changes.put_nowait(RunDeleted(hello(7)))
+        await until(pilot, sees(app, "No runs yet"))
+        assert ".c8s.yaml" not in shown(app)
 
 
 @pytest.mark.parametrize("open_run", [None, "hello-7", "hello-6"])

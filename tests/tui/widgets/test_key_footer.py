@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.tui.driver import SMALL, WIDE, shown, until
+from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import FakeLauncher, FakeWorkbench, busy_app, hello
 from workbench.tui.widgets.log.view import LogView
 
@@ -88,3 +88,15 @@ async def test_follow_works_without_the_focus_on_the_log() -> None:
         await until(pilot, lambda: not view.follow)
         await pilot.press("2", "s")
         await until(pilot, lambda: view.follow)
+
+
+@pytest.mark.parametrize(("key", "offered"), [("P", "B Again"), ("K", "D Delete"), ("H", "y Copy")])
+async def test_an_empty_list_offers_nothing_to_do_with_a_row(key: str, offered: str) -> None:
+    app = FakeWorkbench([hello(7)])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7", "Open"))
+        await pilot.press(key)
+        await until(pilot, lambda: "esc Back" in shown(app).splitlines()[-1])
+        last = shown(app).splitlines()[-1]
+        assert offered not in last
+        assert "⏎" not in last

@@ -78,7 +78,7 @@ class ClusterScreen(WorkbenchScreen):
         if cluster is not None:
             images = "images are ignored" if cluster.ignores_images else "steps run in their images"
             runtime, version = runtime_text(cluster.runtime), sanitize_label(cluster.version, 40)
-            text.append(f"Steps run by {sanitize_label(runtime, 60)}; {images}. Kubernetes {version}\n\n")
+            text.append(f"Runtime: {sanitize_label(runtime, 60)}; {images}. Kubernetes {version}\n\n")
         for section in sections:
             text.append(f"{section.title}\n", colours.bold)
             for row in section.rows:

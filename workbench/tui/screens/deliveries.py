@@ -36,6 +36,7 @@ class DeliveryList(ListView):
     """A row for each delivery."""
 
     HELP_TITLE: ClassVar[str] = "Pushes"
+    ROW_ACTIONS: ClassVar[tuple[str, ...]] = ("open", "replay")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("B", "replay", "Again", id="deliveries.replay",
                 tooltip="Handle the delivery again, with the pipelines as they are now (asks first)"),

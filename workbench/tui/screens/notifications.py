@@ -32,6 +32,7 @@ class NotificationList(ListView):
     """One row for each notification. Keys count from the newest."""
 
     HELP_TITLE: ClassVar[str] = "Messages"
+    ROW_ACTIONS: ClassVar[tuple[str, ...]] = ("open", "copy")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy(False)", "Copy", id="messages.copy", tooltip="Copy the selected message"),
         Binding("Y", "copy(True)", "Copy all", show=False, id="messages.copy-all",
@@ -48,7 +49,8 @@ class NotificationList(ListView):
         self.show_keys(list(self._messages))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "open"  # The full text is already shown.
+        # The full text is already shown.
+        return False if action == "open" else super().check_action(action, parameters)
 
     @property
     def selected(self) -> Notification | None:

@@ -164,7 +164,8 @@ class RunsScreen(RunActions):
         elif self.focused is None:
             table.focus()
         hint = self.query_one("#runs-hint", Static)
-        hint.display = self.workbench.launcher is None and not none
+        # A workbench that is read-only does not look at the folder.
+        hint.display = self.workbench.launcher is None and not none and not self.workbench.read_only
         hint.update(self._no_pipeline_hint())
         self._show_pipelines()
         self._update_preview()
@@ -242,6 +243,9 @@ class RunsScreen(RunActions):
         if self._filter.pipeline is not None:
             self._filter = replace(self._filter, pipeline=None)
             self.runs_changed()
+        elif self.workbench.read_only:
+            key = key_label(self.app, "runs.filter", "/")
+            self.notify(f"A read-only workbench has no folder; {key} with pipeline:NAME shows one pipeline's runs.")
         elif self.workbench.launcher is None:
             self.notify("There is no .c8s.yaml in this folder; the runs of all folders are shown.")
         else:
@@ -393,6 +397,8 @@ class RunsScreen(RunActions):
                 "The runs can't be loaded without a connection." if lost else "Loading runs …", colours.muted
             )
         text.append("No runs yet\n\n", colours.bold)
+        if self.workbench.read_only:
+            return text
         if file is not None:
             text.append("Press ", colours.muted).append(key_label(self.app, "app.run", "r"), colours.highlight)
             text.append(f" to run {sanitize_label(str(file.path), 200)}\n", colours.plain)

@@ -38,6 +38,9 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
     OPENS: ClassVar[str] = "Open"
     """What the footer calls that which Enter does with a row."""
 
+    ROW_ACTIONS: ClassVar[tuple[str, ...]] = ("open",)
+    """Actions on the row under the cursor, which an empty list neither does nor offers."""
+
     cursor: reactive[str | None] = reactive(None, repaint=False)
     """The key of the row under the cursor."""
 
@@ -83,6 +86,8 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         if keys and not self._keys:
             # The list may have been small while it was empty; what the cursor needs is known after the next layout.
             self.call_after_refresh(self._scroll_from_top)
+        if bool(keys) != bool(self._keys):
+            self.refresh_bindings()
         self._keys = keys
         self._positions = {key: at for at, key in enumerate(keys)}
         # Of any width: one that only fits without the scrollbar at the right would need another below.
@@ -90,6 +95,11 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         if self.cursor not in self._positions:
             self.cursor = keys[min(place, len(keys) - 1)] if keys else None
         self.refresh()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if not self._keys and action in self.ROW_ACTIONS:
+            return False
+        return super().check_action(action, parameters)
 
     def _scroll_from_top(self) -> None:
         """Scroll no further than the cursor needs."""

@@ -28,6 +28,7 @@ class TestsList(ListView):
 
     __test__ = False
     HELP_TITLE: ClassVar[str] = "Tests"
+    ROW_ACTIONS: ClassVar[tuple[str, ...]] = ("open", "edit")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "edit", "Edit source", id="tests.open-source",
                 tooltip="Open the file and line of the test, or of its failure, in $VISUAL or $EDITOR"),

@@ -22,6 +22,7 @@ class ArtifactList(ListView):
     """The artifacts of the steps. Keys are `<slug>/<path>`."""
 
     HELP_TITLE: ClassVar[str] = "Artifacts"
+    ROW_ACTIONS: ClassVar[tuple[str, ...]] = ("open", "look", "save")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "look", "Open with", id="artifacts.look", tooltip="Open the file with the desktop or a pager"),
         Binding("ctrl+s", "save", "Save", id="artifacts.save", tooltip="Save the file in the downloads folder"),

@@ -38,6 +38,7 @@ class SecretList(ListView):
     """A row for each key of a secret."""
 
     HELP_TITLE: ClassVar[str] = "Secrets"
+    ROW_ACTIONS: ClassVar[tuple[str, ...]] = ("open", "remove")
     OPENS: ClassVar[str] = "Set"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("plus", "add", "New secret", id="secrets.add", tooltip="Set a secret that is not in the list"),
