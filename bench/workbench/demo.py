@@ -21,6 +21,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSWINSZ
@@ -83,8 +85,17 @@ def _processor_time(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _time_ready(terminal: _Terminal, found: list[float]) -> None:
-    """Note when the controller of the sandbox is ready, and how long the command has computed then."""
+def _processor_times(command: int) -> dict[str, float]:
+    """Seconds that the command and the processes of its sandbox have computed."""
+    from workbench.sandbox.paths import SandboxPaths, read_state, state_root
+
+    state = read_state(SandboxPaths.named("bench", state_root()))
+    processes = {"command": command} | ({name: child.pid for name, child in state.children.items()} if state else {})
+    return {name: _processor_time(process) for name, process in processes.items()}
+
+
+def _time_ready(terminal: _Terminal, found: list[float], computed: dict[str, float]) -> None:
+    """Note when the controller of the sandbox is ready, and how long each process has computed then."""
     from workbench.sandbox.paths import SandboxPaths, read_state, state_root
     from workbench.sandbox.status import check_ready
 
@@ -92,32 +103,46 @@ def _time_ready(terminal: _Terminal, found: list[float]) -> None:
     while terminal.process.poll() is None:
         state = read_state(folder) if folder.root.is_dir() else None
         if state is not None and check_ready(state.api_port).ready:
-            found += [time.perf_counter() - terminal.started_at, _processor_time(terminal.process.pid)]
+            found.append(time.perf_counter() - terminal.started_at)
+            computed |= _processor_times(terminal.process.pid)
             return
         time.sleep(0.01)
 
 
-def demo() -> tuple[float, float, float, float]:
-    """Seconds from the command to its screen, to a sandbox that is ready, and from there to the first running step.
+@dataclass(frozen=True)
+class _Figures:
+    """Seconds of one demo."""
 
-    The last is the processor time of the command that these take.
-    """
+    screen: float
+    """From the command to its screen."""
+    ready: float
+    """From the command to a sandbox that is ready."""
+    later: float
+    """From there to the first running step."""
+    computed: Mapping[str, tuple[float, float]]
+    """By process, how long it had computed when the sandbox was ready, and when the step was seen."""
+
+
+def demo() -> _Figures:
+    """Start a demo, and end it once its first step runs."""
     environment = {name: value for name, value in os.environ.items() if name not in ("TMUX", "NO_COLOR")}
     c8s = [sys.executable, "-P", "-m", "workbench"]
     terminal = _Terminal([*c8s, "demo", "--name", "bench", "--runtime", "process"], environment | {"TERM": "xterm"})
     ready: list[float] = []
-    watcher = threading.Thread(target=_time_ready, args=(terminal, ready))
+    before: dict[str, float] = {}
+    watcher = threading.Thread(target=_time_ready, args=(terminal, ready, before))
     watcher.start()
     try:
         _, opened = terminal.read_until(_ALTERNATE_SCREEN)
         screen, _ = terminal.read_until(b"bench", opened)
         _, workbench = terminal.read_until(_ALTERNATE_SCREEN, opened)
         running, _ = terminal.read_until(_RUNNING, workbench)
-        computed = _processor_time(terminal.process.pid)
+        after = _processor_times(terminal.process.pid)
     finally:
         terminal.close()
         watcher.join()
-    return screen, ready[0], running - ready[0], computed - ready[1]
+    computed = {name: (before.get(name, 0.0), seconds) for name, seconds in after.items()}
+    return _Figures(screen, ready[0], running - ready[0], computed)
 
 
 def import_controller() -> float:
@@ -133,7 +158,8 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     load = os.getloadavg()[0]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
-    screens, readies, afterwards, computed, imports = [], [], [], [], []
+    figures: list[_Figures] = []
+    imports: list[float] = []
     for number in range(_TRIES + 1):
         with tempfile.TemporaryDirectory(prefix="c8s-demo-") as folder:
             for name in ("STATE", "DATA", "CONFIG", "CACHE"):
@@ -142,19 +168,29 @@ def main() -> None:
             alone, found = import_controller(), demo()
             if number:
                 imports.append(alone)
-                for figures, figure in zip((screens, readies, afterwards, computed), found, strict=True):
-                    figures.append(figure)
+                figures.append(found)
+    report(figures, imports)
+
+
+def report(figures: Sequence[_Figures], imports: Sequence[float]) -> None:
+    """Print the medians."""
+    later = statistics.median(each.later for each in figures)
     print(
-        f"c8s demo: screen after {statistics.median(screens):.2f} s, sandbox ready after "
-        f"{statistics.median(readies):.2f} s, first running step {statistics.median(afterwards):.2f} s later "
-        f"(at most {max(afterwards):.2f} s; {statistics.median(computed):.2f} s of processor time); median of {_TRIES}"
+        f"c8s demo: screen after {statistics.median(each.screen for each in figures):.2f} s, sandbox ready after "
+        f"{statistics.median(each.ready for each in figures):.2f} s, first running step {later:.2f} s later "
+        f"(at most {max(each.later for each in figures):.2f} s); median of {len(figures)}"
     )
-    both = statistics.median(ready + later for ready, later in zip(readies, afterwards, strict=True))
-    alone = statistics.median(imports)
+    for name in figures[0].computed:
+        ready, running = (statistics.median(each.computed[name][at] for each in figures) for at in (0, 1))
+        print(
+            f"processor time of the {name}: {ready:.2f} s until ready, {running - ready:.2f} s from there to the step"
+        )
+    both, alone = statistics.median(each.ready + each.later for each in figures), statistics.median(imports)
     print(
         f"importing what the controller uses takes {alone:.2f} s alone: the step is seen after "
-        f"{statistics.median(afterwards) / alone:.2f} times that, counted from ready, and "
-        f"{both / alone:.2f} times from the command ({both:.2f} s); load now {os.getloadavg()[0]:.1f}"
+        f"{later / alone:.2f} times that, counted from ready, and {both / alone:.2f} times from the command "
+        f"({both:.2f} s); "
+        f"load now {os.getloadavg()[0]:.1f}"
     )
 
 
