@@ -9,17 +9,16 @@ from textual._context import visible_screen_stack
 from textual.app import App
 from textual.pilot import Pilot
 
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import LONGEST, wait_until_async
 
 WIDE, SMALL = (140, 45), (80, 24)
 
 
-_LIMIT = 60.0
-"""Real seconds, also in virtual time: what is true at once on a machine that does nothing else may take so long."""
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout: float = LONGEST) -> None:
+    """`wait_until_async` that lets the app handle its messages between two checks; the failure has the screen.
 
-
-async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout: float = _LIMIT) -> None:
-    """`wait_until_async` that lets the app handle its messages between two checks; the failure has the screen."""
+    Its limit is in real seconds, also in virtual time.
+    """
 
     async def holds() -> bool:
         if condition():

@@ -6,10 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.waiting import wait_until
-
-_LIMIT = 60.0
-"""Seconds for what tmux answers at once, and for what the program in it shows."""
+from tests.support.waiting import LONGEST, wait_until
 
 
 class Terminal:
@@ -26,7 +23,7 @@ class Terminal:
             capture_output=True,
             text=True,
             check=True,
-            timeout=_LIMIT,
+            timeout=LONGEST,
         )
         return done.stdout
 
@@ -60,12 +57,12 @@ class Terminal:
             return screen if condition(screen) else ""
 
         return wait_until(
-            matching, what=lambda: f"On the screen\n{self.screen()}\n{what}", timeout=_LIMIT, interval=0.05
+            matching, what=lambda: f"On the screen\n{self.screen()}\n{what}", timeout=LONGEST, interval=0.05
         )
 
     def close(self) -> None:
         subprocess.run(
-            ["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=_LIMIT
+            ["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=LONGEST
         )
 
     def mouse(self) -> str:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-_MAX_WAIT = 20.0
+_MAX_WAIT = 60.0
 """Real seconds for which a thread or a process is waited for before the clock goes on without it."""
 _CLOCKS = ("textual._time.get_time", "textual.widget.monotonic", "workbench.tui.ordered_input.monotonic")
 """The clocks that timers, messages and waits of an app are measured with."""
