@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -84,6 +84,18 @@ class BaseApp(OrderedInput, ErrorBoundary, App[ReturnType]):
         from workbench.tui.terminal.driver import driver_for
 
         return driver_for(default)
+
+    @contextmanager
+    def suspend(self) -> Iterator[None]:
+        """Leave the terminal to another program, and take it back also if that fails, which Textual does not."""
+        failure: BaseException | None = None
+        with super().suspend():
+            try:
+                yield
+            except BaseException as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._ascii_filters]
