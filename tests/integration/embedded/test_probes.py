@@ -40,6 +40,7 @@ async def test_a_failed_liveness_probe_restarts_the_container(cluster: Cluster) 
     startup = file_probe("alive", failureThreshold=100)
     cluster.pod(script, more=more, startupProbe=startup, livenessProbe=file_probe("alive"), **VOLUME)
     await cluster.wait_for_output(b"life")
+    await cluster.wait_for(lambda p: main_status(p).get("started"))
     await cluster.run("rm", "/w/alive")
     pod = await cluster.wait_for(
         lambda p: main_status(p).get("restartCount") == 1 and main_status(p)["state"].get("running")
