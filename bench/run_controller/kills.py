@@ -260,9 +260,13 @@ def main() -> int:
         on.forks = not args.fresh
         if args.api_away:
             faults.enter_context(_api_away(on, args.seed, found))
+        shown = 0
         while found.kills < args.kills:
             one_run(on, f"kills-{found.runs + 1}", min(args.per_run, args.kills - found.kills), chance, found)
             print(f"{found.kills} kills, {found.runs} runs, {len(found.wrong)} wrong", file=sys.stderr, flush=True)
+            for each in found.wrong[shown:]:
+                print(f"  {each}", file=sys.stderr, flush=True)
+            shown = len(found.wrong)
         if args.store_away:
             one_run(on, "away", 0, chance, found, meanwhile=lambda: _without_store(on, "away", args.store_away))
     print(
