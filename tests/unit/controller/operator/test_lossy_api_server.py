@@ -170,7 +170,9 @@ def test_every_run_ends_and_each_attempt_has_run_once(data: st.DataObject) -> No
         assert attempt.get("message") != "its Job was deleted", "nobody has deleted one"
         assert world.began[name] <= 1, name
         assert world.began[name] == 1 or attempt["phase"] == "Cancelled", attempt
-    assert set(world.began) <= set(attempts), "what has run is in the status"
+    # A cancellation deletes a Job whose pod was not seen; the process may end before it has written its attempt.
+    is_cancelled = world.harness.stored["spec"].get("cancel")
+    assert is_cancelled or set(world.began) <= set(attempts), "what has run is in the status"
     assert not [name for name, job in world.jobs.items() if is_closed(job)]
     live = [name for name, pod in world.pods.items() if pod["status"]["phase"] in ("Pending", "Running")]
     assert not live, "nothing goes on after the end of the run"
