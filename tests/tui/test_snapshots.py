@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -51,7 +52,7 @@ def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio, "run", run_virtual)
 
 
-async def until_still(pilot: Pilot[int]) -> None:
+async def until_still(pilot: Pilot[Any]) -> None:
     """Wait until the picture stays the same; with its colours, and with what is behind a dialog."""
     before, same = "", 0
     while same < 2:
@@ -180,6 +181,7 @@ def test_setup_requirements(snap_compare: SnapCompare, size: tuple[int, int]) ->
 
     async def settle(pilot: Pilot[Endpoint | None]) -> None:
         await until(pilot, sees(app, "Install Docker."))
+        await until_still(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=settle)
 
@@ -189,7 +191,8 @@ def test_setup_progress(snap_compare: SnapCompare) -> None:
 
     async def settle(pilot: Pilot[Endpoint | None]) -> None:
         await pilot.press("enter")
-        await until(pilot, sees(app, "1 of 2 steps done", "pulling"))
+        await until(pilot, sees(app, "1 of 2 steps done", "pulling", "esc Stop"))
+        await until_still(pilot)
 
     assert snap_compare(app, terminal_size=SMALL, run_before=settle)
 
