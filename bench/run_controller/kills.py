@@ -39,7 +39,6 @@ from bench.run_controller.stage import Json, Stage, stage
 
 _RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
 _LAYERS, _WIDTH = 5, 4
-_TIMEOUT = 300.0
 _LINES = 40
 _FINAL = ("Succeeded", "Failed", "Cancelled")
 _FRESH_PAUSE = (0.4, 1.0)
@@ -165,7 +164,7 @@ def _without_store(on: Stage, name: str, seconds: float) -> None:
 
 
 def _ended(on: Stage, name: str) -> Json:
-    end = time.monotonic() + _TIMEOUT
+    end = time.monotonic() + on.run_seconds
     while time.monotonic() < end and _phase(on, name) not in _FINAL:
         time.sleep(0.1)
     return on.call("GET", f"{_RUNS}/{name}").get("status") or {}
@@ -259,6 +258,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="c8s-kills-") as folder, stage(Path(folder)) as on, ExitStack() as faults:
         on.forks = not args.fresh
         if args.api_away:
+            on.run_seconds = 900.0
             faults.enter_context(_api_away(on, args.seed, found))
         shown = 0
         while found.kills < args.kills:

@@ -86,6 +86,8 @@ class Stage:
     operator: Process | None = None
     forks: bool = False
     """Whether operators are forked off a process with their modules imported."""
+    run_seconds: float = 300.0
+    """How long a run may take."""
 
     def call(self, method: str, path: str, body: Json | None = None) -> Json:
         headers = {"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json"}

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 _INITIAL_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.5, 30.0
 _MAX_UNANSWERED_RETRY_SECONDS = 4.0
-"""The Job may exist and run: what becomes of the run waits for the answer."""
+"""The API server is away, for seconds as a rule; the Job may exist and run."""
 _MAX_MESSAGE_LENGTH = 500
 # The Job itself is wrong: bad request, too large, invalid.
 _INVALID_JOB_STATUSES = (400, 413, 422)
@@ -184,7 +184,8 @@ def _is_leaving(job: Json) -> bool:
 def _create_failure(error: KubeError, times: int, monotonic: float, *, is_unanswered: bool) -> CreateFailure:
     """What the failed creation of a Job means for its step. `times`: how often it failed in a row."""
     words = str(error)[:_MAX_MESSAGE_LENGTH]
-    longest = _MAX_UNANSWERED_RETRY_SECONDS if is_unanswered else _MAX_RETRY_SECONDS
+    has_no_answer = is_unanswered or isinstance(error, UnreachableError)
+    longest = _MAX_UNANSWERED_RETRY_SECONDS if has_no_answer else _MAX_RETRY_SECONDS
     retry_at = monotonic + min(_INITIAL_RETRY_SECONDS * 2.0 ** min(times - 1, 10), longest)
     if is_unanswered:
         message = f"the cluster did not answer whether it has made its Job: {words}; it is tried again"
