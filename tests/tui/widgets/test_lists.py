@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,24 +10,24 @@ import pytest
 from tests.support.tui.driver import SMALL, WIDE, sees, shown, until
 from tests.support.tui.fakes import NOW, FakeWorkbench, hello, run, step
 from workbench.tui.screens.run.screen import RunScreen
+from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.runs_table import RunsTable
 from workbench.tui.widgets.step_list import StepList
 
 
-def _drawn(monkeypatch: pytest.MonkeyPatch, kind: type[StepList] | type[RunsTable]) -> list[frozenset[str] | None]:
-    """The keys of the rows that each tick draws anew; None for all."""
-    found: list[frozenset[str] | None] = []
-
-    def rows(_: object, keys: Iterable[str]) -> None:
-        found.append(frozenset(keys))
-
-    monkeypatch.setattr(kind, "refresh_rows", rows)
+def _drawn(monkeypatch: pytest.MonkeyPatch, kind: type[StepList] | type[RunsTable]) -> list[int | None]:
+    """The rows that are drawn anew; None for all."""
+    found: list[int | None] = []
+    monkeypatch.setattr(kind, "refresh_line", lambda _, y: found.append(y))
     monkeypatch.setattr(kind, "refresh", lambda *_, **__: found.append(None))
     return found
 
 
-async def test_clock_draws_only_active_steps_until_a_bar_gets_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = [step("done", (), "Succeeded", started_ago=600), step("long", ("done",), "Running", started_ago=590)]
+async def test_clock_draws_only_active_steps_and_bars_that_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [
+        step("done", (), "Succeeded", started_ago=600, duration=300),
+        step("long", ("done",), "Running", started_ago=590),
+    ]
     app = FakeWorkbench([run("shop-1", "Running", [*steps, step("later", ("long",))])], open_run="shop-1")
     moment = [NOW]
     app._clock = app.feed._now = lambda: moment[0]
@@ -36,10 +36,43 @@ async def test_clock_draws_only_active_steps_until_a_bar_gets_shorter(monkeypatc
         steps_list = app.screen.query_one(StepList)
         steps_list.tick()
         drawn = _drawn(monkeypatch, StepList)
-        for seconds in (1, 2, 60, 61):
+        found = []
+        for seconds in (0, 1, 2, 6_000):
             moment[0] = NOW + timedelta(seconds=seconds)
             steps_list.tick()
-        assert drawn == [{"long"}, {"long"}, None, {"long"}]
+            found.append([*drawn])
+            drawn.clear()
+        assert found == [[], [1], [1], [0, 1]]
+
+
+async def test_a_change_that_is_not_seen_draws_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [step("unit", (), "Running"), step("lint", (), "Running")]
+    app = FakeWorkbench([run("shop-1", "Running", steps)], open_run="shop-1")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "◐ unit", "◐ lint"))
+        graph, steps_list = app.screen.query_one(DagView), app.screen.query_one(StepList)
+        drawn = _drawn(monkeypatch, StepList)
+        whole: list[None] = []
+        monkeypatch.setattr(graph, "refresh", lambda *_, **__: whole.append(None))
+        for number, lint in enumerate(("Running", "Succeeded")):
+            changed = replace(
+                run("shop-1", "Running", [steps[0], step("lint", (), lint)]), resource_version=f"{number}"
+            )
+            graph.show_run(changed)
+            steps_list.show_run(changed)
+            assert (drawn, whole) == (([], []) if lint == "Running" else ([1], [None]))
+
+
+async def test_a_row_that_cannot_be_compared_is_drawn_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FakeWorkbench([hello(7)], fail_fast=False)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "hello-7"))
+        with monkeypatch.context() as broken:
+            broken.setattr(RunsTable, "draw_row", lambda *_: 1 / 0)
+            app.screen.query_one(RunsTable).refresh_changed()
+            await until(pilot, sees(app, "This part has failed: ZeroDivisionError"))
+        app.screen.query_one(RunsTable).refresh_changed()
+        await until(pilot, sees(app, "hello-7"))
 
 
 async def test_clock_draws_nothing_of_a_run_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,9 +93,15 @@ async def test_clock_draws_active_and_new_runs_and_sometimes_all_ages(monkeypatc
         table = app.screen.query_one(RunsTable)
         table._ticks = 0
         drawn = _drawn(monkeypatch, RunsTable)
+        later = NOW + timedelta(seconds=70)
+        monkeypatch.setattr(table, "_now", lambda: later)
+        found = []
         for _ in range(10):
             table.tick()
-        assert drawn == [{"hello-9", "hello-8"}] * 9 + [None]
+            found.append([*drawn])
+            drawn.clear()
+        # Nothing is drawn in this test, so that rows go on to differ. The last one is an hour old before and after.
+        assert found == [[1]] * 9 + [[0, 1]]
 
 
 async def test_list_that_was_empty_shows_its_first_rows_and_no_scrollbar_below() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -16,18 +15,19 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from workbench.client.errors import ClientError, NotFoundError
-from workbench.client.models import Run, SavedPipeline, Step
+from workbench.client.errors import ClientError
+from workbench.client.models import Run, SavedPipeline
 from workbench.client.statistics import PipelineTrend
 from workbench.report.trends import trend_text
 from workbench.runs.footer import footer_actions
 from workbench.runs.run_filter import ORDERS, RunFilter
 from workbench.session.view_state import Layout
-from workbench.text.sanitize import sanitize_label, sanitize_line
+from workbench.text.sanitize import sanitize_label
 from workbench.tui.boundary import contained
 from workbench.tui.keys import key_label
 from workbench.tui.screens.run.actions import RunActions
 from workbench.tui.services.interfaces import ControllerApi, LaunchError, RunLauncher
+from workbench.tui.services.last_lines import Looks, last_lines, most_relevant_step
 from workbench.tui.services.launcher import SavedPipelineLauncher
 from workbench.tui.theme import palette, phase_sign
 from workbench.tui.widgets.dag.view import DagView
@@ -41,8 +41,6 @@ _PRELOAD_DELAY = 0.3
 """Seconds after the first paint until the modules of the next screen are imported."""
 _PREVIEW_DELAY = 0.1
 """Seconds that the cursor stays on a run before its log is requested."""
-_PREVIEW_LINES = 6
-"""Lines of log in the preview."""
 _SPARKLINE = 20
 """Runs in the line of durations."""
 _TRENDS_DELAY = 2.0
@@ -83,6 +81,7 @@ class RunsScreen(RunActions):
         self._restored_cursor: str | None = None
         """The run to move the cursor to once the runs are loaded."""
         self._previewed: tuple[str, str] | None = None
+        self._looks = Looks()
         self._saved_pipelines: tuple[SavedPipeline, ...] | None = None
 
     def compose(self) -> ComposeResult:
@@ -287,7 +286,7 @@ class RunsScreen(RunActions):
         if self.query_one(RunsTable).tick() and "age" in self._filter.text.lower():
             self.runs_changed()
         run = self.workbench.feed.runs.get(self.current_run or "")
-        if run is not None and not run.ended:
+        if run is not None and not run.ended and self._looks.due():
             self._show_last_lines(run)
 
     def theme_changed(self) -> None:
@@ -362,6 +361,7 @@ class RunsScreen(RunActions):
                 text.append(f"\n   {line[:500]}", colours.plain)
         except ClientError as error:
             text.append(f"\n   {sanitize_label(str(error), 300)}", colours.warning)
+        self._looks.found((run.name, text))
         shown = self.query_one("#preview-lines", Static)
         if shown.content != text:
             shown.update(text)
@@ -408,22 +408,3 @@ class RunsScreen(RunActions):
             text.append(key_label(self.app, "app.edit", "e"), colours.highlight)
             text.append(" writes one from a template;\none that you write elsewhere is noticed.", colours.muted)
         return text
-
-
-def most_relevant_step(run: Run) -> Step | None:
-    """The step to preview: the first that failed, else the first that is running, else the last that ended."""
-    started = [step for step in run.steps if step.attempts]
-    for phase in ("Failed", "Running"):
-        if found := next((step for step in started if step.phase == phase), None):
-            return found
-    return max(started, key=lambda step: (step.completion_time is not None, str(step.completion_time)), default=None)
-
-
-async def last_lines(controller: ControllerApi, run: Run, step: Step) -> list[str]:
-    """The last lines of a step's log, sanitized. Raises ClientError."""
-    attempt = step.attempts[-1].number
-    try:
-        async with aclosing(controller.logs(run.name, step.slug, attempt=attempt, tail=_PREVIEW_LINES)) as lines:
-            return [sanitize_line(line, colour=False) async for line in lines][-_PREVIEW_LINES:]
-    except NotFoundError:
-        return []

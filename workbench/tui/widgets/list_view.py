@@ -73,6 +73,9 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         super().__init__(id=id)
         self._keys: list[str] = []
         self._positions: dict[str, int] = {}
+        self._drawn: dict[int, tuple[str, Strip]] = {}
+        """The row that each line of the widget shows, as it was drawn last."""
+        self._drawn_style: Style | None = None
         self._height = 0
         """Rows that were shown since the last resize."""
 
@@ -82,6 +85,7 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
 
     def show_keys(self, keys: list[str]) -> None:
         """Replace the rows."""
+        same = keys == self._keys
         place = self._positions.get(self.cursor or "", 0)
         if keys and not self._keys:
             # The list may have been small while it was empty; what the cursor needs is known after the next layout.
@@ -94,7 +98,10 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         self.virtual_size = Size(1, len(keys))
         if self.cursor not in self._positions:
             self.cursor = keys[min(place, len(keys) - 1)] if keys else None
-        self.refresh()
+        if same:
+            self.refresh_changed()
+        else:
+            self.refresh()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if not self._keys and action in self.ROW_ACTIONS:
@@ -139,9 +146,27 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
             if key in self._positions:
                 self.refresh_line(self._positions[key])
 
+    def refresh_changed(self, keys: Iterable[str] | None = None) -> None:
+        """Draw those of these rows anew, by default of all, that are seen and are not as they were drawn last."""
+        first = self.scroll_offset.y
+        seen = self._keys[first : first + self.size.height]
+        asked = frozenset(seen if keys is None else keys)
+        try:
+            changed = [y for y, key in enumerate(seen) if key in asked and not self._is_drawn(y, key)]
+        except Exception:  # Drawing it says what has failed, in place of the rows.
+            changed = None
+        if changed is None or self._undrawable or self._drawn_style != self.rich_style:
+            self.refresh()
+            return
+        for y in changed:
+            self.refresh_line(first + y)
+
+    def _is_drawn(self, y: int, key: str) -> bool:
+        return self._drawn.get(y) == (key, self.draw_row(key, self.size.width, palette(self.app)))
+
     def render_lines(self, crop: Region) -> list[Strip]:
         # Once for all lines: each access goes up all ancestors.
-        self._base = self.rich_style
+        self._base = self._drawn_style = self.rich_style
         try:
             return super().render_lines(crop)
         finally:
@@ -156,7 +181,9 @@ class ListView(PaneBoundary, ScrollView, can_focus=True):
         over = None
         if key == self.cursor:
             over = colours.cursor if self.has_focus else colours.cursor_blurred
-        return line(list(self.draw_row(key, width, colours)), width, base, over)
+        row = self.draw_row(key, width, colours)
+        self._drawn[y] = key, row
+        return line(list(row), width, base, over)
 
     def watch_cursor(self, old: str | None, new: str | None) -> None:
         if new in self._positions and new is not None and new != old:

@@ -32,7 +32,7 @@ _MIN_STATUS_WIDTH, _STATUS_WIDTH = 16, 40
 _BRANCH_WIDTH = 18
 _NO_FILTER = RunFilter()
 _TICKS_OF_AGES = 10
-"""Every so many ticks the ages of all runs are drawn: from a minute on, they are shown in minutes or more."""
+"""Every so many ticks the ages of all runs are compared: from a minute on, they are shown in minutes or more."""
 
 
 class RunsTable(ListView):
@@ -58,15 +58,15 @@ class RunsTable(ListView):
     def tick(self) -> bool:
         """Draw what the time alone changes: active and new runs each time, the ages of others now and then.
 
-        Returns: whether all ages were drawn.
+        Returns: whether all ages were compared.
         """
         self._ticks += 1
         if self._ticks % _TICKS_OF_AGES == 0 or not self._runs.active:
-            self.refresh()
+            self.refresh_changed()
             return True
         first, now = self.scroll_offset.y, self._now()
         shown = (self._runs.get(key) for key in self._keys[first : first + self.size.height])
-        self.refresh_rows(run.name for run in shown if run is not None and (not run.ended or _is_new(run, now)))
+        self.refresh_changed(run.name for run in shown if run is not None and (not run.ended or _is_new(run, now)))
         return False
 
     def show_medians(self, medians: Mapping[str, float]) -> None:

@@ -57,7 +57,7 @@ class StepList(ListView):
         self._timeline: Timeline | None = None
         """The times of the run, made once for all rows."""
         self._drawn_seconds = 0.0
-        """How long that was when all bars were drawn last."""
+        """How long that was when all bars were compared last."""
         self._trends: Mapping[str, StepTrend] = {}
         self._ascii_only = False
         self._dragging = False
@@ -83,7 +83,7 @@ class StepList(ListView):
         self._critical_steps = frozenset(critical_path(run))
         shape = tuple((step.name, step.depends_on) for step in run.steps)
         if shape == self._shape:
-            self.refresh()
+            self.refresh_changed()
             return
         self._shape = shape
         graph = Graph.of(self._steps, [(before, step.name) for step in run.steps for before in step.depends_on])
@@ -95,15 +95,15 @@ class StepList(ListView):
         self.show_keys(list(self._rows))
 
     def tick(self) -> None:
-        """Draw what the time alone changes: the active steps, and all bars where these would be shorter now."""
+        """Draw what the time alone changes: the active steps, and bars that are shorter now."""
         if self._run is None or self._run.ended:
             return
         total = self._seconds_shown()
         if total * self.size.width > self._drawn_seconds * (self.size.width + 0.5):
             self._drawn_seconds = total
-            self.refresh()
+            self.refresh_changed()
         else:
-            self.refresh_rows(name for name, step in self._steps.items() if step.attempts and not step.ended)
+            self.refresh_changed(name for name, step in self._steps.items() if step.attempts and not step.ended)
 
     def _seconds_shown(self) -> float:
         scale = self._timeline.scale(1, self._now()) if self._timeline is not None else None

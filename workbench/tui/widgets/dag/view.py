@@ -90,6 +90,8 @@ class DagView(PaneBoundary, ScrollView, can_focus=True):
         self._by_line: dict[int, list[Box]] = {}
         self._highlighted_cells: dict[tuple[int, int], str] = {}
         self._related_boxes: frozenset[str] = frozenset()
+        self._look: object = None
+        """What is drawn of the steps."""
 
     @property
     def form(self) -> str:
@@ -107,11 +109,18 @@ class DagView(PaneBoundary, ScrollView, can_focus=True):
 
     def show_steps(self, steps: Iterable[Step]) -> None:
         """Draw these steps."""
+        steps = tuple(steps)
         self._model.show(steps)
         if self.selected not in self._model.steps:
             self.set_reactive(DagView.selected, None)
         self._update_drawing()
-        self.refresh()
+        look = (
+            self.app.theme,
+            [(step.name, step.depends_on, step.phase, step.state, step.allow_failure) for step in steps],
+        )
+        if look != self._look or self._undrawable:
+            self._look = look
+            self.refresh()
 
     def box_of(self, name: str) -> Box | None:
         """The box of a step or of its group; None before the first layout."""
