@@ -54,7 +54,7 @@ async def create_bucket(store: S3Config) -> bool:
         from botocore.exceptions import BotoCoreError, ClientError
 
         from controller.storage.create_bucket import ensure_bucket
-        from controller.storage.s3 import S3Credentials, create_client
+        from controller.storage.s3_client import S3Credentials, create_client
 
         client = create_client(store.endpoint, store.region, S3Credentials(store.access_key, store.secret_key))
         try:

@@ -58,7 +58,7 @@ def main() -> int:
 
     from controller.storage.errors import InvalidStoreUrlError
     from controller.storage.factory import parse_s3_url, uses_path_style
-    from controller.storage.s3 import create_client
+    from controller.storage.s3_client import create_client
 
     try:
         bucket, options = parse_s3_url(os.environ.get("C8S_STORE", ""))

@@ -48,7 +48,8 @@ def _directory(
 
 def _s3(url: str, environment: Mapping[str, str]) -> ObjectStore:
     # Importing boto3 takes most of a second.
-    from controller.storage.s3 import S3Credentials, S3Store
+    from controller.storage.s3 import S3Store
+    from controller.storage.s3_client import S3Credentials
 
     bucket, options = parse_s3_url(url)
     credentials = None

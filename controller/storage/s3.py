@@ -18,8 +18,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from controller.storage.base import UPLOADS, Download, ObjectInfo, UploadLink
@@ -29,34 +27,27 @@ from controller.storage.errors import (
     ObjectNotFoundError,
     ObjectTooLargeError,
     StorageError,
-    StoreFullError,
     StoreUnavailableError,
     UploadMismatchError,
 )
 from controller.storage.keys import check_key, check_prefix
+from controller.storage.s3_client import (
+    THREADS,
+    NoConditionsError,
+    RangeError,
+    S3Credentials,
+    create_client,
+    describe_error,
+    missing_bucket,
+    translate_error,
+)
 
 log = logging.getLogger("c8s.store")
 
 PART_SIZE = 8 * 1024 * 1024
 CHUNK_SIZE = 1024 * 1024
-THREADS = 8
-_MISSING = {"404", "NoSuchKey", "NotFound"}
-_EXISTS = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
-_NO_CONDITIONS = {"NotImplemented", "501"}
-_CLOCK_SKEW = {"RequestTimeTooSkewed", "RequestExpired"}
-_REJECTED = {"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
 _CONTENT_TYPE = "application/octet-stream"
 _PROBE_FOLDER = "c8s-probes"
-_STORE_FULL = {"507", "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge"}
-
-
-@dataclass(frozen=True)
-class S3Credentials:
-    """Access keys. Neither messages nor `repr` show them."""
-
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
 
 
 class S3Store:
@@ -147,7 +138,7 @@ class S3Store:
             await self._put_bytes(key, b"2", {"IfNoneMatch": "*"})
         except ObjectExistsError:
             return True
-        except _NoConditionsError:
+        except NoConditionsError:
             return False
         return False
 
@@ -186,7 +177,7 @@ class S3Store:
         byte_range = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         try:
             response = await self._call("read", key, self._client.get_object, Key=self._full_key(key), **byte_range)
-        except _RangeError:
+        except RangeError:
             return
         body = response["Body"]
         try:
@@ -341,7 +332,7 @@ class S3Store:
         try:
             await self._call("use", "", self._client.head_bucket)
         except ObjectNotFoundError:
-            raise StoreUnavailableError(_no_bucket(f"could not use the bucket {self._bucket}")) from None
+            raise StoreUnavailableError(missing_bucket(f"could not use the bucket {self._bucket}")) from None
 
     async def _call(self, action: str, key: str, call: Callable[..., Any], **parameters: Any) -> Any:
         response = await self._thread(action, key, partial(call, Bucket=self._bucket, **parameters))
@@ -352,9 +343,9 @@ class S3Store:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except ClientError as error:
-            raise _translate(error, action, key, self._bucket) from None
+            raise translate_error(error, action, key, self._bucket) from None
         except (BotoCoreError, OSError) as error:
-            text = f"could not {action} the object {key} in the bucket {self._bucket}: {_describe(error)}"
+            text = f"could not {action} the object {key} in the bucket {self._bucket}: {describe_error(error)}"
             raise StoreUnavailableError(text) from None
 
 
@@ -366,81 +357,5 @@ class _KeyLock:
     users: int = 0
 
 
-class _NoConditionsError(StorageError):
-    """The store does not implement If-None-Match."""
-
-
-class _RangeError(StorageError):
-    """The range starts after the end of the object."""
-
-
 def _base64_of(sha256: str) -> str:
     return base64.b64encode(bytes.fromhex(sha256)).decode()
-
-
-def create_client(
-    endpoint: str | None,
-    region: str,
-    credentials: S3Credentials | None = None,
-    *,
-    path_style: bool | None = None,
-    connect_timeout: float = 5,
-    read_timeout: float = 30,
-) -> Any:
-    """A boto3 client with short timeouts (seconds); without credentials boto3 uses its own sources for them.
-
-    `path_style`: the bucket is in the path of URLs, not in the host name; default: with an endpoint.
-    """
-    keys: dict[str, Any] = {}
-    if credentials is not None:
-        keys = {
-            "aws_access_key_id": credentials.access_key,
-            "aws_secret_access_key": credentials.secret_key,
-            "aws_session_token": credentials.session_token,
-        }
-    in_path = endpoint is not None if path_style is None else path_style
-    config = Config(
-        signature_version="s3v4",
-        s3={"addressing_style": "path" if in_path else "virtual" if endpoint else "auto"},
-        connect_timeout=connect_timeout,
-        read_timeout=read_timeout,
-        retries={"mode": "standard", "max_attempts": 3},
-        max_pool_connections=THREADS,
-        # Many S3-compatible stores do not support the newer checksums.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config, **keys)
-
-
-def _translate(error: ClientError, action: str, key: str, bucket: str) -> StorageError:
-    """Translate an error of S3. Only its code is shown, because its message may repeat the request."""
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-    failed = f"could not {action} the object {key} in the bucket {bucket}"
-    if code == "NoSuchBucket":
-        return StoreUnavailableError(_no_bucket(failed))
-    if code in _MISSING:
-        return ObjectNotFoundError(f"there is no object {key}")
-    if code in _EXISTS:
-        return ObjectExistsError(f"there is an object {key} already")
-    if code == "InvalidRange" or status == "416":
-        return _RangeError(f"{failed}: it is shorter")
-    if code in _STORE_FULL or status == "507":
-        return StoreFullError(f"{failed}: the store is full ({code}); free some space")
-    if code in _NO_CONDITIONS:
-        return _NoConditionsError(f"{failed}: the store does not implement this")
-    if code in _CLOCK_SKEW:
-        text = f"{failed}: the clocks of the store and of this machine differ too much ({code}); set them, e.g. by NTP"
-        return StoreUnavailableError(text)
-    if code in _REJECTED:
-        return StoreUnavailableError(f"{failed}: the store rejects the credentials ({code}); check them")
-    return StoreUnavailableError(f"{failed}: the store responded with {code or 'an error'} ({status})")
-
-
-def _no_bucket(failed: str) -> str:
-    return f"{failed}: the bucket does not exist; create it or use another one"
-
-
-def _describe(error: Exception) -> str:
-    return (getattr(error, "fmt", None) and str(error)) or type(error).__name__

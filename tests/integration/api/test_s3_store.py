@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from controller.storage.create_bucket import ensure_bucket
-from controller.storage.s3 import S3Credentials, create_client
+from controller.storage.s3_client import S3Credentials, create_client
 from tests.integration.api.conftest import SECONDS, WORKBENCH, Caller, Sandbox
 from tests.integration.api.test_whole_path import ended, start, step, tree
 from tests.support.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedServer

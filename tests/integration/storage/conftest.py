@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from controller.storage.create_bucket import ensure_bucket
-from controller.storage.s3 import S3Credentials, S3Store, create_client
+from controller.storage.s3 import S3Store
+from controller.storage.s3_client import S3Credentials, create_client
 from tests.support.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedServer
 from tests.support.waiting import LONGEST
 

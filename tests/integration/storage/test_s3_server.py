@@ -22,7 +22,8 @@ from controller.storage import (
     UploadMismatchError,
     open_store,
 )
-from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store, create_client
+from controller.storage.s3 import PART_SIZE, S3Store
+from controller.storage.s3_client import S3Credentials, create_client
 from tests.integration.storage.conftest import BUCKET, CREDENTIALS
 from tests.support.faulty_proxy import faulty_proxy
 from tests.support.seaweedfs import ACCESS_KEY, SeaweedServer

@@ -24,7 +24,8 @@ from controller.storage import (
     UploadMismatchError,
     open_store,
 )
-from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store
+from controller.storage.s3 import PART_SIZE, S3Store
+from controller.storage.s3_client import S3Credentials
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
