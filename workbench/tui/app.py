@@ -46,9 +46,9 @@ _FEED_RETRY = 3.0
 _PIPELINE_POLL = 1.0
 """Seconds between checks whether a pipeline file was written, while there is none."""
 _PUBLISH_DELAY = 0.05
+"""Seconds within which changes of runs are published together."""
 _IDLE_TICK = 10.0
 """Seconds between two looks at the ages of runs while none is active."""
-"""Seconds within which changes of runs are published together."""
 
 
 def _now() -> datetime:
