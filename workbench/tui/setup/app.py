@@ -125,7 +125,10 @@ class SetupApp(BaseApp[Endpoint | None]):
     @on(ListView.Opened)
     def _start_selected(self) -> None:
         if self._start_worker is None:
-            self._start_worker = self._start_provider(self._providers[self._selected_index])
+            worker = self._start_provider(self._providers[self._selected_index])
+            # From Python 3.12 on, Textual's tasks begin at once: it may have drawn without its worker, or have ended.
+            self._start_worker = worker if not worker.is_finished else None
+            self._draw_details()
 
     @work(group="start", exclusive=True, description="bring the sandbox up")
     async def _start_provider(self, provider: SandboxProvider) -> None:
