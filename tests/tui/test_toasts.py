@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from textual.geometry import Region
 from textual.widget import Widget
 
 from tests.support.tui.driver import SMALL, sees, shown, until
@@ -51,22 +52,21 @@ async def test_toasts_cover_nothing_that_has_to_be_read(screen: str, tmp_path: P
         await pilot.pause()
         app.notify(LONG, severity="warning", timeout=60)
         app.notify("registry / PASSWORD is set.", timeout=60)
-        await until(pilot, lambda: len(_regions(app, "Toast")) == 2)
+        await until(pilot, lambda: bool(_seen(app, "Toast")))
         for size in ((60, 20), SMALL, (120, 40)):
             await pilot.resize_terminal(*size)
             await until(pilot, lambda size=size: app.screen.size == size)
             await pilot.pause()
-            rack = app.screen.query_one("ToastRack").region
             for part in app.screen.query(READ):
                 if part.display and part.region and not _is_within(part, "ToastRack"):
-                    covered = [
-                        toast for toast in _regions(app, "Toast") if toast.intersection(rack).overlaps(part.region)
-                    ]
+                    covered = [toast for toast in _seen(app, "Toast") if toast.overlaps(part.region)]
                     assert not covered, (size, part, part.region, covered, shown(app))
 
 
-def _regions(app: FakeWorkbench, selector: str) -> list[object]:
-    return [each.region for each in app.screen.query(selector) if each.region]
+def _seen(app: FakeWorkbench, selector: str) -> list[Region]:
+    """Where these widgets are on the screen, without what is scrolled out of it."""
+    placed = [app.screen.find_widget(each) for each in app.screen.query(selector) if each.region]
+    return [each.visible_region for each in placed if each.visible_region]
 
 
 def _is_within(widget: Widget, name: str) -> bool:
@@ -84,7 +84,7 @@ async def test_what_comes_during_a_question_is_shown_after_it() -> None:
         app.notify("During the question.", timeout=60)
         await until(pilot, sees(app, "No       Delete the run"))
         assert "During the question." not in shown(app)
-        assert not _regions(app, "Toast"), "that of the screen below is behind the question"
+        assert not _seen(app, "Toast"), "that of the screen below is behind the question"
         assert [each.text for each in app.messages.newest_first()] == ["During the question.", "Before the question."]
         await pilot.press("n")
         await until(pilot, sees(app, "Before the question.", "During the question."))
