@@ -153,6 +153,23 @@ async def test_it_ends_while_a_sequence_is_incomplete() -> None:
         await driver.until("a", "A")
 
 
+@pytest.mark.parametrize("is_reading", [True, False], ids=["by SIGSTOP", "by its own key"])
+async def test_a_program_that_goes_on_has_one_thread_for_keys(
+    is_reading: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for name in ("suspend_application_mode", "resume_application_mode"):
+        monkeypatch.setattr(WaitingDriver, name, lambda self, name=name: done.append(name))
+    async with driving() as driver:
+        driver._auto_restart, driver._key_thread = True, driver.thread
+        if not is_reading:
+            driver.stop()
+        driver._sigcont_application()
+        if not is_reading:
+            driver.start()
+    assert done == [*["suspend_application_mode"] * is_reading, "resume_application_mode"]
+
+
 async def test_a_terminal_that_is_gone_ends_the_app() -> None:
     async with driving() as driver:
         os.close(driver.keyboard)

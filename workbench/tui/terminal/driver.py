@@ -146,6 +146,15 @@ class WaitingDriver(LinuxDriver):
         name = f"shift+{character.lower()}" if character.isupper() else character
         return not custom.isdisjoint((f"alt+{character}", f"alt+{name}"))
 
+    def _sigcont_application(self, *given: Any) -> None:
+        """Take the terminal up again after a stop, also after one by SIGSTOP, of which nobody was told before.
+
+        The thread that reads keys goes on then: it ends first, for two of them would take each other's keys.
+        """
+        if self._auto_restart and self._key_thread is not None and self._key_thread.is_alive():
+            self.suspend_application_mode()
+        super()._sigcont_application(*given)
+
     def _leave(self) -> None:
         """End the app when its terminal is gone; a pipe that has ended is no reason."""
         if not self.input_tty:
