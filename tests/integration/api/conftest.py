@@ -37,7 +37,7 @@ contexts: [{{name: here, context: {{cluster: here, user: here}}}}]
 clusters: [{{name: here, cluster: {{server: "{url}"}}}}]
 users: [{{name: here, user: {{token: "{token}"}}}}]
 """
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def listening() -> socket.socket:
