@@ -46,6 +46,18 @@ async def test_find_ignores_colours() -> None:
         await until(pilot, lambda: view(app).current_line == 2)
 
 
+@pytest.mark.parametrize("pane", ["1", "2"])
+async def test_find_from_the_graph_and_the_steps_types_into_the_field(pane: str) -> None:
+    app = one_log("first", "quick brown deer")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "quick brown deer"))
+        await pilot.press(pane)
+        await type_into(pilot, "slash", "deer")
+        await until(pilot, sees(app, "1 of 1 found"))
+        assert view(app).current_line == 1
+        assert app.focused is view(app)
+
+
 async def test_find_takes_text_or_regex() -> None:
     app = one_log("axb", "a.b")
     async with app.run_test(size=WIDE, notifications=True) as pilot:

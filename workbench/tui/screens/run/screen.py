@@ -53,6 +53,7 @@ class RunScreen(LogActions):
         Binding("1", "focus_pane('dag')", "Graph", show=False, id="run.graph", tooltip="Go to the graph"),
         Binding("2", "focus_pane('steps')", "Steps", show=False, id="run.steps", tooltip="Go to the steps"),
         Binding("3", "focus_pane('logs')", "Log", show=False, id="run.log", tooltip="Go to the log"),
+        Binding("slash", "find", "Find", show=False, id="run.find", tooltip="Find text in the log of the step"),
         Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="Show only the log, or all again"),
         Binding("I", "card", "Why", id="run.card",
                 tooltip="Show or close the card of a failed step; of others, say why they were reused or ran again"),
@@ -310,6 +311,11 @@ class RunScreen(LogActions):
             self.action_maximise()
         widget = self.query_one(LogGrid).active.view if pane == "logs" else self.query_one(f"#{pane}")
         widget.focus()
+
+    def action_find(self) -> None:
+        """What follows `/` is typed into a field wherever the focus is: as keys, it would do anything."""
+        self.query_one(LogColumn).reveal_log()
+        self.query_one(LogGrid).active.action_ask("find")
 
     def action_maximise(self) -> None:
         self.toggle_class("-log-only")
