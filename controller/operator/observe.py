@@ -175,6 +175,7 @@ class ObservationBuilder:
             manifest_read=attempt in state.observed.manifests,
             gate_closed=job is not None and self._is_closed(state, job),
             job_missing=attempt in state.observed.missing_jobs,
+            pod_missing=job is not None and job["metadata"]["uid"] in state.observed.podless_jobs,
             waiting=state.observed.waiting.messages.get(attempt, ""),
             pod_create_error=self._cache.pod_create_error(job) if job is not None else "",
         )

@@ -120,6 +120,7 @@ class ObservedCache:
         not_early: the slugs of steps of which nothing is made ahead any more.
         early_count: Jobs with a closed gate at the last observation.
         missing_jobs: attempts whose Jobs the API server does not have.
+        podless_jobs: the uids of Jobs of which the API server has no pod.
         unanswered: attempts whose Jobs may exist: no answer came to the request to create them.
         create_failures: why the Job of an attempt was not created.
         create_failure_counts: how often the creation of an attempt's Job failed.
@@ -138,6 +139,7 @@ class ObservedCache:
     not_early: set[str] = field(default_factory=set)
     early_count: int = 0
     missing_jobs: set[AttemptKey] = field(default_factory=set)
+    podless_jobs: set[str] = field(default_factory=set)
     unanswered: set[AttemptKey] = field(default_factory=set)
     create_failures: dict[AttemptKey, CreateFailure] = field(default_factory=dict)
     create_failure_counts: Counter[AttemptKey] = field(default_factory=Counter)

@@ -70,6 +70,15 @@ class VerifyJob:
 
 
 @dataclass(frozen=True)
+class VerifyPod:
+    """Check at the API server whether a Job that has failed has a pod: its informer may be behind that of the Jobs."""
+
+    slug: str
+    number: int
+    job_uid: str
+
+
+@dataclass(frozen=True)
 class ReadManifest:
     """Read the manifest of the artifacts of an attempt from the object store."""
 
@@ -126,6 +135,7 @@ Action = (
     | StopPod
     | DeleteJob
     | VerifyJob
+    | VerifyPod
     | ReadManifest
     | ReadWorkspace
     | ReadWaiting

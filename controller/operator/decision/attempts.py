@@ -11,6 +11,7 @@ from controller.operator.decision.confirmation import confirm, is_unconfirmed, n
 from controller.operator.decision.observation import AttemptView, Milestones
 from controller.operator.decision.pod_verdict import evaluate_pod
 from controller.operator.decision.pods.status import (
+    conditions,
     is_pod_finished,
     is_suspended,
     is_upload_finished,
@@ -190,6 +191,16 @@ def _finish_lost(fresh: AttemptStatus, now: datetime) -> AttemptStatus:
 def is_job_missing(attempt: AttemptStatus, view: AttemptView) -> bool:
     """Whether an attempt that has not ended has neither Job nor pod."""
     return attempt["phase"] not in FINAL_STEP_PHASES and view.job is None and view.pod is None
+
+
+def is_pod_unknown(attempt: AttemptStatus, view: AttemptView) -> bool:
+    """Whether an attempt has not ended, its Job has failed, and no pod of it was seen."""
+    return (
+        attempt["phase"] not in FINAL_STEP_PHASES
+        and view.pod is None
+        and not view.pod_missing
+        and any(each["type"] == "Failed" and each["status"] == "True" for each in conditions(view.job))
+    )
 
 
 def _times(times: AttemptTimes, seen: Milestones) -> AttemptTimes:

@@ -76,6 +76,8 @@ class AttemptView:
     """Containers whose logs are not archived yet."""
     job_missing: bool = False
     """Whether the API server confirmed that the attempt's Job does not exist."""
+    pod_missing: bool = False
+    """Whether the API server confirmed that the attempt's Job has no pod."""
     pod_create_error: str = ""
     """Why the cluster did not create the Job's pod, as it reported last."""
     agent_error: str = ""

@@ -98,6 +98,8 @@ def _verdict_without_pod(view: AttemptView, *, artifacts: bool) -> PodVerdict:
         if condition["type"] == "Complete" and condition["status"] == "True":
             return _verdict_of_upload(view, None) if artifacts else _SUCCEEDED
         if condition["type"] == "Failed" and condition["status"] == "True":
+            if not view.pod_missing:
+                return _unfinished(StepReason.CREATED, "its Job has failed; what became of its pod is not known yet")
             words = condition.get("message") or condition.get("reason", "")
             return _failed(StepReason.DISRUPTED, f"the Job failed without a pod: {words}")
     if is_suspended(view.job):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from controller.operator.decision import attempts
-from controller.operator.decision.actions import DeleteJob, OpenGate, ReadManifest, ReadWorkspace, VerifyJob
+from controller.operator.decision.actions import DeleteJob, OpenGate, ReadManifest, ReadWorkspace, VerifyJob, VerifyPod
 from controller.operator.decision.attempts import awaiting_artifacts, awaiting_workspace
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict, step_status
 from controller.operator.decision.confirmation import CONFIRMATION_LIMIT, is_unconfirmed
@@ -31,6 +31,8 @@ Json = dict[str, Any]
 
 _DELETION_INTERVAL = timedelta(seconds=2)
 """How soon it is looked again whether a Job is gone: an informer that begins anew does not show every deletion."""
+_POD_INTERVAL = timedelta(seconds=1)
+"""How soon it is looked again for the pod of a Job that has failed."""
 _ENDLESS = (StepReason.SERVICE_FAILED, StepReason.FETCH_FAILED)
 
 
@@ -105,6 +107,9 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
             builder.act(VerifyJob(step.slug, attempt["number"], attempt["jobName"]))
         else:
             builder.requeue_at(deadline)
+    if view.job is not None and attempts.is_pod_unknown(fresh, view):
+        builder.act(VerifyPod(step.slug, attempt["number"], view.job["metadata"]["uid"]))
+        builder.requeue_at(now + _POD_INTERVAL)
     return fresh
 
 

@@ -10,9 +10,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from controller import labels
 from controller.kube import (
     JOBS,
     PIPELINE_RUNS,
+    PODS,
     ApiError,
     ConflictError,
     KubeClient,
@@ -20,6 +22,7 @@ from controller.kube import (
     NotFoundError,
 )
 from controller.operator import names
+from controller.operator.cache.owned_resources import controller_uid
 from controller.operator.cache.run_state import RunSecrets, RunState
 from controller.operator.decision.actions import (
     Action,
@@ -34,6 +37,7 @@ from controller.operator.decision.actions import (
     StartAttempt,
     StopPod,
     VerifyJob,
+    VerifyPod,
     WithdrawJob,
 )
 from controller.operator.effects import run_secrets
@@ -114,6 +118,8 @@ class ActionExecutor:
                     state.observed.on_job_gone(action.uid)
             case VerifyJob():
                 await self._creator.verify_job(run, state, action)
+            case VerifyPod():
+                await self._verify_pod(run, state, action)
             case ReadManifest():
                 await self._read_manifest(run, state, action)
             case ReadWorkspace():
@@ -157,6 +163,14 @@ class ActionExecutor:
     async def delete_left_jobs(self, run: RunObject, found: Mapping[AttemptKey, Json]) -> None:
         """Delete the Jobs of an ended run that it is not to have, see `JobRemover.delete_left`."""
         await self._remover.delete_left(run, found)
+
+    async def _verify_pod(self, run: RunObject, state: RunState, action: VerifyPod) -> None:
+        """Note that a Job has no pod. One that is there is shown by the informer in a moment."""
+        name, namespace = run["metadata"]["name"], run["metadata"]["namespace"]
+        selector = f"{labels.RUN}={name},{labels.STEP}={action.slug},{labels.ATTEMPT}={action.number}"
+        found = await self._client.list(PODS, namespace, label_selector=selector)
+        if not any(controller_uid(pod, "Job") == action.job_uid for pod in found["items"]):
+            state.observed.podless_jobs.add(action.job_uid)
 
     async def _read_manifest(self, run: RunObject, state: RunState, action: ReadManifest) -> None:
         metadata = run["metadata"]

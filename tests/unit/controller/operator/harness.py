@@ -71,6 +71,17 @@ class FakeApiServer:
         found: Json = self._carry_out("get", resource, name, lambda: self._find(resource, name))
         return found
 
+    async def list(self, resource: Any, namespace: str | None = None, *, label_selector: str = "") -> Json:
+        wanted = dict(each.split("=", 1) for each in label_selector.split(",") if each)
+
+        def find() -> Json:
+            objects = [obj for (of, _), obj in self.objects.items() if of is resource]
+            items = [each for each in objects if wanted.items() <= (each["metadata"].get("labels") or {}).items()]
+            return {"items": copy.deepcopy(items)}
+
+        found: Json = self._carry_out("list", resource, "", find)
+        return found
+
     async def create(self, resource: Any, obj: Json, namespace: str | None = None) -> Json:
         def create() -> Json:
             if resource is JOBS and self.refuse is not None:
@@ -222,11 +233,16 @@ class ReconcilerHarness:
         spec: Json | None = None,
         **forged: Any,
     ) -> None:
-        """A pod of the Job of attempt 1 has changed; `forged` replaces what its metadata has."""
+        """A pod of the Job of attempt 1 has changed, as its informer shows; `forged` replaces what its metadata has."""
+        self.cache.on_pod(self.pod_object(name, state, phase, spec, forged), deleted=gone)
+
+    def pod_object(
+        self, name: str, state: Json, phase: str, spec: Json | None = None, forged: Json | None = None
+    ) -> Json:
         labels = {"c8s.dev/run": "ci-1", "c8s.dev/step": name, "c8s.dev/attempt": "1"}
         job_uid = self.cluster.objects[JOBS, f"ci-1--{name}-1"]["metadata"]["uid"]
         owner = {"kind": "Job", "name": f"ci-1--{name}-1", "uid": job_uid, "controller": True}
         metadata = {"name": name, "namespace": "team", "uid": f"pod-{name}", "labels": labels}
-        metadata |= {"annotations": {"c8s.dev/run-uid": "uid-1"}, "ownerReferences": [owner], **forged}
+        metadata |= {"annotations": {"c8s.dev/run-uid": "uid-1"}, "ownerReferences": [owner], **(forged or {})}
         status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
-        self.cache.on_pod({"metadata": metadata, "spec": spec or {}, "status": status}, deleted=gone)
+        return {"metadata": metadata, "spec": spec or {}, "status": status}

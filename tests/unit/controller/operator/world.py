@@ -21,6 +21,7 @@ from controller.operator.decision.actions import (
     StartAttempt,
     StopPod,
     VerifyJob,
+    VerifyPod,
     WithdrawJob,
 )
 from controller.operator.decision.concurrency import concurrency_group
@@ -97,6 +98,7 @@ class World:
         self.open_logs: dict[Place, tuple[str, ...]] = {}
         self.create_failures: dict[Place, CreateFailure] = {}
         self.missing_jobs: set[Place] = set()
+        self.podless_jobs: set[str] = set()
         self.unanswered: set[Place] = set()
         """Attempts whose Jobs may exist: the request to create one had no answer."""
         self.unseen: set[Place] = set()
@@ -152,6 +154,7 @@ class World:
                 place in self.workspaces,
                 open_logs=self.open_logs.get(place, ()),
                 job_missing=place in self.missing_jobs,
+                pod_missing=job is not None and job["metadata"]["uid"] in self.podless_jobs,
                 pod_create_error=self.pod_create_errors.get(place, ""),
                 log=self.logs.get(place),
                 report=self.reports.get(place, NOTHING_REPORTED),
@@ -203,7 +206,7 @@ class World:
             self.timers.observe(self.status, self.now, self.monotonic)
             for action in decision.actions:
                 self.execute(action)
-            asked = PrepareSecrets | ReadManifest | ReadWaiting | ReadWorkspace | VerifyJob | WithdrawJob
+            asked = PrepareSecrets | ReadManifest | ReadWaiting | ReadWorkspace | VerifyJob | VerifyPod | WithdrawJob
             if not any(isinstance(action, asked) for action in decision.actions):
                 return self
         raise AssertionError(f"it goes on and on: {self.actions}")
@@ -245,6 +248,9 @@ class World:
                     self.pods.pop(place, None)
             case VerifyJob():
                 self.observe_job((action.slug, action.number))
+            case VerifyPod():
+                # It has none: what `pods` has is seen.
+                self.podless_jobs.add(action.job_uid)
             case ReadManifest():
                 self.manifests[action.slug, action.number] = self.stored.get((action.slug, action.number))
             case ReadWorkspace():

@@ -174,10 +174,12 @@ def test_failed_upload_is_no_success_because_of_a_manifest() -> None:
 
 
 def test_without_a_pod_the_job_tells_how_it_ended() -> None:
-    def job(kind: str) -> AttemptView:
-        return AttemptView(job={"status": {"conditions": [{"type": kind, "status": "True", "message": "gone"}]}})
+    def job(kind: str, *, pod_missing: bool = False) -> AttemptView:
+        conditions = [{"type": kind, "status": "True", "message": "gone"}]
+        return AttemptView(job={"status": {"conditions": conditions}}, pod_missing=pod_missing)
 
-    assert evaluate_pod(job("Failed"), artifacts=False, memory_limit=None).reason == "Disrupted"
+    assert evaluate_pod(job("Failed", pod_missing=True), artifacts=False, memory_limit=None).reason == "Disrupted"
+    assert evaluate_pod(job("Failed"), artifacts=False, memory_limit=None).phase is None
     assert evaluate_pod(job("Complete"), artifacts=False, memory_limit=None).phase == "Succeeded"
     assert evaluate_pod(job("Complete"), artifacts=True, memory_limit=None).check_manifest
     assert evaluate_pod(AttemptView(job={}), artifacts=True, memory_limit=None).reason == "Created"
