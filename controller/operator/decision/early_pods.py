@@ -36,7 +36,11 @@ def decide_early_pods(builder: DecisionBuilder) -> None:
     if not observation.early and not (limit and observation.prestartable):
         return
     kept: set[str] = set()
-    opened = {step.name for step in builder.input.steps if builder.statuses[step.name].get("attempts")}
+    opened = {
+        step.name
+        for step in builder.input.steps
+        if any(attempt["number"] == 1 for attempt in builder.statuses[step.name].get("attempts") or ())
+    }
     for step in builder.input.steps:
         early = observation.early.get(step.slug)
         if early is None or step.name in opened:

@@ -92,9 +92,6 @@ def _update_attempt(builder: DecisionBuilder, step: ExpandedStep, attempt: Attem
     if fresh["reason"] == StepReason.NEVER_FITS or is_readmittable:
         # Its pod would otherwise be created once the quota is raised, or the queue admits again what it preempted.
         _delete_job(builder, view)
-    if fresh["phase"] in FINAL_STEP_PHASES and view.gate_closed and not view.open_logs:
-        # Its pod ended before its gate could be opened: nothing of it ran, and a closed gate waits for something.
-        _delete_job(builder, view)
     if attempts.needs_manifest(fresh, view, step.step):
         builder.act(ReadManifest(step.slug, attempt["number"]))
     if attempts.needs_workspace(fresh, view):

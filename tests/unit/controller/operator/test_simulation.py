@@ -70,6 +70,8 @@ class Simulation(World):
         """The API server answers nothing before that moment of the monotonic clock."""
         self.forced: set[tuple[str, int]] = set()
         """Attempts whose pods ended because they were asked to, before they had reported an end."""
+        self.refused: set[tuple[str, int]] = set()
+        """What waited at its gate when a request to remove it failed."""
         self.needs = {s["name"]: s["dependsOn"] for s in plan.steps}
         self.settled: frozenset[str] = frozenset()
         self.settled_attempts: frozenset[AttemptKey] = frozenset()
@@ -138,6 +140,8 @@ class Simulation(World):
                 again |= not self.start(action, may_lose=may_lose)
             elif not self.is_away and (crash != "a request fails" or self.data.draw(st.booleans())):
                 self.execute(action)
+            elif isinstance(action, WithdrawJob):
+                self.refused.add((action.slug, action.number))
         return again
 
     def start(self, action: StartAttempt, *, may_lose: bool) -> bool:
@@ -166,6 +170,9 @@ class Simulation(World):
                 self.unseen.add(place)
                 self.unanswered |= {place} if was_known else set()
         if self.unseen and not self.is_away and self.data.draw(st.booleans()):
+            # The step of a Job that is seen is looked at again.
+            self.settled -= {slug for slug, _ in self.unseen}
+            self.settled_attempts -= self.unseen
             self.unseen.clear()
 
     def check_starts(self, decision: Any) -> None:
@@ -283,16 +290,23 @@ def test_every_run_ends_and_ends_right(plan: Plan, data: st.DataObject) -> None:
             assert phase in ("Succeeded", "Failed", "Skipped")
         failed = [s for s in world.status["steps"] if s["phase"] == "Failed" and not s["allowFailure"]]
         assert world.phase == ("Failed" if failed else "Succeeded")
+    # What is made after the end of the run, or can't be removed for so long that the run ends all the same,
+    # is deleted by the reconciler, which is not part of this.
+    left = world.late | {place for place in world.refused if place in world.jobs and is_closed(world.jobs[place])}
     for entry in world.status["steps"]:
         numbers = [attempt["number"] for attempt in entry.get("attempts", [])]
-        assert numbers == list(range(1, len(numbers) + 1))
+        # Of the first, whose pod ended at its gate, the process may have died before it wrote that.
+        first = 2 if numbers[:1] == [2] and not world.starts[entry["slug"], 1] else 1
+        assert numbers == list(range(first, first + len(numbers)))
         for attempt in entry.get("attempts", []):
             assert (entry["slug"], attempt["number"]) not in world.forced or attempt["phase"] != "Succeeded"
             assert attempt.get("message") != "its Job was deleted", "nobody has deleted one"
-        made = {number for slug, number in world.jobs if slug == entry["slug"] and (slug, number) not in world.late}
+        made = {number for slug, number in world.jobs if slug == entry["slug"] and (slug, number) not in left}
         assert made <= set(numbers)
     assert not [place for place in world.started if world.started.count(place) > 1 and place in world.jobs]
-    assert not [place for place, job in world.jobs.items() if is_closed(job)]
+    # Of a Job whose gate was to be opened, and whose pod ended before it was, nothing can run any more.
+    waiting = [place for place, job in world.jobs.items() if is_closed(job) and place not in left]
+    assert not [place for place in waiting if place not in world.pods or world.has_live_pod(place)]
     assert all(times == 1 for times in world.starts.values()), world.starts
 
 

@@ -383,28 +383,6 @@ async def test_withdrawal_leaves_neither_job_nor_token(lost: Loss) -> None:
     assert [name for resource, name in harness.cluster.objects if resource is SECRETS] == []
 
 
-async def test_job_whose_gate_could_not_be_opened_and_whose_pod_ended_is_removed() -> None:
-    """Its attempt was disrupted before it began; a Job at its gate would say that something waits."""
-    harness = ahead()
-    await harness.reconcile()
-    lose_job(harness, "patch", "request")
-    harness.pod("b", {"running": {}})
-    harness.pod("a", ENDED, phase="Succeeded")
-    with pytest.raises(UnreachableError):
-        await harness.reconcile()
-    harness.catch_up()
-    [evicted] = [pod for key, pod in harness.cache.owned.pods(KEY, "uid-1").items() if key.slug == "b"]
-    status = {"phase": "Failed", "reason": "Evicted", "message": "the node was low on memory"}
-    harness.cache.on_pod({**evicted, "status": status}, deleted=False)
-    lose_job(harness, "delete", "request")
-    await again(harness)
-    await again(harness)
-    assert job(harness, "b") is None
-    harness.catch_up()
-    attempts = (await written(harness, 1))["attempts"]
-    assert [(each["number"], each["reason"]) for each in attempts] == [(1, "Disrupted"), (2, "Created")]
-
-
 # -- other writes
 
 
