@@ -27,9 +27,9 @@ class Terminal:
     process: subprocess.Popen[bytes]
     written: bytearray = field(default_factory=bytearray)
 
-    def read_until(self, text: bytes | None) -> None:
+    def read_until(self, text: bytes | None, seconds: float = LONGEST) -> None:
         """Read until the text has been written, or to the end."""
-        until = time.monotonic() + LONGEST
+        until = time.monotonic() + seconds
         while text is None or text not in self.written:
             assert time.monotonic() < until, bytes(self.written[-500:])
             if select.select([self.descriptor], [], [], 0.1)[0]:

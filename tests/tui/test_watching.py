@@ -58,7 +58,7 @@ async def test_each_save_starts_a_run_that_reuses_and_replaces_the_last(folder: 
         await until(pilot, lambda: len(app.controller.created_runs) == 1)
         first = app.controller.created_runs[0]
         assert (first.reuse, first.watch, app.controller.cancelled) == (True, True, [])
-        await until(pilot, sees(app, "watching ·", "hello-8"))
+        await until(pilot, sees(app, "· watching", "hello-8"))
         (folder / "app.py").write_text("2")
         saves.report("app.py")
         await until(pilot, lambda: len(app.controller.created_runs) == 2)
@@ -67,7 +67,7 @@ async def test_each_save_starts_a_run_that_reuses_and_replaces_the_last(folder: 
         saves.report("app.py")
         await pilot.press("W")
         await until(pilot, lambda: not app.is_watching)
-        await until(pilot, lambda: "watching ·" not in shown(app))
+        await until(pilot, lambda: "· watching" not in shown(app))
         assert len(app.controller.created_runs) == 2, "nothing had changed"
 
 

@@ -154,9 +154,9 @@ def test_a_run_is_shown_played_with_and_saved(chromium: Any, c8s_alone: C8s, hos
         tab.shows("Show the keyboard shortcuts")
         tab.page.keyboard.press("Escape")
         tab.until(lambda: "Esc closes" not in tab.screen.text)
-        wide = tab.screen.text.splitlines()[0].index("process:")
+        wide = tab.screen.text.splitlines()[0].index("images ignored")
         tab.page.set_viewport_size({"width": 700, "height": 400})
-        tab.until(lambda: tab.screen.text.splitlines()[0].index("process:") < wide)
+        tab.until(lambda: tab.screen.text.splitlines()[0].index("images ignored") < wide)
         tab.page.keyboard.press("3")
         with tab.page.expect_download(timeout=WAIT) as saving:
             tab.page.keyboard.press("Control+s")

@@ -52,7 +52,7 @@ def test_each_frame_has_its_documented_form() -> None:
     )
     assert frames == [
         {"type": "command", **NAMED, "index": 0, "line": 1, "time": None, "text": "make"},
-        {"type": "command", **NAMED, "index": 1, "line": 3, "time": 1767268800000000, "text": "make test #  [31m"},
+        {"type": "command", **NAMED, "index": 1, "line": 3, "time": 1767268800000000, "text": "make test #  [31m …"},
         {"type": "lines", **NAMED, "first": 3, "lines": [[1767268800000000, "one"], [None, "two"]]},
         {"type": "live", **NAMED},
         {"type": "missed", **NAMED, "first": 5, "last": 9},
