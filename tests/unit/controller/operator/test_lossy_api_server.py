@@ -158,7 +158,12 @@ class LossyCluster:
         self.harness.cluster.put(PODS, {**pod, "status": status})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(data=st.data())
 def test_every_run_ends_and_each_attempt_has_run_once(data: st.DataObject) -> None:
     world = LossyCluster(data)

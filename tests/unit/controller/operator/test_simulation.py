@@ -264,7 +264,12 @@ class Simulation(World):
         )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(plan=plans(), data=st.data())
 def test_every_run_ends_and_ends_right(plan: Plan, data: st.DataObject) -> None:
     world = Simulation(plan, data)
