@@ -21,6 +21,7 @@ from workbench.client import (
     StreamEnd,
     StreamKey,
 )
+from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.log.view import LogView
@@ -35,6 +36,15 @@ def _live(**more: object) -> FakeWorkbench:
 
 def _lines(first: int, *texts: str) -> Lines:
     return Lines(StreamKey("work", 1, "step"), first, tuple(LogLine(None, text) for text in texts))
+
+
+@pytest.mark.parametrize("action", ["container", "find", "follow"])
+async def test_keys_that_come_before_a_run_is_drawn_do_no_harm(action: str) -> None:
+    app = _live()
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, sees(app, "work"))
+        with app._context():
+            getattr(RunScreen("live-1"), f"action_{action}")()
 
 
 async def test_shell_needs_a_running_step() -> None:

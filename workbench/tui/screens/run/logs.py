@@ -110,8 +110,11 @@ class LogActions(ShellActions):
 
     def action_container(self) -> None:
         """Works also when the log has no lines, so that its pane can't have the focus."""
-        self.query_one(LogGrid).active.action_other_container()
+        if self.is_mounted:
+            self.query_one(LogGrid).active.action_other_container()
 
     def action_follow(self) -> None:
         """Works also while the log does not have the focus."""
-        self.query_one(LogGrid).active.view.action_toggle_follow()
+        # A key can come before the screen has a log, as in `RunScreen.action_back`.
+        if self.is_mounted:
+            self.query_one(LogGrid).active.view.action_toggle_follow()

@@ -314,8 +314,9 @@ class RunScreen(LogActions):
 
     def action_find(self) -> None:
         """What follows `/` is typed into a field wherever the focus is: as keys, it would do anything."""
-        self.query_one(LogColumn).reveal_log()
-        self.query_one(LogGrid).active.action_ask("find")
+        if self.is_mounted:
+            self.query_one(LogColumn).reveal_log()
+            self.query_one(LogGrid).active.action_ask("find")
 
     def action_maximise(self) -> None:
         self.toggle_class("-log-only")
