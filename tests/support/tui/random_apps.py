@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from textual.app import App
-from textual.dom import DOMNode
-
+from tests.support.tui.fake_tour import FakeTourApp
 from tests.support.tui.fakes import NOW, FakeLauncher, hello, run, step
 from tests.support.tui.random_scene import (
     DEFINITION,
@@ -33,11 +30,9 @@ from workbench.client import Run
 from workbench.client.models import Reused, SavedWorkspace
 from workbench.pipeline_file.load import LintOutcome
 from workbench.tour.project import TourProject
-from workbench.tui import app as app_module
 from workbench.tui.app import WorkbenchOptions
 from workbench.tui.options import AppOptions
-from workbench.tui.services.interfaces import ControllerApi, OnConnectionError
-from workbench.tui.tour.app import TourOptions, TourWorkbench
+from workbench.tui.tour.app import TourOptions
 
 _SAMPLE = Path(__file__).parents[3] / "samples" / "bookshop"
 _WRITING = (
@@ -72,14 +67,11 @@ class ReadLauncher(FakeLauncher):
         raise WrittenError("a run was started")
 
 
-class RandomTour(TourWorkbench):
+class RandomTour(FakeTourApp):
     """The tour on a controller that follows the script; what fails in it fails the sequence."""
-
-    CSS_PATH = Path(app_module.__file__).with_name("app.tcss")
 
     def __init__(self, project: TourProject, random: Random) -> None:
         self.controller = ScriptedController([], random)
-        self.set_connection_error: OnConnectionError = lambda _: None
         options = WorkbenchOptions(
             endpoint_label="demo",
             now=lambda: NOW,
@@ -87,20 +79,11 @@ class RandomTour(TourWorkbench):
             start_run=self._create_first,
             shell=lambda *_: ["true"],
         )
-        super().__init__(self._connect, options, tour=TourOptions(project))
+        super().__init__(self.connect, options, tour=TourOptions(project))
 
     async def _create_first(self) -> str:
         await self.controller.delay()
         return "bookshop-1"
-
-    @asynccontextmanager
-    async def _connect(self, on_error: OnConnectionError) -> AsyncIterator[ControllerApi]:
-        self.set_connection_error = on_error
-        yield self.controller
-
-    def report_failure(self, node: DOMNode, error: Exception) -> None:
-        super().report_failure(node, error)
-        App._handle_exception(self, error)
 
 
 def read_only_scene(folder: Path, random: Random) -> Scene:

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from textual.app import App
-from textual.dom import DOMNode
 
 from tests.support.tui.driver import SMALL, sees, shown, until
+from tests.support.tui.fake_tour import FakeTourApp
 from tests.support.tui.fakes import NOW, FakeController, FakeLauncher, run, step
 from workbench.client.models import Reused, Run, RunChanged, SavedWorkspace
 from workbench.tour.project import TourProject
 from workbench.tour.story import Stage
-from workbench.tui import app as app_module
 from workbench.tui.app import WorkbenchOptions
 from workbench.tui.options import AppOptions
-from workbench.tui.services.interfaces import ControllerApi, OnConnectionError
-from workbench.tui.tour.app import TourOptions, TourWorkbench
+from workbench.tui.tour.app import TourOptions
 from workbench.tui.tour.bar import TourBar
 from workbench.tui.widgets.key_footer import KeyFooter
 
 BROKEN = "unit (part=prices)"
 
 
-class FakeTour(TourWorkbench):
+class FakeTour(FakeTourApp):
     """The tour on a fake controller; what fails in it fails the test."""
-
-    CSS_PATH = Path(app_module.__file__).with_name("app.tcss")
 
     def __init__(self, project: TourProject, pace: float | None = None, *, ascii_only: bool = False) -> None:
         self.controller = FakeController([first("Running")])
         self.commands: list[tuple[str, str, str]] = []
-        self.set_connection_error: OnConnectionError = lambda _: None
         options = WorkbenchOptions(
             endpoint_label="demo",
             now=lambda: NOW,
@@ -45,7 +37,7 @@ class FakeTour(TourWorkbench):
             shell=self._open_shell,
         )
         tour = TourOptions(project, pace)
-        super().__init__(self._connect, options, AppOptions(ascii_only=ascii_only), tour=tour)
+        super().__init__(self.connect, options, AppOptions(ascii_only=ascii_only), tour=tour)
 
     async def _create_first(self) -> str:
         return "bookshop-1"
@@ -53,15 +45,6 @@ class FakeTour(TourWorkbench):
     def _open_shell(self, run: str, step: str, container: str) -> list[str]:
         self.commands.append((run, step, container))
         return ["true"]
-
-    @asynccontextmanager
-    async def _connect(self, on_error: OnConnectionError) -> AsyncIterator[ControllerApi]:
-        self.set_connection_error = on_error
-        yield self.controller
-
-    def report_failure(self, node: DOMNode, error: Exception) -> None:
-        super().report_failure(node, error)
-        App._handle_exception(self, error)
 
     def change_run(self, new: Run) -> None:
         self.controller.listed = (*(one for one in self.controller.listed if one.name != new.name), new)
