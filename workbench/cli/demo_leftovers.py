@@ -122,7 +122,7 @@ async def remove_leftovers(sample: Path) -> Sequence[str]:
 
 
 def _is_of_demos(sandbox: SandboxPaths) -> bool:
-    """Whether a sandbox has the name of one of a demo, and nobody else has begun to use it."""
+    """Whether a sandbox has the name of one of a demo, and nobody else uses it."""
     is_used = sandbox.keep_marker.exists() or FileLock(sandbox.users_lock).held_elsewhere()
     return sandbox.name.startswith(SANDBOX_PREFIX) and not is_used
 

@@ -233,7 +233,7 @@ async def _join(
             raise SandboxError(f"sandbox {folder.name} does not stop; see {folder.logs / 'supervisor.log'}")
         await asyncio.sleep(_POLL)
     if not _runs(folder):
-        # Whoever attaches uses the API.
+        # The API is used next.
         return await _start(folder, progress, runtime, observer, asks_for_api=True)
     _check_runtime(folder, runtime)
     return await _ready(folder, progress, observer)

@@ -146,7 +146,7 @@ class DecisionBuilder:
         return AttemptKey(step.slug, number) in self.input.observation.unanswered
 
     def may_run(self, step: ExpandedStep, number: int) -> bool:
-        """Whether it may even have begun: its step was due. It counts as active all the time."""
+        """Whether it may even have started: its step was due. It counts as active all the time."""
         failure = self.input.observation.create_failure(step.slug, number)
         return failure is not None and self.is_unanswered(step, number)
 
@@ -168,7 +168,7 @@ class DecisionBuilder:
             self.requeue_at(now + timedelta(seconds=failure.retry_at - observation.monotonic))
             return StepVerdict(StepPhase.PENDING, failure.reason, failure.message)
         if self.may_run(step, number):
-            # It may have begun: none of what follows keeps it from that any more.
+            # It may have started: none of what follows prevents that any more.
             return None
         if (message := observation.unschedulable.get(step.name)) is not None:
             return StepVerdict(StepPhase.FAILED, StepReason.NEVER_FITS, message)

@@ -147,7 +147,7 @@ class WaitingDriver(LinuxDriver):
         return not custom.isdisjoint((f"alt+{character}", f"alt+{name}"))
 
     def _sigcont_application(self, *given: Any) -> None:
-        """Take the terminal up again after a stop, also after one by SIGSTOP, of which nobody was told before.
+        """Take the terminal up again after a stop, also after one by SIGSTOP, which no program is notified of.
 
         The thread that reads keys goes on then: it ends first, for two of them would take each other's keys.
         """

@@ -89,7 +89,7 @@ class JobCreator:
             self._note_failure(observed, key, action, error)
             raise JobCreateError(str(error)) from error
         if not is_new:
-            # By an earlier process, or a request without an answer: it may have begun, or have ended, long ago.
+            # By an earlier process, or a request without an answer: it may have started, or have ended, long ago.
             raise JobCreateError(f"the Job {created['metadata']['name']} exists already")
 
     async def verify_job(self, run: RunObject, state: RunState, action: VerifyJob) -> None:

@@ -57,6 +57,6 @@ def _row() -> Text:
 
 def _origin_text(run: Run) -> str:
     commit = f" @ {run.commit[:7]}{'-dirty' if run.commit.endswith('-dirty') else ''}" if run.commit else ""
-    # What a person starts has one, too, for the conditions of steps: a push unless told otherwise.
+    # A run that the user starts has an event, too, for the conditions of steps: by default a push.
     happened = run.event if run.is_triggered or run.event != "push" else None
     return sanitize_label(f"{run.branch or ''}{commit}  {happened or ''}".strip(), 60)
