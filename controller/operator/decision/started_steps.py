@@ -342,9 +342,4 @@ def _is_settled(step: StepStatus, attempt: AttemptStatus, observed: Observation)
 def _is_over(step: StepStatus, attempt: AttemptStatus, observed: Observation) -> bool:
     """Whether nothing new of an attempt can be observed."""
     view = observed.view(step["slug"], attempt["number"])
-    return (
-        view.is_complete
-        and not view.gate_closed
-        and not awaiting_workspace(attempt, view)
-        and not awaiting_artifacts(attempt, view)
-    )
+    return view.is_complete and not awaiting_workspace(attempt, view) and not awaiting_artifacts(attempt, view)

@@ -17,8 +17,6 @@ _CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_HELD = 64
 """Characters of a sequence in a pasted text that are kept back until its end comes."""
-
-
 _SEQUENCE_BEGINS = "[O"
 """What follows Escape in the sequences that terminals send for keys and the mouse."""
 ESCAPE = "\x1b"
